@@ -1,0 +1,91 @@
+//! What a twin answers: for each target and horizon a mean, a median, and an interval.
+
+use std::fmt;
+
+use crate::{Code, Timestamp};
+
+/// The probabilities of the quantiles in every [`ForecastPoint`], in order.
+pub const QUANTILES: [f32; 7] = [0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95];
+
+/// A forecast of all targets for one subject.
+#[derive(Clone, PartialEq)]
+pub struct Forecast {
+    /// The moment it is made for: nothing later was looked at.
+    pub prediction_time: Timestamp,
+    /// One entry per target of the pack, in the pack's order.
+    pub targets: Vec<TargetForecast>,
+}
+
+/// A forecast of one target.
+#[derive(Clone, PartialEq)]
+pub struct TargetForecast {
+    /// What is forecast.
+    pub code: Code,
+    /// How the points were made, or why there are none.
+    pub basis: Basis,
+    /// The last observed value and its age in hours, if there was one.
+    pub last: Option<(f32, f32)>,
+    /// By increasing horizon; empty if the basis is [`Basis::NotEnoughHistory`].
+    pub points: Vec<ForecastPoint>,
+}
+
+/// A forecast of one target at one horizon.
+#[derive(Clone, Copy, PartialEq)]
+pub struct ForecastPoint {
+    /// Hours after the prediction time.
+    pub horizon_hours: f32,
+    /// Expected value.
+    pub mean: f32,
+    /// Calibrated quantiles, never decreasing, at the probabilities of [`QUANTILES`].
+    pub quantiles: [f32; 7],
+}
+
+/// Which of the candidate methods the tuning split chose for a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Basis {
+    /// Gradient boosted trees.
+    Trees,
+    /// The last value, carried forward.
+    CarryForward,
+    /// The exponentially weighted mean.
+    ExponentialMean,
+    /// The subject's history does not support a forecast of this target.
+    NotEnoughHistory,
+}
+
+impl Basis {
+    /// Returns the name used in reports and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trees => "trees",
+            Self::CarryForward => "carry-forward",
+            Self::ExponentialMean => "exponential-mean",
+            Self::NotEnoughHistory => "not-enough-history",
+        }
+    }
+}
+
+impl ForecastPoint {
+    /// Returns the median.
+    pub fn median(&self) -> f32 {
+        self.quantiles[3]
+    }
+}
+
+impl fmt::Debug for Forecast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Forecast(hidden)")
+    }
+}
+
+impl fmt::Debug for TargetForecast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TargetForecast(hidden)")
+    }
+}
+
+impl fmt::Debug for ForecastPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ForecastPoint(hidden)")
+    }
+}

@@ -1,0 +1,19 @@
+//! Every limit of the system that more than one crate must know, each with its reason.
+
+/// Longest code, in bytes: MIMIC's longest MEDS codes have 80.
+pub const CODE_LEN_MAX: usize = 256;
+
+/// Longest identifier of a person in a source, in bytes: a UUID has 36, a URI some more.
+pub const SOURCE_SUBJECT_LEN_MAX: usize = 256;
+
+/// Most variables in a pack: features grow with it, and no domain needs more.
+pub const PACK_VARIABLE_COUNT_MAX: usize = 1024;
+
+/// Largest pack file, in bytes: 1,024 variables with long titles stay well below.
+pub const PACK_SIZE_MAX: usize = 1 << 20;
+
+/// Most events in one request for a forecast: two days in intensive care have about 500.
+pub const REQUEST_EVENT_COUNT_MAX: usize = 20_000;
+
+/// Longest horizon, in hours: ten years, the longest that any shipped pack could ask for.
+pub const HORIZON_HOURS_MAX: f32 = 87_600.0;

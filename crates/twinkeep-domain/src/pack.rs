@@ -1,0 +1,243 @@
+//! A pack: everything Twinkeep knows about one domain, as data.
+//!
+//! Intensive care, memory clinics, and retail differ only here: which codes exist, in which
+//! units, what is plausible, what is forecast, how far ahead, and what people call a subject.
+//! The file format is in `docs/formats/pack.md`; this is what is left after checking it.
+
+use std::collections::BTreeMap;
+
+use crate::{Code, SplitPlan, limits};
+
+#[cfg(test)]
+mod tests;
+
+/// One domain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pack {
+    name: String,
+    title: String,
+    version: u32,
+    words: Words,
+    variables: Vec<Variable>,
+    by_name: BTreeMap<String, usize>,
+    forecast: ForecastPlan,
+}
+
+/// What people in this domain call things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// One subject: `patient`, `customer`.
+    pub subject: String,
+    /// Several of them.
+    pub subjects: String,
+}
+
+/// One code of the domain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variable {
+    /// The code inside the keep.
+    pub code: Code,
+    /// What a person reads.
+    pub title: String,
+    /// The unit inside the keep, in UCUM.
+    pub unit: String,
+    /// The LOINC code, where there is one.
+    pub loinc: Option<String>,
+    /// Whether it changes over time.
+    pub kind: VariableKind,
+    /// Whether the twin forecasts it.
+    pub target: bool,
+    /// What is plausible, in the keep's unit.
+    pub range: Range,
+    /// Values that mean "not recorded".
+    pub missing: Vec<f32>,
+    /// Other names of this code in sources, with the factor and offset to the keep's unit.
+    pub aliases: Vec<UnitConversion>,
+}
+
+/// A name that a source uses for a code, and how its values become the keep's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitConversion {
+    /// The name in the source.
+    pub name: String,
+    /// Multiplied with the source's value, ...
+    pub factor: f32,
+    /// ... and then added.
+    pub offset: f32,
+}
+
+/// Whether a variable changes over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VariableKind {
+    /// Holds at all times: age at admission, sex.
+    Static,
+    /// Has a value at each of many times.
+    Series,
+}
+
+/// Inclusive bounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// Smallest plausible value.
+    pub low: f32,
+    /// Largest plausible value.
+    pub high: f32,
+}
+
+impl Range {
+    /// Returns whether `value` is plausible; NaN never is.
+    pub fn contains(&self, value: f32) -> bool {
+        self.low <= value && value <= self.high
+    }
+}
+
+/// How the domain is forecast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForecastPlan {
+    /// Hours after the first event at which training stands when it looks ahead.
+    pub cuts_hours: Vec<f32>,
+    /// The cut at which models are measured; one of `cuts_hours`.
+    pub evaluation_cut_hours: f32,
+    /// How far ahead.
+    pub horizon_hours: f32,
+    /// Distance between the points of a forecast that is shown to a person.
+    pub step_hours: f32,
+    /// Time constants of the exponentially weighted means: fast, middle, slow.
+    pub memory_hours: [f32; 3],
+    /// Upper ends of the horizon buckets that are calibrated separately.
+    pub buckets_hours: Vec<f32>,
+    /// Fewest events in a history that supports a forecast.
+    pub history_event_count_min: u32,
+    /// Shares of the subjects in each split.
+    pub splits: SplitPlan,
+}
+
+/// Why a pack was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PackError {
+    /// No variables, or more than the limit.
+    VariableCount,
+    /// Two variables share a code or an alias.
+    DuplicateName(String),
+    /// A range is empty or not finite.
+    Range(String),
+    /// Nothing is forecast.
+    NoTarget,
+    /// The forecast plan contradicts itself.
+    ForecastPlan(&'static str),
+}
+
+impl std::fmt::Display for PackError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::VariableCount => {
+                write!(f, "a pack has 1 to {} variables", limits::PACK_VARIABLE_COUNT_MAX)
+            }
+            Self::DuplicateName(name) => write!(f, "the name `{name}` is used twice"),
+            Self::Range(code) => write!(f, "the range of `{code}` is empty or not finite"),
+            Self::NoTarget => write!(f, "no variable is a target, so nothing can be forecast"),
+            Self::ForecastPlan(reason) => write!(f, "the forecast plan is wrong: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for PackError {}
+
+impl Pack {
+    /// Checks the parts of a pack and puts them together.
+    pub fn new(
+        name: String,
+        title: String,
+        version: u32,
+        words: Words,
+        variables: Vec<Variable>,
+        forecast: ForecastPlan,
+    ) -> Result<Self, PackError> {
+        if variables.is_empty() || limits::PACK_VARIABLE_COUNT_MAX < variables.len() {
+            return Err(PackError::VariableCount);
+        }
+        let mut by_name = BTreeMap::new();
+        for (index, variable) in variables.iter().enumerate() {
+            let Range { low, high } = variable.range;
+            if !(low.is_finite() && high.is_finite() && low < high) {
+                return Err(PackError::Range(variable.code.to_string()));
+            }
+            let aliases = variable.aliases.iter().map(|alias| alias.name.as_str());
+            for name in aliases.chain([variable.code.as_str()]) {
+                if by_name.insert(name.to_owned(), index).is_some() {
+                    return Err(PackError::DuplicateName(name.to_owned()));
+                }
+            }
+        }
+        if !variables.iter().any(|variable| variable.target) {
+            return Err(PackError::NoTarget);
+        }
+        check_plan(&forecast)?;
+        Ok(Self { name, title, version, words, variables, by_name, forecast })
+    }
+
+    /// Returns the short name, such as `icu`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the title that people read.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Returns the version of the pack.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Returns what people in this domain call things.
+    pub fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// Returns all variables, in the order of the file.
+    pub fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    /// Returns how the domain is forecast.
+    pub fn forecast(&self) -> &ForecastPlan {
+        &self.forecast
+    }
+
+    /// Returns the index of the variable with this code or alias.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Returns the variables that are forecast, with their indices.
+    pub fn targets(&self) -> impl Iterator<Item = (usize, &Variable)> {
+        self.variables.iter().enumerate().filter(|(_, variable)| variable.target)
+    }
+}
+
+fn check_plan(plan: &ForecastPlan) -> Result<(), PackError> {
+    let refuse = |reason| Err(PackError::ForecastPlan(reason));
+    let positive = |hours: f32| 0.0 < hours && hours <= limits::HORIZON_HOURS_MAX;
+    let increasing = |hours: &[f32]| hours.windows(2).all(|pair| pair[0] < pair[1]);
+    if plan.cuts_hours.is_empty() || !plan.cuts_hours.iter().all(|&hours| positive(hours)) {
+        return refuse("`cuts_hours` needs at least one time, each above 0");
+    }
+    if !plan.cuts_hours.contains(&plan.evaluation_cut_hours) {
+        return refuse("`evaluation_cut_hours` is not among `cuts_hours`");
+    }
+    if !positive(plan.horizon_hours) || !positive(plan.step_hours) {
+        return refuse("`horizon_hours` and `step_hours` must be above 0");
+    }
+    if plan.horizon_hours < plan.step_hours {
+        return refuse("`step_hours` is longer than `horizon_hours`");
+    }
+    if !plan.memory_hours.iter().all(|&hours| positive(hours)) || !increasing(&plan.memory_hours) {
+        return refuse("`memory_hours` must increase and be above 0");
+    }
+    if !increasing(&plan.buckets_hours) || plan.buckets_hours.last() != Some(&plan.horizon_hours) {
+        return refuse("`buckets_hours` must increase and end at `horizon_hours`");
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! Examples to model; timeline to calibrated forecast; evaluation.

@@ -1,0 +1,1 @@
+//! The network edge: TLS, identity, limits, the API, the pages.

@@ -1,0 +1,1 @@
+//! Sources to events: readers, screening, quarantine, the synthesiser.

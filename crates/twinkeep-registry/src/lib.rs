@@ -1,0 +1,1 @@
+//! Model versions: signed, verified, released, quarantined.

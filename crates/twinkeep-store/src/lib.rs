@@ -1,0 +1,1 @@
+//! The encrypted event store and the catalog.

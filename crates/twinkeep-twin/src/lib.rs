@@ -1,0 +1,1 @@
+//! A subject's live state and its charts.

@@ -1,0 +1,121 @@
+//! Files that a crash cannot leave half written, and that only their owner can read.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::digest::to_hex;
+use crate::random_bytes;
+
+/// The mode of every file of a keep that is not public.
+pub const PRIVATE_FILE: u32 = 0o600;
+
+/// The mode of public keys and certificates.
+pub const PUBLIC_FILE: u32 = 0o644;
+
+/// Replaces the file at `path`: temporary file, `fsync`, rename, `fsync` of the folder.
+///
+/// After a crash the file has either its old content or the new one.
+pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut pending = PendingFile::create(path, mode)?;
+    pending.write_all(bytes)?;
+    pending.commit()
+}
+
+/// Makes a folder, and those above it, that only the owner may enter.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Writes the entries of a folder to the disk, so that a rename in it survives a power cut.
+pub fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Returns the mode bits of a file that let somebody other than its owner in; 0 if none do.
+pub fn open_to_others(path: &Path) -> io::Result<u32> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o077)
+}
+
+/// A file that appears under its name only when it is complete.
+pub struct PendingFile {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+    committed: bool,
+}
+
+impl PendingFile {
+    /// Opens a temporary file beside `path`.
+    pub fn create(path: &Path, mode: u32) -> io::Result<Self> {
+        let suffix: [u8; 6] = random_bytes();
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(format!(".{}{TEMPORARY_SUFFIX}", to_hex(&suffix)));
+        let temporary = path.with_file_name(name);
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        Ok(Self { file, temporary, path: path.to_path_buf(), committed: false })
+    }
+
+    /// Makes what was written durable and gives the file its name.
+    pub fn commit(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.temporary, &self.path)?;
+        self.committed = true;
+        match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => sync_dir(parent),
+            _ => sync_dir(Path::new(".")),
+        }
+    }
+}
+
+impl Write for PendingFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for PendingFile {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Nothing depends on it: leftovers are also removed when a keep is opened.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Ends the names of temporary files; whoever opens a folder of the keep may remove them.
+pub const TEMPORARY_SUFFIX: &str = ".part";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+
+    use super::{PRIVATE_FILE, PUBLIC_FILE, PendingFile, open_to_others, write_atomic};
+
+    #[test]
+    fn a_file_is_replaced_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write_atomic(&path, b"one", PRIVATE_FILE).unwrap();
+        write_atomic(&path, b"two", PRIVATE_FILE).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(open_to_others(&path).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_file_that_was_not_committed_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut pending = PendingFile::create(&path, PUBLIC_FILE).unwrap();
+        pending.write_all(b"half").unwrap();
+        drop(pending);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,67 @@
+//! Pseudonyms: keyed numbers that stand for people, so that the keep never names them.
+
+use twinkeep_domain::{SourceSubject, Split, SplitPlan, Subject};
+
+use crate::digest::hmac_sha256;
+use crate::{Purpose, SecretKey};
+
+/// Turns identifiers from sources into pseudonyms.
+///
+/// Without the keep's key nobody can test whether a given person is in the keep.
+pub struct Pseudonymizer(SecretKey);
+
+impl Pseudonymizer {
+    /// Derives the pseudonym key from the keep's root key.
+    pub fn new(root: &SecretKey) -> Self {
+        Self(root.derive(Purpose::Pseudonym, b""))
+    }
+
+    /// Returns the pseudonym of a person: the same each time, within this keep.
+    pub fn pseudonym(&self, source: &SourceSubject) -> Subject {
+        let digest = hmac_sha256(&self.0, source.reveal().as_bytes());
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest[..8]);
+        // The top bit is cleared, so that MEDS readers see a non-negative int64.
+        let number = (u64::from_be_bytes(first) >> 1) as i64;
+        #[expect(clippy::expect_used, reason = "the top bit was cleared")]
+        Subject::from_pseudonym(number).expect("a number without its top bit is not negative")
+    }
+}
+
+/// Assigns subjects to splits.
+pub struct SplitHasher {
+    key: SecretKey,
+    plan: SplitPlan,
+}
+
+impl SplitHasher {
+    /// Derives the split key from the keep's root key.
+    pub fn new(root: &SecretKey, plan: SplitPlan) -> Self {
+        Self { key: root.derive(Purpose::Split, b""), plan }
+    }
+
+    /// Returns the split of a subject: the same each time, within this keep.
+    pub fn split(&self, subject: Subject) -> Split {
+        let digest = hmac_sha256(&self.key, &subject.reveal().to_be_bytes());
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest[..8]);
+        self.plan.assign(u64::from_be_bytes(first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use twinkeep_domain::SourceSubject;
+
+    use super::Pseudonymizer;
+    use crate::SecretKey;
+
+    #[test]
+    fn a_person_has_one_pseudonym_per_keep() {
+        let person = SourceSubject::new("132539").unwrap();
+        let one = Pseudonymizer::new(&SecretKey::from_slice(&[1; 32]).unwrap());
+        let other = Pseudonymizer::new(&SecretKey::from_slice(&[2; 32]).unwrap());
+        assert_eq!(one.pseudonym(&person), one.pseudonym(&person));
+        assert_ne!(one.pseudonym(&person), other.pseudonym(&person));
+    }
+}

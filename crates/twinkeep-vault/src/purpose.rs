@@ -1,0 +1,44 @@
+//! What a key is for. A key derived or wrapped for one purpose is useless for another.
+
+/// The purposes of keys in a keep. The text of each is part of every format and never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Wraps private keys in `keys/`.
+    PrivateKey,
+    /// Wraps data keys of event shards.
+    ShardKey,
+    /// Wraps data keys of quarantined feeds.
+    QuarantineKey,
+    /// Wraps data keys of model weights.
+    ModelKey,
+    /// Encrypts model weights.
+    ModelWeights,
+    /// Seals sensitive columns of the catalog.
+    CatalogColumn,
+    /// Makes pseudonyms of subjects.
+    Pseudonym,
+    /// Assigns subjects to splits.
+    Split,
+    /// Makes references to subjects in the ledger.
+    LedgerReference,
+    /// Wraps the content key of a sealed feed.
+    FeedContent,
+}
+
+impl Purpose {
+    /// Returns the label that goes into key derivation and authenticated data.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::PrivateKey => "twinkeep/v1/private-key",
+            Self::ShardKey => "twinkeep/v1/shard-key",
+            Self::QuarantineKey => "twinkeep/v1/quarantine-key",
+            Self::ModelKey => "twinkeep/v1/model-key",
+            Self::ModelWeights => "twinkeep/v1/model-weights",
+            Self::CatalogColumn => "twinkeep/v1/catalog-column",
+            Self::Pseudonym => "twinkeep/v1/pseudonym",
+            Self::Split => "twinkeep/v1/split",
+            Self::LedgerReference => "twinkeep/v1/ledger-reference",
+            Self::FeedContent => "twinkeep/v1/feed-content",
+        }
+    }
+}
