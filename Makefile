@@ -1,0 +1,28 @@
+# Twinkeep: `make` lists what there is.
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+demo: ## Build, run the main job end to end on made-up patients, and serve it (CHECK=1: check itself and stop)
+	@CARGO="$(CARGO)" CHECK="$(CHECK)" sh demo/run.sh
+
+test: ## Run everything that can fail, checks included
+	@CARGO="$(CARGO)" sh .ci/test.sh
+
+check: ## Format, clippy with warnings denied, tidy: before every commit
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) xtask tidy
+
+bench: ## Measure against real peers in the same run, and print the ratios
+	@CARGO="$(CARGO)" sh benches/run.sh
+
+docs: ## Regenerate the reference pages from the program
+	@CARGO="$(CARGO)" sh docs/generate.sh
+
+deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
+	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
+
+.PHONY: help demo test check bench docs deny
