@@ -1,0 +1,128 @@
+//! A pack file is read as specified, and a wrong one is refused with the key and the line.
+
+use twinkeep_domain::{PackError, VariableKind};
+
+use super::{PackFileError, parse_pack, shipped_names, shipped_pack, shipped_text};
+
+const SMALL: &str = r#"
+format = 1
+name = "small"
+title = "Small"
+version = 1
+
+[words]
+subject = "patient"
+subjects = "patients"
+
+[forecast]
+cuts_hours = [24]
+evaluation_cut_hours = 24
+horizon_hours = 24
+step_hours = 1
+memory_hours = [2, 6, 24]
+buckets_hours = [24]
+history_event_count_min = 1
+splits = { train_percent = 60, tuning_percent = 20, held_out_percent = 20 }
+
+[[variable]]
+code = "T"
+title = "Temperature"
+unit = "Cel"
+kind = "series"
+target = true
+range = [25, 44]
+missing = [-1]
+aliases = [{ name = "T_F", factor = 0.5555556, offset = -17.777779 }]
+"#;
+
+#[test]
+fn the_small_pack_is_read() {
+    let pack = parse_pack(SMALL).unwrap();
+    assert_eq!(pack.find("T_F"), Some(0));
+    let alias = &pack.variables()[0].aliases[0];
+    assert_eq!(98.6f32.mul_add(alias.factor, alias.offset).round(), 37.0);
+}
+
+#[test]
+fn each_wrong_line_is_named() {
+    let cases = [
+        ("version = 1", "vorsion = 1", "line 5: unknown field `vorsion`"),
+        ("version = 1", "", "line 1: missing field `version`"),
+        ("title = \"Small\"", "title = 1", "line 4: invalid type"),
+        ("unit = \"Cel\"", "unit = \"\"", "line 21: `unit` must be"),
+        ("code = \"T\"", "code = \"\"", "line 21: `code` must not"),
+        ("kind = \"series\"", "kind = \"static\"", "line 21: `target` cannot"),
+        ("kind = \"series\"", "kind = \"sometimes\"", "line 25: unknown variant"),
+        ("missing = [-1]", "missing = [nan]", "line 21: `missing` must"),
+        ("factor = 0.5555556", "factor = 0", "line 21: `aliases` need"),
+        ("factor = 0.5555556", "facter = 1", "line 29: unknown field `facter`"),
+        ("train_percent = 60", "train_percent = 61", "line 11: `splits` must add up"),
+        ("name = \"small\"", "name = \"../small\"", "line 3: `name` must be"),
+        ("format = 1", "format = 2", "the pack file has format 2"),
+        ("[words]", "[words", "line 7: "),
+    ];
+    for (right, wrong, message) in cases {
+        assert!(SMALL.contains(right), "{right}");
+        let error = parse_pack(&SMALL.replacen(right, wrong, 1)).unwrap_err();
+        assert!(error.to_string().starts_with(message), "{error} should start with {message}");
+        assert!(!error.to_string().contains('\n'));
+    }
+}
+
+#[test]
+fn contradictions_and_sizes_are_refused() {
+    let error = parse_pack(&SMALL.replace("[25, 44]", "[44, 25]")).unwrap_err();
+    let source = PackError::Range("T".into());
+    assert_eq!(error, PackFileError::Contradiction { source });
+    let long = format!("{SMALL}#{}", "x".repeat(1 << 20));
+    assert_eq!(parse_pack(&long).unwrap_err().code(), "pack-too-large");
+    assert_eq!(shipped_pack("icv").unwrap_err().code(), "pack-not-shipped");
+}
+
+#[test]
+fn every_shipped_pack_is_valid() {
+    for name in shipped_names() {
+        assert_eq!(shipped_pack(name).unwrap().name(), name);
+        assert!(shipped_text(name).is_some());
+    }
+}
+
+#[test]
+fn the_icu_pack_has_the_variables_of_physionet_2012() {
+    let pack = shipped_pack("icu").unwrap();
+    assert_eq!(pack.variables().len(), 41);
+    assert_eq!(pack.targets().count(), 36);
+    let statics: Vec<_> = pack
+        .variables()
+        .iter()
+        .filter(|variable| variable.kind == VariableKind::Static)
+        .map(|variable| variable.code.as_str())
+        .collect();
+    assert_eq!(statics, ["Age", "Gender", "Height", "ICUType"]);
+    assert!(!pack.variables()[pack.find("MechVent").unwrap()].target);
+    for variable in pack.variables() {
+        let sentinel = variable.missing.as_slice();
+        assert_eq!(sentinel, [-1.0], "{}", variable.code);
+        assert!(!variable.range.contains(-1.0), "{}: -1 means missing", variable.code);
+        let has_loinc = variable.loinc.as_deref().is_some_and(loinc_check_digit_holds);
+        let without_loinc = ["ICUType", "MechVent"].contains(&variable.code.as_str());
+        assert!(has_loinc != without_loinc, "{}", variable.code);
+    }
+}
+
+/// LOINC codes end in a check digit by the Mod 10 (Luhn) algorithm.
+fn loinc_check_digit_holds(code: &str) -> bool {
+    let Some((number, check)) = code.split_once('-') else { return false };
+    let digits: Vec<u32> = number.chars().filter_map(|digit| digit.to_digit(10)).collect();
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, &digit)| match (place % 2, digit * 2) {
+            (0, double) if 9 < double => double - 9,
+            (0, double) => double,
+            _ => digit,
+        })
+        .sum();
+    check.parse() == Ok((10 - sum % 10) % 10) && digits.len() == number.len()
+}

@@ -1,0 +1,200 @@
+//! The shape of a pack file, and the step from it to a [`Pack`].
+
+use serde::Deserialize;
+use toml::Spanned;
+use twinkeep_domain::{
+    Code, ForecastPlan, Pack, Range, SplitPlan, UnitConversion, Variable, VariableKind, Words,
+};
+
+use super::{FORMAT, PackFileError};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WirePack {
+    format: u32,
+    name: Spanned<String>,
+    title: String,
+    version: u32,
+    words: WireWords,
+    forecast: Spanned<WirePlan>,
+    variable: Vec<Spanned<WireVariable>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireWords {
+    subject: String,
+    subjects: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WirePlan {
+    cuts_hours: Vec<f32>,
+    evaluation_cut_hours: f32,
+    horizon_hours: f32,
+    step_hours: f32,
+    memory_hours: [f32; 3],
+    buckets_hours: Vec<f32>,
+    history_event_count_min: u32,
+    splits: WireSplits,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireSplits {
+    train_percent: u8,
+    tuning_percent: u8,
+    held_out_percent: u8,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireVariable {
+    code: String,
+    title: String,
+    unit: String,
+    loinc: Option<String>,
+    kind: WireKind,
+    target: bool,
+    range: [f32; 2],
+    #[serde(default)]
+    missing: Vec<f32>,
+    #[serde(default)]
+    aliases: Vec<WireAlias>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WireKind {
+    Static,
+    Series,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireAlias {
+    name: String,
+    #[serde(default = "one")]
+    factor: f32,
+    #[serde(default)]
+    offset: f32,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+pub(super) fn parse(text: &str) -> Result<Pack, PackFileError> {
+    check_format(text)?;
+    let wire: WirePack = toml::from_str(text).map_err(|error| syntax(text, &error))?;
+    let line = |span: std::ops::Range<usize>| line_of(text, span.start);
+    let name = wire.name.get_ref();
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.is_empty() || NAME_LEN_MAX < name.len() || !name.bytes().all(plain) {
+        let reason = "must be 1 to 64 lower-case letters, digits, and hyphens";
+        return Err(PackFileError::Value { line: line(wire.name.span()), key: "name", reason });
+    }
+    let variables: Result<Vec<_>, _> = wire
+        .variable
+        .into_iter()
+        .map(|variable| {
+            let line = line(variable.span());
+            self::variable(line, variable.into_inner())
+        })
+        .collect();
+    let plan_line = line(wire.forecast.span());
+    let plan = plan(plan_line, wire.forecast.into_inner())?;
+    let words = Words { subject: wire.words.subject, subjects: wire.words.subjects };
+    Pack::new(wire.name.into_inner(), wire.title, wire.version, words, variables?, plan)
+        .map_err(|source| PackFileError::Contradiction { source })
+}
+
+/// The format is looked at first: a newer file has keys that this program would call wrong.
+fn check_format(text: &str) -> Result<(), PackFileError> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let Format { format } = toml::from_str(text).map_err(|error| syntax(text, &error))?;
+    if format == FORMAT { Ok(()) } else { Err(PackFileError::Format { found: format }) }
+}
+
+fn variable(line: usize, wire: WireVariable) -> Result<Variable, PackFileError> {
+    let refuse = |key, reason| Err(PackFileError::Value { line, key, reason });
+    let Some(code) = Code::new(&wire.code) else {
+        return refuse(
+            "code",
+            "must not be empty, longer than 256 bytes, or have control characters",
+        );
+    };
+    if wire.unit.is_empty() {
+        return refuse("unit", "must be a UCUM unit; `1` stands for none");
+    }
+    if wire.target && matches!(wire.kind, WireKind::Static) {
+        return refuse("target", "cannot be true for a static variable: it does not change");
+    }
+    if !wire.missing.iter().all(|value| value.is_finite()) {
+        return refuse("missing", "must be finite numbers");
+    }
+    for alias in &wire.aliases {
+        let finite = alias.factor.is_finite() && alias.offset.is_finite();
+        if Code::new(&alias.name).is_none() || !finite || alias.factor == 0.0 {
+            return refuse("aliases", "need a name, a finite factor other than 0, a finite offset");
+        }
+    }
+    Ok(Variable {
+        code,
+        title: wire.title,
+        unit: wire.unit,
+        loinc: wire.loinc,
+        kind: match wire.kind {
+            WireKind::Static => VariableKind::Static,
+            WireKind::Series => VariableKind::Series,
+        },
+        target: wire.target,
+        range: Range { low: wire.range[0], high: wire.range[1] },
+        missing: wire.missing,
+        aliases: wire
+            .aliases
+            .into_iter()
+            .map(|WireAlias { name, factor, offset }| UnitConversion { name, factor, offset })
+            .collect(),
+    })
+}
+
+fn plan(line: usize, wire: WirePlan) -> Result<ForecastPlan, PackFileError> {
+    let WireSplits { train_percent, tuning_percent, held_out_percent } = wire.splits;
+    let sum = u32::from(train_percent) + u32::from(tuning_percent) + u32::from(held_out_percent);
+    let splits = SplitPlan::new(train_percent, tuning_percent).filter(|_| sum == 100).ok_or(
+        PackFileError::Value {
+            line,
+            key: "splits",
+            reason: "must add up to 100, and none may be 0",
+        },
+    )?;
+    Ok(ForecastPlan {
+        cuts_hours: wire.cuts_hours,
+        evaluation_cut_hours: wire.evaluation_cut_hours,
+        horizon_hours: wire.horizon_hours,
+        step_hours: wire.step_hours,
+        memory_hours: wire.memory_hours,
+        buckets_hours: wire.buckets_hours,
+        history_event_count_min: wire.history_event_count_min,
+        splits,
+    })
+}
+
+fn syntax(text: &str, error: &toml::de::Error) -> PackFileError {
+    let line = error.span().map_or(1, |span| line_of(text, span.start));
+    // A message of the parser may have several lines; ours have one.
+    let reason = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    PackFileError::Syntax { line, reason }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
+}
+
+/// A name is also part of file names.
+const NAME_LEN_MAX: usize = 64;
