@@ -17,11 +17,13 @@ pub mod digest;
 pub mod ecdsa;
 mod envelope;
 pub mod files;
+pub mod identity;
 mod kek;
 pub mod process;
 mod pseudonym;
 mod purpose;
 mod random;
+pub mod sealed_feed;
 mod secret;
 pub mod sign;
 

@@ -65,6 +65,16 @@ impl SecretBytes {
         Self(Zeroizing::new(bytes))
     }
 
+    /// Makes room for `length` secret bytes, all zero.
+    pub fn zeroed(length: usize) -> Self {
+        Self::new(vec![0; length])
+    }
+
+    /// Returns the bytes, to be written.
+    pub fn expose_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
     /// Returns the bytes. Every caller is a place to look at in review.
     pub fn expose(&self) -> &[u8] {
         &self.0
