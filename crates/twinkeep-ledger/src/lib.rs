@@ -1,1 +1,41 @@
-//! The append-only, tamper-evident log.
+//! The append-only, tamper-evident log of everything that was done.
+//!
+//! Entries are the leaves of a Merkle tree (RFC 6962). A *checkpoint*, signed with Ed25519, states
+//! the size and the root hash of the tree: whoever kept an old checkpoint can tell whether
+//! anything before it was changed, removed, or reordered. On disk the log is C2SP tlog-tiles, so
+//! that other people's verifiers read it; `docs/formats/ledger.md` specifies every byte.
+//!
+//! # Life of an entry
+//!
+//! 1. A use case describes what happened as an [`Entry`] and encodes it.
+//! 2. [`Ledger::append`] hands the bytes to the writer thread and waits.
+//! 3. The writer takes everything that is waiting as one batch, takes the lock on the folder,
+//!    writes and syncs the entries and the tiles, and then replaces the checkpoint.
+//! 4. The caller gets the index of its entry and the checkpoint that covers it.
+//!
+//! # Invariants
+//!
+//! - When `append` returns `Ok`, the entry is durable and covered by the checkpoint on disk.
+//! - A checkpoint on disk never counts an entry that is not on disk.
+//! - Nothing here reads a clock; nothing here knows what a person is.
+
+mod checkpoint;
+mod disk;
+mod edge;
+mod entry;
+mod error;
+mod ledger;
+mod tile;
+mod tree;
+mod verify;
+mod view;
+mod writer;
+
+pub use checkpoint::{Checkpoint, SignedCheckpoint, origin_valid};
+pub use entry::{Activity, Class, Detail, Entry, EntryError, Outcome, Severity};
+pub use error::LedgerError;
+pub use ledger::{Appended, Ledger};
+pub use tile::ENTRY_SIZE_MAX;
+pub use tree::{Hash, ProofError, leaf_hash, verify_consistency, verify_inclusion};
+pub use verify::{Verified, verify};
+pub use view::View;

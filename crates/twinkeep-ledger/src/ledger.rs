@@ -1,0 +1,162 @@
+//! A ledger that is open for appending: a handle that any number of threads may share.
+//!
+//! One thread owns the files. While it syncs a batch, callers queue up; then it takes all that
+//! are waiting as the next batch. Nobody waits longer than for the batch that is being written
+//! and for their own, and no timer holds a lone caller back.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use twinkeep_vault::files;
+use twinkeep_vault::sign::{SigningKey, VerifyingKey};
+
+use crate::disk::{Disk, OsDisk};
+use crate::tile::ENTRY_SIZE_MAX;
+use crate::view::View;
+use crate::writer::Writer;
+use crate::{Checkpoint, LedgerError, SignedCheckpoint, origin_valid};
+
+#[cfg(test)]
+mod tests;
+
+/// A ledger that is open for appending. Clones share the writer thread, which ends with the last.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    sender: SyncSender<Request>,
+    place: Arc<Place>,
+}
+
+/// Where entries went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The index of the first entry of the call; the others follow it.
+    pub first_index: u64,
+    /// The checkpoint on disk that covers them.
+    pub checkpoint: SignedCheckpoint,
+}
+
+#[derive(Debug)]
+struct Place {
+    dir: PathBuf,
+    origin: String,
+    key: VerifyingKey,
+}
+
+struct Request {
+    entries: Vec<Vec<u8>>,
+    reply: SyncSender<Result<Appended, LedgerError>>,
+}
+
+impl Ledger {
+    /// Makes the folder and writes the signed checkpoint of an empty ledger; refuses to do so
+    /// where there is one.
+    pub fn create(
+        dir: &Path,
+        origin: &str,
+        key: &SigningKey,
+    ) -> Result<SignedCheckpoint, LedgerError> {
+        if !origin_valid(origin) {
+            return Err(LedgerError::Origin);
+        }
+        files::create_private_dir(dir)
+            .map_err(|source| LedgerError::io("make the ledger's folder", source))?;
+        Writer::create(dir, origin, key, &mut OsDisk)
+    }
+
+    /// Opens the ledger in `dir`. It must be signed by `key` for `origin`, lead to its signed
+    /// root at its edge, and continue `trusted`.
+    pub fn open(
+        dir: &Path,
+        origin: &str,
+        key: SigningKey,
+        trusted: Option<Checkpoint>,
+    ) -> Result<Self, LedgerError> {
+        Self::open_on(dir, origin, key, trusted, Box::new(OsDisk))
+    }
+
+    fn open_on(
+        dir: &Path,
+        origin: &str,
+        key: SigningKey,
+        trusted: Option<Checkpoint>,
+        disk: Box<dyn Disk>,
+    ) -> Result<Self, LedgerError> {
+        let place =
+            Place { dir: dir.to_path_buf(), origin: origin.to_owned(), key: key.verifying_key() };
+        let mut writer = Writer::open(dir, origin, key, trusted, disk)?;
+        let (sender, receiver) = sync_channel(QUEUE_LEN_MAX);
+        thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || serve(&mut writer, &receiver))
+            .map_err(|source| LedgerError::io("start the ledger's writer", source))?;
+        Ok(Self { sender, place: Arc::new(place) })
+    }
+
+    /// Appends entries, in order and next to each other; when it returns `Ok` they are durable.
+    ///
+    /// After an error they are not in the ledger, with one exception: when the disk fails while
+    /// the checkpoint is replaced, they may be found there afterwards.
+    pub fn append(&self, entries: &[Vec<u8>]) -> Result<Appended, LedgerError> {
+        if let Some(entry) = entries.iter().find(|entry| entry.len() > ENTRY_SIZE_MAX) {
+            return Err(LedgerError::EntrySize { size: entry.len() });
+        }
+        let (reply, answer) = sync_channel(1);
+        let request = Request { entries: entries.to_vec(), reply };
+        self.sender.send(request).map_err(|_| LedgerError::Stopped)?;
+        answer.recv().map_err(|_| LedgerError::Stopped)?
+    }
+
+    /// Opens the ledger for reading, at its present checkpoint.
+    pub fn view(&self) -> Result<View, LedgerError> {
+        View::open(&self.place.dir, &self.place.origin, &self.place.key)
+    }
+
+    /// Returns the name of the ledger.
+    pub fn origin(&self) -> &str {
+        &self.place.origin
+    }
+
+    /// Returns the key that checks its checkpoints.
+    pub fn verifying_key(&self) -> VerifyingKey {
+        self.place.key
+    }
+}
+
+/// Takes what is waiting, appends it as one batch, and answers each caller.
+fn serve(writer: &mut Writer, receiver: &Receiver<Request>) {
+    while let Ok(first) = receiver.recv() {
+        let mut count = first.entries.len();
+        let mut batch = vec![first];
+        while count < BATCH_ENTRY_COUNT_MAX {
+            let Ok(request) = receiver.try_recv() else { break };
+            count += request.entries.len();
+            batch.push(request);
+        }
+        answer(writer, batch);
+    }
+}
+
+fn answer(writer: &mut Writer, mut batch: Vec<Request>) {
+    let lengths: Vec<usize> = batch.iter().map(|request| request.entries.len()).collect();
+    let entries: Vec<Vec<u8>> =
+        batch.iter_mut().flat_map(|request| std::mem::take(&mut request.entries)).collect();
+    let result = writer.commit(&entries);
+    let mut offset = 0;
+    for (request, length) in batch.into_iter().zip(lengths) {
+        let part = result
+            .clone()
+            .map(|(first, checkpoint)| Appended { first_index: first + offset, checkpoint });
+        offset += length as u64;
+        // A caller that went away does not want its answer.
+        let _ = request.reply.send(part);
+    }
+}
+
+/// Most callers in the queue; more wait for a place, which slows down whoever asks too much.
+const QUEUE_LEN_MAX: usize = 4096;
+
+/// A batch takes no further callers beyond this many entries: writing them takes a few
+/// milliseconds, about as long as the syncs they share.
+const BATCH_ENTRY_COUNT_MAX: usize = 4096;
