@@ -1,1 +1,29 @@
 //! Examples to model; timeline to calibrated forecast; evaluation.
+//!
+//! The engine is pure: it sees no key, no file, no clock, and no random source but the seed in its
+//! configuration. The same input gives the same bytes, on any number of threads.
+//!
+//! [`train`] learns a [`Model`] from two cohorts; [`Model::forecast`] answers for one
+//! [`SubjectState`]; [`evaluate`] measures any [`Forecaster`] on a third cohort.
+
+mod boost;
+mod calibrate;
+mod codes;
+mod config;
+mod evaluate;
+mod examples;
+mod features;
+mod forest;
+mod model;
+mod random;
+mod target;
+mod tensors;
+mod train;
+
+pub use codes::CodeMap;
+pub use config::TrainConfig;
+pub use evaluate::{Evaluation, TargetEvaluation, evaluate};
+pub use features::{FeatureLayout, SubjectState, VariableState};
+pub use model::{Forecaster, Model, TargetDescription};
+pub use tensors::TensorError;
+pub use train::{TrainError, TrainProgress, train};

@@ -1,0 +1,39 @@
+//! Gradient boosted trees for a mean and seven quantiles at once, of our own making.
+//!
+//! One tree serves eight *lanes*: the quantiles of [`QUANTILES`] and, last, the mean. A lane's
+//! gradient needs little: for a quantile it is whether the value lies below the current estimate
+//! (a bit), for the mean the residual (a fixed-point integer). So a histogram bin is eight
+//! counters and one integer sum, one pass over the data finds the split that helps all lanes most,
+//! and the sums are exact: no order of work can change a single bit of the model.
+//!
+//! Rows of one snapshot differ only in their horizon. Their gradients are added up before the
+//! features are touched, so a histogram costs a visit a *snapshot*, not a visit a row.
+//!
+//! # Life of a tree
+//!
+//! 1. `rounds` draws the subjects and features of the round and computes every row's gradient.
+//! 2. `grow` splits leaf by leaf, best gain first, with histograms from `histogram`.
+//! 3. `leaf` gives each leaf its eight steps: a Newton step for the mean, the exact quantile of
+//!    the residuals for each quantile.
+//! 4. The tuning rows say for each lane how many trees are enough; later steps are set to zero.
+
+mod bins;
+mod grow;
+mod histogram;
+mod leaf;
+mod rounds;
+
+use twinkeep_domain::QUANTILES;
+
+pub(crate) use bins::{Column, cut_points};
+pub(crate) use leaf::quantile;
+pub(crate) use rounds::{Boosted, Knobs, Problem, Rows, boost, pinball};
+
+/// Seven quantiles and the mean.
+pub(crate) const LANE_COUNT: usize = QUANTILES.len() + 1;
+
+/// The lane of the mean.
+pub(crate) const MEAN_LANE: usize = QUANTILES.len();
+
+/// A number for each lane.
+pub(crate) type Lanes = [f32; LANE_COUNT];

@@ -1,0 +1,231 @@
+//! One tree: grown leaf by leaf, the most valuable split first.
+
+use super::bins::Column;
+use super::histogram::{self, Gain, Split, Sums};
+use super::{Lanes, rounds::Rows};
+
+/// A tree over bins.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tree {
+    /// Inner nodes; a child comes after its parent.
+    pub(crate) nodes: Vec<Node>,
+    /// The step of each leaf.
+    pub(crate) leaves: Vec<Lanes>,
+}
+
+/// An inner node of a tree.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node {
+    /// How rows are told apart.
+    pub(crate) split: Split,
+    /// Left and right: the index of a node, or, if negative, `!index` of a leaf.
+    pub(crate) children: [i32; 2],
+}
+
+/// What a tree is grown from.
+pub(crate) struct Soil<'a> {
+    /// Features of snapshots, and, last, the horizon of each row.
+    pub(crate) columns: &'a [&'a Column],
+    /// Which columns this tree may use, in increasing order.
+    pub(crate) features: &'a [usize],
+    /// The rows of the training examples.
+    pub(crate) rows: &'a Rows,
+    /// For each row: one bit a quantile, whether the value lies below the estimate.
+    pub(crate) below: &'a [u8],
+    /// For each row: the residual of the mean in fixed point.
+    pub(crate) residual: &'a [i32],
+    /// What a split is worth.
+    pub(crate) gain: Gain,
+    /// Fewest rows of a leaf.
+    pub(crate) rows_min: u32,
+    /// Most leaves.
+    pub(crate) leaves_max: usize,
+}
+
+/// A leaf while the tree grows.
+struct Leaf {
+    range: std::ops::Range<usize>,
+    total: Sums,
+    histogram: Vec<Sums>,
+    best: Option<Split>,
+    /// Where the parent points to this leaf: node and side.
+    parent: Option<(usize, usize)>,
+}
+
+/// Grows a tree. Reorders `members` (row numbers, increasing) so that each leaf's rows are
+/// together, and returns the range of each leaf.
+pub(crate) fn grow(soil: &Soil<'_>, members: &mut [u32]) -> (Tree, Vec<std::ops::Range<usize>>) {
+    let mut tree = Tree::default();
+    let mut scratch = Vec::with_capacity(members.len());
+    let mut leaves = vec![soil.leaf(members, 0..members.len(), None)];
+    while leaves.len() < soil.leaves_max {
+        let Some((at, split)) = most_valuable(&leaves) else { break };
+        let middle = soil.partition(members, leaves[at].range.clone(), &split, &mut scratch);
+        let node = tree.nodes.len();
+        tree.nodes.push(Node { split, children: [0; 2] });
+        if let Some((parent, side)) = leaves[at].parent {
+            tree.nodes[parent].children[side] = index(node);
+        }
+        let (left, right) = soil.divide(members, &mut leaves[at], middle, node);
+        leaves[at] = left;
+        leaves.push(right);
+    }
+    for (at, leaf) in leaves.iter().enumerate() {
+        if let Some((parent, side)) = leaf.parent {
+            tree.nodes[parent].children[side] = !index(at);
+        }
+    }
+    (tree, leaves.into_iter().map(|leaf| leaf.range).collect())
+}
+
+impl Tree {
+    /// Returns the leaf of a row.
+    pub(crate) fn leaf_of(&self, columns: &[&Column], snapshot: u32, row: usize) -> usize {
+        let mut at = if self.nodes.is_empty() { !0 } else { 0 };
+        while let Ok(node) = usize::try_from(at) {
+            let Node { split, children } = &self.nodes[node];
+            at = children[usize::from(!goes_left(columns, split, snapshot, row))];
+        }
+        (!at) as usize
+    }
+}
+
+impl Soil<'_> {
+    fn leaf(
+        &self,
+        members: &[u32],
+        range: std::ops::Range<usize>,
+        parent: Option<(usize, usize)>,
+    ) -> Leaf {
+        let snapshots = self.sum_snapshots(&members[range.clone()]);
+        let mut total = Sums::default();
+        for (_, sums) in &snapshots {
+            total.add(sums);
+        }
+        let size = self.features.iter().map(|&at| self.columns[at].missing_bin() + 1).sum();
+        let mut histogram = vec![Sums::default(); size];
+        let mut rest = histogram.as_mut_slice();
+        for &feature in self.features {
+            let column = self.columns[feature];
+            let (own, others) = rest.split_at_mut(column.missing_bin() + 1);
+            rest = others;
+            if feature + 1 < self.columns.len() {
+                histogram::fill(own, column, &snapshots);
+            } else {
+                for &row in &members[range.clone()] {
+                    own[usize::from(column.bins[row as usize])].add(&self.row_sums(row));
+                }
+            }
+        }
+        let best = self.best_split(&histogram, &total);
+        Leaf { range, total, histogram, best, parent }
+    }
+
+    /// Turns a leaf into two; only the smaller one's histogram is counted, the other is the rest.
+    fn divide(&self, members: &[u32], leaf: &mut Leaf, middle: usize, node: usize) -> (Leaf, Leaf) {
+        let (start, end) = (leaf.range.start, leaf.range.end);
+        let left_smaller = middle - start <= end - middle;
+        let (small, large) =
+            if left_smaller { (start..middle, middle..end) } else { (middle..end, start..middle) };
+        let counted = self.leaf(members, small, Some((node, usize::from(!left_smaller))));
+        let mut histogram = std::mem::take(&mut leaf.histogram);
+        for (sums, less) in histogram.iter_mut().zip(&counted.histogram) {
+            sums.subtract(less);
+        }
+        let mut total = leaf.total;
+        total.subtract(&counted.total);
+        let best = self.best_split(&histogram, &total);
+        let parent = Some((node, usize::from(left_smaller)));
+        let rest = Leaf { range: large, total, histogram, best, parent };
+        if left_smaller { (counted, rest) } else { (rest, counted) }
+    }
+
+    fn best_split(&self, histogram: &[Sums], total: &Sums) -> Option<Split> {
+        if total.rows() < 2 * self.rows_min {
+            return None;
+        }
+        let mut best: Option<Split> = None;
+        let mut rest = histogram;
+        for &feature in self.features {
+            let (own, others) = rest.split_at(self.columns[feature].missing_bin() + 1);
+            rest = others;
+            let found = histogram::best_split(feature, own, total, &self.gain, self.rows_min);
+            if let Some(found) = found.filter(|found| GAIN_MIN < found.gain)
+                && best.is_none_or(|best| best.gain < found.gain)
+            {
+                best = Some(found);
+            }
+        }
+        best
+    }
+
+    fn sum_snapshots(&self, members: &[u32]) -> Vec<(u32, Sums)> {
+        let mut snapshots: Vec<(u32, Sums)> = Vec::new();
+        for &row in members {
+            let snapshot = self.rows.snapshot[row as usize];
+            let sums = self.row_sums(row);
+            match snapshots.last_mut() {
+                Some((last, sum)) if *last == snapshot => sum.add(&sums),
+                _ => snapshots.push((snapshot, sums)),
+            }
+        }
+        snapshots
+    }
+
+    fn row_sums(&self, row: u32) -> Sums {
+        Sums::of_row(self.below[row as usize], self.residual[row as usize])
+    }
+
+    /// Moves the rows that go left before the others, each side in its old order.
+    fn partition(
+        &self,
+        members: &mut [u32],
+        range: std::ops::Range<usize>,
+        split: &Split,
+        scratch: &mut Vec<u32>,
+    ) -> usize {
+        scratch.clear();
+        let start = range.start;
+        let part = &mut members[range];
+        let mut kept = 0;
+        for at in 0..part.len() {
+            let row = part[at];
+            let snapshot = self.rows.snapshot[row as usize];
+            if goes_left(self.columns, split, snapshot, row as usize) {
+                part[kept] = row;
+                kept += 1;
+            } else {
+                scratch.push(row);
+            }
+        }
+        part[kept..].copy_from_slice(scratch);
+        start + kept
+    }
+}
+
+fn goes_left(columns: &[&Column], split: &Split, snapshot: u32, row: usize) -> bool {
+    let column = columns[split.feature];
+    let place = if split.feature + 1 < columns.len() { snapshot as usize } else { row };
+    let bin = column.bins[place];
+    if usize::from(bin) == column.missing_bin() { split.missing_left } else { bin <= split.bin }
+}
+
+fn most_valuable(leaves: &[Leaf]) -> Option<(usize, Split)> {
+    let mut best: Option<(usize, Split)> = None;
+    for (at, leaf) in leaves.iter().enumerate() {
+        if let Some(split) = leaf.best
+            && best.is_none_or(|(_, best)| best.gain < split.gain)
+        {
+            best = Some((at, split));
+        }
+    }
+    best
+}
+
+fn index(at: usize) -> i32 {
+    // A tree has at most `leaves_max` leaves, far below the limit.
+    i32::try_from(at).unwrap_or(i32::MAX)
+}
+
+/// A split must be worth more than rounding.
+const GAIN_MIN: f32 = 1e-3;

@@ -1,0 +1,127 @@
+//! Trees as flat arrays of thresholds, for forecasting.
+//!
+//! A forecast asks for many horizons at once, and only the horizon differs among them. So a tree
+//! is walked once with the whole range of horizons; the range divides at nodes that ask about the
+//! horizon and nowhere else.
+//!
+//! # Invariants
+//!
+//! - A node's children come after it, so every walk ends.
+//! - Every child and root is a node or leaf that exists, every feature is one of the layout.
+
+use crate::boost::{Boosted, Column, Lanes};
+
+/// The trees of one target.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Forest {
+    /// One root a tree: the index of a node, or, if negative, `!index` of a leaf.
+    pub(crate) roots: Vec<i32>,
+    /// The inner nodes of all trees.
+    pub(crate) nodes: Vec<Node>,
+    /// The leaves of all trees.
+    pub(crate) leaves: Vec<Lanes>,
+}
+
+/// An inner node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Node {
+    /// Which feature is asked about.
+    pub(crate) feature: u16,
+    /// Where a missing value goes.
+    pub(crate) missing_left: bool,
+    /// Values up to this go left.
+    pub(crate) threshold: f32,
+    /// Left and right, in the form of [`Forest::roots`].
+    pub(crate) children: [i32; 2],
+}
+
+impl Forest {
+    /// Flattens trees over bins into trees over values.
+    pub(crate) fn flatten(boosted: &Boosted, columns: &[&Column]) -> Self {
+        let mut forest = Self::default();
+        for tree in &boosted.trees {
+            let (nodes, leaves) = (forest.nodes.len(), forest.leaves.len());
+            let place = |child: i32| match usize::try_from(child) {
+                Ok(node) => index(nodes + node),
+                Err(_) => !index(leaves + (!child) as usize),
+            };
+            forest.roots.push(place(if tree.nodes.is_empty() { !0 } else { 0 }));
+            forest.leaves.extend_from_slice(&tree.leaves);
+            for node in &tree.nodes {
+                let split = node.split;
+                let cuts = &columns[split.feature].cuts;
+                forest.nodes.push(Node {
+                    feature: u16::try_from(split.feature).unwrap_or(u16::MAX),
+                    missing_left: split.missing_left,
+                    // Everything that is not missing goes left of the last bin.
+                    threshold: cuts.get(usize::from(split.bin)).copied().unwrap_or(f32::MAX),
+                    children: node.children.map(place),
+                });
+            }
+        }
+        forest
+    }
+
+    /// Adds the steps of all trees to `out`, one place a horizon; horizons must not decrease.
+    pub(crate) fn add(&self, features: &[f32], horizons: &[f32], out: &mut [Lanes]) {
+        let horizon = features.len();
+        let mut waiting: Vec<(i32, usize, usize)> = Vec::with_capacity(WAITING_TYPICAL);
+        for &root in &self.roots {
+            waiting.push((root, 0, horizons.len()));
+            while let Some((mut at, low, mut high)) = waiting.pop() {
+                while let Ok(node) = usize::try_from(at) {
+                    let node = &self.nodes[node];
+                    let feature = usize::from(node.feature);
+                    if feature == horizon {
+                        let near = horizons[low..high].partition_point(|&h| h <= node.threshold);
+                        let middle = low + near;
+                        if middle == low {
+                            at = node.children[1];
+                            continue;
+                        }
+                        if middle < high {
+                            waiting.push((node.children[1], middle, high));
+                            high = middle;
+                        }
+                        at = node.children[0];
+                        continue;
+                    }
+                    let value = features[feature];
+                    let left =
+                        if value.is_nan() { node.missing_left } else { value <= node.threshold };
+                    at = node.children[usize::from(!left)];
+                }
+                let leaf = &self.leaves[(!at) as usize];
+                for lanes in &mut out[low..high] {
+                    for (lane, step) in lanes.iter_mut().zip(leaf) {
+                        *lane += step;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns whether every index holds, for features up to and including `feature_max`.
+    pub(crate) fn is_sound(&self, feature_max: usize) -> bool {
+        let exists = |child: i32, after: usize| match usize::try_from(child) {
+            Ok(node) => after <= node && node < self.nodes.len(),
+            Err(_) => ((!child) as usize) < self.leaves.len(),
+        };
+        let roots = self.roots.iter().all(|&root| exists(root, 0));
+        let nodes = self.nodes.iter().enumerate().all(|(at, node)| {
+            usize::from(node.feature) <= feature_max
+                && node.threshold.is_finite()
+                && node.children.iter().all(|&child| exists(child, at + 1))
+        });
+        let leaves = self.leaves.iter().flatten().all(|step| step.is_finite());
+        roots && nodes && leaves
+    }
+}
+
+fn index(at: usize) -> i32 {
+    // A forest has some thousand trees of some hundred nodes.
+    i32::try_from(at).unwrap_or(i32::MAX)
+}
+
+/// Parts of the horizon that wait for their turn in a walk; more only cost an allocation.
+const WAITING_TYPICAL: usize = 64;

@@ -1,0 +1,156 @@
+//! A trained model: forecasts every target of a pack for one subject.
+
+use serde::Serialize;
+use twinkeep_domain::{Basis, Forecast, Pack, TargetForecast, Timestamp};
+
+use crate::features::{FeatureLayout, OWN_COUNT, SubjectState, anchors, own};
+use crate::target::TargetModel;
+
+/// Whatever can forecast; what [`crate::evaluate`] measures.
+pub trait Forecaster {
+    /// Forecasts all targets at increasing horizons, from what was known at `prediction_time`.
+    ///
+    /// Pure: the same input gives the same answer. It has a point for each horizon, or none.
+    fn forecast(
+        &self,
+        state: &SubjectState,
+        prediction_time: Timestamp,
+        horizons_hours: &[f32],
+    ) -> Forecast;
+
+    /// Returns the mean of a target in training: what carry-forward says where nothing was seen.
+    fn typical(&self, target: usize) -> f32;
+}
+
+/// A trained model of one pack.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub(crate) pack: Pack,
+    pub(crate) layout: FeatureLayout,
+    pub(crate) targets: Vec<TargetModel>,
+}
+
+/// What a person may want to know about one target of a model; no personal data.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TargetDescription {
+    /// What is forecast.
+    pub code: String,
+    /// How: see [`Basis::name`].
+    pub basis: &'static str,
+    /// Share of the trees in the median and the interval.
+    pub tree_share: f32,
+    /// Share of the trees in the mean.
+    pub mean_tree_share: f32,
+    /// How many trees.
+    pub tree_count: usize,
+    /// How many leaves they have together.
+    pub leaf_count: usize,
+    /// Codes that stand in for the target where it was never seen, best first.
+    pub correlates: Vec<String>,
+}
+
+impl Model {
+    /// Returns the pack that the model was trained for.
+    pub fn pack(&self) -> &Pack {
+        &self.pack
+    }
+
+    /// Describes each target, in the pack's order.
+    pub fn describe(&self) -> Vec<TargetDescription> {
+        let code = |variable: usize| self.pack.variables()[variable].code.to_string();
+        let describe = |target: &TargetModel| TargetDescription {
+            code: code(target.variable),
+            basis: target.basis.name(),
+            tree_share: target.tree_share,
+            mean_tree_share: target.mean_tree_share,
+            tree_count: target.forest.roots.len(),
+            leaf_count: target.forest.leaves.len(),
+            correlates: target.correlates.iter().copied().map(code).collect(),
+        };
+        self.targets.iter().map(describe).collect()
+    }
+
+    /// Forecasts all targets at these horizons.
+    ///
+    /// Horizons are put in order; those that are negative, not finite, or beyond the pack's
+    /// horizon are left out, because nothing was learned about them. A target gets no points
+    /// ([`Basis::NotEnoughHistory`]) where the history is shorter than the pack asks for, or
+    /// neither the target nor any variable that stands in for it was ever seen.
+    pub fn forecast(
+        &self,
+        state: &SubjectState,
+        prediction_time: Timestamp,
+        horizons_hours: &[f32],
+    ) -> Forecast {
+        let limit = self.pack.forecast().horizon_hours;
+        let mut horizons: Vec<f32> =
+            horizons_hours.iter().copied().filter(|hours| (0.0..=limit).contains(hours)).collect();
+        horizons.sort_by(f32::total_cmp);
+        let shared = self.layout.shared_count();
+        let mut features = vec![f32::NAN; shared + OWN_COUNT];
+        self.layout.shared(state, prediction_time, &mut features[..shared]);
+        let supported = state.variable_count() == self.pack.variables().len()
+            && self.pack.forecast().history_event_count_min.max(1) <= state.event_count();
+        let mut forecast = |target: &TargetModel| {
+            let known = state.variable(target.variable);
+            own(known, &mut features[shared..]);
+            let seen = known.is_some() || target.stands_in(state);
+            let supported = supported && seen && target.basis != Basis::NotEnoughHistory;
+            TargetForecast {
+                code: self.pack.variables()[target.variable].code.clone(),
+                basis: if supported { target.basis } else { Basis::NotEnoughHistory },
+                last: known.map(|known| {
+                    (known.last(), prediction_time.hours_since(known.last_time()) as f32)
+                }),
+                points: if supported {
+                    self.points(target, &features, anchors(known), &horizons)
+                } else {
+                    Vec::new()
+                },
+            }
+        };
+        let targets = self.targets.iter().map(&mut forecast).collect();
+        Forecast { prediction_time, targets }
+    }
+
+    fn points(
+        &self,
+        target: &TargetModel,
+        features: &[f32],
+        anchors: [f32; 2],
+        horizons: &[f32],
+    ) -> Vec<twinkeep_domain::ForecastPoint> {
+        let buckets = &self.pack.forecast().buckets_hours;
+        let range = self.pack.variables()[target.variable].range;
+        let mut points = target.raw(features, anchors, horizons, buckets);
+        for point in &mut points {
+            target.finish(point, buckets, range);
+        }
+        points
+    }
+}
+
+impl Forecaster for Model {
+    fn forecast(
+        &self,
+        state: &SubjectState,
+        prediction_time: Timestamp,
+        horizons_hours: &[f32],
+    ) -> Forecast {
+        Self::forecast(self, state, prediction_time, horizons_hours)
+    }
+
+    fn typical(&self, target: usize) -> f32 {
+        self.targets.get(target).map_or(f32::NAN, |target| target.typical)
+    }
+}
+
+impl TargetModel {
+    /// Returns whether a variable was seen that stands in for the target.
+    ///
+    /// Only trees can use it: without them there is nothing to carry forward.
+    fn stands_in(&self, state: &SubjectState) -> bool {
+        self.basis == Basis::Trees
+            && self.correlates.iter().any(|&variable| state.variable(variable).is_some())
+    }
+}

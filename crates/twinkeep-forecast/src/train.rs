@@ -1,0 +1,193 @@
+//! Training: the whole loop, from timelines to a model.
+//!
+//! # Life of a model
+//!
+//! 1. [`Examples`] takes a snapshot of every subject at every cut of the pack, for both splits.
+//! 2. The features that all targets share are binned once, by the training split.
+//! 3. Each target is learned on its own, by one of the threads: `learn` grows the trees, then
+//!    `select` chooses on the tuning split how much they count against the reference, and
+//!    [`calibrate`] shifts the quantiles.
+//!
+//! # Invariants
+//!
+//! - The same data, pack, and configuration give the same bytes on any number of threads.
+//! - Nothing here reads a clock, a file, or a random source.
+
+mod learn;
+mod select;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use twinkeep_domain::{Basis, Code, Cohort, Pack};
+
+use crate::boost::{Column, cut_points};
+use crate::examples::Examples;
+use crate::features::FeatureLayout;
+use crate::target::TargetModel;
+use crate::{Model, TrainConfig};
+
+pub(crate) use learn::CORRELATE_COUNT_MAX;
+
+/// One target is done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainProgress {
+    /// How many targets are done, this one included.
+    pub done_count: usize,
+    /// How many there are.
+    pub total_count: usize,
+    /// Which target it is.
+    pub code: Code,
+    /// What the tuning split chose.
+    pub basis: Basis,
+    /// How many training rows it was learned from.
+    pub row_count: usize,
+    /// How many trees it got.
+    pub tree_count: usize,
+}
+
+/// Why training was refused.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrainError {
+    /// A knob stands where training cannot work.
+    #[error("the training configuration is wrong: {reason}")]
+    Config {
+        /// Which knob and what it must be.
+        reason: &'static str,
+    },
+    /// A split has nothing to learn from.
+    #[error("no subject of the {split} split has both a history and a later value to forecast")]
+    NoExamples {
+        /// `train` or `tuning`.
+        split: &'static str,
+    },
+}
+
+impl TrainError {
+    /// The name of this error in reports and in the docs. Never changes.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Config { .. } => "train-config",
+            Self::NoExamples { .. } => "train-no-examples",
+        }
+    }
+}
+
+/// What every target is learned from.
+struct Material<'a> {
+    pack: &'a Pack,
+    config: &'a TrainConfig,
+    train: Examples,
+    tuning: Examples,
+    train_columns: Vec<Column>,
+    tuning_columns: Vec<Column>,
+}
+
+/// Trains a model of every target of the pack.
+///
+/// `train` teaches the trees; `tuning` stops them, chooses among methods, and calibrates. No
+/// subject may be in both. `progress` is called once a target, in the order in which they finish.
+pub fn train(
+    pack: &Pack,
+    config: &TrainConfig,
+    train: &Cohort,
+    tuning: &Cohort,
+    progress: &mut dyn FnMut(TrainProgress),
+) -> Result<Model, TrainError> {
+    check(config)?;
+    let layout = FeatureLayout::new(pack);
+    let material = Material::collect(pack, config, &layout, train, tuning)?;
+    let targets: Vec<usize> = pack.targets().map(|(variable, _)| variable).collect();
+    let mut done: Vec<Option<TargetModel>> = targets.iter().map(|_| None).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let (sender, results) = mpsc::channel();
+        for _ in 0..config.threads.min(targets.len()) {
+            let (sender, material, next, targets) = (sender.clone(), &material, &next, &targets);
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(&variable) = targets.get(at) else { break };
+                    let learned = learn::target(material, at, variable);
+                    if sender.send((at, learned)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for (done_count, (at, learned)) in (1..).zip(results) {
+            progress(TrainProgress {
+                done_count,
+                total_count: targets.len(),
+                code: pack.variables()[learned.variable].code.clone(),
+                basis: learned.basis,
+                row_count: material.train.targets[at].value.len(),
+                tree_count: learned.forest.roots.len(),
+            });
+            done[at] = Some(learned);
+        }
+    });
+    Ok(Model { pack: pack.clone(), layout, targets: done.into_iter().flatten().collect() })
+}
+
+impl<'a> Material<'a> {
+    fn collect(
+        pack: &'a Pack,
+        config: &'a TrainConfig,
+        layout: &FeatureLayout,
+        train: &Cohort,
+        tuning: &Cohort,
+    ) -> Result<Self, TrainError> {
+        let cuts = &pack.forecast().cuts_hours;
+        let train = Examples::collect(pack, layout, train, cuts);
+        let tuning = Examples::collect(pack, layout, tuning, cuts);
+        for (split, examples) in [("train", &train), ("tuning", &tuning)] {
+            if examples.subjects.is_empty() {
+                return Err(TrainError::NoExamples { split });
+            }
+        }
+        let count = layout.shared_count();
+        let (mut train_columns, mut tuning_columns) = (Vec::new(), Vec::new());
+        for at in 0..count {
+            let cuts = cut_points(strided(&train.shared, at, count), config.bins_max);
+            train_columns.push(Column::new(cuts.clone(), strided(&train.shared, at, count)));
+            tuning_columns.push(Column::new(cuts, strided(&tuning.shared, at, count)));
+        }
+        Ok(Self { pack, config, train, tuning, train_columns, tuning_columns })
+    }
+}
+
+/// Returns one column of a row-major matrix.
+fn strided(matrix: &[f32], column: usize, columns: usize) -> impl Iterator<Item = f32> {
+    matrix.iter().skip(column).step_by(columns).copied()
+}
+
+fn check(config: &TrainConfig) -> Result<(), TrainError> {
+    let refuse = |reason| Err(TrainError::Config { reason });
+    let share = |value: f32| 0.0 < value && value <= 1.0;
+    if config.threads == 0 {
+        return refuse("`threads` must be at least 1");
+    }
+    if !(2..=255).contains(&config.bins_max) {
+        return refuse("`bins_max` must be 2 to 255");
+    }
+    if config.leaves_max < 2 || config.rare_leaves_max < 2 {
+        return refuse("`leaves_max` and `rare_leaves_max` must be at least 2");
+    }
+    if !share(config.learning_rate) || !share(config.rare_learning_rate) {
+        return refuse("`learning_rate` and `rare_learning_rate` must be above 0 and at most 1");
+    }
+    if !share(config.feature_share) || !share(config.subject_share) {
+        return refuse("`feature_share` and `subject_share` must be above 0 and at most 1");
+    }
+    if config.snapshot_rows_max == 0 {
+        return refuse("`snapshot_rows_max` must be at least 1");
+    }
+    let not_negative = |value: f32| 0.0 <= value && value.is_finite();
+    let floats = [config.leaf_snapshots_min, config.leaf_shrinkage_snapshots, config.mean_weight];
+    if !floats.into_iter().all(not_negative) {
+        return refuse("minimum, shrinkage, and weight must be finite and not negative");
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! What the tuning split decides: the reference, the shares of the trees, and the shifts.
+
+use twinkeep_domain::{Basis, ForecastPoint, QUANTILES};
+
+use super::Material;
+use crate::boost::quantile;
+use crate::calibrate::{Outcome, shifts};
+use crate::examples::{Examples, TargetExamples};
+use crate::features::OWN_COUNT;
+use crate::target::{Anchor, Quantiles, TargetModel, bucket};
+
+/// Fills in everything about a target that its trees do not say.
+pub(super) fn select(material: &Material<'_>, at: usize, target: &mut TargetModel) {
+    let tuning = &material.tuning.targets[at];
+    let buckets = &material.pack.forecast().buckets_hours;
+    let errors = |anchor: Anchor| -> f64 {
+        (0..tuning.value.len())
+            .map(|row| {
+                f64::from(
+                    (tuning.value[row] - anchor_of(tuning, row, anchor, target.typical)).abs(),
+                )
+            })
+            .sum()
+    };
+    target.anchor =
+        if errors(Anchor::Middle) < errors(Anchor::Last) { Anchor::Middle } else { Anchor::Last };
+    target.reference =
+        reference(&material.train.targets[at], target, buckets, material.config.bucket_values_min);
+    choose_shares(material, at, target);
+    target.basis = match (target.tree_share.max(target.mean_tree_share), target.anchor) {
+        (share, _) if 0.0 < share => Basis::Trees,
+        (_, Anchor::Last) => Basis::CarryForward,
+        (_, Anchor::Middle) => Basis::ExponentialMean,
+    };
+    let outcomes: Vec<Outcome> = points(&material.tuning, at, target, buckets)
+        .iter()
+        .zip(&tuning.value)
+        .map(|(point, &value)| Outcome {
+            bucket: bucket(buckets, point.horizon_hours),
+            quantiles: point.quantiles,
+            value,
+        })
+        .collect();
+    target.shift = shifts(&outcomes, buckets.len(), material.config.bucket_values_min);
+}
+
+/// Chooses how much the trees count: in the median and quantiles, and in the mean.
+fn choose_shares(material: &Material<'_>, at: usize, target: &mut TargetModel) {
+    let tuning = &material.tuning.targets[at];
+    let buckets = &material.pack.forecast().buckets_hours;
+    let mut ends = Vec::new();
+    for share in [0.0, 1.0] {
+        (target.tree_share, target.mean_tree_share) = (share, share);
+        ends.push(points(&material.tuning, at, target, buckets));
+    }
+    let loss = |share: f32, of: fn(&ForecastPoint) -> f32, power: i32| -> f64 {
+        let rows = ends[0].iter().zip(&ends[1]).zip(&tuning.value);
+        rows.map(|((reference, trees), value)| {
+            let blend = share * of(trees) + (1.0 - share) * of(reference);
+            f64::from((value - blend).abs()).powi(power)
+        })
+        .sum()
+    };
+    let best = |of: fn(&ForecastPoint) -> f32, power: i32| -> f32 {
+        let mut best = (0.0, loss(0.0, of, power));
+        for share in SHARES {
+            let loss = loss(share, of, power);
+            if loss < best.1 {
+                best = (share, loss);
+            }
+        }
+        best.0
+    };
+    target.tree_share = best(ForecastPoint::median, 1);
+    target.mean_tree_share = best(|point| point.mean, 2);
+}
+
+/// Returns the unfinished point of every tuning row.
+fn points(
+    examples: &Examples,
+    at: usize,
+    target: &TargetModel,
+    buckets: &[f32],
+) -> Vec<ForecastPoint> {
+    let rows = &examples.targets[at];
+    let shared = examples.shared.len() / examples.subjects.len().max(1);
+    let mut features = vec![f32::NAN; shared + OWN_COUNT];
+    let mut points = Vec::with_capacity(rows.value.len());
+    let mut start = 0;
+    for part in rows.snapshot.chunk_by(|one, other| one == other) {
+        let snapshot = part[0] as usize;
+        features[..shared].copy_from_slice(&examples.shared[snapshot * shared..][..shared]);
+        features[shared..].copy_from_slice(&rows.own[snapshot * OWN_COUNT..][..OWN_COUNT]);
+        let horizons = &rows.horizon[start..start + part.len()];
+        start += part.len();
+        points.extend(target.raw(&features, rows.anchors[snapshot], horizons, buckets));
+    }
+    points
+}
+
+/// Returns the spread of the training values around the anchor, by bucket.
+fn reference(
+    train: &TargetExamples,
+    target: &TargetModel,
+    buckets: &[f32],
+    bucket_values_min: usize,
+) -> Vec<Quantiles> {
+    let mut parts = vec![Vec::new(); buckets.len()];
+    let mut all = Vec::with_capacity(train.value.len());
+    for (row, &value) in train.value.iter().enumerate() {
+        let error = value - anchor_of(train, row, target.anchor, target.typical);
+        parts[bucket(buckets, train.horizon[row])].push(error);
+        all.push(error);
+    }
+    let mut spread = |errors: &mut Vec<f32>| -> Quantiles {
+        let errors = if errors.len() < bucket_values_min { &mut all } else { errors };
+        let mut spread = QUANTILES.map(|probability| quantile(errors, probability));
+        // The reference is the anchor itself; only its interval is learned.
+        spread[QUANTILES.len() / 2] = 0.0;
+        spread
+    };
+    parts.iter_mut().map(&mut spread).collect()
+}
+
+fn anchor_of(rows: &TargetExamples, row: usize, anchor: Anchor, typical: f32) -> f32 {
+    anchor.of(rows.anchors[rows.snapshot[row] as usize], typical)
+}
+
+/// The shares of the trees that are tried besides none.
+const SHARES: [f32; 4] = [0.25, 0.5, 0.75, 1.0];
