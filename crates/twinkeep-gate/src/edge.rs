@@ -1,0 +1,143 @@
+//! The edge: the listener, TLS, and everything between a socket and an HTTP request.
+//!
+//! # Life of a connection
+//!
+//! 1. [`run`] accepts it, if [`admission`] has room for its address.
+//! 2. [`connection`] finishes the handshake and lets ALPN choose the protocol.
+//! 3. [`guarded_io`] passes on requests that [`head`] finds unambiguous, and tells [`watch`] what
+//!    the client does.
+//! 4. `watch` says until when; `connection` ends what takes longer, and [`tally`] counts it.
+//!
+//! # Invariants
+//!
+//! - Nothing here knows a route, a caller, or a use case.
+//! - Every connection has a deadline at every moment.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch::Receiver;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+pub(crate) mod admission;
+mod connection;
+pub(crate) mod filter;
+mod guarded_io;
+pub(crate) mod head;
+pub(crate) mod tally;
+#[cfg(test)]
+mod tests;
+pub(crate) mod watch;
+
+use admission::Admission;
+use tally::Tally;
+use watch::StallLimits;
+
+/// Who sent a request, as far as the network knows.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer {
+    /// The other end of the connection.
+    pub(crate) address: SocketAddr,
+    /// What is spoken.
+    pub(crate) protocol: Protocol,
+}
+
+/// The version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1, behind the strict filter.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// Turns a request into its answer.
+pub(crate) type Answerer = Box<
+    dyn Fn(Peer, Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>>
+        + Send
+        + Sync,
+>;
+
+/// What all connections share.
+pub(crate) struct Edge {
+    /// Makes connections secure.
+    pub(crate) tls: TlsAcceptor,
+    /// Who may connect.
+    pub(crate) admission: Arc<Admission>,
+    /// How long each state of a connection may last.
+    pub(crate) limits: EdgeLimits,
+    /// What was turned away.
+    pub(crate) tally: Arc<Tally>,
+    /// What answers requests.
+    pub(crate) answer: Answerer,
+}
+
+/// How long each state of a connection may last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EdgeLimits {
+    /// From the TCP connection to the end of the TLS handshake.
+    pub(crate) handshake: Duration,
+    /// After the handshake.
+    pub(crate) stall: StallLimits,
+}
+
+/// Accepts connections until told to stop, then lets what is under way finish, within bounds.
+pub(crate) async fn run(edge: Arc<Edge>, listener: TcpListener, stop: Receiver<bool>) {
+    let mut tasks = JoinSet::new();
+    let mut stopped = stop.clone();
+    loop {
+        tokio::select! {
+            biased;
+            () = told_to_stop(&mut stopped) => break,
+            _ = tasks.join_next(), if !tasks.is_empty() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => admit(&edge, stream, address, &stop, &mut tasks),
+                Err(_) => {
+                    edge.tally.count(tally::ACCEPT_FAILED);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let all = async { while tasks.join_next().await.is_some() {} };
+    _ = tokio::time::timeout(edge.limits.stall.drain + DRAIN_MARGIN, all).await;
+}
+
+fn admit(
+    edge: &Arc<Edge>,
+    stream: TcpStream,
+    address: SocketAddr,
+    stop: &Receiver<bool>,
+    tasks: &mut JoinSet<()>,
+) {
+    match edge.admission.admit(address.ip()) {
+        Ok(ticket) => {
+            let serving = connection::serve(Arc::clone(edge), stream, address, stop.clone());
+            tasks.spawn(async move {
+                serving.await;
+                drop(ticket);
+            });
+        }
+        // Dropping the stream is the whole answer: anything more would be work for the attacker.
+        Err(full) => edge.tally.full(full),
+    }
+}
+
+/// Waits until the gate is told to stop, or whoever could tell it is gone.
+async fn told_to_stop(stop: &mut Receiver<bool>) {
+    _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// When files or memory are short, trying again at once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// For tasks to notice that their own deadline has passed.
+const DRAIN_MARGIN: Duration = Duration::from_millis(500);

@@ -1,0 +1,74 @@
+//! What was turned away before there was a request: counted, and recorded once per interval.
+//!
+//! A connection that stalls has no request that an audit entry could be about, and whoever opens
+//! a million of them must not be able to fill the ledger. So they are counted by kind.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::admission::Full;
+use super::watch::Stall;
+
+/// Counts by kind since they were last taken.
+#[derive(Default)]
+pub(crate) struct Tally(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Tally {
+    /// Counts a connection that was ended because it stalled.
+    pub(crate) fn stalled(&self, stall: Stall) {
+        self.count(stall.name());
+    }
+
+    /// Counts a connection that was not let in.
+    pub(crate) fn full(&self, full: Full) {
+        self.count(match full {
+            Full::Gate => "connections-full",
+            Full::Address => "connections-full-for-address",
+        });
+    }
+
+    /// Counts under one of a fixed set of names.
+    pub(crate) fn count(&self, name: &'static str) {
+        *self.lock().entry(name).or_default() += 1;
+    }
+
+    /// Returns what was counted, and starts again from zero.
+    pub(crate) fn take(&self) -> BTreeMap<&'static str, u64> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// Adds counts back that could not be recorded.
+    pub(crate) fn put_back(&self, counts: BTreeMap<&'static str, u64>) {
+        let mut kept = self.lock();
+        for (name, count) in counts {
+            *kept.entry(name).or_default() += count;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The TLS handshake failed: not TLS 1.3, no common cipher, or a probe.
+pub(crate) const TLS_FAILED: &str = "tls-failed";
+
+/// The operating system gave no connection: usually too many open files.
+pub(crate) const ACCEPT_FAILED: &str = "accept-failed";
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+    use crate::edge::watch::Stall;
+
+    #[test]
+    fn counts_that_cannot_be_recorded_are_kept() {
+        let tally = Tally::default();
+        tally.stalled(Stall::Head);
+        let taken = tally.take();
+        tally.stalled(Stall::Head);
+        tally.put_back(taken);
+        assert_eq!(tally.take().into_iter().collect::<Vec<_>>(), [("head-stalled", 2)]);
+        assert!(tally.take().is_empty());
+    }
+}

@@ -1,0 +1,334 @@
+//! The edge under attack: raw sockets against the real listener, through a real TLS client.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::watch::Sender;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::admission::Admission;
+use super::filter::REFUSAL_HEADER;
+use super::tally::Tally;
+use super::watch::StallLimits;
+use super::{Edge, EdgeLimits, Peer};
+use crate::testing::{Client, PATIENCE, read_to_close, self_signed};
+use crate::tls::server_config;
+
+/// Short enough to test every stall, long enough not to fire on a busy machine.
+const SHORT: EdgeLimits = EdgeLimits {
+    handshake: Duration::from_millis(800),
+    stall: StallLimits {
+        head: Duration::from_millis(800),
+        idle: Duration::from_millis(1200),
+        request: Duration::from_millis(2500),
+        write: Duration::from_millis(800),
+        write_rate_min: 1 << 20,
+        connection: Duration::from_secs(600),
+        drain: Duration::from_millis(800),
+    },
+};
+
+struct Server {
+    client: Client,
+    tally: Arc<Tally>,
+    stop: Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+/// Answers with what it was asked; `/big` with 32 MiB, `/slow` after 300 ms.
+async fn echo(request: Request<Incoming>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    match parts.uri.path() {
+        "/big" => return Response::new(Body::from(vec![b'x'; 32 << 20])),
+        "/slow" => tokio::time::sleep(Duration::from_millis(300)).await,
+        _ => {}
+    }
+    let refusal = parts.headers.get(REFUSAL_HEADER).map(|value| value.to_str().unwrap().to_owned());
+    if let Some(refusal) = refusal {
+        return Response::new(Body::from(format!("refused {refusal}")));
+    }
+    let body = match body.collect().await {
+        Ok(body) => format!("{} bytes", body.to_bytes().len()),
+        Err(_) => "broken body".to_owned(),
+    };
+    Response::new(Body::from(format!("[{} {} {body}]", parts.method, parts.uri)))
+}
+
+async fn start(limits: EdgeLimits, per_address: usize) -> Server {
+    let (material, root) = self_signed();
+    let listener = TcpListener::bind("127.0.0.1:0".parse::<SocketAddr>().unwrap()).await.unwrap();
+    let client = Client::new(listener.local_addr().unwrap(), root);
+    let tally = Arc::new(Tally::default());
+    let edge = Edge {
+        tls: TlsAcceptor::from(server_config(&material).unwrap()),
+        admission: Admission::new(100, per_address),
+        limits,
+        tally: Arc::clone(&tally),
+        answer: Box::new(|_: Peer, request| Box::pin(echo(request))),
+    };
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let running = tokio::spawn(super::run(Arc::new(edge), listener, stopped));
+    Server { client, tally, stop, running }
+}
+
+impl Server {
+    /// Returns what was counted, once it is `name`: the count follows the close.
+    async fn counted(&self, name: &str) -> bool {
+        let until = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < until {
+            if self.tally.take().contains_key(name) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+}
+
+#[tokio::test]
+async fn a_tcp_connection_without_tls_is_closed() {
+    let server = start(SHORT, 100).await;
+    let mut stream = server.client.connect_tcp().await;
+    assert_eq!(read_to_close(&mut stream).await, "");
+    assert!(server.counted("handshake-stalled").await);
+}
+
+#[tokio::test]
+async fn half_a_handshake_is_closed() {
+    let server = start(SHORT, 100).await;
+    let mut stream = server.client.connect_tcp().await;
+    stream.write_all(&[22, 3, 1, 2, 0, 1, 0]).await.unwrap();
+    read_to_close(&mut stream).await;
+    assert!(server.counted("handshake-stalled").await);
+    let mut stream = server.client.connect_tcp().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    assert!(!read_to_close(&mut stream).await.contains("HTTP"));
+    assert!(server.counted("tls-failed").await);
+}
+
+#[tokio::test]
+async fn a_secured_connection_that_asks_nothing_is_closed() {
+    let server = start(SHORT, 100).await;
+    for protocol in ["http/1.1", "h2"] {
+        let mut stream = server.client.connect(protocol).await;
+        read_to_close(&mut stream).await;
+        assert!(server.counted("idle").await, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn half_a_head_is_closed() {
+    let server = start(SHORT, 100).await;
+    for start in ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n", "\r"] {
+        let mut stream = server.client.connect("http/1.1").await;
+        stream.write_all(start.as_bytes()).await.unwrap();
+        assert_eq!(read_to_close(&mut stream).await, "", "{start:?}");
+        assert!(server.counted("head-stalled").await, "{start:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_drips_is_closed_on_time() {
+    let server = start(SHORT, 100).await;
+    let begin = Instant::now();
+    let (mut reader, mut writer) = tokio::io::split(server.client.connect("http/1.1").await);
+    let drip = tokio::spawn(async move {
+        for byte in b"GET / HTTP/1.1\r\nHost: a\r\nX: ".iter().chain(std::iter::repeat(&b'x')) {
+            if writer.write_all(&[*byte]).await.is_err() || writer.flush().await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    read_to_close(&mut reader).await;
+    drip.abort();
+    assert!(server.counted("head-stalled").await);
+    assert!(begin.elapsed() < PATIENCE / 2);
+}
+
+#[tokio::test]
+async fn half_an_http2_preface_is_closed() {
+    let server = start(SHORT, 100).await;
+    let mut stream = server.client.connect("h2").await;
+    stream.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
+    read_to_close(&mut stream).await;
+    assert!(server.counted("head-stalled").await);
+}
+
+#[tokio::test]
+async fn an_http2_connection_that_only_pings_is_closed() {
+    let server = start(SHORT, 100).await;
+    let (mut reader, mut writer) = tokio::io::split(server.client.connect("h2").await);
+    writer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let pings = tokio::spawn(async move {
+        while writer.write_all(b"\0\0\x08\x06\0\0\0\0\012345678").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    read_to_close(&mut reader).await;
+    pings.abort();
+    assert!(server.counted("idle").await);
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_closed() {
+    let server = start(SHORT, 100).await;
+    let mut stream = server.client.connect("http/1.1").await;
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1").await.unwrap();
+    read_to_close(&mut stream).await;
+    assert!(server.counted("request-stalled").await);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_read_is_closed() {
+    let server = start(SHORT, 100).await;
+    let mut stream = server.client.connect("http/1.1").await;
+    stream.write_all(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    assert!(server.counted("answer-not-read").await);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_read_too_slowly_is_closed() {
+    let server = start(SHORT, 100).await;
+    let mut stream = server.client.connect("http/1.1").await;
+    stream.write_all(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut piece = [0; 1000];
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE && stream.read_exact(&mut piece).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if 0 < server.tally.take().len() {
+            return;
+        }
+    }
+    panic!("a trickle of an answer was not cut off");
+}
+
+#[tokio::test]
+async fn good_requests_are_answered_in_order_on_one_connection() {
+    let server = start(SHORT, 100).await;
+    let answer = server
+        .client
+        .raw(
+            b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n\
+              POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello\
+              POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n\
+              GET /d HTTP/1.1\r\nHost: a\r\n\r\n",
+        )
+        .await;
+    let found: Vec<&str> =
+        answer.split('[').skip(1).map(|rest| &rest[..rest.find(']').unwrap()]).collect();
+    assert_eq!(
+        found,
+        ["GET /slow 0 bytes", "POST /b 5 bytes", "POST /c 3 bytes", "GET /d 0 bytes"]
+    );
+}
+
+#[tokio::test]
+async fn a_smuggled_request_is_not_answered() {
+    let server = start(SHORT, 100).await;
+    let hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
+    let heads = [
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 35\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0,0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\nHost: a\n\n",
+        "GET / HTTP/1.1\r\nHost: a\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\rX: y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n X: y\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n",
+        "GET https://other/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1 \r\nHost: a\r\n\r\n",
+        "GET / HTTP/9.9\r\nHost: a\r\n\r\n",
+        "GET /\r\n\r\n",
+        "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX_Api_Key: k\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nTwinkeep-Refusal: http-host\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+    for head in heads {
+        let answer = server.client.raw(format!("{head}{hidden}").as_bytes()).await;
+        assert!(answer.contains("refused http-"), "{head:?}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{head:?}: {answer}");
+        assert!(!answer.contains("hidden"), "{head:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_chunk_ends_the_connection_after_its_answer() {
+    let server = start(SHORT, 100).await;
+    for chunks in ["3\nabc\r\n0\r\n\r\n", "3;x=y\r\nabc\r\n0\r\n\r\n", "0\r\nX: y\r\n\r\n", "g\r\n"]
+    {
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
+        let answer = server.client.raw(format!("{head}{chunks}{hidden}").as_bytes()).await;
+        assert!(answer.contains("broken body"), "{chunks:?}: {answer}");
+        assert!(!answer.contains("hidden"), "{chunks:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_all_connections() {
+    let server = start(SHORT, 2).await;
+    let _first = server.client.connect_tcp().await;
+    let _second = server.client.connect_tcp().await;
+    let mut third = server.client.connect_tcp().await;
+    assert_eq!(read_to_close(&mut third).await, "");
+    assert!(server.counted("connections-full-for-address").await);
+}
+
+#[tokio::test]
+async fn stopping_finishes_what_is_under_way_and_takes_nothing_new() {
+    let server = start(SHORT, 100).await;
+    let mut busy = server.client.connect("http/1.1").await;
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let idle = server.client.connect("http/1.1").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.stop.send(true).unwrap();
+    let answer = read_to_close(&mut busy).await;
+    assert!(answer.contains("[GET /slow 0 bytes]"), "{answer}");
+    tokio::time::timeout(PATIENCE, server.running).await.unwrap().unwrap();
+    assert!(server.client.try_connect("http/1.1").await.is_err());
+    drop(idle);
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_a_client_that_stalls() {
+    let server = start(SHORT, 100).await;
+    let mut stuck = server.client.connect("http/1.1").await;
+    stuck.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let begin = Instant::now();
+    server.stop.send(true).unwrap();
+    server.running.await.unwrap();
+    assert!(begin.elapsed() < SHORT.stall.drain + Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn the_edge_says_nothing_about_itself() {
+    let server = start(SHORT, 100).await;
+    let answer = server.client.raw(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    assert!(!answer.to_ascii_lowercase().contains("server:"), "{answer}");
+}

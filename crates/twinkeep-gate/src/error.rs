@@ -1,0 +1,51 @@
+//! Why the gate could not open.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// Why the gate could not open, or had to close.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The certificate chain is not PEM, or is empty.
+    #[error("cannot read the server certificate")]
+    Certificate,
+    /// The private key does not parse, or does not belong to the certificate.
+    #[error("cannot use the server's private key with its certificate")]
+    PrivateKey {
+        /// What the TLS library said.
+        source: rustls::Error,
+    },
+    /// The TLS library refused the configuration.
+    #[error("cannot configure TLS")]
+    Tls {
+        /// What the TLS library said.
+        source: rustls::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Threads cannot be started.
+    #[error("cannot start the gate's threads")]
+    Threads {
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl GateError {
+    /// The permanent name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Certificate => "gate-certificate",
+            Self::PrivateKey { .. } => "gate-private-key",
+            Self::Tls { .. } => "gate-tls",
+            Self::Listen { .. } => "gate-listen",
+            Self::Threads { .. } => "gate-threads",
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What the tests of this crate share: a certificate, and a client that speaks TLS and nothing else.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use twinkeep_vault::SecretBytes;
+
+use crate::TlsMaterial;
+
+/// Makes a certificate for `localhost`; returns what the server and what the client needs.
+pub(crate) fn self_signed() -> (TlsMaterial, CertificateDer<'static>) {
+    let names = vec!["localhost".to_owned()];
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
+    let material = TlsMaterial {
+        cert_chain_pem: cert.pem(),
+        key_pkcs8: SecretBytes::new(signing_key.serialize_der()),
+    };
+    (material, cert.der().clone())
+}
+
+/// A client of one server.
+#[derive(Clone)]
+pub(crate) struct Client {
+    address: SocketAddr,
+    root: CertificateDer<'static>,
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr, root: CertificateDer<'static>) -> Self {
+        Self { address, root }
+    }
+
+    /// Opens a TCP connection and says nothing.
+    pub(crate) async fn connect_tcp(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Opens a TLS connection that offers one application protocol.
+    pub(crate) async fn connect(&self, protocol: &str) -> TlsStream<TcpStream> {
+        self.try_connect(protocol).await.unwrap()
+    }
+
+    pub(crate) async fn try_connect(&self, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        let mut config =
+            ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TcpStream::connect(self.address).await?;
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+
+    /// Sends raw bytes over HTTP/1.1 and returns everything until the server closes.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect("http/1.1").await;
+        stream.write_all(bytes).await.unwrap();
+        read_to_close(&mut stream).await
+    }
+}
+
+/// Reads until the server closes, however it does so.
+pub(crate) async fn read_to_close(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    _ = tokio::time::timeout(PATIENCE, read).await.expect("the server closes the connection");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Longer than any deadline in the tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
