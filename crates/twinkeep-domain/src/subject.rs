@@ -55,6 +55,11 @@ impl SourceSubject {
         valid.then(|| Self(text.into()))
     }
 
+    /// Takes an identifier that the source holds as a number; never refused.
+    pub fn from_number(number: i64) -> Self {
+        Self(number.to_string().into())
+    }
+
     /// Returns the identifier. For making a pseudonym and for the sealed mapping only.
     pub fn reveal(&self) -> &str {
         &self.0

@@ -11,7 +11,8 @@ use super::{FORMAT, PackFileError};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WirePack {
-    format: u32,
+    #[serde(rename = "format")]
+    _format: u32,
     name: Spanned<String>,
     title: String,
     version: u32,
