@@ -102,8 +102,13 @@ impl Head {
         let bytes = to_json(&header);
         let (message, commitment) = Message::derive(content_key, &salt, &body_context(&bytes));
         let mut head = Self { header, bytes, salt, commitment, signature: [0; 64] };
-        head.signature = key.sign(&head.signed_bytes());
+        head.resign(key);
         (head, message)
+    }
+
+    /// Signs what the head now holds.
+    pub(super) fn resign(&mut self, key: &SigningKey) {
+        self.signature = key.sign(&self.signed_bytes());
     }
 
     /// Returns the bytes of the head, as they are in the feed.

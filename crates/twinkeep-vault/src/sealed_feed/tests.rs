@@ -6,7 +6,9 @@ use super::{Expectation, FeedError, FeedOptions, FeedReader, Gaps, Manifest, Sea
 use super::{SEGMENT_PLAINTEXT_LEN, SenderCheck, inspect, seal};
 use crate::identity::{Identity, Kem, PublicIdentity};
 
+mod conformance;
 mod contrast;
+mod generate;
 mod tampering;
 mod wycheproof;
 
@@ -106,7 +108,7 @@ fn input_that_comes_in_drips_gives_the_same() {
     impl Read for Drip<'_> {
         fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
             self.1 += 1;
-            if self.1 % 3 == 0 {
+            if self.1.is_multiple_of(3) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             let length = out.len().min(self.0.len()).min(1_000);

@@ -37,6 +37,7 @@ struct Test {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn cobblestone_agrees_with_wycheproof() {
     let Some(text) = read_vectors() else {
         println!("skipped: the Wycheproof vectors are not here (set TWINKEEP_DATA)");
