@@ -1,52 +1,71 @@
-//! Memory for secrets: wiped when dropped, never printed.
+//! Memory for secrets: wiped when dropped, never printed, and kept from swap and core dumps.
+//!
+//! Keys live in locked memory. Larger secrets live on the heap, because the system locks little;
+//! their pages are left out of core dumps.
 
 use std::fmt;
 
-use zeroize::Zeroizing;
+use zeroize::Zeroize as _;
 
 use crate::{Purpose, random_bytes};
 
-/// A 256-bit symmetric key.
-pub struct SecretKey(Box<Zeroizing<[u8; 32]>>);
+mod locked;
+
+#[cfg(test)]
+mod tests;
+
+/// A 256-bit symmetric key, in memory that is not swapped or dumped.
+pub struct SecretKey(locked::Slot);
 
 impl SecretKey {
     /// Makes a new key.
     pub fn random() -> Self {
-        Self(Box::new(Zeroizing::new(random_bytes())))
+        let mut bytes = random_bytes();
+        let key = Self::from_array(&bytes);
+        bytes.zeroize();
+        key
     }
 
     /// Takes the bytes of a key; `None` unless there are exactly 32.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-        let mut key = Box::new(Zeroizing::new([0; 32]));
-        if bytes.len() != key.len() {
-            return None;
-        }
-        key.copy_from_slice(bytes);
-        Some(Self(key))
+        bytes.try_into().ok().map(Self::from_array)
     }
 
     /// Derives the key for one purpose and one context (HKDF-SHA-256, RFC 5869).
     pub fn derive(&self, purpose: Purpose, context: &[u8]) -> Self {
-        let mut key = Box::new(Zeroizing::new([0; 32]));
+        let mut key = Self(locked::Slot::take());
         let salt = aws_lc_rs::hkdf::Salt::new(aws_lc_rs::hkdf::HKDF_SHA256, &[]);
         let info = [purpose.label().as_bytes(), b"\0", context];
         #[expect(clippy::expect_used, reason = "32 bytes is a valid length for HKDF-SHA-256")]
         salt.extract(self.expose())
             .expand(&info, KeyLength)
-            .and_then(|okm| okm.fill(&mut key[..]))
+            .and_then(|okm| okm.fill(&mut key.0.bytes_mut()[..]))
             .expect("HKDF-SHA-256 gives 32 bytes");
-        Self(key)
+        key
     }
 
     /// Returns the bytes. Every caller is a place to look at in review.
     pub fn expose(&self) -> &[u8; 32] {
-        &self.0
+        self.0.bytes()
+    }
+
+    /// Returns whether the system keeps the key out of swap and core dumps.
+    ///
+    /// It does not where `RLIMIT_MEMLOCK` is exhausted; the program warns then.
+    pub fn memory_locked(&self) -> bool {
+        self.0.is_locked()
+    }
+
+    fn from_array(bytes: &[u8; 32]) -> Self {
+        let mut slot = locked::Slot::take();
+        slot.bytes_mut().copy_from_slice(bytes);
+        Self(slot)
     }
 }
 
 impl Clone for SecretKey {
     fn clone(&self) -> Self {
-        Self(Box::new(Zeroizing::new(*self.expose())))
+        Self::from_array(self.expose())
     }
 }
 
@@ -57,12 +76,13 @@ impl fmt::Debug for SecretKey {
 }
 
 /// Secret bytes of any length: a passphrase, a decrypted private key, a person's data.
-pub struct SecretBytes(Zeroizing<Vec<u8>>);
+pub struct SecretBytes(Vec<u8>);
 
 impl SecretBytes {
     /// Takes over bytes; they are wiped on drop.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        locked::hide_from_dumps(bytes.as_ptr(), bytes.capacity(), true);
+        Self(bytes)
     }
 
     /// Makes room for `length` secret bytes, all zero.
@@ -70,14 +90,23 @@ impl SecretBytes {
         Self::new(vec![0; length])
     }
 
+    /// Returns the bytes. Every caller is a place to look at in review.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Returns the bytes, to be written.
     pub fn expose_mut(&mut self) -> &mut [u8] {
         &mut self.0
     }
+}
 
-    /// Returns the bytes. Every caller is a place to look at in review.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
+impl Drop for SecretBytes {
+    fn drop(&mut self) {
+        // Wipes the spare capacity too: it may hold what was there before the bytes were cut.
+        self.0.zeroize();
+        // The allocator will give the pages to somebody whose dumps are wanted.
+        locked::hide_from_dumps(self.0.as_ptr(), self.0.capacity(), false);
     }
 }
 
@@ -92,28 +121,5 @@ struct KeyLength;
 impl aws_lc_rs::hkdf::KeyType for KeyLength {
     fn len(&self) -> usize {
         32
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{SecretBytes, SecretKey};
-    use crate::Purpose;
-
-    #[test]
-    fn keys_of_different_purpose_or_context_differ() {
-        let key = SecretKey::random();
-        let one = key.derive(Purpose::ShardKey, b"a");
-        assert_eq!(one.expose(), key.derive(Purpose::ShardKey, b"a").expose());
-        assert_ne!(one.expose(), key.derive(Purpose::ShardKey, b"b").expose());
-        assert_ne!(one.expose(), key.derive(Purpose::ModelKey, b"a").expose());
-    }
-
-    #[test]
-    fn secrets_are_not_printed() {
-        let key = SecretKey::from_slice(&[7; 32]).unwrap();
-        assert_eq!(format!("{key:?}"), "SecretKey(hidden)");
-        assert_eq!(format!("{:?}", SecretBytes::new(vec![7])), "SecretBytes(hidden)");
-        assert!(SecretKey::from_slice(&[7; 31]).is_none());
     }
 }

@@ -1,0 +1,98 @@
+//! Tests of secret memory: where it lies, and that nothing stays.
+
+use std::fs;
+
+use super::{SecretBytes, SecretKey};
+use crate::Purpose;
+
+#[test]
+fn keys_of_different_purpose_or_context_differ() {
+    let key = SecretKey::random();
+    let one = key.derive(Purpose::ShardKey, b"a");
+    assert_eq!(one.expose(), key.derive(Purpose::ShardKey, b"a").expose());
+    assert_ne!(one.expose(), key.derive(Purpose::ShardKey, b"b").expose());
+    assert_ne!(one.expose(), key.derive(Purpose::ModelKey, b"a").expose());
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let key = SecretKey::from_slice(&[7; 32]).unwrap();
+    assert_eq!(format!("{key:?}"), "SecretKey(hidden)");
+    assert_eq!(format!("{:?}", SecretBytes::new(vec![7])), "SecretBytes(hidden)");
+    assert!(SecretKey::from_slice(&[7; 31]).is_none());
+    assert!(SecretKey::from_slice(&[7; 33]).is_none());
+}
+
+#[test]
+fn the_system_says_that_keys_are_locked_and_not_dumped() {
+    let keys: Vec<SecretKey> = (0..2_000).map(|_| SecretKey::random()).collect();
+    for key in keys.iter().step_by(500) {
+        let flags = memory_flags(key.expose().as_ptr().addr());
+        let has = |flag: &str| flags.split(' ').any(|found| found == flag);
+        assert!(has("dd"), "left out of core dumps: {flags}");
+        assert_eq!(has("lo"), key.memory_locked(), "locked: {flags}");
+    }
+}
+
+#[test]
+fn pages_of_large_secrets_are_not_dumped_while_they_hold_one() {
+    let secret = SecretBytes::zeroed(4 << 20);
+    let middle = secret.expose()[2 << 20..].as_ptr().addr();
+    assert!(memory_flags(middle).split(' ').any(|flag| flag == "dd"));
+}
+
+#[test]
+fn no_two_keys_share_memory_and_a_dropped_key_leaves_nothing() {
+    let marker = [0xa7; 32];
+    let addresses: Vec<usize> = {
+        let keys: Vec<SecretKey> =
+            (0..1_500).map(|_| SecretKey::from_slice(&marker).unwrap()).collect();
+        let mut addresses: Vec<usize> =
+            keys.iter().map(|key| key.expose().as_ptr().addr()).collect();
+        addresses.sort_unstable();
+        assert!(addresses.windows(2).all(|pair| pair[1] - pair[0] >= 32));
+        addresses
+    };
+    // The freed places are handed out again; whatever comes back was wiped before.
+    let mut reused = 0;
+    for _ in 0..100 {
+        let slot = super::locked::Slot::take();
+        reused += usize::from(addresses.binary_search(&slot.bytes().as_ptr().addr()).is_ok());
+        assert_eq!(slot.bytes(), &[0; 32]);
+    }
+    assert!(reused > 0, "no freed place was looked at");
+}
+
+#[test]
+fn keys_are_made_and_dropped_by_many_threads() {
+    std::thread::scope(|scope| {
+        for seed in 0..8 {
+            scope.spawn(move || {
+                for round in 0..2_000_u32 {
+                    let key = SecretKey::from_slice(&[seed; 32]).unwrap();
+                    let copy = key.clone();
+                    drop(key);
+                    assert_eq!(copy.expose(), &[seed; 32], "round {round}");
+                }
+            });
+        }
+    });
+}
+
+/// Returns the `VmFlags` of the mapping that holds `address`.
+fn memory_flags(address: usize) -> String {
+    let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut inside = false;
+    for line in maps.lines() {
+        let range = line.split(' ').next().unwrap().split_once('-');
+        if let Some((from, to)) = range
+            && let Ok(from) = usize::from_str_radix(from, 16)
+            && let Ok(to) = usize::from_str_radix(to, 16)
+        {
+            inside = (from..to).contains(&address);
+        } else if inside && let Some(flags) = line.strip_prefix("VmFlags: ") {
+            return flags.trim().to_owned();
+        }
+    }
+    String::new()
+}
