@@ -13,6 +13,7 @@
 
 #![deny(clippy::expect_used)]
 
+pub mod certificate;
 pub mod digest;
 pub mod ecdsa;
 mod envelope;

@@ -1,0 +1,240 @@
+//! Certificates: a keep's private certificate authority, and what it issues (RFC 5280).
+//!
+//! A keep is its own authority, so that the first start needs no account anywhere and no name in
+//! public logs. Clients trust one file, `ca.pem`. Keys are ECDSA P-256, which every TLS library
+//! takes.
+//!
+//! # Invariants
+//!
+//! - An authority signs servers, and no other authorities (path length 0).
+//! - A private key leaves this module as [`SecretBytes`]; the caller wraps it before it is stored.
+//! - The time is a parameter.
+
+use std::fmt;
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SerialNumber, date_time_ymd,
+};
+use twinkeep_domain::Timestamp;
+
+use crate::ecdsa::parse_pem;
+use crate::{SecretBytes, random_bytes};
+
+#[cfg(test)]
+mod tests;
+
+/// The private authority of a keep.
+pub struct CertificateAuthority {
+    issuer: Issuer<'static, KeyPair>,
+    cert_pem: String,
+    key: SecretBytes,
+}
+
+/// What a server shows and proves.
+#[derive(Debug)]
+pub struct ServerCertificate {
+    /// The certificate. The authority's own is not in it: clients have that.
+    pub cert_pem: String,
+    /// The private key, as PKCS#8 (RFC 5958).
+    pub key: SecretBytes,
+}
+
+/// Why a certificate cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// The name of the authority is not usable.
+    #[error("an authority's name has 1 to 64 printable ASCII characters")]
+    Name,
+    /// A server must have names.
+    #[error("a server certificate needs 1 to {NAME_COUNT_MAX} names")]
+    NameCount,
+    /// A name is neither a host name nor an address.
+    #[error("`{name}` is neither a host name nor an IP address")]
+    ServerName {
+        /// Which one.
+        name: String,
+    },
+    /// The time is outside of what a certificate can say.
+    #[error("the clock is outside of the years 1970 to 2200")]
+    Time,
+    /// The parts do not make an authority.
+    #[error("the certificate and the private key of the authority do not belong together")]
+    Parts,
+    /// The library refused.
+    #[error("the certificate could not be made")]
+    Library {
+        /// What it said.
+        source: rcgen::Error,
+    },
+}
+
+impl CertificateError {
+    /// Returns the permanent name of the error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Name => "certificate-name",
+            Self::NameCount => "certificate-name-count",
+            Self::ServerName { .. } => "certificate-server-name",
+            Self::Time => "certificate-time",
+            Self::Parts => "certificate-parts",
+            Self::Library { .. } => "certificate-library",
+        }
+    }
+}
+
+impl CertificateAuthority {
+    /// Makes a new authority, valid for ten years from `now`.
+    pub fn create(name: &str, now: Timestamp) -> Result<Self, CertificateError> {
+        let printable = name.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if !(1..=AUTHORITY_NAME_LEN_MAX).contains(&name.len()) || !printable {
+            return Err(CertificateError::Name);
+        }
+        let mut params = parameters(name, now, AUTHORITY_DAYS)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = generate()?;
+        let certificate = params.self_signed(&key).map_err(library)?;
+        let secret = SecretBytes::new(key.serialize_der());
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            cert_pem: normal_pem(&certificate),
+            key: secret,
+        })
+    }
+
+    /// Puts together an authority that was stored: the certificate, and the unwrapped key.
+    pub fn from_parts(cert_pem: &str, key: SecretBytes) -> Result<Self, CertificateError> {
+        let der = parse_pem(LABEL, cert_pem).ok_or(CertificateError::Parts)?;
+        let pair =
+            KeyPair::from_pkcs8_der_and_sign_algo(&key.expose().into(), &PKCS_ECDSA_P256_SHA256)
+                .map_err(|_| CertificateError::Parts)?;
+        // A certificate holds its public key byte for byte.
+        let public = pair.public_key_raw();
+        if !der.windows(public.len()).any(|window| window == public) {
+            return Err(CertificateError::Parts);
+        }
+        let issuer =
+            Issuer::from_ca_cert_der(&der.into(), pair).map_err(|_| CertificateError::Parts)?;
+        Ok(Self { issuer, cert_pem: cert_pem.to_owned(), key })
+    }
+
+    /// Returns the certificate that clients trust.
+    pub fn cert_pem(&self) -> &str {
+        &self.cert_pem
+    }
+
+    /// Returns the private key as PKCS#8, for wrapping it.
+    pub fn expose_key(&self) -> &[u8] {
+        self.key.expose()
+    }
+
+    /// Makes a key and a certificate for a server, valid for 397 days from `now`.
+    ///
+    /// `names` are host names and IP addresses; clients check the one they connect to.
+    pub fn issue_server(
+        &self,
+        names: &[String],
+        now: Timestamp,
+    ) -> Result<ServerCertificate, CertificateError> {
+        if !(1..=NAME_COUNT_MAX).contains(&names.len()) {
+            return Err(CertificateError::NameCount);
+        }
+        if let Some(name) = names.iter().find(|name| !is_server_name(name)) {
+            return Err(CertificateError::ServerName { name: name.clone() });
+        }
+        let mut params = parameters("Twinkeep server", now, SERVER_DAYS)?;
+        params.subject_alt_names =
+            CertificateParams::new(names.to_vec()).map_err(library)?.subject_alt_names;
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let key = generate()?;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(library)?;
+        Ok(ServerCertificate {
+            cert_pem: normal_pem(&certificate),
+            key: SecretBytes::new(key.serialize_der()),
+        })
+    }
+}
+
+impl fmt::Debug for CertificateAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CertificateAuthority(key hidden)")
+    }
+}
+
+fn parameters(
+    name: &str,
+    now: Timestamp,
+    days: u64,
+) -> Result<CertificateParams, CertificateError> {
+    let seconds = u64::try_from(now.micros() / 1_000_000).map_err(|_| CertificateError::Time)?;
+    if seconds > TIME_SECONDS_MAX {
+        return Err(CertificateError::Time);
+    }
+    let mut params = CertificateParams::default();
+    let start = seconds.saturating_sub(CLOCK_SKEW_SECONDS);
+    params.not_before = date_time_ymd(1970, 1, 1) + Duration::from_secs(start);
+    params.not_after =
+        date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds + days * DAY_SECONDS);
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    // RFC 5280, 4.1.2.2: positive, at most 20 bytes. CA/Browser Forum, 7.1: 64 random bits.
+    let mut serial: [u8; 16] = random_bytes();
+    serial[0] = serial[0] & 0x7f | 0x40;
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    Ok(params)
+}
+
+fn generate() -> Result<KeyPair, CertificateError> {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(library)
+}
+
+/// Host names as in RFC 1123, a wildcard as the first label, or an address.
+fn is_server_name(name: &str) -> bool {
+    if name.parse::<std::net::IpAddr>().is_ok() {
+        return true;
+    }
+    let host = name.strip_prefix("*.").unwrap_or(name);
+    let is_label = |label: &str| {
+        let plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (1..=63).contains(&label.len()) && plain && !label.starts_with('-') && !label.ends_with('-')
+    };
+    // A name of digits and dots only is a mistyped address.
+    let has_letter = host.bytes().any(|byte| byte.is_ascii_alphabetic());
+    name.len() <= 253 && has_letter && host.split('.').all(is_label)
+}
+
+/// The library writes CRLF; files of a keep have LF.
+fn normal_pem(certificate: &rcgen::Certificate) -> String {
+    crate::ecdsa::pem(LABEL, certificate.der())
+}
+
+fn library(source: rcgen::Error) -> CertificateError {
+    CertificateError::Library { source }
+}
+
+const LABEL: &str = "CERTIFICATE";
+
+/// Ten years: replacing the authority means visiting every client.
+const AUTHORITY_DAYS: u64 = 3_650;
+
+/// The longest that browsers accept (CA/Browser Forum Baseline Requirements, 2020).
+const SERVER_DAYS: u64 = 397;
+
+/// A client whose clock is a little slow must not see a certificate from the future.
+const CLOCK_SKEW_SECONDS: u64 = 3_600;
+
+const DAY_SECONDS: u64 = 86_400;
+
+/// The year 2200: a clock beyond is wrong, and ten years more still fit every date type.
+const TIME_SECONDS_MAX: u64 = 7_258_118_400;
+
+/// Most names in a certificate: handshakes stay small.
+const NAME_COUNT_MAX: usize = 100;
+
+/// RFC 5280, upper bound of a common name.
+const AUTHORITY_NAME_LEN_MAX: usize = 64;
