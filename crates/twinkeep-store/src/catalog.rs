@@ -1,0 +1,199 @@
+//! The catalog: SQLite with a fixed schema, and columns that are sealed.
+//!
+//! Write-ahead log, `synchronous=FULL`: a transaction that was committed survives a power cut.
+//! A sealed value is bound to its table, column, and row, so that moving it elsewhere is noticed.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use twinkeep_domain::Timestamp;
+use twinkeep_vault::{Purpose, SecretBytes, SecretKey, open, seal};
+
+use crate::StoreError;
+use crate::error::catalog;
+
+/// Opens the catalog's file, which exists.
+pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(catalog("open"))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(catalog("open"))?;
+    connection.execute_batch(PRAGMAS).map_err(catalog("open"))?;
+    Ok(connection)
+}
+
+/// Makes the tables.
+pub(crate) fn create(connection: &Connection, root: &SecretKey) -> Result<(), StoreError> {
+    let cannot = catalog("create the tables");
+    connection.execute_batch(SCHEMA).map_err(&cannot)?;
+    let check = Columns::new(root).seal("store", "key_check", 1, KEY_CHECK);
+    connection
+        .execute(
+            "INSERT INTO store (id, schema_version, epoch, key_check) VALUES (1, ?1, 0, ?2)",
+            (SCHEMA_VERSION, check),
+        )
+        .map_err(cannot)?;
+    Ok(())
+}
+
+/// Compares the catalog with this program and with the key.
+pub(crate) fn check(connection: &Connection, root: &SecretKey) -> Result<(), StoreError> {
+    let row = "SELECT schema_version, key_check FROM store";
+    let (found, check): (i64, Vec<u8>) = connection
+        .query_row(row, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(catalog("read the version"))?;
+    if found != SCHEMA_VERSION {
+        return Err(StoreError::SchemaVersion { found, known: SCHEMA_VERSION });
+    }
+    let opened = Columns::new(root).open("store", "key_check", 1, &check);
+    match opened {
+        Ok(text) if text.expose() == KEY_CHECK => Ok(()),
+        _ => Err(StoreError::WrongKey),
+    }
+}
+
+/// Seals and opens values of the catalog.
+pub(crate) struct Columns(SecretKey);
+
+impl Columns {
+    pub(crate) fn new(root: &SecretKey) -> Self {
+        Self(root.derive(Purpose::CatalogColumn, b""))
+    }
+
+    pub(crate) fn seal(&self, table: &str, column: &str, row: i64, value: &[u8]) -> Vec<u8> {
+        seal(&self.0, Purpose::CatalogColumn, context(table, column, row).as_bytes(), value)
+    }
+
+    pub(crate) fn open(
+        &self,
+        table: &'static str,
+        column: &str,
+        row: i64,
+        sealed: &[u8],
+    ) -> Result<SecretBytes, StoreError> {
+        open(&self.0, Purpose::CatalogColumn, context(table, column, row).as_bytes(), sealed)
+            .map_err(|source| StoreError::Sealed { table, source })
+    }
+
+    /// Opens a sealed text.
+    pub(crate) fn open_text(
+        &self,
+        table: &'static str,
+        column: &str,
+        row: i64,
+        sealed: &[u8],
+    ) -> Result<String, StoreError> {
+        let bytes = self.open(table, column, row, sealed)?;
+        Ok(String::from_utf8_lossy(bytes.expose()).into_owned())
+    }
+}
+
+fn context(table: &str, column: &str, row: i64) -> String {
+    format!("{table}/{column}/{row}")
+}
+
+/// Reads a time that may be absent.
+pub(crate) fn time(micros: Option<i64>) -> Option<Timestamp> {
+    micros.map(Timestamp::from_micros)
+}
+
+/// Raised when a table changes; a migration comes with it.
+pub(crate) const SCHEMA_VERSION: i64 = 1;
+
+const KEY_CHECK: &[u8] = b"twinkeep event store";
+
+/// How long to wait for another process's transaction; each takes milliseconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const PRAGMAS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA trusted_schema = OFF;
+";
+
+/// Sealed columns are marked; everything else may be read by whoever has the disk.
+const SCHEMA: &str = "
+    CREATE TABLE store (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        schema_version INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        key_check BLOB NOT NULL -- sealed
+    ) STRICT;
+
+    CREATE TABLE senders (
+        id INTEGER PRIMARY KEY,
+        key_id TEXT NOT NULL UNIQUE,
+        identity TEXT NOT NULL,
+        added_at INTEGER NOT NULL,
+        revoked_at INTEGER,
+        last_sequence INTEGER,
+        last_manifest BLOB
+    ) STRICT;
+
+    CREATE TABLE feeds (
+        id INTEGER PRIMARY KEY,
+        content BLOB NOT NULL UNIQUE, -- keyed digest: a stolen disk confirms no guess
+        source BLOB NOT NULL, -- sealed
+        ingested_at INTEGER NOT NULL,
+        sender INTEGER REFERENCES senders (id),
+        sequence INTEGER,
+        rows_read INTEGER NOT NULL,
+        rows_accepted INTEGER NOT NULL,
+        rows_missing INTEGER NOT NULL,
+        rows_quarantined INTEGER NOT NULL,
+        UNIQUE (sender, sequence)
+    ) STRICT;
+
+    CREATE TABLE quarantine (
+        feed INTEGER PRIMARY KEY REFERENCES feeds (id),
+        file TEXT NOT NULL UNIQUE,
+        wrapped_key BLOB NOT NULL, -- sealed
+        row_count INTEGER NOT NULL,
+        sha256 BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE shards (
+        id INTEGER PRIMARY KEY,
+        feed INTEGER NOT NULL REFERENCES feeds (id),
+        split TEXT NOT NULL CHECK (split IN ('train', 'tuning', 'held_out')),
+        file TEXT NOT NULL UNIQUE,
+        wrapped_key BLOB NOT NULL, -- sealed
+        row_count INTEGER NOT NULL,
+        sha256 BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE subjects (
+        pseudonym INTEGER PRIMARY KEY,
+        split TEXT NOT NULL CHECK (split IN ('train', 'tuning', 'held_out')),
+        source BLOB NOT NULL, -- sealed
+        event_count INTEGER NOT NULL,
+        span BLOB NOT NULL -- sealed: first and last time
+    ) STRICT;
+
+    CREATE TABLE ranges (
+        subject INTEGER NOT NULL REFERENCES subjects (pseudonym),
+        shard INTEGER NOT NULL REFERENCES shards (id),
+        first_row INTEGER NOT NULL,
+        row_count INTEGER NOT NULL,
+        PRIMARY KEY (subject, shard)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE api_keys (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        digest BLOB NOT NULL UNIQUE,
+        scopes TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        revoked_at INTEGER,
+        last_used_at INTEGER
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE settings (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";

@@ -1,0 +1,128 @@
+//! Why the store did not do what was asked.
+
+use std::io;
+
+use parquet::errors::ParquetError;
+use twinkeep_vault::OpenError;
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is a store already.
+    #[error("there is already an event store in this folder")]
+    AlreadyExists,
+
+    /// There is none, or a newer program made it.
+    #[error("the catalog has schema version {found}; this program knows version {known}")]
+    SchemaVersion {
+        /// What the catalog says.
+        found: i64,
+        /// What this program knows.
+        known: i64,
+    },
+
+    /// The key is not this store's.
+    #[error("the key does not open this event store")]
+    WrongKey,
+
+    /// Another process is adding a feed.
+    #[error("another process is writing to this keep")]
+    Busy,
+
+    /// The same content was ingested before.
+    #[error("this feed was already ingested, as feed {feed}")]
+    FeedAlreadyIngested {
+        /// As which one.
+        feed: i64,
+    },
+
+    /// The sender's feeds come in order, and this one is not the next.
+    #[error("feed {sequence} of this sender is not after feed {last}, the last one ingested")]
+    FeedReplayed {
+        /// Its number.
+        sequence: u64,
+        /// The number of the last one.
+        last: u64,
+    },
+
+    /// No such sender or key, or it was revoked, or its name is taken.
+    #[error("the {what} is {state}")]
+    Refused {
+        /// `sender` or `API key`.
+        what: &'static str,
+        /// `not known`, `revoked`, `already known`.
+        state: &'static str,
+    },
+
+    /// Two people would share a pseudonym.
+    #[error("a subject of this feed has the pseudonym of another person")]
+    SubjectCollision,
+
+    /// The catalog failed.
+    #[error("cannot {action} in the catalog")]
+    Catalog {
+        /// What was attempted.
+        action: &'static str,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+
+    /// A file could not be read or written.
+    #[error("cannot {action} `{file}`")]
+    File {
+        /// What was attempted.
+        action: &'static str,
+        /// Which file of the keep.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A file of events is not what was written.
+    #[error("`{file}` was changed or is damaged")]
+    Damaged {
+        /// Which file of the keep.
+        file: String,
+        /// What the decoder said, if it came that far.
+        source: Option<ParquetError>,
+    },
+
+    /// A sealed value of the catalog is not what was written.
+    #[error("a sealed value in `{table}` was changed or is damaged")]
+    Sealed {
+        /// In which table.
+        table: &'static str,
+        /// What the vault said.
+        source: OpenError,
+    },
+}
+
+impl StoreError {
+    /// Returns the permanent name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyExists => "store-already-exists",
+            Self::SchemaVersion { .. } => "store-schema-version",
+            Self::WrongKey => "store-wrong-key",
+            Self::Busy => "store-busy",
+            Self::FeedAlreadyIngested { .. } => "feed-already-ingested",
+            Self::FeedReplayed { .. } => "feed-replayed",
+            Self::Refused { .. } => "store-refused",
+            Self::SubjectCollision => "subject-collision",
+            Self::Catalog { .. } => "store-catalog",
+            Self::File { .. } => "store-file",
+            Self::Damaged { .. } => "store-damaged",
+            Self::Sealed { .. } => "store-sealed",
+        }
+    }
+}
+
+/// Adds what was attempted to an error of SQLite.
+pub(crate) fn catalog(action: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |source| StoreError::Catalog { action, source }
+}
+
+/// Adds what was attempted on which file to an error of the system.
+pub(crate) fn file(action: &'static str, file: &str) -> impl Fn(io::Error) -> StoreError {
+    move |source| StoreError::File { action, file: file.to_owned(), source }
+}

@@ -1,0 +1,67 @@
+//! The lock for writers, and the removal of files that no feed names.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rusqlite::Connection;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use twinkeep_vault::files::{PRIVATE_FILE, TEMPORARY_SUFFIX};
+
+use crate::StoreError;
+use crate::error::{catalog, file};
+use crate::layout::{PARQUET_SUFFIX, WRITER_LOCK, data_folders, path};
+
+/// The right to write files; given back when dropped, or when the process ends in any way.
+pub(crate) struct WriterLock(#[expect(dead_code, reason = "held for its lock")] File);
+
+impl WriterLock {
+    /// Takes the lock; `None` if another process or thread has it.
+    pub(crate) fn take(dir: &Path) -> Result<Option<Self>, StoreError> {
+        let cannot = file("lock", WRITER_LOCK);
+        let handle = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(PRIVATE_FILE)
+            .open(path(dir, WRITER_LOCK))
+            .map_err(&cannot)?;
+        match flock(&handle, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self(handle))),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(cannot(error.into())),
+        }
+    }
+}
+
+/// Removes what an ingest left that did not come to its end. The caller holds the lock.
+pub(crate) fn remove_garbage(
+    dir: &Path,
+    connection: &Connection,
+    _lock: &WriterLock,
+) -> Result<(), StoreError> {
+    let named = named_files(connection)?;
+    for folder in data_folders() {
+        let cannot = file("list", &folder);
+        for entry in fs::read_dir(path(dir, &folder)).map_err(&cannot)? {
+            let entry = entry.map_err(&cannot)?;
+            let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            let ours = name.ends_with(PARQUET_SUFFIX) || name.ends_with(TEMPORARY_SUFFIX);
+            if ours && !named.contains(&name) {
+                fs::remove_file(entry.path()).map_err(file("remove", &name))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn named_files(connection: &Connection) -> Result<BTreeSet<String>, StoreError> {
+    let cannot = catalog("list the files");
+    let mut statement = connection
+        .prepare("SELECT file FROM shards UNION ALL SELECT file FROM quarantine")
+        .map_err(&cannot)?;
+    let names = statement.query_map([], |row| row.get(0)).map_err(&cannot)?;
+    names.collect::<Result<_, _>>().map_err(cannot)
+}

@@ -1,0 +1,205 @@
+//! Encrypted Parquet files: Parquet Modular Encryption with the footer encrypted.
+//!
+//! Every file has a data key of its own (AES-256-GCM), wrapped in the catalog, and its name as
+//! the prefix of all associated data: a file under another name, or a part of one file in
+//! another, does not open.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::encryption::decrypt::FileDecryptionProperties;
+use parquet::encryption::encrypt::FileEncryptionProperties;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::ChunkReader;
+use twinkeep_vault::digest::{Sha256, sha256};
+use twinkeep_vault::files::{PRIVATE_FILE, PendingFile};
+use twinkeep_vault::{Purpose, SecretKey, open_key, seal_key};
+
+use crate::StoreError;
+use crate::error::file;
+use crate::layout::path;
+
+/// What the catalog keeps about a file.
+#[derive(Clone)]
+pub(crate) struct Written {
+    pub file: String,
+    pub wrapped_key: Vec<u8>,
+    pub row_count: i64,
+    pub sha256: [u8; 32],
+}
+
+/// Where a file is and what opens it.
+pub(crate) struct Sealed<'a> {
+    pub dir: &'a Path,
+    pub root: &'a SecretKey,
+    pub purpose: Purpose,
+    pub schema: SchemaRef,
+}
+
+impl Sealed<'_> {
+    /// Writes a file and makes it durable.
+    pub(crate) fn write(
+        &self,
+        name: &str,
+        batches: &mut dyn Iterator<Item = Result<RecordBatch, ParquetError>>,
+    ) -> Result<Written, StoreError> {
+        let key = SecretKey::random();
+        let pending = PendingFile::create(&path(self.dir, name), PRIVATE_FILE)
+            .map_err(file("create", name))?;
+        let sink = Sink { file: pending, digest: Sha256::default() };
+        let (sink, row_count) = encode(&key, name, &self.schema, sink, batches)
+            .map_err(|source| encode_error(name, source))?;
+        sink.file.commit().map_err(file("write", name))?;
+        Ok(Written {
+            file: name.to_owned(),
+            wrapped_key: seal_key(self.root, self.purpose, name.as_bytes(), &key),
+            row_count,
+            sha256: sink.digest.finish(),
+        })
+    }
+
+    /// Reads a whole file, after comparing its digest, and hands on its batches.
+    pub(crate) fn read_all(
+        &self,
+        written: &Written,
+        take: &mut dyn FnMut(&RecordBatch) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let name = &written.file;
+        let bytes = fs::read(path(self.dir, name)).map_err(file("read", name))?;
+        if sha256(&bytes) != written.sha256 {
+            return Err(StoreError::Damaged { file: name.clone(), source: None });
+        }
+        self.decode(written, Bytes::from(bytes), None, take)
+    }
+
+    /// Reads some rows of a file. Each part that is touched is authenticated by its own tag.
+    pub(crate) fn read_rows(
+        &self,
+        written: &Written,
+        rows: std::ops::Range<usize>,
+        take: &mut dyn FnMut(&RecordBatch) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let name = &written.file;
+        let handle = File::open(path(self.dir, name)).map_err(file("read", name))?;
+        self.decode(written, handle, Some(rows), take)
+    }
+
+    fn decode<R: ChunkReader + 'static>(
+        &self,
+        written: &Written,
+        reader: R,
+        rows: Option<std::ops::Range<usize>>,
+        take: &mut dyn FnMut(&RecordBatch) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let name = &written.file;
+        let damaged = |source| StoreError::Damaged { file: name.clone(), source };
+        let key = open_key(self.root, self.purpose, name.as_bytes(), &written.wrapped_key)
+            .map_err(|source| StoreError::Sealed { table: "shards", source })?;
+        let decode = || -> Result<(), StoreError> {
+            let parquet = |source| damaged(Some(source));
+            let decryption = FileDecryptionProperties::builder(key.expose().to_vec())
+                .with_aad_prefix(name.as_bytes().to_vec())
+                .build()
+                .map_err(parquet)?;
+            let options = ArrowReaderOptions::new()
+                .with_file_decryption_properties(decryption)
+                .with_offset_index_policy(PageIndexPolicy::Optional)
+                .with_schema(Arc::clone(&self.schema));
+            let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(reader, options)
+                .map_err(parquet)?;
+            let count = builder.metadata().file_metadata().num_rows();
+            let count = usize::try_from(count).map_err(|_| damaged(None))?;
+            let builder = match rows {
+                Some(rows) if count < rows.end => return Err(damaged(None)),
+                Some(rows) => builder.with_row_selection(RowSelection::from_consecutive_ranges(
+                    [rows].into_iter(),
+                    count,
+                )),
+                None => builder,
+            };
+            for batch in builder.with_batch_size(BATCH_ROWS).build().map_err(parquet)? {
+                take(&batch.map_err(|source| parquet(source.into()))?)?;
+            }
+            Ok(())
+        };
+        // The decoder is not ours, and a damaged length could make it panic before a tag is
+        // checked; a damaged file must not end the program.
+        panic::catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(damaged(None)))
+    }
+}
+
+fn encode(
+    key: &SecretKey,
+    name: &str,
+    schema: &SchemaRef,
+    sink: Sink,
+    batches: &mut dyn Iterator<Item = Result<RecordBatch, ParquetError>>,
+) -> Result<(Sink, i64), ParquetError> {
+    let encryption = FileEncryptionProperties::builder(key.expose().to_vec())
+        .with_aad_prefix(name.as_bytes().to_vec())
+        .build()?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .with_file_encryption_properties(encryption)
+        .build();
+    let options = ArrowWriterOptions::new().with_properties(properties);
+    // Without notes of the writer's own types: the file says "text", as MEDS does.
+    let options = options.with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(sink, Arc::clone(schema), options)?;
+    let mut row_count = 0;
+    for batch in batches {
+        let batch = batch?;
+        row_count += batch.num_rows() as i64;
+        writer.write(&batch)?;
+    }
+    Ok((writer.into_inner()?, row_count))
+}
+
+fn encode_error(name: &str, error: ParquetError) -> StoreError {
+    StoreError::File { action: "write", file: name.to_owned(), source: io::Error::other(error) }
+}
+
+/// Digests what is written.
+struct Sink {
+    file: PendingFile,
+    digest: Sha256,
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.file.write(bytes)?;
+        self.digest.update(&bytes[..length]);
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Rows that are encoded and decoded at a time: some MiB.
+pub(crate) const BATCH_ROWS: usize = 1 << 16;
+
+/// Small enough that one subject's rows are found in one or two groups, large enough for zstd.
+const ROW_GROUP_ROWS: usize = 1 << 17;
+
+/// A stay in intensive care has about 440 rows: one page or two are decoded for it.
+const PAGE_ROWS: usize = 4096;
+
+/// The fastest level that finds repetitions across a page; ciphertext does not compress again.
+const ZSTD_LEVEL: i32 = 1;

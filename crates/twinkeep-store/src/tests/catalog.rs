@@ -1,0 +1,129 @@
+//! Feeds once, senders in order, keys that end.
+
+use twinkeep_domain::Timestamp;
+use twinkeep_vault::SecretKey;
+
+use super::{Sample, add, new_feed, root, sample, splits};
+use crate::files::WriterLock;
+use crate::{Delivery, FeedId, NewApiKey, NewFeed, Store, StoreError};
+
+fn later(micros: i64) -> Timestamp {
+    Timestamp::from_micros(1_000_000 + micros)
+}
+
+fn deliver(store: &Store, sample: &Sample, sequence: u64) -> Result<FeedId, StoreError> {
+    let delivery = Some(Delivery { sender: "sender-1", sequence, manifest_digest: [5; 32] });
+    let feed = NewFeed { delivery, ..new_feed(sample) };
+    let nothing = &mut std::iter::empty();
+    store.add_feed(&feed, &sample.screened, &sample.mapping, nothing, &splits())
+}
+
+#[test]
+fn the_same_content_is_refused_the_second_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), &root()).unwrap();
+    add(&store, &sample(1, 3, 3)).unwrap();
+    let error = add(&store, &sample(1, 3, 3)).unwrap_err();
+    assert_eq!(error.code(), "feed-already-ingested");
+    assert_eq!(store.feeds().unwrap().len(), 1);
+}
+
+#[test]
+fn feeds_of_a_sender_come_in_order_and_only_while_it_is_trusted() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), &root()).unwrap();
+    let code = |result: Result<FeedId, StoreError>| result.unwrap_err().code();
+    assert_eq!(code(deliver(&store, &sample(1, 2, 2), 1)), "store-refused");
+    store.add_sender("sender-1", "identity text", later(0)).unwrap();
+    assert_eq!(store.add_sender("sender-1", "", later(0)).unwrap_err().code(), "store-refused");
+    deliver(&store, &sample(1, 2, 2), 1).unwrap();
+    deliver(&store, &sample(2, 2, 2), 3).unwrap();
+    assert_eq!(code(deliver(&store, &sample(3, 2, 2), 3)), "feed-replayed");
+    assert_eq!(code(deliver(&store, &sample(3, 2, 2), 2)), "feed-replayed");
+    let sender = store.sender("sender-1").unwrap().unwrap();
+    assert_eq!((sender.last_sequence, sender.last_manifest), (Some(3), Some([5; 32])));
+    assert_eq!(store.feeds().unwrap()[1].delivery, Some(("sender-1".to_owned(), 3)));
+    store.revoke_sender("sender-1", later(1)).unwrap();
+    store.revoke_sender("sender-1", later(2)).unwrap();
+    assert_eq!(store.senders().unwrap()[0].revoked_at, Some(later(1)));
+    assert_eq!(code(deliver(&store, &sample(4, 2, 2), 4)), "store-refused");
+    assert_eq!(store.revoke_sender("nobody", later(1)).unwrap_err().code(), "store-refused");
+    assert_eq!(store.sender("nobody").unwrap(), None);
+}
+
+#[test]
+fn api_keys_are_found_by_digest_until_they_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), &root()).unwrap();
+    let key = NewApiKey {
+        id: "key-1",
+        name: "dashboard",
+        digest: [3; 32],
+        scopes: &["forecast", "read"],
+        created_at: later(0),
+        expires_at: Some(later(10)),
+    };
+    store.add_api_key(&key).unwrap();
+    assert_eq!(store.add_api_key(&key).unwrap_err().code(), "store-refused");
+    let same_digest = NewApiKey { id: "key-2", ..key };
+    assert_eq!(store.add_api_key(&same_digest).unwrap_err().code(), "store-refused");
+    let found = store.api_key_by_digest(&[3; 32]).unwrap().unwrap();
+    assert_eq!(found.scopes, ["forecast", "read"]);
+    assert!(found.is_live(later(9)) && !found.is_live(later(10)));
+    store.touch_api_key("key-1", later(4)).unwrap();
+    store.revoke_api_key("key-1", later(5)).unwrap();
+    let revoked = store.api_keys().unwrap().remove(0);
+    assert_eq!((revoked.last_used_at, revoked.revoked_at), (Some(later(4)), Some(later(5))));
+    assert!(!revoked.is_live(later(6)));
+    assert_eq!(store.api_key_by_digest(&[4; 32]).unwrap(), None);
+    assert_eq!(store.revoke_api_key("nobody", later(1)).unwrap_err().code(), "store-refused");
+}
+
+#[test]
+fn settings_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), &root()).unwrap();
+    assert_eq!(store.setting("pack").unwrap(), None);
+    store.set_setting("pack", "icu").unwrap();
+    store.set_setting("pack", "icu-2").unwrap();
+    assert_eq!(store.setting("pack").unwrap().as_deref(), Some("icu-2"));
+}
+
+#[test]
+fn a_store_is_made_once_and_opens_with_its_key_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), &root()).unwrap();
+    let error = Store::create(dir.path(), &root()).unwrap_err();
+    assert_eq!(error.code(), "store-already-exists");
+    let error = Store::open(dir.path(), &SecretKey::random()).unwrap_err();
+    assert_eq!(error.code(), "store-wrong-key");
+    store.connection().execute("UPDATE store SET schema_version = 2", []).unwrap();
+    assert_eq!(Store::open(dir.path(), &root()).unwrap_err().code(), "store-schema-version");
+    let nothing = tempfile::tempdir().unwrap();
+    assert_eq!(Store::open(nothing.path(), &root()).unwrap_err().code(), "store-catalog");
+}
+
+#[test]
+fn one_writer_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), &root()).unwrap();
+    let lock = WriterLock::take(dir.path()).unwrap().unwrap();
+    assert_eq!(add(&store, &sample(1, 2, 2)).unwrap_err().code(), "store-busy");
+    // Everything but feeds goes on meanwhile, and opening waits for nobody.
+    store.set_setting("pack", "icu").unwrap();
+    let other = Store::open(dir.path(), &root()).unwrap();
+    assert_eq!(other.setting("pack").unwrap().as_deref(), Some("icu"));
+    drop(lock);
+    add(&store, &sample(1, 2, 2)).unwrap();
+}
+
+#[test]
+fn two_people_never_share_a_pseudonym() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), &root()).unwrap();
+    add(&store, &sample(1, 2, 2)).unwrap();
+    let mut second = sample(2, 2, 2);
+    second.mapping[0].1 = second.mapping[1].1.clone();
+    assert_eq!(add(&store, &second).unwrap_err().code(), "subject-collision");
+    assert_eq!(store.feeds().unwrap().len(), 1);
+}

@@ -1,0 +1,97 @@
+//! A feed is there once or not at all, wherever the process dies.
+//!
+//! The tests start themselves again as a child process that adds a feed and is killed: at every
+//! step by `abort`, and at many moments by `SIGKILL`.
+
+use std::env;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::{add, add_stepwise, event_count, root, sample};
+use crate::layout::{data_folders, path};
+use crate::{Store, StoreError};
+
+const DIR: &str = "TWINKEEP_TEST_CRASH_DIR";
+const STEP: &str = "TWINKEEP_TEST_CRASH_STEP";
+
+/// Not a test of its own: the child process runs it.
+#[test]
+fn child() {
+    let Some(dir) = env::var_os(DIR) else { return };
+    let step: usize = env::var(STEP).unwrap().parse().unwrap();
+    let store = Store::open(Path::new(&dir), &root()).unwrap();
+    let done = AtomicUsize::new(0);
+    let crash = |_| {
+        if done.fetch_add(1, Ordering::Relaxed) == step {
+            std::process::abort();
+        }
+    };
+    add_stepwise(&store, &sample(2, 40, 200), &crash).unwrap();
+}
+
+fn start_child(dir: &Path, step: usize) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args(["--exact", "tests::crash::child"])
+        .env(DIR, dir)
+        .env(STEP, step.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Opens the store after a crash and checks that the feed is whole or absent; then adds it.
+fn check(dir: &Path) -> bool {
+    let store = Store::open(dir, &root()).unwrap();
+    let named = store.feeds().unwrap().into_iter().map(|feed| feed.shard_digests.len() + 1);
+    let named: usize = named.sum();
+    let files =
+        data_folders().into_iter().map(|folder| path(dir, &folder).read_dir().unwrap().count());
+    assert_eq!(files.sum::<usize>(), named, "opening removes what no feed names");
+    let there = event_count(&store) == 10 * 10 + 40 * 200;
+    assert!(there || event_count(&store) == 10 * 10);
+    match add(&store, &sample(2, 40, 200)) {
+        Ok(_) => assert!(!there),
+        Err(StoreError::FeedAlreadyIngested { feed: 2 }) => assert!(there),
+        Err(error) => panic!("{error}"),
+    }
+    assert_eq!(event_count(&store), 10 * 10 + 40 * 200);
+    there
+}
+
+fn store_with_one_feed() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), &root()).unwrap();
+    add(&store, &sample(1, 10, 10)).unwrap();
+    dir
+}
+
+#[test]
+fn a_crash_between_any_two_steps_leaves_the_feed_once_or_not_at_all() {
+    let mut outcomes = Vec::new();
+    for step in 0.. {
+        let dir = store_with_one_feed();
+        let status = start_child(dir.path(), step).wait().unwrap();
+        outcomes.push(check(dir.path()));
+        if status.success() {
+            break;
+        }
+    }
+    // Locked, planned, three shards, quarantine, rows inserted: not there. Committed, and the
+    // run that came to its end: there.
+    assert_eq!(outcomes, [false, false, false, false, false, false, false, true, true]);
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_the_feed_once_or_not_at_all() {
+    for round in 0..24 {
+        let dir = store_with_one_feed();
+        let mut child = start_child(dir.path(), usize::MAX);
+        std::thread::sleep(Duration::from_micros(1500 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        check(dir.path());
+    }
+}
