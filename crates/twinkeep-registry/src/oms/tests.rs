@@ -1,0 +1,174 @@
+//! Signatures over folders, and the public vectors of the format.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tempfile::TempDir;
+use twinkeep_vault::ecdsa::EcdsaKey;
+
+use super::{Bundle, OmsError, Statement, sign_folder, verify_folder};
+
+fn write(path: &Path, bytes: &[u8]) {
+    File::create(path).unwrap().write_all(bytes).unwrap();
+}
+
+/// A folder with three files, signed.
+struct Signed {
+    dir: TempDir,
+    bundle: Vec<u8>,
+    public_pem: String,
+}
+
+impl Signed {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        write(&dir.path().join("config.json"), b"{}");
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        write(&dir.path().join("sub/weights"), &[7; 5000]);
+        write(&dir.path().join("sub.txt"), b"");
+        let key = EcdsaKey::generate().unwrap();
+        let bundle = sign_folder(dir.path(), "m", "model.sig", &key).unwrap().encode().unwrap();
+        write(&dir.path().join("model.sig"), &bundle);
+        Self { dir, bundle, public_pem: key.public_pem().unwrap() }
+    }
+
+    fn verify(&self) -> Result<Statement, OmsError> {
+        verify_folder(self.dir.path(), "model.sig", &self.bundle, &self.public_pem)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+#[test]
+fn a_signed_folder_verifies_and_lists_its_files_by_code_point() {
+    let signed = Signed::new();
+    let statement = signed.verify().unwrap();
+    let names: Vec<&String> = statement.files().keys().collect();
+    assert_eq!(names, ["config.json", "sub.txt", "sub/weights"]);
+    assert_eq!(statement.ignored(), ["model.sig"]);
+}
+
+#[test]
+fn a_changed_missing_or_added_file_is_refused_by_name() {
+    let signed = Signed::new();
+    write(&signed.path("config.json"), b"{ }");
+    assert!(matches!(signed.verify(), Err(OmsError::Changed { name }) if name == "config.json"));
+    fs::remove_file(signed.path("config.json")).unwrap();
+    assert!(matches!(signed.verify(), Err(OmsError::Missing { name }) if name == "config.json"));
+    write(&signed.path("config.json"), b"{}");
+    signed.verify().unwrap();
+    write(&signed.path("sub/more"), b"");
+    assert!(matches!(signed.verify(), Err(OmsError::Unsigned { name }) if name == "sub/more"));
+    fs::rename(signed.path("sub/more"), signed.path(".gitignore")).unwrap();
+    assert!(matches!(signed.verify(), Err(OmsError::Unsigned { name }) if name == ".gitignore"));
+}
+
+#[test]
+fn a_link_is_refused_even_to_the_same_content() {
+    let signed = Signed::new();
+    fs::rename(signed.path("config.json"), signed.path("sub/c")).unwrap();
+    symlink(signed.path("sub/c"), signed.path("config.json")).unwrap();
+    assert!(matches!(signed.verify(), Err(OmsError::Folder { .. })));
+    let key = EcdsaKey::generate().unwrap();
+    assert!(sign_folder(signed.dir.path(), "m", "model.sig", &key).is_err());
+}
+
+#[test]
+fn an_empty_folder_cannot_be_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = EcdsaKey::generate().unwrap();
+    let refused = sign_folder(dir.path(), "m", "model.sig", &key);
+    assert!(matches!(refused, Err(OmsError::Folder { .. })));
+}
+
+#[test]
+fn another_key_is_refused() {
+    let mut signed = Signed::new();
+    signed.public_pem = EcdsaKey::generate().unwrap().public_pem().unwrap();
+    assert!(matches!(signed.verify(), Err(OmsError::Signature)));
+}
+
+/// Signs any text as if it were a statement.
+fn forge(payload: &str) -> Result<Statement, OmsError> {
+    let key = EcdsaKey::generate().unwrap();
+    let pae = super::pae("application/vnd.in-toto+json", payload.as_bytes());
+    let bundle = format!(
+        r#"{{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{{"publicKey":{{"hint":""}}}},"dsseEnvelope":{{"payload":"{}","payloadType":"application/vnd.in-toto+json","signatures":[{{"sig":"{}","keyid":null}}]}}}}"#,
+        STANDARD.encode(payload),
+        STANDARD.encode(key.sign(&pae).unwrap()),
+    );
+    Bundle::parse(bundle.as_bytes())?.verify(&key.public_pem().unwrap())
+}
+
+#[test]
+fn a_statement_that_is_signed_but_unsound_is_refused() {
+    let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let root = "5df6e0e2761359d30a8275058e299fcc0381534545f55cf43e41983f5d4c9456";
+    let sound = format!(
+        r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"m","digest":{{"sha256":"{root}"}}}}],"predicateType":"https://model_signing/signature/v1.0","predicate":{{"serialization":{{"method":"files","hash_type":"sha256"}},"resources":[{{"name":"a","algorithm":"sha256","digest":"{digest}"}}]}}}}"#
+    );
+    forge(&sound).unwrap();
+    let resource = format!(r#"{{"name":"a","algorithm":"sha256","digest":"{digest}"}}"#);
+    let repeated = format!("{resource},{resource}");
+    for (from, to) in [
+        ("Statement/v1", "Statement/v2"),
+        ("signature/v1.0", "signature/v2.0"),
+        (root, digest),
+        (resource.as_str(), ""),
+        (resource.as_str(), repeated.as_str()),
+        (r#""name":"a""#, r#""name":"../a""#),
+        (r#""name":"a""#, r#""name":"/a""#),
+        (r#""name":"a""#, r#""name":"a//b""#),
+        (r#""name":"a""#, r#""name":"a\\b""#),
+        (r#""name":"a""#, r#""name":"a","name":"b""#),
+        (r#""method":"files""#, r#""method":"shards""#),
+        (r#""hash_type":"sha256""#, r#""hash_type":"blake3""#),
+        (r#""hash_type":"sha256""#, r#""hash_type":"sha256","allow_symlinks":true"#),
+        (r#""algorithm":"sha256""#, r#""algorithm":"md5""#),
+    ] {
+        assert!(sound.contains(from), "{from}");
+        assert!(forge(&sound.replace(from, to)).is_err(), "{to}");
+    }
+}
+
+/// The vectors of the specification; they come without keys and files, so that their shape is
+/// what can be checked.
+#[test]
+fn the_public_vectors_are_read_or_refused() {
+    let Some(folder) = vectors() else {
+        return;
+    };
+    let read = |name: &str| fs::read(folder.join(name)).unwrap();
+    let bundle = Bundle::parse(&read("valid/key.bundle.json")).unwrap();
+    let statement = Statement::parse(&bundle.payload).unwrap();
+    assert_eq!(statement.files().len(), 2);
+    assert_eq!(statement.ignored().len(), 5);
+    for other_method in ["valid/certificate.bundle.json", "valid/sigstore.bundle.json"] {
+        let refused = Bundle::parse(&read(other_method)).unwrap_err();
+        assert!(matches!(refused, OmsError::Unsupported { .. }), "{other_method}");
+    }
+    for kind in ["invalid", "invalid-payload"] {
+        for item in fs::read_dir(folder.join(kind)).unwrap() {
+            let bytes = fs::read(item.unwrap().path()).unwrap();
+            let parsed = Bundle::parse(&bytes).and_then(|b| Statement::parse(&b.payload));
+            assert!(parsed.is_err());
+        }
+    }
+}
+
+fn vectors() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let data = std::env::var_os("TWINKEEP_DATA").map_or_else(beside, PathBuf::from);
+    let folder = data.join("vectors/model-signing/v1.0");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    let _ = writeln!(std::io::stderr(), "skipped: no model-signing vectors");
+    None
+}
