@@ -49,7 +49,8 @@ impl Identity {
         let mut kems = kems.to_vec();
         kems.sort();
         kems.dedup();
-        let sealing = kems.into_iter().map(KemPrivateKey::generate).collect();
+        let sealing: Option<_> = kems.into_iter().map(KemPrivateKey::generate).collect();
+        let sealing = sealing.ok_or(IdentityError::Invalid { field: "wrapped" })?;
         Self::assemble(name, SigningKey::generate(), sealing)
     }
 
@@ -78,9 +79,7 @@ impl Identity {
         signing: SigningKey,
         sealing: Vec<KemPrivateKey>,
     ) -> Result<Self, IdentityError> {
-        let public = sealing.iter().map(KemPrivateKey::public_key);
-        let public: Option<Vec<KemPublicKey>> = public.collect();
-        let public = public.ok_or(IdentityError::Invalid { field: "wrapped" })?;
+        let public = sealing.iter().map(|key| key.public_key().clone()).collect();
         let public = PublicIdentity::sign(name, &signing, public)?;
         Ok(Self { signing, sealing, public })
     }
@@ -91,10 +90,11 @@ impl Identity {
         signing: &SecretKey,
         sealing: Vec<(Kem, SecretKey)>,
     ) -> Result<Self, IdentityError> {
-        let signing = SigningKey::from_seed(signing.expose())
-            .ok_or(IdentityError::Invalid { field: "wrapped" })?;
-        let sealing =
+        let broken = || IdentityError::Invalid { field: "wrapped" };
+        let signing = SigningKey::from_seed(signing.expose()).ok_or_else(broken)?;
+        let sealing: Option<_> =
             sealing.into_iter().map(|(kem, key)| KemPrivateKey::from_secret(kem, key)).collect();
+        let sealing = sealing.ok_or_else(broken)?;
         Self::assemble(name, signing, sealing)
     }
 }

@@ -37,8 +37,8 @@ pub struct KemPublicKey {
 
 /// The private half of a sealing key.
 pub(crate) struct KemPrivateKey {
-    kem: Kem,
     secret: SecretKey,
+    public: KemPublicKey,
 }
 
 /// A content key that one recipient can unwrap.
@@ -114,15 +114,19 @@ impl fmt::Debug for KemPublicKey {
 }
 
 impl KemPrivateKey {
-    /// Makes a new key.
-    pub(crate) fn generate(kem: Kem) -> Self {
+    /// Makes a new key; `None` only if the library refuses 32 random bytes.
+    pub(crate) fn generate(kem: Kem) -> Option<Self> {
         // Any 32 bytes are a private key: an X-Wing seed, or an X25519 scalar before clamping.
-        Self { kem, secret: SecretKey::random() }
+        Self::from_secret(kem, SecretKey::random())
     }
 
     /// Takes over the 32 bytes of a private key.
-    pub(crate) fn from_secret(kem: Kem, secret: SecretKey) -> Self {
-        Self { kem, secret }
+    pub(crate) fn from_secret(kem: Kem, secret: SecretKey) -> Option<Self> {
+        let bytes = match kem {
+            Kem::XWing => public_half::<XWing>(secret.expose())?,
+            Kem::X25519 => public_half::<X25519HkdfSha256>(secret.expose())?,
+        };
+        Some(Self { secret, public: KemPublicKey { kem, bytes } })
     }
 
     /// Returns the 32 bytes, for wrapping them.
@@ -130,23 +134,14 @@ impl KemPrivateKey {
         self.secret.expose()
     }
 
-    /// Returns the mechanism.
-    pub(crate) fn kem(&self) -> Kem {
-        self.kem
-    }
-
-    /// Returns the public half; `None` only if the library refuses the private one.
-    pub(crate) fn public_key(&self) -> Option<KemPublicKey> {
-        let bytes = match self.kem {
-            Kem::XWing => public_half::<XWing>(self.secret.expose())?,
-            Kem::X25519 => public_half::<X25519HkdfSha256>(self.secret.expose())?,
-        };
-        Some(KemPublicKey { kem: self.kem, bytes })
+    /// Returns the public half.
+    pub(crate) fn public_key(&self) -> &KemPublicKey {
+        &self.public
     }
 
     /// Unwraps a key; `None` if it was wrapped to another key, for another use, or changed.
     pub(crate) fn unwrap(&self, info: &[u8], wrapped: &WrappedKey) -> Option<SecretKey> {
-        match self.kem {
+        match self.public.kem {
             Kem::XWing => unwrap::<XWing>(self.secret.expose(), info, wrapped),
             Kem::X25519 => unwrap::<X25519HkdfSha256>(self.secret.expose(), info, wrapped),
         }

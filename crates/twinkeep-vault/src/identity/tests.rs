@@ -127,13 +127,13 @@ fn a_private_file_opens_with_its_passphrase_only() {
 #[test]
 fn a_wrapped_key_opens_for_its_recipient_and_use_only() {
     for kem in Kem::ALL {
-        let recipient = KemPrivateKey::generate(kem);
+        let recipient = KemPrivateKey::generate(kem).unwrap();
         let content = SecretKey::random();
-        let wrapped = recipient.public_key().unwrap().wrap(b"feed 1", &content).unwrap();
+        let wrapped = recipient.public_key().wrap(b"feed 1", &content).unwrap();
         let opened = recipient.unwrap(b"feed 1", &wrapped).unwrap();
         assert_eq!(opened.expose(), content.expose());
         assert!(recipient.unwrap(b"feed 2", &wrapped).is_none());
-        assert!(KemPrivateKey::generate(kem).unwrap(b"feed 1", &wrapped).is_none());
+        assert!(KemPrivateKey::generate(kem).unwrap().unwrap(b"feed 1", &wrapped).is_none());
         for index in 0..wrapped.sealed.len() {
             let mut changed = wrapped.clone();
             changed.sealed[index] ^= 1;

@@ -3,12 +3,12 @@
 use std::io::{self, BufRead, Read, Write};
 
 use super::cobblestone::Message;
-use super::header::{Head, wrapping_info};
+use super::header::{Head, Recipient, wrapping_info};
 use super::segment::{
     FRAME_LEN, Frame, Manifest, ManifestBuilder, SEGMENT_LEN, SIGNATURE_LEN, first_chunk, read_full,
 };
 use super::{Expectation, FeedError, Header, SEGMENT_PLAINTEXT_LEN};
-use crate::identity::{Identity, KemPrivateKey, PublicIdentity};
+use crate::identity::{Identity, PublicIdentity};
 use crate::sign::VerifyingKey;
 use crate::{SecretBytes, SecretKey};
 
@@ -273,17 +273,14 @@ fn unwrap_content_key(
     sender: &VerifyingKey,
     recipient: &Identity,
 ) -> Result<SecretKey, FeedError> {
-    let mut result = Err(FeedError::WrongRecipient);
     for key in recipient.sealing() {
-        let public = key.public_key().ok_or(FeedError::KeyUnwrap)?;
-        let is_ours = |copy: &&super::header::Recipient| {
-            copy.kem == KemPrivateKey::kem(key) && copy.key_id == public.key_id()
-        };
+        let public = key.public_key();
+        let key_id = public.key_id();
+        let is_ours = |copy: &&Recipient| copy.kem == public.kem() && copy.key_id == key_id;
         if let Some(copy) = header.recipients.iter().find(is_ours) {
-            let info = wrapping_info(&header.feed_id, header.sequence, sender, &public);
-            result = key.unwrap(&info, &copy.wrapped).ok_or(FeedError::KeyUnwrap);
-            break;
+            let info = wrapping_info(&header.feed_id, header.sequence, sender, public);
+            return key.unwrap(&info, &copy.wrapped).ok_or(FeedError::KeyUnwrap);
         }
     }
-    result
+    Err(FeedError::WrongRecipient)
 }

@@ -234,7 +234,7 @@ fn write_key(root: &Path, name: &str) {
     let has_xwing = name != "classic";
     let (kem, sealing) = if has_xwing { (Kem::XWing, xwing) } else { (Kem::X25519, x25519) };
     let sealing = SecretKey::from_slice(&sealing).unwrap();
-    let sealing = KemPrivateKey::from_secret(kem, sealing).public_key().unwrap();
+    let sealing = KemPrivateKey::from_secret(kem, sealing).unwrap();
     let key = TestKey {
         about: "TEST KEY: everybody has it. Never use it for anything but these vectors."
             .to_owned(),
@@ -246,7 +246,7 @@ fn write_key(root: &Path, name: &str) {
             .unwrap()
             .verifying_key()
             .key_id(),
-        sealing_key_id: sealing.key_id(),
+        sealing_key_id: sealing.public_key().key_id(),
     };
     let path = root.join("keys").join(format!("{name}.test-key.json"));
     let text = serde_json::to_string_pretty(&key).unwrap() + "\n";
