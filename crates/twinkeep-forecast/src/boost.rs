@@ -23,6 +23,9 @@ mod histogram;
 mod leaf;
 mod rounds;
 
+#[cfg(test)]
+mod tests;
+
 use twinkeep_domain::QUANTILES;
 
 pub(crate) use bins::{Column, cut_points};

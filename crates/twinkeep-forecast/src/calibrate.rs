@@ -8,6 +8,9 @@ use twinkeep_domain::QUANTILES;
 
 use crate::target::Quantiles;
 
+#[cfg(test)]
+mod tests;
+
 /// Forecast quantiles with what was then observed, and the horizon bucket.
 pub(crate) struct Outcome {
     pub(crate) bucket: usize,

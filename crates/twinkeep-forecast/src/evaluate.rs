@@ -11,6 +11,9 @@ use crate::boost::pinball;
 use crate::features::SubjectState;
 use crate::{CodeMap, Forecaster};
 
+#[cfg(test)]
+mod tests;
+
 /// The measurements of a forecaster on a cohort; no personal data.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {

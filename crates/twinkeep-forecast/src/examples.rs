@@ -14,6 +14,9 @@ use twinkeep_domain::{Cohort, Pack, Timeline, Timestamp};
 use crate::features::{FeatureLayout, OWN_COUNT, SubjectState};
 use crate::{CodeMap, features};
 
+#[cfg(test)]
+mod tests;
+
 /// Snapshots of a cohort with the examples of every target.
 pub(crate) struct Examples {
     /// Which timeline each snapshot is of.

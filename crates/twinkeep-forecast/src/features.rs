@@ -14,5 +14,8 @@ mod layout;
 mod state;
 
 pub use layout::FeatureLayout;
+#[cfg(test)]
+mod tests;
+
 pub(crate) use layout::{OWN_COUNT, anchors, own};
 pub use state::{SubjectState, VariableState};

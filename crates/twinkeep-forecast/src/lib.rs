@@ -20,6 +20,9 @@ mod target;
 mod tensors;
 mod train;
 
+#[cfg(test)]
+mod testing;
+
 pub use codes::CodeMap;
 pub use config::TrainConfig;
 pub use evaluate::{Evaluation, TargetEvaluation, evaluate};

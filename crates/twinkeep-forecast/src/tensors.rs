@@ -13,6 +13,9 @@ use crate::forest::{Forest, Node};
 use crate::target::{Anchor, Quantiles, TargetModel};
 use crate::train::CORRELATE_COUNT_MAX;
 
+#[cfg(test)]
+mod tests;
+
 /// Why tensors are not a model of this pack.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TensorError {
@@ -122,12 +125,12 @@ impl Model {
         if found != FORMAT_VERSION || target_count != variables.len() {
             return Err(TensorError::Pack { found, target_count });
         }
-        if NAMES.len() < tensors.len() {
-            return Err(TensorError::Surplus { count: tensors.len() - NAMES.len() });
-        }
         let layout = FeatureLayout::new(pack);
         let mut forests = reader.forests(target_count, layout.horizon_index())?;
         let heads = Heads::read(&reader, pack, target_count)?;
+        if NAMES.len() < tensors.len() {
+            return Err(TensorError::Surplus { count: tensors.len() - NAMES.len() });
+        }
         let targets = variables
             .into_iter()
             .enumerate()

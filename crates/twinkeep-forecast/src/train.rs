@@ -16,6 +16,9 @@
 mod learn;
 mod select;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 

@@ -7,6 +7,9 @@ mod scale;
 mod svg;
 mod terminal;
 
+#[cfg(test)]
+mod tests;
+
 use twinkeep_domain::{Basis, ForecastPoint, TargetForecast, Variable};
 
 pub use svg::svg;
@@ -47,7 +50,7 @@ impl<'a> Chart<'a> {
 
     /// Says in one or two sentences what the chart shows.
     pub fn describe(&self) -> String {
-        let places = decimals(self.value_scale().step) + 1;
+        let places = self.decimals();
         let unit = self.unit_suffix();
         let mut text = match self.last() {
             None => "No value was observed.".to_owned(),
@@ -68,6 +71,11 @@ impl<'a> Chart<'a> {
             }
         }
         text
+    }
+
+    /// Returns with how many decimals values are written: a tenth of a tick is told apart.
+    fn decimals(&self) -> usize {
+        decimals(self.value_scale().step / 10.0)
     }
 
     fn last(&self) -> Option<(f32, f32)> {

@@ -5,6 +5,9 @@ use std::fmt;
 use twinkeep_domain::{Code, Event, Forecast, ForecastPlan, Pack, Timeline, Timestamp, limits};
 use twinkeep_forecast::{CodeMap, Forecaster, SubjectState};
 
+#[cfg(test)]
+mod tests;
+
 /// One subject's state, in constant space: it remembers sums, not events.
 #[derive(Clone)]
 pub struct Twin {

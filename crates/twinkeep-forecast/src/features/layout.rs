@@ -87,7 +87,7 @@ impl FeatureLayout {
     pub(crate) fn shared(&self, state: &SubjectState, cut: Timestamp, out: &mut [f32]) {
         let mut places = out.iter_mut();
         let mut put = |values: &[f32]| {
-            for (place, &value) in places.by_ref().zip(values) {
+            for (&value, place) in values.iter().zip(places.by_ref()) {
                 *place = value;
             }
         };

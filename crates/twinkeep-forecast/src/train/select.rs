@@ -1,5 +1,7 @@
 //! What the tuning split decides: the reference, the shares of the trees, and the shifts.
 
+use std::collections::BTreeMap;
+
 use twinkeep_domain::{Basis, ForecastPoint, QUANTILES};
 
 use super::Material;
@@ -53,26 +55,41 @@ fn choose_shares(material: &Material<'_>, at: usize, target: &mut TargetModel) {
         (target.tree_share, target.mean_tree_share) = (share, share);
         ends.push(points(&material.tuning, at, target, buckets));
     }
-    let loss = |share: f32, of: fn(&ForecastPoint) -> f32, power: i32| -> f64 {
-        let rows = ends[0].iter().zip(&ends[1]).zip(&tuning.value);
-        rows.map(|((reference, trees), value)| {
-            let blend = share * of(trees) + (1.0 - share) * of(reference);
-            f64::from((value - blend).abs()).powi(power)
-        })
-        .sum()
-    };
+    let subject = |row: usize| material.tuning.subjects[tuning.snapshot[row] as usize];
     let best = |of: fn(&ForecastPoint) -> f32, power: i32| -> f32 {
-        let mut best = (0.0, loss(0.0, of, power));
+        let mut best = (0.0, 0.0);
         for share in SHARES {
-            let loss = loss(share, of, power);
-            if loss < best.1 {
-                best = (share, loss);
+            let gain = |row: usize| {
+                let (reference, trees) = (of(&ends[0][row]), of(&ends[1][row]));
+                let blend = share * trees + (1.0 - share) * reference;
+                let loss =
+                    |estimate: f32| f64::from((tuning.value[row] - estimate).abs()).powi(power);
+                (subject(row), loss(reference) - loss(blend))
+            };
+            let certain = certain_gain((0..tuning.value.len()).map(gain));
+            if best.1 < certain {
+                best = (share, certain);
             }
         }
         best.0
     };
     target.tree_share = best(ForecastPoint::median, 1);
     target.mean_tree_share = best(|point| point.mean, 2);
+}
+
+/// Returns the sum of gains less its standard error, where subjects, not rows, are the units.
+///
+/// The rows of a subject rise and fall together: for a target such as weight, a handful of
+/// subjects make most of the error, and a gain in the sum alone may be luck.
+pub(super) fn certain_gain(gains: impl Iterator<Item = (u32, f64)>) -> f64 {
+    let mut by_subject: BTreeMap<u32, f64> = BTreeMap::new();
+    for (subject, gain) in gains {
+        *by_subject.entry(subject).or_default() += gain;
+    }
+    let count = by_subject.len().max(1) as f64;
+    let sum: f64 = by_subject.values().sum();
+    let squares: f64 = by_subject.values().map(|gain| (gain - sum / count).powi(2)).sum();
+    sum - squares.sqrt()
 }
 
 /// Returns the unfinished point of every tuning row.

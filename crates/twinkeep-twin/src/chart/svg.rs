@@ -56,7 +56,7 @@ fn head(out: &mut String, chart: &Chart<'_>) {
         );
         return;
     }
-    let mut x = RIGHT - 236.0;
+    let mut x = RIGHT - 194.0;
     for (label, fill, width) in
         [("median", MEDIAN, 66.0), ("50 %", INNER, 54.0), ("90 %", OUTER, 54.0)]
     {
@@ -182,20 +182,19 @@ impl Canvas {
         );
     }
 
-    /// Writes the last value beside its point, and where the fan ends.
+    /// Writes the last value above its point, and beside the fan where it ends.
     fn ends(&self, out: &mut String, chart: &Chart<'_>) {
-        let places = decimals(self.values.step);
+        let places = chart.decimals();
         if let Some((hours, value)) = chart.last() {
             let (x, y) = (self.x(hours), self.y(value));
             let _ = writeln!(
                 out,
                 "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.2\" fill=\"{PAPER}\" stroke=\"{INK}\" \
-                 stroke-width=\"2\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" \
+                 stroke-width=\"2\"/><text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" \
                  font-weight=\"600\" fill=\"{INK}\" stroke=\"{PAPER}\" stroke-width=\"3\" \
                  paint-order=\"stroke\">{}</text>",
-                (x - 7.0).max(LEFT + 30.0),
-                (y - 9.0).max(TOP + 10.0),
-                format!("{value:.places$}", places = places + 1).replace('-', "−")
+                (y - 11.0).max(TOP + 10.0),
+                format!("{value:.places$}").replace('-', "−")
             );
         }
         let Some(point) = chart.points.last() else { return };

@@ -81,6 +81,10 @@ impl Plot {
 
     fn set(&mut self, (x, y): (usize, usize), mark: Mark) {
         let cell = (y / 4) * self.columns + x / 2;
+        // A line would drown in the dots of the band around it.
+        if Mark::Median <= mark && self.marks[cell] < Mark::Median {
+            self.dots[cell] = 0;
+        }
         self.dots[cell] |= DOTS[y % 4][x % 2];
         self.marks[cell] = self.marks[cell].max(mark);
     }
@@ -182,8 +186,9 @@ impl Plot {
         let mut axis = vec![line; self.columns];
         let mut labels = vec![' '; self.columns];
         let mut ticks = self.hours.ticks();
-        // `now` is placed first, so that it is never the one left out.
-        ticks.sort_by(|one, other| one.abs().total_cmp(&other.abs()));
+        // `now` and the end are placed first, so that they are never the ones left out.
+        let last = ticks.last().copied();
+        ticks.sort_by_key(|&hours| (hours != 0.0, Some(hours) != last));
         for hours in ticks {
             let column = (self.hours.place(hours) * (self.columns - 1) as f32).round() as usize;
             axis[column] = tick;

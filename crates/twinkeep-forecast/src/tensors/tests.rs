@@ -1,0 +1,187 @@
+//! Tensors read back as they were written, and hostile ones are refused before they can harm.
+
+use std::sync::LazyLock;
+
+use proptest::prelude::proptest;
+use twinkeep_domain::{Tensor, TensorData};
+
+use super::{NAMES, TensorError};
+use crate::features::SubjectState;
+use crate::testing::{cohort, config, pack};
+use crate::{CodeMap, Model, TrainConfig, train};
+
+static TENSORS: LazyLock<Vec<Tensor>> = LazyLock::new(|| {
+    let config = TrainConfig { rounds_max: 8, ..config() };
+    let model = train(&pack(), &config, &cohort(1, 150), &cohort(2, 100), &mut |_| ()).unwrap();
+    model.to_tensors()
+});
+
+fn place(name: &str) -> usize {
+    NAMES.iter().position(|&own| own == name).unwrap()
+}
+
+fn ints<'a>(tensors: &'a mut [Tensor], name: &str) -> &'a mut Vec<i32> {
+    match &mut tensors[place(name)].data {
+        TensorData::I32(data) => data,
+        _ => panic!("{name} holds no integers"),
+    }
+}
+
+fn floats<'a>(tensors: &'a mut [Tensor], name: &str) -> &'a mut Vec<f32> {
+    match &mut tensors[place(name)].data {
+        TensorData::F32(data) => data,
+        _ => panic!("{name} holds no floats"),
+    }
+}
+
+#[track_caller]
+fn check(change: impl Fn(&mut Vec<Tensor>), code: &str) {
+    let mut tensors = TENSORS.clone();
+    change(&mut tensors);
+    let error = Model::from_tensors(&pack(), &tensors).unwrap_err();
+    assert_eq!(error.code(), code, "{error}");
+}
+
+/// Forecasts with every subject of a small cohort; whatever was accepted must survive this.
+fn exercise(model: &Model) {
+    let cohort = cohort(5, 3);
+    let codes = CodeMap::new(&pack(), &cohort.codes);
+    for timeline in &cohort.timelines {
+        let state = SubjectState::from_timeline(&pack(), &codes, timeline);
+        let forecast = model.forecast(&state, timeline.end().unwrap(), &[0.0, 5.0, 24.0]);
+        for point in forecast.targets.iter().flat_map(|target| &target.points) {
+            assert!(point.quantiles.is_sorted() && point.mean.is_finite());
+            assert!(point.quantiles.iter().all(|value| value.is_finite()));
+        }
+    }
+}
+
+#[test]
+fn a_model_reads_back_identical_in_any_order() {
+    assert_eq!(TENSORS.iter().map(|tensor| tensor.name.as_str()).collect::<Vec<_>>(), NAMES);
+    let mut shuffled = TENSORS.clone();
+    shuffled.reverse();
+    let model = Model::from_tensors(&pack(), &shuffled).unwrap();
+    assert_eq!(model.to_tensors(), *TENSORS);
+    assert!(model.describe().iter().any(|target| 0 < target.tree_count));
+    exercise(&model);
+}
+
+#[test]
+fn a_missing_doubled_or_surplus_tensor_is_refused() {
+    for at in 0..NAMES.len() {
+        check(|tensors| drop(tensors.remove(at)), "model-tensor-missing");
+        check(|tensors| tensors.push(tensors[at].clone()), "model-tensor-missing");
+        check(|tensors| tensors[at].shape.push(2), "model-tensor-shape");
+    }
+    let extra = Tensor { name: "extra".into(), shape: vec![0], data: TensorData::U8(vec![]) };
+    check(|tensors| tensors.push(extra.clone()), "model-tensor-surplus");
+}
+
+#[test]
+fn a_tensor_of_another_type_is_refused() {
+    for at in 0..NAMES.len() {
+        let change = |tensors: &mut Vec<Tensor>| {
+            let count = tensors[at].data.len();
+            tensors[at].data = match tensors[at].data {
+                TensorData::U8(_) => TensorData::F32(vec![0.0; count]),
+                _ => TensorData::U8(vec![0; count]),
+            };
+        };
+        check(change, "model-tensor-shape");
+    }
+}
+
+#[test]
+fn shapes_whose_size_overflows_are_refused() {
+    check(|tensors| tensors[place("leaf.steps")].shape = vec![usize::MAX, 8], "model-tensor-shape");
+    check(|tensors| ints(tensors, "forest.counts")[1] = i32::MAX, "model-tensor-shape");
+    check(|tensors| ints(tensors, "forest.counts")[1] = -1, "model-tensor-value");
+}
+
+#[test]
+fn a_tree_that_loops_or_leads_nowhere_is_refused() {
+    // Node 0 as its own child, a child before its parent, beyond the nodes, beyond the leaves.
+    check(|tensors| ints(tensors, "node.left")[0] = 0, "model-tensor-value");
+    check(|tensors| ints(tensors, "node.right")[1] = 0, "model-tensor-value");
+    check(|tensors| ints(tensors, "node.left")[0] = i32::MAX, "model-tensor-value");
+    check(|tensors| ints(tensors, "node.left")[0] = i32::MIN, "model-tensor-value");
+    check(|tensors| ints(tensors, "forest.roots")[0] = i32::MAX, "model-tensor-value");
+    check(|tensors| ints(tensors, "forest.roots")[0] = i32::MIN, "model-tensor-value");
+}
+
+#[test]
+fn a_feature_that_does_not_exist_is_refused() {
+    for feature in [-1, 30, 65_535, 65_536, i32::MAX] {
+        check(|tensors| ints(tensors, "node.feature")[0] = feature, "model-tensor-value");
+    }
+}
+
+#[test]
+fn numbers_that_are_not_numbers_are_refused() {
+    let names = ["target.numbers", "target.start", "target.reference", "target.shift"];
+    for name in names.into_iter().chain(["node.threshold", "leaf.steps"]) {
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            check(|tensors| floats(tensors, name)[0] = value, "model-tensor-value");
+        }
+    }
+    check(|tensors| floats(tensors, "leaf.steps")[0] = f32::MAX, "model-tensor-value");
+    check(|tensors| floats(tensors, "target.numbers")[2] = 1.5, "model-tensor-value");
+}
+
+#[test]
+fn choices_that_no_model_makes_are_refused() {
+    for at in 0..3 {
+        for value in [-1, 9, i32::MAX] {
+            check(|tensors| ints(tensors, "target.choices")[at] = value, "model-tensor-value");
+        }
+    }
+    check(|tensors| ints(tensors, "target.correlates")[0] = 4, "model-tensor-value");
+    // `group` is static: it is always there, and stands in for nothing.
+    check(|tensors| ints(tensors, "target.correlates")[0] = 3, "model-tensor-value");
+}
+
+#[test]
+fn a_model_of_another_format_or_pack_is_refused() {
+    check(|tensors| ints(tensors, "format")[0] = 2, "model-pack");
+    let pack = pack();
+    let mut variables = pack.variables().to_vec();
+    variables[0].target = false;
+    let other = twinkeep_domain::Pack::new(
+        "other".into(),
+        "Other".into(),
+        1,
+        pack.words().clone(),
+        variables,
+        pack.forecast().clone(),
+    )
+    .unwrap();
+    let error = Model::from_tensors(&other, &TENSORS).unwrap_err();
+    assert_eq!(error, TensorError::Pack { found: 1, target_count: 3 });
+}
+
+proptest! {
+    /// Whatever one changed number does, it is refused or the forecasts stay sound.
+    #[test]
+    fn one_changed_number_is_refused_or_harmless(tensor in 0..NAMES.len(), at: usize, bits: u32) {
+        let mut tensors = TENSORS.clone();
+        match &mut tensors[tensor].data {
+            TensorData::F32(data) => {
+                let at = at % data.len();
+                data[at] = f32::from_bits(bits);
+            }
+            TensorData::I32(data) => {
+                let at = at % data.len();
+                // Small numbers are the dangerous ones: nearly right.
+                data[at] = if bits % 2 == 0 { bits as i32 } else { (bits % 600) as i32 - 300 };
+            }
+            TensorData::U8(data) => {
+                let at = at % data.len();
+                data[at] = bits as u8;
+            }
+        }
+        if let Ok(model) = Model::from_tensors(&pack(), &tensors) {
+            exercise(&model);
+        }
+    }
+}
