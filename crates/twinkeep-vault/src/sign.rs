@@ -2,12 +2,12 @@
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
+use crate::SecretKey;
 use crate::digest::{sha256, to_hex};
-use crate::{SecretBytes, random_bytes};
 
 /// A private signing key.
 pub struct SigningKey {
-    seed: SecretBytes,
+    seed: SecretKey,
     pair: Ed25519KeyPair,
 }
 
@@ -23,15 +23,14 @@ pub struct SignatureError;
 impl SigningKey {
     /// Makes a new key.
     pub fn generate() -> Self {
-        let seed: [u8; 32] = random_bytes();
         #[expect(clippy::expect_used, reason = "any 32 bytes are an Ed25519 seed")]
-        Self::from_seed(&seed).expect("any 32 bytes are an Ed25519 seed")
+        Self::from_seed(SecretKey::random().expose()).expect("any 32 bytes are an Ed25519 seed")
     }
 
     /// Takes the 32-byte seed of a key.
     pub fn from_seed(seed: &[u8]) -> Option<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
-        Some(Self { seed: SecretBytes::new(seed.to_vec()), pair })
+        Some(Self { seed: SecretKey::from_slice(seed)?, pair })
     }
 
     /// Returns the seed, for wrapping it.
