@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //!
-//! - A node's children come after it, so every walk ends.
+//! - A node's children come after it and before the next tree, so every walk ends, and soon.
 //! - Every child and root is a node or leaf that exists, every feature is one of the layout.
 
 use crate::boost::{Boosted, Column, Lanes};
@@ -102,19 +102,29 @@ impl Forest {
     }
 
     /// Returns whether every index holds, for features up to and including `feature_max`.
+    ///
+    /// Trees must not share nodes: many roots into one long chain would be a small file that
+    /// takes hours to walk.
     pub(crate) fn is_sound(&self, feature_max: usize) -> bool {
-        let exists = |child: i32, after: usize| match usize::try_from(child) {
-            Ok(node) => after <= node && node < self.nodes.len(),
-            Err(_) => ((!child) as usize) < self.leaves.len(),
-        };
-        let roots = self.roots.iter().all(|&root| exists(root, 0));
+        let starts: Vec<usize> =
+            self.roots.iter().filter_map(|&root| usize::try_from(root).ok()).collect();
+        let apart = starts.is_sorted_by(|one, next| one < next)
+            && starts.last().is_none_or(|&last| last < self.nodes.len());
+        let is_leaf = |child: i32| child < 0 && ((!child) as usize) < self.leaves.len();
+        let roots = self.roots.iter().all(|&root| 0 <= root || is_leaf(root));
         let nodes = self.nodes.iter().enumerate().all(|(at, node)| {
+            let end = starts[starts.partition_point(|&start| start <= at)..].first();
+            let end = end.copied().unwrap_or(self.nodes.len());
+            let follows = |&child: &i32| match usize::try_from(child) {
+                Ok(child) => at < child && child < end,
+                Err(_) => is_leaf(child),
+            };
             usize::from(node.feature) <= feature_max
                 && node.threshold.is_finite()
-                && node.children.iter().all(|&child| exists(child, at + 1))
+                && node.children.iter().all(follows)
         });
         let leaves = self.leaves.iter().flatten().all(|step| step.is_finite());
-        roots && nodes && leaves
+        apart && roots && nodes && leaves
     }
 }
 

@@ -102,16 +102,18 @@ pub fn train(
     let material = Material::collect(pack, config, &layout, train, tuning)?;
     let targets: Vec<usize> = pack.targets().map(|(variable, _)| variable).collect();
     let mut done: Vec<Option<TargetModel>> = targets.iter().map(|_| None).collect();
+    // The largest first, so that no thread is left with one at the end.
+    let mut order: Vec<usize> = (0..targets.len()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(material.train.targets[at].value.len()));
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
         for _ in 0..config.threads.min(targets.len()) {
-            let (sender, material, next, targets) = (sender.clone(), &material, &next, &targets);
+            let (sender, material, next) = (sender.clone(), &material, &next);
+            let (targets, order) = (&targets, &order);
             scope.spawn(move || {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(&variable) = targets.get(at) else { break };
-                    let learned = learn::target(material, at, variable);
+                while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let learned = learn::target(material, at, targets[at]);
                     if sender.send((at, learned)).is_err() {
                         break;
                     }

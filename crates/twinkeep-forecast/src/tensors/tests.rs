@@ -64,6 +64,7 @@ fn a_model_reads_back_identical_in_any_order() {
     let model = Model::from_tensors(&pack(), &shuffled).unwrap();
     assert_eq!(model.to_tensors(), *TENSORS);
     assert!(model.describe().iter().any(|target| 0 < target.tree_count));
+    assert_eq!(format!("{model:?}"), "Model(pack test, 3 targets)");
     exercise(&model);
 }
 
@@ -108,6 +109,15 @@ fn a_tree_that_loops_or_leads_nowhere_is_refused() {
     check(|tensors| ints(tensors, "node.left")[0] = i32::MIN, "model-tensor-value");
     check(|tensors| ints(tensors, "forest.roots")[0] = i32::MAX, "model-tensor-value");
     check(|tensors| ints(tensors, "forest.roots")[0] = i32::MIN, "model-tensor-value");
+    // A tree that goes on in the next one, and a tree that is there twice.
+    check(
+        |tensors| {
+            let next = ints(tensors, "forest.roots")[1];
+            ints(tensors, "node.left")[0] = next;
+        },
+        "model-tensor-value",
+    );
+    check(|tensors| ints(tensors, "forest.roots")[1] = 0, "model-tensor-value");
 }
 
 #[test]
