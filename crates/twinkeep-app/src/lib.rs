@@ -1,1 +1,83 @@
-//! What the system can do: one file a use case.
+//! What the system can do: one file a use case, called by the command line and the gate alike.
+//!
+//! A use case takes a request, does the work through the crates below, writes the audit entry,
+//! and returns a report. It reads no clock and no environment: both come with [`App`].
+//!
+//! # Invariants
+//!
+//! - Nothing is changed, and nothing about a person is read, without an entry in the ledger: the
+//!   use case appends it before it answers, and refuses to answer if it cannot.
+//! - A report holds what its caller may see, and nothing else; it is what `--json` prints.
+//! - No use case prints, prompts, or knows a flag.
+
+mod anchor;
+mod answer;
+mod api_keys;
+mod app;
+mod caller;
+mod config;
+mod convert;
+mod error;
+mod feeds;
+mod identities;
+mod ingest_feed;
+mod init_keep;
+mod keep;
+mod key_file;
+mod layout;
+mod model_card;
+mod models;
+mod open_feed;
+mod predict;
+mod seal_feed;
+mod senders;
+mod served;
+mod serving;
+mod synthesize;
+mod time_text;
+mod train_model;
+mod twins;
+mod verify_ledger;
+
+pub use answer::{ForecastAnswer, LastAnswer, PointAnswer, TargetAnswer};
+pub use api_keys::{ApiKeyReport, list_api_keys, new_api_key, revoke_api_key};
+pub use app::{App, Surroundings};
+pub use caller::{Caller, Scope};
+pub use config::{Config, ConfigError, GateConfig, KeepConfig, Settings, TrainSettings};
+pub use error::{AppError, Class};
+pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
+pub use identities::{IdentityReport, new_identity, show_identity};
+pub use ingest_feed::{IngestReport, IngestRequest, ingest_feed};
+pub use init_keep::{InitReport, InitRequest, init_keep};
+pub use keep::{Descriptor, Keep};
+pub use layout::Layout;
+pub use models::{
+    ModelLine, ModelReport, VerifyReport, list_models, release_model, show_model, verify_model,
+};
+pub use open_feed::{OpenReport, OpenRequest, open_feed};
+pub use predict::{HistoryEvent, PredictRequest, predict};
+pub use seal_feed::{SealReport, SealRequest, seal_feed};
+pub use senders::{SenderReport, add_sender, list_senders};
+pub use serving::{ServerIdentity, record_closed, record_opened, server_identity};
+pub use synthesize::{SynthReport, SynthRequest, synthesize};
+pub use time_text::{parse_rfc3339, rfc3339};
+pub use train_model::{TrainReport, TrainRequest, train_model};
+pub use twinkeep_intake::pack_file::{
+    shipped_names as shipped_pack_names, shipped_text as shipped_pack_text,
+};
+pub use twinkeep_ledger::{Activity, Class as EventClass, Entry, Severity};
+pub use twinkeep_twin::chart::Letters;
+pub use twins::{
+    TerminalSize, TwinChart, TwinDrawing, TwinForecastRequest, TwinLine, TwinList, TwinReport,
+    TwinVariable, draw_twin, forecast_twin, list_twins, show_twin,
+};
+pub use verify_ledger::{LedgerLine, LedgerReport, show_ledger, verify_ledger};
+
+/// How far long work has come; a total of 0 is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// What is done.
+    pub done: u64,
+    /// What there is to do.
+    pub total: u64,
+}

@@ -1,0 +1,18 @@
+#!/bin/sh
+# `make bench`: measures against real peers in the same run. Peers are installed where they are
+# missing; Python ones into .cache/bench-venv. Figures go to stdout; docs/benchmarks.md keeps them.
+set -eu
+cd "$(dirname "$0")/.."
+CARGO=${CARGO:-cargo}
+for peer in openssl age python3; do
+    command -v "$peer" >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq "$peer"; }
+done
+venv=.cache/bench-venv
+if [ ! -x $venv/bin/python ]; then
+    python3 -m venv $venv
+    $venv/bin/pip install --quiet pandas pyarrow
+fi
+"$CARGO" build --release --locked --quiet --package twinkeep
+bin=$PWD/${CARGO_TARGET_DIR:-target}/release/twinkeep
+$venv/bin/python benches/seal.py "$bin"
+$venv/bin/python benches/ingest.py "$bin"

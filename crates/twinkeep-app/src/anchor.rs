@@ -1,0 +1,101 @@
+//! The newest checkpoint of the ledger, remembered outside the ledger.
+//!
+//! A folder that is rolled back whole to an older state proves itself; only somebody who
+//! remembers more can tell. So the newest checkpoint lies in the keep beside the ledger (finds a
+//! ledger that was rolled back) and in the user's state folder (finds a keep that was rolled
+//! back). docs/decisions/0004 has the reasons.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use twinkeep_ledger::{Checkpoint, SignedCheckpoint};
+use twinkeep_vault::files::{PRIVATE_FILE, create_private_dir, write_atomic};
+use twinkeep_vault::sign::VerifyingKey;
+
+use crate::AppError;
+
+/// Where the newest checkpoint is remembered.
+pub(crate) struct Anchor {
+    paths: Vec<PathBuf>,
+    pending: Mutex<Pending>,
+}
+
+struct Pending {
+    newest: Option<SignedCheckpoint>,
+    written: Option<Instant>,
+}
+
+impl Anchor {
+    /// Takes the files; those that do not exist remember nothing yet.
+    pub(crate) fn new(paths: Vec<PathBuf>) -> Self {
+        Self { paths, pending: Mutex::new(Pending { newest: None, written: None }) }
+    }
+
+    /// Returns what each file remembers. A file that is there but does not verify is refused.
+    pub(crate) fn remembered(
+        &self,
+        origin: &str,
+        key: &VerifyingKey,
+    ) -> Result<Vec<Checkpoint>, AppError> {
+        let mut found = Vec::new();
+        for path in &self.paths {
+            let note = match fs::read(path) {
+                Ok(note) => note,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    let attempt = format!("cannot read `{}`", path.display());
+                    return Err(AppError::environment("anchor-read", attempt).because(error));
+                }
+            };
+            let signed = SignedCheckpoint::parse(&note, origin, key).map_err(|error| {
+                let attempt = format!("the remembered checkpoint `{}` is not ours", path.display());
+                AppError::refused("anchor-damaged", attempt)
+                    .because(error)
+                    .hint("find out who changed it; `ledger verify --trusted FILE` takes others")
+            })?;
+            found.push(signed.checkpoint);
+        }
+        Ok(found)
+    }
+
+    /// Remembers a newer checkpoint; writes it at once, or within a second when many come.
+    pub(crate) fn remember(&self, signed: &SignedCheckpoint) {
+        let Ok(mut pending) = self.pending.lock() else { return };
+        let newest = pending.newest.as_ref().map_or(0, |newest| newest.checkpoint.size);
+        if signed.checkpoint.size <= newest {
+            return;
+        }
+        pending.newest = Some(signed.clone());
+        if pending.written.is_none_or(|written| WRITE_EVERY < written.elapsed()) {
+            self.write(&mut pending);
+        }
+    }
+
+    fn write(&self, pending: &mut Pending) {
+        if let Some(newest) = &pending.newest {
+            for path in &self.paths {
+                // An anchor that cannot be written finds less; it is no reason to stop serving.
+                let dir = path.parent().map(create_private_dir);
+                let _ = dir.map(|_| write_atomic(path, newest.note.as_bytes(), PRIVATE_FILE));
+            }
+        }
+        pending.written = Some(Instant::now());
+    }
+}
+
+impl Drop for Anchor {
+    fn drop(&mut self) {
+        if let Ok(mut pending) = self.pending.lock() {
+            // A temporary guard would be dropped before the write; take the state out instead.
+            let mut last = Pending { newest: pending.newest.take(), written: None };
+            drop(pending);
+            self.write(&mut last);
+        }
+    }
+}
+
+/// A checkpoint a second is enough to find a rollback, and costs nothing.
+const WRITE_EVERY: Duration = Duration::from_secs(1);

@@ -1,0 +1,182 @@
+//! Use cases: create, list, and revoke API keys, and recognize one.
+//!
+//! A key is `tk_` and 40 characters of base 32: 200 random bits. The catalog holds its SHA-256
+//! digest; a slow hash would add nothing to that many bits, and cost every request dearly.
+
+use serde::Serialize;
+use twinkeep_domain::Timestamp;
+use twinkeep_ledger::{Activity, Class as EventClass, Severity};
+use twinkeep_store::{ApiKeyRecord, NewApiKey};
+use twinkeep_vault::digest::{sha256, to_hex};
+use twinkeep_vault::random_bytes;
+
+use crate::time_text::rfc3339;
+use crate::{App, AppError, Caller, Scope};
+
+/// An API key, as a list shows it.
+#[derive(Debug, Serialize)]
+pub struct ApiKeyReport {
+    /// What the ledger calls it.
+    pub id: String,
+    /// What the operator calls it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// When it was made (RFC 3339).
+    pub created: String,
+    /// When it stops working (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// When it was revoked (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
+    /// When it was last used, to the minute (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<String>,
+    /// The key itself: shown once, when it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// Creates a key.
+pub fn new_api_key(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    scopes: &[Scope],
+    days: u32,
+) -> Result<ApiKeyReport, AppError> {
+    let entry = app.entry(caller, EventClass::EntityManagement, Activity::Create, "key.created");
+    let result = create(app, name, scopes, days);
+    let entry = match &result {
+        Ok(report) => entry.with("key", report.id.as_str()),
+        Err(_) => entry,
+    };
+    app.conclude(entry, result)
+}
+
+fn create(app: &App, name: &str, scopes: &[Scope], days: u32) -> Result<ApiKeyReport, AppError> {
+    if name.is_empty() || NAME_LEN_MAX < name.len() || name.chars().any(char::is_control) {
+        let attempt = format!("a key's name has 1 to {NAME_LEN_MAX} characters");
+        return Err(AppError::usage("key-name", attempt));
+    }
+    if !(1..=DAYS_MAX).contains(&days) {
+        let attempt = format!("a key lives 1 to {DAYS_MAX} days");
+        return Err(AppError::usage("key-days", attempt).hint("make a new one before it expires"));
+    }
+    let key = format!("{PREFIX}{}", base32(&random_bytes::<25>()));
+    let id = to_hex(&random_bytes::<4>());
+    let now = app.now();
+    let names: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
+    let expires = now.plus_hours(24.0 * f64::from(days));
+    app.store.add_api_key(&NewApiKey {
+        id: &id,
+        name,
+        digest: sha256(key.as_bytes()),
+        scopes: &names,
+        created_at: now,
+        expires_at: Some(expires),
+    })?;
+    Ok(ApiKeyReport {
+        id,
+        name: name.to_owned(),
+        scopes: names.into_iter().map(str::to_owned).collect(),
+        created: rfc3339(now),
+        expires: Some(rfc3339(expires)),
+        revoked: None,
+        last_used: None,
+        key: Some(key),
+    })
+}
+
+/// Lists all keys, revoked and expired ones too.
+pub fn list_api_keys(app: &App) -> Result<Vec<ApiKeyReport>, AppError> {
+    Ok(app.store.api_keys()?.into_iter().map(report).collect())
+}
+
+/// Revokes a key, at once.
+pub fn revoke_api_key(app: &App, caller: &Caller, id: &str) -> Result<(), AppError> {
+    let entry = app.entry(caller, EventClass::EntityManagement, Activity::Delete, "key.revoked");
+    let result = app
+        .store
+        .revoke_api_key(id, app.now())
+        .map_err(|error| AppError::from(error).hint("`twinkeep key list` shows the ids"));
+    // Only an id of ours goes into the ledger: anything could be typed.
+    let entry = if result.is_ok() { entry.with("key", id) } else { entry };
+    app.conclude(entry.severity(Severity::Low), result)
+}
+
+impl App {
+    /// Recognizes an API key. Every failure looks the same to the caller.
+    pub fn authenticate(&self, key: &str) -> Result<Caller, AppError> {
+        let refused = || AppError::refused("key-invalid", "the API key is not valid");
+        if !key.starts_with(PREFIX) || key.len() != KEY_LEN {
+            return Err(refused());
+        }
+        let now = self.now();
+        let found = self.store.api_key_by_digest(&sha256(key.as_bytes()))?;
+        let found = found.filter(|found| found.is_live(now)).ok_or_else(refused)?;
+        // Once a minute is enough to tell a key that is used from one that is not.
+        let stale = |last: Timestamp| USE_NOTED_EVERY_HOURS < now.hours_since(last);
+        if found.last_used_at.is_none_or(stale) {
+            self.store.touch_api_key(&found.id, now)?;
+        }
+        Ok(Caller {
+            id: format!("key:{}", found.id),
+            name: found.name,
+            scopes: found.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
+        })
+    }
+}
+
+fn report(key: ApiKeyRecord) -> ApiKeyReport {
+    ApiKeyReport {
+        id: key.id,
+        name: key.name,
+        scopes: key.scopes,
+        created: rfc3339(key.created_at),
+        expires: key.expires_at.map(rfc3339),
+        revoked: key.revoked_at.map(rfc3339),
+        last_used: key.last_used_at.map(rfc3339),
+        key: None,
+    }
+}
+
+/// RFC 4648 base 32 in lower case, without padding; 5 bytes become 8 characters.
+fn base32(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(5) * 8);
+    for chunk in bytes.chunks(5) {
+        let number = chunk.iter().fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+        for digit in (0..8).rev() {
+            let index = (number >> (5 * digit)) & 31;
+            text.push(char::from(ALPHABET[index as usize]));
+        }
+    }
+    text
+}
+
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+/// Lets people and secret scanners recognize a key of ours.
+const PREFIX: &str = "tk_";
+
+const KEY_LEN: usize = PREFIX.len() + 40;
+
+const NAME_LEN_MAX: usize = 64;
+
+/// A write for each request would cost more than the answer.
+const USE_NOTED_EVERY_HOURS: f64 = 1.0 / 60.0;
+
+/// A key that never changes is a key that somebody has.
+const DAYS_MAX: u32 = 397;
+
+#[cfg(test)]
+mod tests {
+    use super::base32;
+
+    #[test]
+    fn base32_matches_rfc_4648() {
+        assert_eq!(base32(b"fooba"), "mzxw6ytb");
+        assert_eq!(base32(&[0xff; 25]), "7".repeat(40));
+    }
+}

@@ -1,0 +1,182 @@
+//! An open keep: what every use case works on.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use twinkeep_domain::{Pack, Subject, Timestamp};
+use twinkeep_ledger::{Activity, Checkpoint, Class, Entry, Ledger, Severity};
+use twinkeep_registry::{Registry, RegistryKeys};
+use twinkeep_store::Store;
+use twinkeep_vault::digest::{hmac_sha256, to_hex};
+use twinkeep_vault::identity::Identity;
+use twinkeep_vault::{KekSource, Pseudonymizer, Purpose, SecretBytes, SecretKey, SplitHasher};
+
+use crate::anchor::Anchor;
+use crate::served::Served;
+use crate::{AppError, Caller, Keep, Layout, Settings};
+
+/// What a use case may know of the world outside the keep.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Tells the time.
+    pub clock: fn() -> Timestamp,
+    /// Where this user's programs keep state; remembers the ledger's newest checkpoint.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// An open keep.
+pub struct App {
+    pub(crate) layout: Layout,
+    pub(crate) settings: Settings,
+    pub(crate) pack: Pack,
+    pub(crate) store: Store,
+    pub(crate) registry: Registry,
+    pub(crate) identity: Identity,
+    pub(crate) pseudonyms: Pseudonymizer,
+    pub(crate) splits: SplitHasher,
+    pub(crate) served: Mutex<Option<Arc<Served>>>,
+    ledger: Ledger,
+    anchor: Anchor,
+    references: SecretKey,
+    server_key: SecretBytes,
+    clock: fn() -> Timestamp,
+}
+
+impl App {
+    /// Opens the keep at `root` with its secret.
+    ///
+    /// The ledger must continue every checkpoint that is remembered: a ledger or a keep that was
+    /// rolled back does not open.
+    pub fn open(
+        root: &Path,
+        secret: &KekSource,
+        surroundings: &Surroundings,
+    ) -> Result<Self, AppError> {
+        let keep = Keep::find(root)?;
+        let pack = keep.pack()?;
+        let keys = keep.unlock(secret)?;
+        let origin = keep.ledger_origin();
+        let anchor = Anchor::new(anchor_paths(&keep, surroundings.state_dir.as_deref()));
+        let remembered = anchor.remembered(&origin, &keys.ledger.verifying_key())?;
+        let newest = newest(&remembered);
+        let ledger = Ledger::open(&keep.layout.ledger(), &origin, keys.ledger, newest)
+            .map_err(AppError::from)?;
+        let plan = pack.forecast().splits;
+        let references = keys.root.derive(Purpose::LedgerReference, b"");
+        let store = Store::open(&keep.layout.store(), &keys.root)?;
+        let registry_keys = RegistryKeys { signer: keys.model, root: keys.root.clone() };
+        let registry = Registry::open(&keep.layout.models(), registry_keys)?;
+        let counter = store.setting(REGISTRY_COUNTER)?.and_then(|text| text.parse().ok());
+        registry.refuse_older_than(counter.unwrap_or(0))?;
+        Ok(Self {
+            store,
+            registry,
+            identity: keys.identity,
+            pseudonyms: Pseudonymizer::new(&keys.root),
+            splits: SplitHasher::new(&keys.root, plan),
+            served: Mutex::new(None),
+            ledger,
+            anchor,
+            references,
+            server_key: keys.server,
+            clock: surroundings.clock,
+            layout: keep.layout,
+            settings: keep.settings,
+            pack,
+        })
+    }
+
+    /// Returns the pack.
+    pub fn pack(&self) -> &Pack {
+        &self.pack
+    }
+
+    /// Returns what the operator chose.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Returns the current time.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Returns the private key of the server certificate (PKCS#8).
+    pub fn server_key(&self) -> &SecretBytes {
+        &self.server_key
+    }
+
+    /// Returns where things are.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Starts an audit entry about what `caller` does now.
+    pub fn entry(&self, caller: &Caller, class: Class, activity: Activity, action: &str) -> Entry {
+        Entry::new(self.now().micros().div_euclid(1000), class, activity, action, &caller.id)
+    }
+
+    /// Returns how the ledger names a subject: a keyed digest.
+    pub fn reference(&self, subject: Subject) -> String {
+        let digest = hmac_sha256(&self.references, &subject.reveal().to_be_bytes());
+        to_hex(&digest[..16])
+    }
+
+    /// Writes an audit entry; when this returns, the entry is durable.
+    pub fn record(&self, entry: &Entry) -> Result<u64, AppError> {
+        let failed = || {
+            AppError::environment("ledger-write", "cannot record this in the ledger")
+                .hint("free space under `ledger/` of the keep, then run the same command again")
+        };
+        let bytes = entry.encode().map_err(|error| failed().because(error))?;
+        let appended = self.ledger.append(&[bytes]).map_err(|error| failed().because(error))?;
+        self.anchor.remember(&appended.checkpoint);
+        Ok(appended.first_index)
+    }
+
+    /// Remembers the number of the registry's state in the catalog, so that `models/` restored
+    /// from an older copy is noticed.
+    pub(crate) fn remember_registry(&self) -> Result<(), AppError> {
+        let counter = self.registry.counter()?;
+        Ok(self.store.set_setting(REGISTRY_COUNTER, &counter.to_string())?)
+    }
+
+    /// Records how something ended: the report if it was done, or the code of the refusal.
+    pub(crate) fn conclude<T>(
+        &self,
+        entry: Entry,
+        result: Result<T, AppError>,
+    ) -> Result<T, AppError> {
+        match result {
+            Ok(report) => {
+                self.record(&entry)?;
+                Ok(report)
+            }
+            Err(error) => {
+                let severity = match error.class() {
+                    crate::Class::Refused => Severity::Medium,
+                    _ => Severity::Low,
+                };
+                self.record(&entry.severity(severity).failed(error.code()))?;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Where the catalog keeps the number of the registry's newest state.
+const REGISTRY_COUNTER: &str = "registry-counter";
+
+/// Returns the files that remember the newest checkpoint.
+pub(crate) fn anchor_paths(keep: &Keep, state_dir: Option<&Path>) -> Vec<PathBuf> {
+    let mut paths = vec![keep.layout.anchor()];
+    if let Some(dir) = state_dir {
+        paths.push(dir.join("twinkeep").join(format!("{}.anchor", keep.descriptor.keep_id)));
+    }
+    paths
+}
+
+/// Returns the largest: the ledger keeps its own history consistent with it, and so with the rest.
+pub(crate) fn newest(remembered: &[Checkpoint]) -> Option<Checkpoint> {
+    remembered.iter().copied().max_by_key(|checkpoint| checkpoint.size)
+}

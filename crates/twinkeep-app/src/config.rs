@@ -1,0 +1,276 @@
+//! `twinkeep.toml`: what an operator can choose, in two steps: [`Config`] is what was typed,
+//! [`Settings`] is what holds after checking.
+//!
+//! A key with the prefix `danger_` turns a protection down. There is none today, and tidy lets no
+//! other name do so.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The file as it is typed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How the keep is opened.
+    pub keep: KeepConfig,
+    /// The network edge.
+    pub gate: GateConfig,
+    /// Training.
+    pub train: TrainSettings,
+}
+
+/// How the keep is opened.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeepConfig {
+    /// The key file that opens the keep, if it is not a passphrase. A path, never a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// The network edge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GateConfig {
+    /// Address and port to listen on.
+    pub listen: String,
+    /// Names and addresses that the server certificate is made for.
+    pub names: Vec<String>,
+    /// Requests a second that one client may make in the long run.
+    pub rate_per_second: u32,
+    /// Requests that one client may make at once beyond that, as nginx means `burst`.
+    pub rate_burst: u32,
+    /// Connections at a time, in total.
+    pub connection_count_max: u32,
+    /// Connections at a time, from one address.
+    pub connection_count_per_address_max: u32,
+    /// Longest time, in seconds, in which a request must arrive whole.
+    pub request_seconds_max: u32,
+    /// Largest request body, in bytes.
+    pub body_size_max: u32,
+}
+
+impl Default for GateConfig {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8443".to_owned(),
+            names: vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()],
+            rate_per_second: 5,
+            rate_burst: 10,
+            connection_count_max: 4096,
+            connection_count_per_address_max: 256,
+            request_seconds_max: 10,
+            body_size_max: 1 << 20,
+        }
+    }
+}
+
+/// Training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainSettings {
+    /// Threads; the result does not depend on it.
+    pub threads: u32,
+    /// Seed of row and column sampling.
+    pub seed: u64,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self { threads: 2, seed: 42 }
+    }
+}
+
+/// What holds after checking.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The key file, resolved against the keep's folder.
+    pub key_file: Option<PathBuf>,
+    /// The network edge.
+    pub gate: GateConfig,
+    /// Training.
+    pub train: TrainSettings,
+}
+
+/// Why the configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not what `twinkeep.toml` may be.
+    #[error("cannot read the configuration: {reason}")]
+    Syntax {
+        /// What is wrong and on which line, in one line.
+        reason: String,
+        /// The known key that is nearest to an unknown one.
+        nearest: Option<&'static str>,
+    },
+    /// A value is out of range.
+    #[error("`{key}` in the configuration must be {expected}")]
+    Value {
+        /// Which key.
+        key: &'static str,
+        /// What it may be.
+        expected: &'static str,
+    },
+}
+
+impl ConfigError {
+    /// The permanent name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Syntax { .. } => "config-syntax",
+            Self::Value { .. } => "config-value",
+        }
+    }
+}
+
+impl Config {
+    /// Reads the text of `twinkeep.toml`.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count());
+            let place = line.map(|line| format!("line {}: ", line.max(1))).unwrap_or_default();
+            let message = error.message().lines().next().unwrap_or_default();
+            ConfigError::Syntax {
+                reason: format!("{place}{message}"),
+                nearest: unknown_key(message).and_then(nearest_key),
+            }
+        })
+    }
+
+    /// Writes the text of a new `twinkeep.toml`.
+    pub fn to_text(&self) -> String {
+        let body = toml::to_string(self).unwrap_or_default();
+        format!(
+            "# Twinkeep's configuration; every key is explained in docs/reference/config.md.\n{body}"
+        )
+    }
+
+    /// Checks every value and resolves paths against the keep's folder.
+    pub fn check(self, keep: &Path) -> Result<Settings, ConfigError> {
+        let Self { keep: KeepConfig { key_file }, gate, train } = self;
+        let refuse = |key, expected| Err(ConfigError::Value { key, expected });
+        if gate.listen.parse::<std::net::SocketAddr>().is_err() {
+            return refuse("gate.listen", "an address and a port, such as `127.0.0.1:8443`");
+        }
+        if gate.names.is_empty() {
+            return refuse("gate.names", "at least one name or address");
+        }
+        if !(1..=1_000_000).contains(&gate.rate_per_second) {
+            return refuse("gate.rate_per_second", "1 to 1,000,000");
+        }
+        if 1_000_000 < gate.rate_burst {
+            return refuse("gate.rate_burst", "0 to 1,000,000");
+        }
+        if gate.connection_count_max == 0 || gate.connection_count_per_address_max == 0 {
+            return refuse("gate.connection_count_max", "at least 1");
+        }
+        if !(1..=3600).contains(&gate.request_seconds_max) {
+            return refuse("gate.request_seconds_max", "1 to 3600");
+        }
+        if !(1024..=64 << 20).contains(&gate.body_size_max) {
+            return refuse("gate.body_size_max", "1 KiB to 64 MiB");
+        }
+        if !(1..=256).contains(&train.threads) {
+            return refuse("train.threads", "1 to 256");
+        }
+        let key_file = key_file.map(|path| keep.join(path));
+        Ok(Settings { key_file, gate, train })
+    }
+}
+
+impl From<Settings> for Config {
+    fn from(settings: Settings) -> Self {
+        let Settings { key_file, gate, train } = settings;
+        Self { keep: KeepConfig { key_file }, gate, train }
+    }
+}
+
+/// Takes the key out of the parser's "unknown field `x`, expected ..." message.
+fn unknown_key(message: &str) -> Option<&str> {
+    message.strip_prefix("unknown field `")?.split('`').next()
+}
+
+/// Returns the known key that is at most two edits away.
+fn nearest_key(typed: &str) -> Option<&'static str> {
+    let distance = |known: &&&'static str| edit_distance(typed, known);
+    let nearest = KEYS.iter().min_by_key(distance)?;
+    (edit_distance(typed, nearest) <= 2).then_some(*nearest)
+}
+
+/// Levenshtein's distance, in bytes.
+fn edit_distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.bytes().enumerate() {
+            let change = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+/// Every key, for "did you mean".
+const KEYS: &[&str] = &[
+    "keep",
+    "key_file",
+    "gate",
+    "listen",
+    "names",
+    "rate_per_second",
+    "rate_burst",
+    "connection_count_max",
+    "connection_count_per_address_max",
+    "request_seconds_max",
+    "body_size_max",
+    "train",
+    "threads",
+    "seed",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Config, ConfigError};
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let config = Config::default();
+        assert_eq!(Config::parse(&config.to_text()).unwrap(), config);
+        assert!(config.check(Path::new("keep")).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_key_gets_the_nearest_known_one() {
+        let error = Config::parse("[gate]\nrate_per_secnd = 3\n").unwrap_err();
+        let ConfigError::Syntax { reason, nearest } = error else { panic!("wrong kind") };
+        assert!(reason.starts_with("line 2: unknown field `rate_per_secnd`"), "{reason}");
+        assert_eq!(nearest, Some("rate_per_second"));
+    }
+
+    #[test]
+    fn every_known_key_is_offered() {
+        for key in super::KEYS {
+            assert_eq!(super::nearest_key(&format!("{key}x")), Some(*key));
+        }
+        let text = Config::default().to_text();
+        for line in text.lines().filter(|line| line.contains('=')) {
+            let key = line.split('=').next().unwrap_or_default().trim();
+            assert!(super::KEYS.contains(&key), "{key}");
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        let config = Config::parse("[gate]\nrate_per_second = 0\n").unwrap();
+        let error = config.check(Path::new("keep")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`gate.rate_per_second` in the configuration must be 1 to 1,000,000"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! Turns the errors of the crates below into errors for people: who can mend it, and how.
+
+use twinkeep_ledger::LedgerError;
+use twinkeep_registry::RegistryError;
+use twinkeep_store::StoreError;
+
+use crate::AppError;
+
+impl From<LedgerError> for AppError {
+    fn from(error: LedgerError) -> Self {
+        let code = error.code();
+        if error.is_tampering() {
+            return Self::refused(code, "the ledger does not hold").because(error).hint(
+                "stop using this keep, keep a copy of it, and find out who could write to `ledger/`",
+            );
+        }
+        Self::environment(code, "the ledger cannot be used").because(error)
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        let code = error.code();
+        match &error {
+            StoreError::FeedAlreadyIngested { .. } | StoreError::FeedReplayed { .. } => {
+                Self::refused(code, "the feed was refused; nothing was stored").because(error)
+            }
+            StoreError::Damaged { .. } | StoreError::Sealed { .. } => {
+                Self::refused(code, "the store does not hold").because(error).hint(
+                    "restore the file from a backup, and find out who could write to `store/`",
+                )
+            }
+            StoreError::Busy => Self::environment(code, "the keep is in use")
+                .because(error)
+                .hint("wait until the other command is done, then run this one again"),
+            StoreError::Catalog { .. } | StoreError::File { .. } => {
+                Self::environment(code, "the store cannot be used").because(error)
+            }
+            _ => Self::refused(code, "the store refused").because(error),
+        }
+    }
+}
+
+impl From<RegistryError> for AppError {
+    fn from(error: RegistryError) -> Self {
+        let code = error.code();
+        match &error {
+            RegistryError::Io { .. } => {
+                Self::environment(code, "the model registry cannot be used").because(error)
+            }
+            RegistryError::State { .. } | RegistryError::RolledBack { .. } => {
+                Self::refused(code, "the model registry does not hold")
+                    .because(error)
+                    .hint("restore `models/` from a backup, and find out who could write there")
+            }
+            RegistryError::Unknown { .. } => Self::refused(code, "there is no such model version")
+                .hint("`twinkeep model list` shows the versions"),
+            _ => Self::refused(code, "the model was refused").because(error),
+        }
+    }
+}

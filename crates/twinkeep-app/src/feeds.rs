@@ -1,0 +1,128 @@
+//! Use cases: list feeds, and show what was refused in one.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use twinkeep_ledger::{Activity, Class as EventClass};
+use twinkeep_store::{FeedId, FeedRecord};
+use twinkeep_vault::SecretBytes;
+
+use crate::time_text::rfc3339;
+use crate::{App, AppError, Caller};
+
+/// One feed.
+#[derive(Debug, Serialize)]
+pub struct FeedLine {
+    /// The feed's id.
+    pub id: String,
+    /// When it was ingested (RFC 3339).
+    pub ingested: String,
+    /// The sender's key; absent for a plain feed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+    /// Its place in the sender's sequence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// Rows that were read.
+    pub read: u64,
+    /// Rows that were accepted.
+    pub accepted: u64,
+    /// Rows whose value says "not recorded".
+    pub missing: u64,
+    /// Rows that were refused.
+    pub quarantined: u64,
+}
+
+/// What was refused in one feed.
+#[derive(Debug, Serialize)]
+pub struct QuarantineReport {
+    /// The feed's id.
+    pub feed: String,
+    /// How many rows for each reason.
+    pub reasons: BTreeMap<String, u64>,
+    /// The rows, in the order of the source.
+    pub rows: Vec<QuarantineLine>,
+}
+
+/// One row that was refused.
+#[derive(Debug, Serialize)]
+pub struct QuarantineLine {
+    /// The file within the source; shown with `reveal` only, since it may name a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The row, counted from 1.
+    pub row: u64,
+    /// The field that was wrong, if it was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// The row as it was read; shown with `reveal` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+}
+
+/// Lists the feeds, the newest last.
+pub fn list_feeds(app: &App) -> Result<Vec<FeedLine>, AppError> {
+    let line = |feed: FeedRecord| FeedLine {
+        id: feed_name(feed.id),
+        ingested: rfc3339(feed.ingested_at),
+        sequence: feed.delivery.as_ref().map(|(_, sequence)| *sequence),
+        sender: feed.delivery.map(|(sender, _)| sender),
+        read: feed.counts.read,
+        accepted: feed.counts.accepted,
+        missing: feed.counts.missing,
+        quarantined: feed.counts.quarantined,
+    };
+    Ok(app.store.feeds()?.into_iter().map(line).collect())
+}
+
+/// Returns how people name a feed: `feed-1`.
+pub(crate) fn feed_name(id: FeedId) -> String {
+    format!("{PREFIX}{}", id.0)
+}
+
+/// Shows the rows of a feed that were refused. `reveal` shows them as they were read.
+pub fn show_quarantine(
+    app: &App,
+    caller: &Caller,
+    feed: &str,
+    reveal: bool,
+) -> Result<QuarantineReport, AppError> {
+    let action = if reveal { "quarantine.revealed" } else { "quarantine.listed" };
+    let entry = app.entry(caller, EventClass::DatastoreActivity, Activity::Read, action);
+    let result = show(app, feed, reveal);
+    let entry = if result.is_ok() { entry.with("feed", feed) } else { entry };
+    app.conclude(entry, result)
+}
+
+fn show(app: &App, feed: &str, reveal: bool) -> Result<QuarantineReport, AppError> {
+    let missing = || {
+        AppError::refused("feed-unknown", "there is no such feed")
+            .hint("`twinkeep feed list` shows the ids")
+    };
+    let number = feed.strip_prefix(PREFIX).and_then(|digits| digits.parse().ok());
+    let id = FeedId(number.ok_or_else(missing)?);
+    let known = app.store.feeds()?.into_iter().find(|known| known.id == id).ok_or_else(missing)?;
+    let count = usize::try_from(known.counts.quarantined).unwrap_or(usize::MAX);
+    let rows = app.store.quarantined(id, 0, count)?;
+    let mut reasons = BTreeMap::new();
+    let mut lines = Vec::with_capacity(rows.len());
+    for row in rows {
+        *reasons.entry(row.reason.clone()).or_insert(0) += 1;
+        lines.push(QuarantineLine {
+            file: reveal.then(|| text(&row.file)),
+            row: row.row,
+            field: row.field,
+            reason: row.reason,
+            raw: reveal.then(|| text(&row.raw)),
+        });
+    }
+    Ok(QuarantineReport { feed: feed.to_owned(), reasons, rows: lines })
+}
+
+fn text(bytes: &SecretBytes) -> String {
+    String::from_utf8_lossy(bytes.expose()).into_owned()
+}
+
+const PREFIX: &str = "feed-";

@@ -1,0 +1,211 @@
+//! Use case: read a feed, screen it, and store its events.
+//!
+//! # Life of a feed
+//!
+//! 1. A sealed feed is opened with the keep's identity; the sender must be accepted, and the feed
+//!    must be the next one of that sender. A plain file or folder is read as it is.
+//! 2. `intake` screens every row against the pack.
+//! 3. For a sealed feed, the rest of it must be genuine to the last byte before anything is stored.
+//! 4. The store takes events, quarantine, and the sender's new state in one step.
+//! 5. The ledger gets the counts.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use twinkeep_intake::{Intake, IntakeError, Source, read};
+use twinkeep_ledger::{Activity, Class as EventClass, Entry};
+use twinkeep_store::{Delivery, FeedCounts, NewFeed, RefusedRow};
+use twinkeep_vault::identity::PublicIdentity;
+use twinkeep_vault::sealed_feed::{Expectation, FeedError, FeedReader, inspect};
+
+use crate::feeds::feed_name;
+use crate::open_feed::{open_file, refuse_feed};
+use crate::{App, AppError, Caller, Progress};
+
+/// Which feed.
+#[derive(Clone, Copy, Debug)]
+pub struct IngestRequest<'a> {
+    /// A sealed feed, or a plain file or folder.
+    pub feed: &'a Path,
+    /// Accept a sealed feed although feeds before it are missing.
+    pub allow_gap: bool,
+}
+
+/// What became of the rows: `accepted + missing + quarantined = read`.
+#[derive(Debug, Serialize)]
+pub struct IngestReport {
+    /// The feed's id in the keep.
+    pub feed: String,
+    /// Who sealed it, by name; absent for a plain feed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+    /// Its place in the sender's sequence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// Rows that were read.
+    pub read: u64,
+    /// Rows that became an event, or that named the subject.
+    pub accepted: u64,
+    /// Rows whose value says "not recorded".
+    pub missing: u64,
+    /// Rows that were refused, and can be read with `feed quarantine`.
+    pub quarantined: u64,
+    /// Why rows were refused, and how many for each reason.
+    pub reasons: BTreeMap<&'static str, u64>,
+    /// Subjects in the feed.
+    pub subjects: usize,
+    /// Events that were stored.
+    pub events: usize,
+}
+
+/// Ingests one feed.
+pub fn ingest_feed(
+    app: &App,
+    caller: &Caller,
+    request: IngestRequest<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<IngestReport, AppError> {
+    let entry = app.entry(caller, EventClass::DatastoreActivity, Activity::Create, "feed.ingested");
+    let result = ingest(app, request, progress);
+    let entry = match &result {
+        Ok(report) => describe(entry, report),
+        Err(_) => entry,
+    };
+    app.conclude(entry, result)
+}
+
+fn describe(entry: Entry, report: &IngestReport) -> Entry {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let entry = entry
+        .with("feed", report.feed.as_str())
+        .with("read", number(report.read))
+        .with("accepted", number(report.accepted))
+        .with("missing", number(report.missing))
+        .with("quarantined", number(report.quarantined));
+    match report.sequence {
+        Some(sequence) => entry.with("sequence", number(sequence)),
+        None => entry,
+    }
+}
+
+fn ingest(
+    app: &App,
+    request: IngestRequest<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<IngestReport, AppError> {
+    if !request.feed.is_dir() && is_sealed(request.feed)? {
+        ingest_sealed(app, request, progress)
+    } else {
+        let intake = read(Source::Path(request.feed), &app.pack, &app.pseudonyms, &mut |step| {
+            progress(Progress { done: step.bytes_read, total: step.bytes_total.unwrap_or(0) });
+        })
+        .map_err(|error| refuse_intake(request.feed, error))?;
+        store(app, request.feed, &intake, None)
+    }
+}
+
+/// What the catalog must learn about the sender of a sealed feed.
+struct Sealed {
+    sender: PublicIdentity,
+    sequence: u64,
+    manifest: [u8; 32],
+}
+
+fn ingest_sealed(
+    app: &App,
+    request: IngestRequest<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<IngestReport, AppError> {
+    let refuse = |error: FeedError| refuse_feed(request.feed, error);
+    let senders = app.accepted_senders()?;
+    let mut file = open_file(request.feed)?;
+    let total = file.metadata().map_or(0, |metadata| metadata.len());
+    let header = inspect(&mut file, &senders).map_err(refuse)?.header;
+    let known = app.store.sender(header.sender())?;
+    let last = known.and_then(|sender| sender.last_sequence.zip(sender.last_manifest));
+    let expectation = match last {
+        Some((sequence, manifest)) => Expectation::after(sequence, manifest),
+        None => Expectation::first(),
+    };
+    let expectation = if request.allow_gap { expectation.with_gaps_allowed() } else { expectation };
+    let input = Box::new(open_file(request.feed)?);
+    let mut reader =
+        FeedReader::open(input, &app.identity, &senders, &expectation).map_err(refuse)?;
+    let media_type = reader.header().media_type().to_owned();
+    let name = request.feed.display().to_string();
+    let source = Source::Stream { name: &name, media_type: &media_type, reader: &mut reader };
+    let intake = read(source, &app.pack, &app.pseudonyms, &mut |step| {
+        progress(Progress { done: step.bytes_read, total });
+    });
+    // If the feed itself was refused, that is the reason, whatever the reader of rows made of it.
+    let manifest = reader.finish().map_err(refuse)?;
+    let intake = intake.map_err(|error| refuse_intake(request.feed, error))?;
+    let sealed = Sealed {
+        sender: reader.sender().clone(),
+        sequence: reader.header().sequence(),
+        manifest: manifest.digest,
+    };
+    store(app, request.feed, &intake, Some(sealed))
+}
+
+fn store(
+    app: &App,
+    path: &Path,
+    intake: &Intake,
+    sealed: Option<Sealed>,
+) -> Result<IngestReport, AppError> {
+    let mut reasons = BTreeMap::new();
+    for row in &intake.quarantined {
+        *reasons.entry(row.reason.code()).or_insert(0) += 1;
+    }
+    let mut refused = intake.quarantined.iter().map(|row| RefusedRow {
+        file: &row.file,
+        row: row.row,
+        field: row.field,
+        reason: row.reason.code(),
+        raw: row.raw.expose(),
+    });
+    let counts = intake.counts;
+    let sender = sealed.as_ref().map(|sealed| sealed.sender.key_id());
+    let feed = NewFeed {
+        source: &path.display().to_string(),
+        digest: intake.digest,
+        ingested_at: app.now(),
+        counts: FeedCounts {
+            read: counts.read,
+            accepted: counts.accepted,
+            missing: counts.missing,
+            quarantined: counts.quarantined,
+        },
+        delivery: sealed.as_ref().zip(sender.as_deref()).map(|(sealed, sender)| Delivery {
+            sender,
+            sequence: sealed.sequence,
+            manifest_digest: sealed.manifest,
+        }),
+    };
+    let id =
+        app.store.add_feed(&feed, &intake.screened, &intake.mapping, &mut refused, &app.splits)?;
+    Ok(IngestReport {
+        feed: feed_name(id),
+        sender: sealed.as_ref().map(|sealed| sealed.sender.name().to_owned()),
+        sequence: sealed.map(|sealed| sealed.sequence),
+        read: counts.read,
+        accepted: counts.accepted,
+        missing: counts.missing,
+        quarantined: counts.quarantined,
+        reasons,
+        subjects: intake.mapping.len(),
+        events: intake.screened.events().rows.len(),
+    })
+}
+
+/// A file that does not begin as a sealed feed does is a plain one.
+fn is_sealed(path: &Path) -> Result<bool, AppError> {
+    Ok(!matches!(inspect(&mut open_file(path)?, &[]), Err(FeedError::NotSealed)))
+}
+
+fn refuse_intake(path: &Path, error: IntakeError) -> AppError {
+    let attempt = format!("cannot ingest `{}`; nothing was stored", path.display());
+    AppError::refused(error.code(), attempt).because(error)
+}

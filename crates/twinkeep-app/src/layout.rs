@@ -1,0 +1,66 @@
+//! Where things are inside a keep. ARCHITECTURE.md has the same table, with who writes what.
+
+use std::path::{Path, PathBuf};
+
+/// The paths of one keep.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// Takes the folder of a keep, existing or not.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_path_buf() }
+    }
+
+    /// Returns the folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What the keep is and how its key is derived; holds no secret.
+    pub fn descriptor(&self) -> PathBuf {
+        self.root.join("keep.json")
+    }
+
+    /// The operator's choices.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("twinkeep.toml")
+    }
+
+    /// The pack.
+    pub fn pack(&self) -> PathBuf {
+        self.root.join("pack.toml")
+    }
+
+    /// Wrapped private keys.
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    /// Public keys and certificates.
+    pub fn public(&self) -> PathBuf {
+        self.root.join("public")
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> PathBuf {
+        self.root.join("ledger")
+    }
+
+    /// The newest checkpoint that was seen, apart from the ledger: finds a ledger rolled back.
+    pub fn anchor(&self) -> PathBuf {
+        self.root.join("anchor")
+    }
+
+    /// Model versions.
+    pub fn models(&self) -> PathBuf {
+        self.root.join("models")
+    }
+
+    /// Events, quarantine, and catalog.
+    pub fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+}

@@ -1,0 +1,144 @@
+//! Use cases: list, show, verify, and release model versions.
+
+use serde::Serialize;
+use serde_json::Value;
+use twinkeep_ledger::{Activity, Class as EventClass};
+use twinkeep_registry::{VersionId, VersionRecord};
+use twinkeep_vault::digest::{sha256, to_hex};
+
+use crate::time_text::rfc3339;
+use crate::{App, AppError, Caller};
+
+/// One version.
+#[derive(Debug, Serialize)]
+pub struct ModelLine {
+    /// The version, named after its content.
+    pub version: String,
+    /// `candidate`, `in-service`, `retired`, or `quarantined`.
+    pub state: String,
+    /// When the state was reached (RFC 3339).
+    pub since: String,
+    /// Why, if somebody said.
+    pub reason: String,
+}
+
+/// One version with its documents.
+#[derive(Debug, Serialize)]
+pub struct ModelReport {
+    /// The version.
+    pub version: String,
+    /// Its state.
+    pub state: String,
+    /// The model card.
+    pub card: Value,
+    /// Errors and coverage on held-out subjects.
+    pub evaluation: Value,
+    /// What it was trained from.
+    pub training: Value,
+}
+
+/// What was verified.
+#[derive(Debug, Serialize)]
+pub struct VerifyReport {
+    /// The version.
+    pub version: String,
+    /// How many files the signature covers.
+    pub files: usize,
+    /// How many tensors the weights have.
+    pub tensors: usize,
+    /// SHA-256 over the digests of all files; the version is named after it.
+    pub digest: String,
+    /// Who signed: SHA-256 of the public key's PEM text.
+    pub signer: String,
+}
+
+/// Lists the versions.
+pub fn list_models(app: &App) -> Result<Vec<ModelLine>, AppError> {
+    let versions = app.registry.list()?;
+    Ok(versions.iter().map(line).collect())
+}
+
+fn line(record: &VersionRecord) -> ModelLine {
+    let last = record.steps.last();
+    ModelLine {
+        version: record.id.to_string(),
+        state: record.status.name().to_owned(),
+        since: last.map(|step| rfc3339(step.at)).unwrap_or_default(),
+        reason: last.map(|step| step.reason.clone()).unwrap_or_default(),
+    }
+}
+
+/// Shows one version's card, evaluation, and training record.
+pub fn show_model(app: &App, version: &str) -> Result<ModelReport, AppError> {
+    let id = parse(version)?;
+    let record = app.registry.show(&id)?;
+    let documents = app.registry.documents(&id).map_err(|error| app.distrust(&id, error))?;
+    let document = |name: &str| {
+        let bytes = documents.get(name).map(Vec::as_slice).unwrap_or_default();
+        serde_json::from_slice(bytes).unwrap_or(Value::Null)
+    };
+    Ok(ModelReport {
+        version: version.to_owned(),
+        state: record.status.name().to_owned(),
+        card: document("card.json"),
+        evaluation: document("evaluation.json"),
+        training: document("training.json"),
+    })
+}
+
+/// Verifies a version: signature, digests, tensors. One that fails is quarantined.
+pub fn verify_model(app: &App, caller: &Caller, version: &str) -> Result<VerifyReport, AppError> {
+    let entry = app.entry(caller, EventClass::EntityManagement, Activity::Read, "model.verified");
+    let result = parse(version).and_then(|id| verify(app, &id));
+    let entry = if result.is_ok() { entry.with("model", version) } else { entry };
+    app.conclude(entry, result)
+}
+
+fn verify(app: &App, id: &VersionId) -> Result<VerifyReport, AppError> {
+    let report = app.registry.verify(id).map_err(|error| app.distrust(id, error))?;
+    let signer = sha256(app.registry.public_pem().as_bytes());
+    Ok(VerifyReport {
+        version: id.to_string(),
+        files: report.files.len(),
+        tensors: report.tensor_count,
+        digest: report.digest,
+        signer: to_hex(&signer),
+    })
+}
+
+/// Puts a version into service, after verifying it.
+pub fn release_model(
+    app: &App,
+    caller: &Caller,
+    version: &str,
+    reason: &str,
+) -> Result<ModelLine, AppError> {
+    let entry = app.entry(caller, EventClass::EntityManagement, Activity::Update, "model.released");
+    let result = release(app, caller, version, reason);
+    let entry = if result.is_ok() { entry.with("model", version) } else { entry };
+    app.conclude(entry, result)
+}
+
+fn release(app: &App, caller: &Caller, version: &str, reason: &str) -> Result<ModelLine, AppError> {
+    let reason = reason.trim();
+    if reason.is_empty() || REASON_LEN_MAX < reason.len() || reason.chars().any(char::is_control) {
+        let attempt = format!("a reason has 1 to {REASON_LEN_MAX} characters");
+        return Err(AppError::usage("reason", attempt));
+    }
+    let id = parse(version)?;
+    verify(app, &id)?;
+    app.registry
+        .release(&id, &caller.id, reason, app.now())
+        .map_err(|error| app.distrust(&id, error))?;
+    app.remember_registry()?;
+    Ok(line(&app.registry.show(&id)?))
+}
+
+fn parse(version: &str) -> Result<VersionId, AppError> {
+    VersionId::parse(version).ok_or_else(|| {
+        AppError::refused("model-unknown", "there is no such model version")
+            .hint("`twinkeep model list` shows the versions")
+    })
+}
+
+const REASON_LEN_MAX: usize = 500;

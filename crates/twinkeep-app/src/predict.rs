@@ -1,0 +1,139 @@
+//! Use case: forecast from a history that comes with the request.
+//!
+//! The history is screened as a feed is: a code that the pack does not know, a value outside its
+//! range, or a time that makes no sense refuses the request, by index and field.
+
+use twinkeep_domain::{Forecast, Pack, Timestamp, VariableKind, limits};
+use twinkeep_forecast::SubjectState;
+use twinkeep_ledger::{Activity, Class as EventClass, Entry};
+
+use crate::answer::ForecastAnswer;
+use crate::{App, AppError, Caller, Scope};
+
+/// What the caller wants to know.
+pub struct PredictRequest {
+    /// What happened, in any order.
+    pub events: Vec<HistoryEvent>,
+    /// Nothing later is looked at; by default, the time of the last event.
+    pub prediction_time: Option<Timestamp>,
+    /// Hours ahead, each above 0 and up to the pack's horizon; by default, every step of the pack.
+    pub horizons_hours: Vec<f32>,
+}
+
+/// One thing that happened.
+pub struct HistoryEvent {
+    /// When; `None` is allowed for static codes only.
+    pub time: Option<Timestamp>,
+    /// What: a code or alias of the pack.
+    pub code: String,
+    /// The value, in the unit that goes with the name.
+    pub value: f32,
+}
+
+/// Forecasts from a history in the request.
+pub fn predict(
+    app: &App,
+    caller: &Caller,
+    request: &PredictRequest,
+) -> Result<ForecastAnswer, AppError> {
+    let entry = app.entry(caller, EventClass::ApiActivity, Activity::Read, "predict");
+    let result = answer(app, caller, request);
+    let entry = match &result {
+        Ok(answer) => describe(entry, request, answer),
+        Err(_) => entry,
+    };
+    app.conclude(entry, result)
+}
+
+fn describe(entry: Entry, request: &PredictRequest, answer: &ForecastAnswer) -> Entry {
+    let count = i64::try_from(request.events.len()).unwrap_or(i64::MAX);
+    entry.with("model", answer.model.as_str()).with("event_count", count)
+}
+
+fn answer(
+    app: &App,
+    caller: &Caller,
+    request: &PredictRequest,
+) -> Result<ForecastAnswer, AppError> {
+    caller.require(Scope::Predict)?;
+    let pack = app.pack();
+    let horizons = check_horizons(pack, &request.horizons_hours)?;
+    let mut events = screen(pack, &request.events)?;
+    let last = events.iter().filter_map(|event| event.time).max();
+    let Some(prediction_time) = request.prediction_time.or(last) else {
+        return Err(AppError::usage("history-empty", "no event of the history has a time"));
+    };
+    // What lies after the prediction time is not known yet.
+    events.retain(|event| event.time.is_none_or(|time| time <= prediction_time));
+    events.sort_by_key(|event| event.time);
+    let mut state = SubjectState::new(pack);
+    for event in &events {
+        state.observe(event.variable, event.time, event.value);
+    }
+    let served = app.served()?;
+    let forecast: Forecast = served.model.forecast(&state, prediction_time, &horizons);
+    Ok(ForecastAnswer::new(pack, &served.version, None, &forecast))
+}
+
+struct Observation {
+    variable: usize,
+    time: Option<Timestamp>,
+    value: f32,
+}
+
+fn screen(pack: &Pack, events: &[HistoryEvent]) -> Result<Vec<Observation>, AppError> {
+    if limits::REQUEST_EVENT_COUNT_MAX < events.len() {
+        let attempt =
+            format!("the history has more than {} events", limits::REQUEST_EVENT_COUNT_MAX);
+        return Err(AppError::usage("history-too-long", attempt));
+    }
+    events.iter().enumerate().map(|(index, event)| screen_event(pack, index, event)).collect()
+}
+
+fn screen_event(pack: &Pack, index: usize, event: &HistoryEvent) -> Result<Observation, AppError> {
+    let refuse = |code, field: &str, what: &str| {
+        Err(AppError::usage(code, format!("event {index}: `{field}` {what}")))
+    };
+    let Some(variable) = pack.find(&event.code) else {
+        return refuse("history-code", "code", "is not a code of the pack");
+    };
+    let Some(described) = pack.variables().get(variable) else {
+        return refuse("history-code", "code", "is not a code of the pack");
+    };
+    let alias = described.aliases.iter().find(|alias| alias.name == event.code);
+    let value = alias.map_or(event.value, |alias| event.value * alias.factor + alias.offset);
+    if !described.range.contains(value) {
+        return refuse("history-value", "value", "is outside the plausible range of the pack");
+    }
+    let time = match described.kind {
+        VariableKind::Static => None,
+        VariableKind::Series if event.time.is_none() => {
+            return refuse("history-time", "time", "is missing");
+        }
+        VariableKind::Series => event.time,
+    };
+    Ok(Observation { variable, time, value })
+}
+
+/// Returns the horizons that were asked for, or every step of the pack.
+pub(crate) fn check_horizons(pack: &Pack, asked: &[f32]) -> Result<Vec<f32>, AppError> {
+    let plan = pack.forecast();
+    if asked.is_empty() {
+        return Ok(twinkeep_twin::horizons(plan));
+    }
+    let valid = |&hours: &f32| 0.0 < hours && hours <= plan.horizon_hours;
+    if HORIZON_COUNT_MAX < asked.len() || !asked.iter().all(valid) {
+        let attempt = format!(
+            "`horizons_hours` takes up to {HORIZON_COUNT_MAX} numbers above 0 and up to {}",
+            plan.horizon_hours
+        );
+        return Err(AppError::usage("horizons", attempt));
+    }
+    let mut horizons = asked.to_vec();
+    horizons.sort_by(f32::total_cmp);
+    horizons.dedup();
+    Ok(horizons)
+}
+
+/// A year of days: nobody reads more, and each costs a walk through every tree.
+const HORIZON_COUNT_MAX: usize = 366;

@@ -1,0 +1,335 @@
+//! Use cases: list twins, show the state of one, forecast one, draw one.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use twinkeep_domain::{
+    Code, Forecast, SourceSubject, Subject, TargetForecast, Timeline, Timestamp, Variable,
+};
+use twinkeep_ledger::{Activity, Class as EventClass};
+use twinkeep_twin::chart::{self, Chart, Letters, svg};
+use twinkeep_twin::{Twin, history};
+
+use crate::answer::ForecastAnswer;
+use crate::predict::check_horizons;
+use crate::served::Served;
+use crate::time_text::rfc3339;
+use crate::{App, AppError, Caller, Scope};
+
+/// A page of twins.
+#[derive(Debug, Serialize)]
+pub struct TwinList {
+    /// By increasing pseudonym.
+    pub twins: Vec<TwinLine>,
+    /// Pass as `after` to get the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// One twin in a list.
+#[derive(Debug, Serialize)]
+pub struct TwinLine {
+    /// The pseudonym.
+    pub subject: String,
+    /// How many events it has.
+    pub event_count: u64,
+    /// `train`, `tuning`, or `held_out`: forecasts of subjects that a model learned from look
+    /// better than they are.
+    pub split: &'static str,
+}
+
+/// The state of one twin.
+#[derive(Debug, Serialize)]
+pub struct TwinReport {
+    /// The pseudonym.
+    pub subject: String,
+    /// Time of the first event (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// Time of the last event (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
+    /// How many events it has.
+    pub event_count: usize,
+    /// Every variable that was observed, in the pack's order.
+    pub variables: Vec<TwinVariable>,
+}
+
+/// What is known of one variable of one twin.
+#[derive(Debug, Serialize)]
+pub struct TwinVariable {
+    /// The code.
+    pub code: String,
+    /// What a person reads.
+    pub title: String,
+    /// The unit, in UCUM.
+    pub unit: String,
+    /// The last value.
+    pub last: f32,
+    /// Hours between it and the twin's last event; absent for what holds at all times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_hours: Option<f32>,
+    /// How many values there are.
+    pub count: u32,
+    /// Change per hour over the whole history, where there are enough values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trend_per_hour: Option<f32>,
+}
+
+/// Which twin, when, and how far ahead.
+#[derive(Clone, Debug, Default)]
+pub struct TwinForecastRequest {
+    /// Stand at this many hours after the first event; by default, at the last event.
+    pub at_hours: Option<f32>,
+    /// Hours ahead; by default, every step of the pack.
+    pub horizons_hours: Vec<f32>,
+}
+
+/// A twin with its forecast and charts.
+#[derive(Debug, Serialize)]
+pub struct TwinDrawing {
+    /// Its state.
+    pub twin: TwinReport,
+    /// Its forecast.
+    pub answer: ForecastAnswer,
+    /// One chart a target.
+    pub charts: Vec<TwinChart>,
+}
+
+/// A fan chart of one target.
+#[derive(Debug, Serialize)]
+pub struct TwinChart {
+    /// The code.
+    pub code: String,
+    /// What a person reads.
+    pub title: String,
+    /// What the chart shows, in words.
+    pub description: String,
+    /// The chart as SVG.
+    #[serde(skip)]
+    pub svg: String,
+    /// The chart as lines of text.
+    #[serde(skip)]
+    pub text: String,
+}
+
+/// How large a chart is drawn in a terminal.
+#[derive(Clone, Copy, Debug)]
+pub struct TerminalSize {
+    /// Letters in a line.
+    pub width: usize,
+    /// Lines of the plot.
+    pub height: usize,
+    /// Which letters the terminal has.
+    pub letters: Letters,
+}
+
+impl Default for TerminalSize {
+    fn default() -> Self {
+        Self { width: 80, height: 16, letters: Letters::Unicode }
+    }
+}
+
+/// Lists up to `limit` twins after `after`.
+pub fn list_twins(
+    app: &App,
+    caller: &Caller,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<TwinList, AppError> {
+    let entry = app.entry(caller, EventClass::ApiActivity, Activity::Read, "twins.listed");
+    let result = list(app, caller, after, limit);
+    let count = result.as_ref().map_or(0, |list| list.twins.len());
+    app.conclude(entry.with("count", i64::try_from(count).unwrap_or(i64::MAX)), result)
+}
+
+fn list(app: &App, caller: &Caller, after: Option<&str>, limit: u32) -> Result<TwinList, AppError> {
+    caller.require(Scope::ReadTwins)?;
+    let limit = limit.clamp(1, PAGE_SIZE_MAX);
+    let after = match after {
+        Some(text) => Some(find_subject(app, text)?),
+        None => None,
+    };
+    // One more than asked for tells whether there is a next page.
+    let mut found = app.store.subjects(after, limit + 1)?;
+    let wanted = limit as usize;
+    let more = wanted < found.len();
+    found.truncate(wanted);
+    let next = found.last().filter(|_| more).map(|subject| subject.subject.reveal_text());
+    let twins = found.iter().map(|subject| TwinLine {
+        subject: subject.subject.reveal_text(),
+        event_count: subject.event_count,
+        split: subject.split.name(),
+    });
+    Ok(TwinList { twins: twins.collect(), next })
+}
+
+/// Shows the state of one twin.
+pub fn show_twin(app: &App, caller: &Caller, subject: &str) -> Result<TwinReport, AppError> {
+    about(app, caller, "twin.read", subject, |found| Ok(report(app, found)))
+}
+
+/// Forecasts one twin.
+pub fn forecast_twin(
+    app: &App,
+    caller: &Caller,
+    subject: &str,
+    request: &TwinForecastRequest,
+) -> Result<ForecastAnswer, AppError> {
+    about(app, caller, "twin.forecast", subject, |found| {
+        let (served, forecast) = forecast(app, found, request)?;
+        let name = Some(found.subject.reveal_text());
+        Ok(ForecastAnswer::new(&app.pack, &served.version, name, &forecast))
+    })
+}
+
+/// Forecasts one twin and draws it: one target, or all that have a forecast.
+pub fn draw_twin(
+    app: &App,
+    caller: &Caller,
+    subject: &str,
+    request: &TwinForecastRequest,
+    target: Option<&str>,
+    terminal: TerminalSize,
+) -> Result<TwinDrawing, AppError> {
+    about(app, caller, "twin.drawn", subject, |found| {
+        if let Some(code) = target {
+            let known = app.pack.find(code).and_then(|index| app.pack.variables().get(index));
+            if !known.is_some_and(|variable| variable.target) {
+                return Err(AppError::usage("target-unknown", "the pack has no such target")
+                    .hint("`twinkeep twin forecast SUBJECT` lists the targets"));
+            }
+        }
+        let (served, forecast) = forecast(app, found, request)?;
+        let mut charts = Vec::new();
+        for drawn in &forecast.targets {
+            let wanted = match target {
+                Some(code) => app.pack.find(code) == app.pack.find(drawn.code.as_str()),
+                None => !drawn.points.is_empty(),
+            };
+            if wanted {
+                charts.extend(draw(app, found, drawn, forecast.prediction_time, terminal));
+            }
+        }
+        let name = Some(found.subject.reveal_text());
+        let answer = ForecastAnswer::new(&app.pack, &served.version, name, &forecast);
+        Ok(TwinDrawing { twin: report(app, found), answer, charts })
+    })
+}
+
+fn draw(
+    app: &App,
+    found: &Found<'_>,
+    target: &TargetForecast,
+    now: Timestamp,
+    terminal: TerminalSize,
+) -> Option<TwinChart> {
+    let index = app.pack.find(target.code.as_str())?;
+    let variable = app.pack.variables().get(index)?;
+    let history = history(&app.pack, found.codes, found.timeline, index, now);
+    let chart = Chart::new(variable, &history, target);
+    Some(TwinChart {
+        code: variable.code.to_string(),
+        title: variable.title.clone(),
+        description: chart.describe(),
+        svg: svg(&chart, variable.code.as_str()),
+        text: chart::terminal(&chart, terminal.width, terminal.height, terminal.letters),
+    })
+}
+
+/// Stands at the wanted moment, and forecasts from what was known then.
+fn forecast(
+    app: &App,
+    found: &Found<'_>,
+    request: &TwinForecastRequest,
+) -> Result<(Arc<Served>, Forecast), AppError> {
+    let horizons = check_horizons(&app.pack, &request.horizons_hours)?;
+    let time = moment(found.timeline, request.at_hours)?;
+    let served = app.served()?;
+    let twin = Twin::at(&app.pack, found.codes, found.timeline, time);
+    let forecast = served.model.forecast(twin.state(), time, &horizons);
+    Ok((served, forecast))
+}
+
+/// A twin that was found.
+struct Found<'a> {
+    subject: Subject,
+    codes: &'a [Code],
+    timeline: &'a Timeline,
+}
+
+/// Finds the twin, runs `work` on its timeline, and records that it was asked.
+fn about<T>(
+    app: &App,
+    caller: &Caller,
+    action: &str,
+    subject: &str,
+    work: impl FnOnce(&Found<'_>) -> Result<T, AppError>,
+) -> Result<T, AppError> {
+    let entry = app.entry(caller, EventClass::DatastoreActivity, Activity::Read, action);
+    let wanted = caller.require(Scope::ReadTwins).and_then(|()| find_subject(app, subject));
+    let entry = match &wanted {
+        Ok(subject) => entry.about(&app.reference(*subject)),
+        Err(_) => entry,
+    };
+    let result = wanted.and_then(|subject| {
+        let cohort = app.store.timeline(subject)?.ok_or_else(unknown)?;
+        let timeline = cohort.timelines.first().ok_or_else(unknown)?;
+        work(&Found { subject, codes: &cohort.codes, timeline })
+    });
+    app.conclude(entry, result)
+}
+
+/// Takes a pseudonym, or the identifier that the source uses.
+pub(crate) fn find_subject(app: &App, text: &str) -> Result<Subject, AppError> {
+    if let Some(subject) = Subject::parse(text) {
+        return Ok(subject);
+    }
+    let source = SourceSubject::new(text).ok_or_else(unknown)?;
+    Ok(app.pseudonyms.pseudonym(&source))
+}
+
+fn unknown() -> AppError {
+    AppError::refused("subject-unknown", "there is no such twin in this keep")
+        .hint("`twinkeep twin list` lists them; a source's own identifier works too")
+}
+
+/// Returns the moment to stand at: so many hours after the first event, or the last event.
+fn moment(timeline: &Timeline, at_hours: Option<f32>) -> Result<Timestamp, AppError> {
+    let empty = || AppError::refused("history-empty", "this twin has no event with a time");
+    let (start, end) = timeline.start().zip(timeline.end()).ok_or_else(empty)?;
+    match at_hours {
+        None => Ok(end),
+        Some(hours) if hours.is_finite() && 0.0 <= hours => Ok(start.plus_hours(f64::from(hours))),
+        Some(_) => Err(AppError::usage("at-hours", "`at` takes a number of hours, 0 or more")),
+    }
+}
+
+fn report(app: &App, found: &Found<'_>) -> TwinReport {
+    let (start, end) = (found.timeline.start(), found.timeline.end());
+    let twin = Twin::from_timeline(&app.pack, found.codes, found.timeline);
+    let seen = end.map(|end| twin.summarize(end)).unwrap_or_default();
+    let describe = |(index, variable): (usize, &Variable)| {
+        let summary = seen.iter().find(|summary| summary.variable == index);
+        let fixed = Some(twin.state().static_value(index)).filter(|value| value.is_finite());
+        Some(TwinVariable {
+            code: variable.code.to_string(),
+            title: variable.title.clone(),
+            unit: variable.unit.clone(),
+            last: summary.map(|summary| summary.last).or(fixed)?,
+            age_hours: summary.map(|summary| summary.age_hours),
+            count: summary.map_or(1, |summary| summary.count),
+            trend_per_hour: summary.and_then(|summary| summary.trend_per_hour),
+        })
+    };
+    TwinReport {
+        subject: found.subject.reveal_text(),
+        start: start.map(rfc3339),
+        end: end.map(rfc3339),
+        event_count: found.timeline.events().len(),
+        variables: app.pack.variables().iter().enumerate().filter_map(describe).collect(),
+    }
+}
+
+/// A page that a person can read and a program can hold.
+const PAGE_SIZE_MAX: u32 = 500;

@@ -1,0 +1,361 @@
+//! The shape and the words of the command line; what the commands do is in `command/`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Guarded digital twins of patients and audiences
+///
+/// Twinkeep takes sealed feeds of events about people, learns to forecast each of them, and
+/// answers through a guarded gate. Every byte is encrypted, every model is signed, and every
+/// access is in a ledger that shows tampering.
+#[derive(Debug, Parser)]
+#[command(
+    name = "twinkeep",
+    version,
+    after_help = "Start with `twinkeep init keep --pack icu`, or see it all at once: `make demo`.\n\
+                  Exit codes: 0 done, 1 refused, 2 wrong usage or configuration, 3 disk or network, 101 bug."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Folder of the keep
+    #[arg(long, global = true, env = "TWINKEEP_KEEP", default_value = "keep", value_name = "DIR")]
+    pub(crate) keep: PathBuf,
+
+    /// Print results as JSON, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Say less: no progress, no remarks
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+/// Where the secret that opens a keep or an identity comes from; by default, a prompt.
+#[derive(Debug, Args)]
+pub(crate) struct SecretArgs {
+    /// Read the passphrase from the first line of this file (mode 0600)
+    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["passphrase_fd", "key_file"])]
+    pub(crate) passphrase_file: Option<PathBuf>,
+
+    /// Read the passphrase from this open file descriptor
+    #[arg(long, global = true, value_name = "N", conflicts_with = "key_file")]
+    pub(crate) passphrase_fd: Option<i32>,
+
+    /// Use this key file (mode 0600; `init` and `identity new` create it if it is missing)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+/// What there is to do, in the order of the pipeline.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a keep: keys, certificates, an empty ledger
+    Init(InitArgs),
+    /// Make and show identities that sign and receive feeds
+    #[command(subcommand)]
+    Identity(IdentityCommand),
+    /// Choose whose feeds this keep accepts
+    #[command(subcommand)]
+    Sender(SenderCommand),
+    /// Make up patients: files to try everything with
+    Synth(SynthArgs),
+    /// Seal a file or folder into a feed: encrypted to recipients, signed by the sender
+    Seal(SealArgs),
+    /// Open a sealed feed and write what is in it
+    Open(OpenArgs),
+    /// Read a feed, screen it, and store its events encrypted
+    Ingest(IngestArgs),
+    /// List feeds, and show what was refused in them
+    #[command(subcommand)]
+    Feed(FeedCommand),
+    /// Learn a forecaster from the stored events
+    Train(TrainArgs),
+    /// List, show, verify, and release model versions
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// List twins, show their state, and forecast them
+    #[command(subcommand)]
+    Twin(TwinCommand),
+    /// Create, list, and revoke API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Serve the API and the pages over HTTPS
+    Serve(ServeArgs),
+    /// Show and verify the ledger
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Show the effective configuration
+    Config,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Folder to create
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+
+    /// Domain: the name of a shipped pack (`icu`) or a pack file
+    #[arg(long, value_name = "NAME|FILE", default_value = "icu")]
+    pub(crate) pack: String,
+
+    /// Name or address that the server certificate is made for, besides localhost
+    #[arg(long = "name", value_name = "HOST")]
+    pub(crate) names: Vec<String>,
+}
+
+/// `identity ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdentityCommand {
+    /// Make an identity: NAME.identity (private, wrapped) and NAME.identity.pub
+    New {
+        /// What to call it, for example the hospital's name
+        name: String,
+        /// Folder to write to
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Show the keys of a public identity and its fingerprint
+    Show {
+        /// A public identity
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// `sender ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum SenderCommand {
+    /// Accept feeds from a sender from now on
+    Add {
+        /// The sender's public identity
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// List the senders and their last feed
+    List,
+}
+
+/// Arguments of `synth`.
+#[derive(Debug, Args)]
+pub(crate) struct SynthArgs {
+    /// File to write: a tar.gz of one text file a stay, as in PhysioNet 2012
+    #[arg(value_name = "FILE")]
+    pub(crate) out: PathBuf,
+
+    /// How many stays
+    #[arg(long, default_value_t = 400)]
+    pub(crate) stays: u32,
+
+    /// How many bad rows to hide among them
+    #[arg(long, default_value_t = 0)]
+    pub(crate) poisoned: u32,
+
+    /// The same seed gives the same bytes
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+}
+
+/// Arguments of `seal`.
+#[derive(Debug, Args)]
+pub(crate) struct SealArgs {
+    /// File or folder to seal
+    #[arg(value_name = "PATH")]
+    pub(crate) input: PathBuf,
+
+    /// The sender's private identity
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: PathBuf,
+
+    /// Public identity of a recipient (repeat for several)
+    #[arg(long = "to", required = true, value_name = "FILE")]
+    pub(crate) recipients: Vec<PathBuf>,
+
+    /// Where to write the feed [default: PATH.sealed]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `open`.
+#[derive(Debug, Args)]
+pub(crate) struct OpenArgs {
+    /// The sealed feed
+    #[arg(value_name = "FEED")]
+    pub(crate) feed: PathBuf,
+
+    /// The recipient's private identity
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: PathBuf,
+
+    /// Public identity of a sender to accept (repeat for several)
+    #[arg(long = "from", required = true, value_name = "FILE")]
+    pub(crate) senders: Vec<PathBuf>,
+
+    /// Where to write what is inside: plaintext, mode 0600
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// Arguments of `ingest`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: twinkeep ingest monday.tar.gz.sealed")]
+pub(crate) struct IngestArgs {
+    /// A sealed feed, or a plain file or folder: PhysioNet 2012 text, MEDS Parquet
+    #[arg(value_name = "FEED")]
+    pub(crate) feed: PathBuf,
+
+    /// Accept a sealed feed although feeds of its sender before it are missing
+    #[arg(long)]
+    pub(crate) allow_gap: bool,
+}
+
+/// `feed ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum FeedCommand {
+    /// List the feeds that were ingested
+    List,
+    /// Show the rows of a feed that were refused, with the reasons
+    Quarantine {
+        /// The feed's id, from `feed list`
+        feed: String,
+        /// Show the rows as they were read; without it, only where and why
+        #[arg(long)]
+        reveal: bool,
+    },
+}
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// Threads; the result does not depend on it [default: from the configuration]
+    #[arg(long)]
+    pub(crate) threads: Option<u32>,
+
+    /// Seed of row and column sampling [default: from the configuration]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+}
+
+/// `model ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// List the versions and their states
+    List,
+    /// Show one version's card and evaluation
+    Show {
+        /// The version, from `model list`
+        version: String,
+    },
+    /// Verify one version: signature, digests, tensors
+    Verify {
+        /// The version, from `model list`
+        version: String,
+    },
+    /// Put a version into service
+    Release {
+        /// The version, from `model list`
+        version: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// `twin ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TwinCommand {
+    /// List the twins
+    List {
+        /// How many at most
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Where the last listing stopped
+        #[arg(long, value_name = "SUBJECT")]
+        after: Option<String>,
+    },
+    /// Show the state of one twin
+    Show {
+        /// `sub-...` from `twin list`, or the identifier that the source uses
+        subject: String,
+    },
+    /// Forecast one twin: all targets, or one with a fan chart
+    Forecast {
+        /// `sub-...` from `twin list`, or the identifier that the source uses
+        subject: String,
+        /// One target, with a chart
+        #[arg(long, value_name = "CODE")]
+        target: Option<String>,
+        /// Stand at this many hours after the first event, and look at nothing later
+        #[arg(long, value_name = "HOURS")]
+        at: Option<f32>,
+        /// Write the fan chart as SVG: plaintext, mode 0600
+        #[arg(long, value_name = "FILE", requires = "target")]
+        svg: Option<PathBuf>,
+    },
+}
+
+/// `key ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Create an API key; it is shown once and stored as a digest
+    New {
+        /// What to call it, for example the application's name
+        name: String,
+        /// What it may do (repeat for several) [default: predict, twins:read]
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// Days until it expires
+        #[arg(long, default_value_t = 90, value_name = "DAYS")]
+        days: u32,
+        /// Write the key to this file (mode 0600) instead of the terminal
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// List the keys
+    List,
+    /// Revoke a key, at once
+    Revoke {
+        /// The key's id, from `key list`
+        id: String,
+    },
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Address and port [default: from the configuration]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+}
+
+/// `ledger ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Recompute the whole ledger and check it; needs no secret
+    Verify {
+        /// A checkpoint that was kept elsewhere (repeat for several)
+        #[arg(long = "trusted", value_name = "FILE")]
+        trusted: Vec<PathBuf>,
+    },
+    /// Show the newest entries
+    Show {
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: u64,
+        /// Start at this entry instead
+        #[arg(long, value_name = "INDEX")]
+        from: Option<u64>,
+    },
+}

@@ -1,0 +1,46 @@
+//! One file a command, or a group of commands for one thing.
+
+mod feed;
+mod identity;
+mod ingest;
+mod init;
+mod key;
+mod ledger;
+mod model;
+mod seal;
+mod sender;
+mod serve;
+mod synth;
+mod train;
+mod twin;
+
+use twinkeep_app::{AppError, Config, Keep};
+
+use crate::cli::{Cli, Command};
+use crate::output::Output;
+
+/// Runs what the command line asks for.
+pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Init(args) => init::run(global, args, out),
+        Command::Identity(args) => identity::run(global, args, out),
+        Command::Sender(args) => sender::run(global, args, out),
+        Command::Synth(args) => synth::run(args, out),
+        Command::Seal(args) => seal::seal(global, args, out),
+        Command::Open(args) => seal::open(global, args, out),
+        Command::Ingest(args) => ingest::run(global, args, out),
+        Command::Feed(args) => feed::run(global, args, out),
+        Command::Train(args) => train::run(global, args, out),
+        Command::Model(args) => model::run(global, args, out),
+        Command::Twin(args) => twin::run(global, args, out),
+        Command::Key(args) => key::run(global, args, out),
+        Command::Serve(args) => serve::run(global, args, out),
+        Command::Ledger(args) => ledger::run(global, args, out),
+        Command::Config => {
+            let Keep { settings, .. } = Keep::find(&global.keep)?;
+            let config = Config::from(settings);
+            out.result(&config, Config::to_text)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `twinkeep feed list|quarantine`.
+
+use twinkeep_app::{AppError, Caller, FeedLine, QuarantineReport, list_feeds, show_quarantine};
+
+use crate::cli::{FeedCommand, Global};
+use crate::output::{Output, table, thousands};
+use crate::surroundings::open_keep;
+
+pub(crate) fn run(global: &Global, args: &FeedCommand, out: &Output) -> Result<(), AppError> {
+    let app = open_keep(global)?;
+    match args {
+        FeedCommand::List => out.list(&list_feeds(&app)?, |feeds| list(feeds)),
+        FeedCommand::Quarantine { feed, reveal } => {
+            let report = show_quarantine(&app, &Caller::operator(), feed, *reveal)?;
+            out.result(&report, quarantine)
+        }
+    }
+}
+
+fn list(feeds: &[FeedLine]) -> String {
+    let header = ["id", "ingested", "sender", "read", "accepted", "missing", "quarantined"];
+    let rows = feeds.iter().map(|feed| {
+        let sender = match (&feed.sender, feed.sequence) {
+            (Some(sender), Some(sequence)) => format!("{sender} #{sequence}"),
+            _ => "plain".to_owned(),
+        };
+        let mut row = vec![feed.id.clone(), feed.ingested.clone(), sender];
+        row.extend([feed.read, feed.accepted, feed.missing, feed.quarantined].map(thousands));
+        row
+    });
+    let header = header.map(str::to_owned).to_vec();
+    table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
+}
+
+fn quarantine(report: &QuarantineReport) -> String {
+    if report.rows.is_empty() {
+        return "nothing was refused in this feed".to_owned();
+    }
+    let reasons = report.reasons.iter().map(|(reason, count)| format!("{count} {reason}"));
+    let header = ["row", "reason", "field", "file", "as it was read"].map(str::to_owned).to_vec();
+    let hidden = || "(hidden)".to_owned();
+    let rows = report.rows.iter().map(|row| {
+        vec![
+            row.row.to_string(),
+            row.reason.clone(),
+            row.field.clone().unwrap_or_default(),
+            row.file.clone().unwrap_or_else(hidden),
+            row.raw.clone().unwrap_or_else(hidden),
+        ]
+    });
+    format!(
+        "{}\n{}",
+        reasons.collect::<Vec<_>>().join(", "),
+        table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
+    )
+}

@@ -1,0 +1,54 @@
+//! `twinkeep ingest`.
+
+use std::time::Instant;
+
+use twinkeep_app::{AppError, Caller, IngestReport, IngestRequest, ingest_feed};
+
+use crate::cli::{Global, IngestArgs};
+use crate::output::{Output, thousands};
+use crate::surroundings::open_keep;
+
+pub(crate) fn run(global: &Global, args: &IngestArgs, out: &Output) -> Result<(), AppError> {
+    let app = open_keep(global)?;
+    let bar = out.progress("ingesting");
+    let started = Instant::now();
+    let request = IngestRequest { feed: &args.feed, allow_gap: args.allow_gap };
+    let report = ingest_feed(&app, &Caller::operator(), request, &mut |progress| {
+        bar.set(progress.done, progress.total);
+    })?;
+    let seconds = started.elapsed().as_secs_f64();
+    drop(bar);
+    out.remark(&format!(
+        "{:.1} s, {} rows a second",
+        seconds,
+        thousands((report.read as f64 / seconds) as u64),
+    ));
+    out.result(&report, text)
+}
+
+fn text(report: &IngestReport) -> String {
+    let mut lines = vec![format!("feed         {}", report.feed)];
+    if let (Some(sender), Some(sequence)) = (&report.sender, report.sequence) {
+        lines.push(format!("sender       {sender}, feed {sequence}"));
+    }
+    for (name, count) in [
+        ("read", report.read),
+        ("accepted", report.accepted),
+        ("missing", report.missing),
+        ("quarantined", report.quarantined),
+    ] {
+        lines.push(format!("{name:<12} {:>12} rows", thousands(count)));
+    }
+    for (reason, count) in &report.reasons {
+        lines.push(format!("  {reason:<22} {:>8}", thousands(*count)));
+    }
+    lines.push(format!(
+        "stored       {:>12} events of {} subjects",
+        thousands(report.events as u64),
+        thousands(report.subjects as u64),
+    ));
+    if 0 < report.quarantined {
+        lines.push(format!("look at them: twinkeep feed quarantine {}", report.feed));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,84 @@
+//! `twinkeep key new|list|revoke`.
+
+use twinkeep_app::{
+    ApiKeyReport, AppError, Caller, Scope, list_api_keys, new_api_key, revoke_api_key,
+};
+use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
+
+use crate::cli::{Global, KeyCommand};
+use crate::output::{Output, table};
+use crate::surroundings::open_keep;
+
+pub(crate) fn run(global: &Global, args: &KeyCommand, out: &Output) -> Result<(), AppError> {
+    let app = open_keep(global)?;
+    match args {
+        KeyCommand::New { name, scopes, days, out: file } => {
+            let scopes = parse_scopes(scopes)?;
+            let mut report = new_api_key(&app, &Caller::operator(), name, &scopes, *days)?;
+            if let Some(path) = file {
+                let key = report.key.take().unwrap_or_default();
+                write_atomic(path, format!("{key}\n").as_bytes(), PRIVATE_FILE).map_err(
+                    |error| {
+                        AppError::environment(
+                            "key-write",
+                            format!("cannot write `{}`", path.display()),
+                        )
+                        .because(error)
+                        .hint(format!("revoke it: `twinkeep key revoke {}`", report.id))
+                    },
+                )?;
+                out.remark(&format!("the key is in `{}`", path.display()));
+            }
+            out.result(&report, made)
+        }
+        KeyCommand::List => out.list(&list_api_keys(&app)?, |keys| list(keys)),
+        KeyCommand::Revoke { id } => {
+            revoke_api_key(&app, &Caller::operator(), id)?;
+            out.result(&serde_json::json!({ "revoked": id }), |_| format!("{id} is revoked"))
+        }
+    }
+}
+
+fn parse_scopes(names: &[String]) -> Result<Vec<Scope>, AppError> {
+    if names.is_empty() {
+        return Ok(Scope::ALL.to_vec());
+    }
+    let parse = |name: &String| {
+        Scope::parse(name).ok_or_else(|| {
+            let known = Scope::ALL.map(Scope::name).join("`, `");
+            AppError::usage("scope-unknown", format!("there is no scope `{name}`"))
+                .hint(format!("scopes are `{known}`"))
+        })
+    };
+    names.iter().map(parse).collect()
+}
+
+fn made(report: &ApiKeyReport) -> String {
+    let mut text = format!(
+        "id       {}\nname     {}\nscopes   {}\nexpires  {}",
+        report.id,
+        report.name,
+        report.scopes.join(", "),
+        report.expires.as_deref().unwrap_or("never"),
+    );
+    if let Some(key) = &report.key {
+        text.push_str(&format!("\nkey      {key}\nThis is the only time that the key is shown."));
+    }
+    text
+}
+
+fn list(keys: &[ApiKeyReport]) -> String {
+    let header = ["id", "name", "scopes", "created", "expires", "revoked"];
+    let rows = keys.iter().map(|key| {
+        vec![
+            key.id.clone(),
+            key.name.clone(),
+            key.scopes.join(", "),
+            key.created.clone(),
+            key.expires.clone().unwrap_or_else(|| "never".to_owned()),
+            key.revoked.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
+    });
+    let header = header.map(str::to_owned).to_vec();
+    table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
+}

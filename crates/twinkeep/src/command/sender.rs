@@ -1,0 +1,37 @@
+//! `twinkeep sender add|list`.
+
+use twinkeep_app::{AppError, Caller, SenderReport, add_sender, list_senders};
+
+use crate::cli::{Global, SenderCommand};
+use crate::output::{Output, table};
+use crate::surroundings::open_keep;
+
+pub(crate) fn run(global: &Global, args: &SenderCommand, out: &Output) -> Result<(), AppError> {
+    let app = open_keep(global)?;
+    match args {
+        SenderCommand::Add { file } => {
+            let report = add_sender(&app, &Caller::operator(), file)?;
+            out.result(&report, |report| {
+                format!(
+                    "feeds of `{}` are accepted from now on\n\
+                     fingerprint {}: compare it with the sender by phone",
+                    report.name, report.fingerprint,
+                )
+            })
+        }
+        SenderCommand::List => out.list(&list_senders(&app)?, |senders| text(senders)),
+    }
+}
+
+fn text(senders: &[SenderReport]) -> String {
+    let header = ["name", "key", "last feed", "fingerprint"].map(str::to_owned).to_vec();
+    let rows = senders.iter().map(|sender| {
+        vec![
+            sender.name.clone(),
+            sender.key_id.clone(),
+            sender.last_sequence.map_or_else(|| "none".to_owned(), |last| last.to_string()),
+            sender.fingerprint.clone(),
+        ]
+    });
+    table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
+}

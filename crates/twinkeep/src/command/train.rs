@@ -1,0 +1,61 @@
+//! `twinkeep train`.
+
+use std::time::Instant;
+
+use twinkeep_app::{AppError, Caller, TrainReport, TrainRequest, train_model};
+
+use crate::cli::{Global, TrainArgs};
+use crate::output::{Output, table, thousands};
+use crate::surroundings::open_keep;
+
+pub(crate) fn run(global: &Global, args: &TrainArgs, out: &Output) -> Result<(), AppError> {
+    let app = open_keep(global)?;
+    let bar = out.progress("training");
+    let started = Instant::now();
+    let request = TrainRequest { threads: args.threads, seed: args.seed };
+    let report = train_model(&app, &Caller::operator(), request, &mut |progress| {
+        bar.set(progress.done, progress.total);
+    })?;
+    drop(bar);
+    out.remark(&format!("{:.1} s", started.elapsed().as_secs_f64()));
+    out.result(&report, text)
+}
+
+fn text(report: &TrainReport) -> String {
+    let evaluation = &report.evaluation;
+    let header =
+        ["target", "values", "error", "carry-forward", "MASE", "90 % interval covers", "width"];
+    let number = |value: Option<f64>, places: usize| {
+        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.places$}"))
+    };
+    let percent = |value: Option<f64>| {
+        value.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value))
+    };
+    let rows = evaluation.targets.iter().map(|target| {
+        vec![
+            target.code.clone(),
+            thousands(target.value_count),
+            number(target.mae, 3),
+            number(target.carry_forward_mae, 3),
+            number(target.mase, 3),
+            percent(target.coverage_90),
+            number(target.width_90, 2),
+        ]
+    });
+    let header = header.map(str::to_owned).to_vec();
+    format!(
+        "{}\n\
+         median MASE {} (below 1 is better than carry-forward); 90 % intervals cover {} in the mean\n\
+         measured on {} held-out subjects; learned from {}, tuned on {}\n\
+         version {} is a candidate; put it into service with\n  \
+         twinkeep model release {} --reason \"...\"",
+        table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
+        number(evaluation.mase_median, 3),
+        percent(evaluation.coverage_90_mean),
+        evaluation.subject_count,
+        report.train_subjects,
+        report.tuning_subjects,
+        report.version,
+        report.version,
+    )
+}

@@ -1,0 +1,165 @@
+//! Runs the program in a folder of its own, with a key file instead of a prompt.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A folder with a keep in it, gone when the test ends.
+pub(crate) struct Place {
+    dir: tempfile::TempDir,
+}
+
+/// What a run of the program gave.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// Returns the result, if it was done.
+    #[track_caller]
+    pub(crate) fn done(&self) -> Value {
+        assert_eq!(self.code, 0, "{}", self.stderr);
+        serde_json::from_str(self.stdout.lines().next().unwrap()).unwrap()
+    }
+
+    /// Returns the results, one a line.
+    #[track_caller]
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        assert_eq!(self.code, 0, "{}", self.stderr);
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Returns the code of the refusal.
+    #[track_caller]
+    pub(crate) fn refused(&self) -> String {
+        assert_ne!(self.code, 0, "this was not refused: {}", self.stdout);
+        let last = self.stderr.lines().last().unwrap();
+        let error: Value = serde_json::from_str(last).unwrap_or_else(|_| panic!("{}", self.stderr));
+        error["error"]["code"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Place {
+    /// An empty folder.
+    pub(crate) fn empty() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// A folder with a keep, and a sender that it accepts.
+    pub(crate) fn with_keep() -> Self {
+        let place = Self::empty();
+        place.run(&["init", "keep", "--pack", "icu", "--key-file", "keep.kek"]).done();
+        place.run(&["identity", "new", "hospital", "--key-file", "hospital.kek"]).done();
+        place.run(&["sender", "add", "hospital.identity.pub"]).done();
+        place
+    }
+
+    /// A keep with made-up patients in it, from a sealed feed.
+    pub(crate) fn with_patients(stays: u32) -> Self {
+        let place = Self::with_keep();
+        place.synth("feed.tar.gz", stays, 12, 42);
+        place.seal("feed.tar.gz").done();
+        place.run(&["ingest", "feed.tar.gz.sealed"]).done();
+        place
+    }
+
+    /// Makes up patients.
+    pub(crate) fn synth(&self, file: &str, stays: u32, poisoned: u32, seed: u64) -> Value {
+        let (stays, poisoned) = (stays.to_string(), poisoned.to_string());
+        let seed = seed.to_string();
+        self.run(&["synth", file, "--stays", &stays, "--poisoned", &poisoned, "--seed", &seed])
+            .done()
+    }
+
+    /// Seals a file as the hospital, to the keep.
+    pub(crate) fn seal(&self, file: &str) -> Ran {
+        self.run(&[
+            "seal",
+            file,
+            "--identity",
+            "hospital.identity",
+            "--key-file",
+            "hospital.kek",
+            "--to",
+            "keep/public/keep.identity.pub",
+        ])
+    }
+
+    /// Runs the program, with `--json`.
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        let output = self.command(args).arg("--json").output().unwrap();
+        ran(&output)
+    }
+
+    /// Runs the program as a person at a terminal would see it.
+    #[track_caller]
+    pub(crate) fn show(&self, args: &[&str]) -> Ran {
+        ran(&self.command(args).output().unwrap())
+    }
+
+    /// The program, ready to run.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twinkeep"));
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_remove("TWINKEEP_KEEP")
+            .env("XDG_STATE_HOME", self.dir.path().join("state"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// All files below a folder, sorted.
+    pub(crate) fn files(&self, below: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        walk(&self.path(below), &mut found);
+        found.sort();
+        found
+    }
+
+    /// Changes one bit of a file.
+    pub(crate) fn flip(&self, path: &Path, bit: usize) {
+        let mut bytes = fs::read(path).unwrap();
+        let length = bytes.len();
+        bytes[bit / 8 % length] ^= 1 << (bit % 8);
+        write(path, &bytes);
+    }
+
+    /// Copies a folder as an attacker or a backup would.
+    pub(crate) fn copy(&self, from: &str, to: &str) {
+        let (from, to) = (self.path(from), self.path(to));
+        let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+/// Replaces a file's content, leaving its mode.
+pub(crate) fn write(path: &Path, bytes: &[u8]) {
+    use std::io::Write as _;
+    fs::File::create(path).unwrap().write_all(bytes).unwrap();
+}
+
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { walk(&path, found) } else { found.push(path) }
+    }
+}
+
+fn ran(output: &Output) -> Ran {
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}

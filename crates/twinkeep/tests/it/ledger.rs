@@ -1,0 +1,98 @@
+//! The ledger as a person meets it: whoever edits it is found.
+
+use std::fs;
+
+use crate::harness::{Place, write};
+
+/// A keep whose ledger has some entries, and a copy of it from before the last ones.
+fn grown() -> Place {
+    let place = Place::with_keep();
+    for _ in 0..5 {
+        place.run(&["twin", "list"]).done();
+    }
+    place.copy("keep", "old");
+    place.run(&["twin", "list"]).done();
+    place
+}
+
+#[test]
+fn an_untouched_ledger_verifies_without_a_secret() {
+    let place = grown();
+    fs::remove_file(place.path("keep.kek")).unwrap();
+    let report = place.run(&["ledger", "verify"]).done();
+    assert_eq!(report["entries"], 7);
+    assert_eq!(report["trusted_checkpoints"], 2);
+    let shown = place.run(&["ledger", "show", "--limit", "100"]).lines();
+    assert_eq!(shown.len(), 7);
+    assert_eq!(shown[0]["action"], "sender.added");
+    assert_eq!(shown[6]["action"], "twins.listed");
+}
+
+#[test]
+fn every_changed_bit_of_the_ledger_is_found() {
+    let place = grown();
+    let files = place.files("keep/ledger");
+    let names: Vec<_> = files.iter().filter(|path| !path.ends_with("lock")).collect();
+    assert!(3 <= names.len());
+    for path in names {
+        let good = fs::read(path).unwrap();
+        for bit in [0, 77, good.len() * 4, good.len() * 8 - 1] {
+            place.flip(path, bit);
+            let ran = place.run(&["ledger", "verify"]);
+            assert_eq!(ran.code, 1, "bit {bit} of {}", path.display());
+            write(path, &good);
+        }
+    }
+    place.run(&["ledger", "verify"]).done();
+}
+
+#[test]
+fn a_removed_and_a_reordered_entry_are_found() {
+    let place = grown();
+    let entries: Vec<_> = place
+        .files("keep/ledger")
+        .into_iter()
+        .filter(|path| path.to_string_lossy().contains("entries"))
+        .collect();
+    let path = entries.iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let good = fs::read(path).unwrap();
+    // Entries are framed with a two-byte length (C2SP tlog-tiles).
+    let first = 2 + usize::from(u16::from_be_bytes([good[0], good[1]]));
+    let second = first + 2 + usize::from(u16::from_be_bytes([good[first], good[first + 1]]));
+    let swapped = [&good[first..second], &good[..first], &good[second..]].concat();
+    for forged in [good[first..].to_vec(), swapped] {
+        write(path, &forged);
+        assert_eq!(place.run(&["ledger", "verify"]).code, 1);
+    }
+}
+
+#[test]
+fn a_ledger_that_was_rolled_back_is_found_and_does_not_open() {
+    let place = grown();
+    fs::remove_dir_all(place.path("keep/ledger")).unwrap();
+    place.copy("old/ledger", "keep/ledger");
+    assert_eq!(place.run(&["ledger", "verify"]).refused(), "ledger-rolled-back");
+    assert_eq!(place.run(&["twin", "list"]).refused(), "ledger-rolled-back");
+}
+
+#[test]
+fn a_whole_keep_that_was_rolled_back_is_found() {
+    let place = grown();
+    fs::remove_dir_all(place.path("keep")).unwrap();
+    place.copy("old", "keep");
+    assert_eq!(place.run(&["ledger", "verify"]).refused(), "ledger-rolled-back");
+    assert_eq!(place.run(&["twin", "list"]).refused(), "ledger-rolled-back");
+}
+
+#[test]
+fn a_checkpoint_that_was_kept_elsewhere_finds_a_rollback_too() {
+    let place = grown();
+    place.copy("keep/ledger/checkpoint", "kept");
+    let report = place.run(&["ledger", "verify", "--trusted", "kept"]).done();
+    assert_eq!(report["trusted_checkpoints"], 3);
+    fs::remove_dir_all(place.path("keep")).unwrap();
+    fs::remove_dir_all(place.path("state")).unwrap();
+    place.copy("old", "keep");
+    let ran = place.run(&["ledger", "verify", "--trusted", "kept"]);
+    assert_eq!(ran.refused(), "ledger-rolled-back");
+}

@@ -1,0 +1,12 @@
+//! The program as a person meets it: real files, real processes, real sockets.
+//!
+//! One binary for all of these tests, because linking is what takes the time.
+
+mod harness;
+mod keep;
+mod ledger;
+mod model;
+mod path;
+mod physionet;
+mod refusals;
+mod serve;

@@ -1,0 +1,30 @@
+#!/bin/sh
+# `make docs`: writes docs/reference/commands.md from the program's own help.
+# With `--check` it writes nothing, and fails if the page is not what the program says.
+set -eu
+cd "$(dirname "$0")/.."
+CARGO=${CARGO:-cargo}
+page=docs/reference/commands.md
+"$CARGO" build --quiet --locked --package twinkeep
+BIN=${CARGO_TARGET_DIR:-target}/debug/twinkeep
+
+help_of() { printf '\n## `twinkeep%s`\n\n```text\n' "$1"; "$BIN" $1 --help </dev/null; printf '```\n'; }
+subcommands() { "$BIN" $1 --help | sed -n '/^Commands:/,/^$/p' | sed -n 's/^  \([a-z-]*\) .*/\1/p' | grep -v '^help$' || true; }
+
+render() {
+    printf '# Commands\n\nThis page is written by `make docs` from what the program says of itself.\n'
+    help_of ""
+    for command in $(subcommands ""); do
+        help_of " $command"
+        for inner in $(subcommands "$command"); do help_of " $command $inner"; done
+    done
+}
+
+if [ "${1:-}" = --check ]; then
+    render | diff -u "$page" - || { echo "run \`make docs\` and commit $page" >&2; exit 1; }
+else
+    mkdir -p docs/reference
+    render >"$page.part"
+    mv "$page.part" "$page"
+    echo "wrote $page"
+fi
