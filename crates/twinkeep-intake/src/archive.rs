@@ -95,7 +95,10 @@ fn pax_path(mut records: &[u8]) -> io::Result<Option<Vec<u8>>> {
         let record = record.strip_suffix(b"\n").ok_or_else(broken)?;
         if let Some(value) = record.strip_prefix(b"path=") {
             path = Some(value.to_vec());
-        } else if record.starts_with(b"size=") || record.starts_with(b"GNU.sparse") {
+        } else if !record.contains(&b'=')
+            || record.starts_with(b"size=")
+            || record.starts_with(b"GNU.sparse")
+        {
             return Err(broken());
         }
         records = &records[length..];

@@ -7,7 +7,6 @@ use twinkeep_domain::{Screened, SourceSubject, Subject};
 use twinkeep_vault::SecretBytes;
 
 /// Everything that one source held.
-#[derive(Debug)]
 pub struct Intake {
     /// The events that passed, sorted by subject and time.
     pub screened: Screened,
@@ -19,6 +18,12 @@ pub struct Intake {
     pub counts: Counts,
     /// SHA-256 of the bytes that were read; of a folder, of its files' names and digests.
     pub digest: [u8; 32],
+}
+
+impl fmt::Debug for Intake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Intake({:?}, hidden)", self.counts)
+    }
 }
 
 /// What became of the rows of a source: `accepted + missing + quarantined = read`.

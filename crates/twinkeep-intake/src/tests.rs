@@ -1,7 +1,7 @@
 //! Every row is accounted for, whatever comes in: real data, hostile data, damaged files.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read, Write as _};
+use std::io::{Cursor, Write as _};
 use std::path::PathBuf;
 
 use twinkeep_vault::{Pseudonymizer, SecretKey};
@@ -9,7 +9,7 @@ use twinkeep_vault::{Pseudonymizer, SecretKey};
 use crate::limits::Limits;
 use crate::pack_file::shipped_pack;
 use crate::source::read_within;
-use crate::{Intake, IntakeError, Source, read};
+use crate::{Intake, IntakeError, Source};
 
 mod archives;
 mod meds;
@@ -17,7 +17,7 @@ mod real;
 mod stays;
 
 /// Reads a source with the shipped pack and a fixed key.
-fn take(source: Source<'_>) -> Result<Intake, IntakeError> {
+pub(crate) fn take(source: Source<'_>) -> Result<Intake, IntakeError> {
     take_within(source, Limits::STANDARD)
 }
 
@@ -32,7 +32,7 @@ fn take_within(source: Source<'_>, limits: Limits) -> Result<Intake, IntakeError
 }
 
 /// Reads bytes of a declared media type.
-fn take_bytes(media_type: &str, bytes: &[u8]) -> Result<Intake, IntakeError> {
+pub(crate) fn take_bytes(media_type: &str, bytes: &[u8]) -> Result<Intake, IntakeError> {
     take(Source::Stream { name: "feed", media_type, reader: &mut Cursor::new(bytes) })
 }
 
@@ -55,7 +55,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Counts the refused rows by reason and field.
-fn reasons(intake: &Intake) -> BTreeMap<(&'static str, &'static str), usize> {
+pub(crate) fn reasons(intake: &Intake) -> BTreeMap<(&'static str, &'static str), usize> {
     let mut reasons = BTreeMap::new();
     for row in &intake.quarantined {
         *reasons.entry((row.reason.code(), row.field.unwrap_or(""))).or_default() += 1;
