@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use tempfile::TempDir;
 use twinkeep_vault::sign::SigningKey;
 
 use super::Writer;
@@ -135,6 +136,11 @@ impl Fault {
     }
 }
 
+/// A folder in memory where there is one: some ten thousand syncs take a minute on a disk.
+fn fast_folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn batch(first: usize, count: usize) -> Vec<Vec<u8>> {
     (first..first + count).map(|n| format!("entry {n}").into_bytes()).collect()
 }
@@ -178,7 +184,7 @@ impl Told {
 /// Runs all batches with one fault; returns whether it struck.
 fn run(mode: Mode, at: usize) -> bool {
     let case = format!("{mode:?} at write {at}");
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fast_folder();
     Writer::create(dir.path(), ORIGIN, &key(), &mut OsDisk).unwrap();
     let fault = Arc::new(Mutex::new(Fault {
         mode,
@@ -231,7 +237,7 @@ fn no_failed_write_loses_an_acknowledged_entry_or_leaves_a_ledger_that_does_not_
 fn a_failed_batch_is_absent_or_whole() {
     for mode in [Mode::Failed, Mode::FailedButPersisted, Mode::StoppedAfter] {
         for at in 0..12 {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = fast_folder();
             Writer::create(dir.path(), ORIGIN, &key(), &mut OsDisk).unwrap();
             let fault =
                 Fault { mode, remaining: at, stopped: false, struck: false, unsynced: Vec::new() };
@@ -247,7 +253,7 @@ fn a_failed_batch_is_absent_or_whole() {
 
 #[test]
 fn two_writers_take_turns() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fast_folder();
     Writer::create(dir.path(), ORIGIN, &key(), &mut OsDisk).unwrap();
     let open = || Writer::open(dir.path(), ORIGIN, key(), None, Box::new(OsDisk)).unwrap();
     let (mut one, mut other) = (open(), open());
@@ -262,7 +268,7 @@ fn two_writers_take_turns() {
 
 #[test]
 fn a_folder_that_is_rolled_back_or_replaced_under_the_writer_takes_no_more_entries() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fast_folder();
     Writer::create(dir.path(), ORIGIN, &key(), &mut OsDisk).unwrap();
     let mut writer = Writer::open(dir.path(), ORIGIN, key(), None, Box::new(OsDisk)).unwrap();
     writer.commit(&batch(0, 5)).unwrap();
@@ -280,7 +286,7 @@ fn a_folder_that_is_rolled_back_or_replaced_under_the_writer_takes_no_more_entri
 
 #[test]
 fn partial_tiles_are_removed_once_wider_ones_replace_them() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fast_folder();
     Writer::create(dir.path(), ORIGIN, &key(), &mut OsDisk).unwrap();
     let mut writer = Writer::open(dir.path(), ORIGIN, key(), None, Box::new(OsDisk)).unwrap();
     for n in 0..300 {

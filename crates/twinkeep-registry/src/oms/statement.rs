@@ -10,6 +10,7 @@ use super::{Digests, OmsError};
 pub struct Statement {
     name: String,
     files: Digests,
+    digest: [u8; 32],
     ignored: Vec<String>,
 }
 
@@ -63,17 +64,14 @@ impl Statement {
         if files.is_empty() {
             return Err(OmsError::Folder { problem: "it has no files" });
         }
-        Ok(Self { name: name.to_owned(), files, ignored })
+        let digest = root_digest(files.values());
+        Ok(Self { name: name.to_owned(), files, digest, ignored })
     }
 
-    /// Returns the digest of the whole: SHA-256 of the digests of all files in the order of their
-    /// names.
+    /// Returns the digest of the whole: SHA-256 of the digests of all files, in the order in which
+    /// they are listed.
     pub fn digest(&self) -> [u8; 32] {
-        let mut hasher = Sha256::default();
-        for digest in self.files.values() {
-            hasher.update(digest);
-        }
-        hasher.finish()
+        self.digest
     }
 
     /// Returns the files and their digests.
@@ -142,19 +140,31 @@ impl Statement {
         let predicate = wire.predicate;
         check_serialization(&predicate.serialization)?;
         let mut files = Digests::new();
+        let mut listed = Vec::new();
         for resource in predicate.resources {
             let digest = parse_resource(&resource)?;
+            listed.push(digest);
             if files.insert(resource.name, digest).is_some() {
                 return Err(malformed("a file is listed twice"));
             }
         }
-        let ignored = predicate.serialization.ignore_paths;
-        let statement = Self::new(&subject.name, files, ignored)?;
-        if to_hex(&statement.digest()) != subject.digest.sha256 {
+        // The specification sorts names by code point, as `new` does; the reference client sorts
+        // them part by part, so that `a/b` comes before `a.b`. Both verify by the listed order.
+        let digest = root_digest(&listed);
+        if to_hex(&digest) != subject.digest.sha256 {
             return Err(malformed("its subject is not the digest of its files"));
         }
-        Ok(statement)
+        let ignored = predicate.serialization.ignore_paths;
+        Ok(Self { digest, ..Self::new(&subject.name, files, ignored)? })
     }
+}
+
+fn root_digest<'a>(digests: impl IntoIterator<Item = &'a [u8; 32]>) -> [u8; 32] {
+    let mut hasher = Sha256::default();
+    for digest in digests {
+        hasher.update(digest);
+    }
+    hasher.finish()
 }
 
 fn check_serialization(serialization: &WireSerialization) -> Result<(), OmsError> {

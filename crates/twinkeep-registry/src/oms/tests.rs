@@ -172,3 +172,25 @@ fn vectors() -> Option<PathBuf> {
     let _ = writeln!(std::io::stderr(), "skipped: no model-signing vectors");
     None
 }
+
+/// What the reference client (`model_signing` 1.1.1) signed. Its names sort differently by code
+/// point (`sub.txt` first) than part by part (`sub/weights` first), which is what it does.
+#[test]
+fn a_folder_that_the_reference_client_signed_verifies() {
+    let valid = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../conformance/model-signing/reference/valid");
+    let public_pem = fs::read_to_string(valid.join("key.pub")).unwrap();
+    let bundle = fs::read(valid.join("model/model.sig")).unwrap();
+    let verify =
+        |bundle: &[u8]| verify_folder(&valid.join("model"), "model.sig", bundle, &public_pem);
+    let statement = verify(&bundle).unwrap();
+    let names: Vec<&String> = statement.files().keys().collect();
+    assert_eq!(names, ["config.json", "sub.txt", "sub/weights"]);
+    let mut bundle: serde_json::Value = serde_json::from_slice(&bundle).unwrap();
+    let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
+    let payload = String::from_utf8(STANDARD.decode(payload).unwrap()).unwrap();
+    let changed = STANDARD.encode(payload.replace("config.json", "config.yaml"));
+    bundle["dsseEnvelope"]["payload"] = serde_json::json!(changed);
+    let refused = verify(&serde_json::to_vec(&bundle).unwrap());
+    assert!(matches!(refused, Err(OmsError::Signature)));
+}
