@@ -103,6 +103,7 @@ impl Filter {
     }
 
     /// Returns whether the client has been refused: what it still sends is thrown away.
+    #[cfg(test)]
     pub(crate) fn refused(&self) -> bool {
         matches!(self.state, State::Refused | State::BrokenBody)
     }

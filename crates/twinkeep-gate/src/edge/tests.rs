@@ -169,7 +169,7 @@ async fn an_http2_connection_that_only_pings_is_closed() {
     let (mut reader, mut writer) = tokio::io::split(server.client.connect("h2").await);
     writer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     let pings = tokio::spawn(async move {
-        while writer.write_all(b"\0\0\x08\x06\0\0\0\0\012345678").await.is_ok() {
+        while writer.write_all(b"\0\0\x08\x06\0\0\0\0\0pingpong").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
@@ -204,7 +204,7 @@ async fn an_answer_that_is_read_too_slowly_is_closed() {
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE && stream.read_exact(&mut piece).await.is_ok() {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        if 0 < server.tally.take().len() {
+        if !server.tally.take().is_empty() {
             return;
         }
     }

@@ -39,10 +39,10 @@ async fn half_an_http2_preface_has_a_deadline() {
     assert_eq!(watch.deadline().1, Stall::Idle);
     let mut out = [0; 100];
     client.write_all(b"PRI * HTTP/2").await.unwrap();
-    guarded.read(&mut out).await.unwrap();
+    assert_eq!(guarded.read(&mut out).await.unwrap(), 12);
     assert_eq!(watch.deadline().1, Stall::Head);
     client.write_all(b".0\r\n\r\nSM\r\n\r\n").await.unwrap();
-    guarded.read(&mut out).await.unwrap();
+    assert_eq!(guarded.read(&mut out).await.unwrap(), 12);
     assert_eq!(watch.deadline().1, Stall::Idle);
 }
 

@@ -1,0 +1,6 @@
+//! The API: one file a resource. A handler reads the wire type, calls one use case, and answers.
+
+pub(crate) mod health;
+pub(crate) mod openapi;
+pub(crate) mod predict;
+pub(crate) mod twins;

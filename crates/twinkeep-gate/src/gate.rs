@@ -1,0 +1,107 @@
+//! What all requests share.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use twinkeep_app::App;
+
+use crate::address::AddressKey;
+use crate::edge::Peer;
+use crate::edge::tally::Tally;
+use crate::json::BodyLimits;
+use crate::limiter::{Decision, Limiter};
+use crate::sessions::Sessions;
+use crate::settings::{GateSettings, LIMITED_CLIENT_COUNT_MAX};
+
+/// The gate, as its handlers see it.
+pub(crate) struct Gate {
+    pub(crate) app: Arc<App>,
+    pub(crate) settings: GateSettings,
+    pub(crate) sessions: Sessions,
+    pub(crate) tally: Arc<Tally>,
+    /// One permit for each request under way.
+    pub(crate) permits: Semaphore,
+    identities: Limiter<String>,
+    addresses: Limiter<AddressKey>,
+    started: Instant,
+    /// Who has a single entry about going too fast in the current interval already.
+    hasty: Mutex<BTreeMap<Client, ()>>,
+}
+
+/// Whom a rate limit is about.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Client {
+    /// A caller whose key was recognized, by its id.
+    Identity(String),
+    /// Everybody else, by address.
+    Address(AddressKey),
+}
+
+impl Gate {
+    pub(crate) fn new(app: Arc<App>, settings: GateSettings) -> Self {
+        Self {
+            app,
+            sessions: Sessions::new(settings.sessions()),
+            tally: Arc::new(Tally::default()),
+            permits: Semaphore::new(settings.request_count_max),
+            identities: Limiter::new(settings.identity_rate, LIMITED_CLIENT_COUNT_MAX),
+            addresses: Limiter::new(settings.address_rate, LIMITED_CLIENT_COUNT_MAX),
+            started: Instant::now(),
+            hasty: Mutex::default(),
+            settings,
+        }
+    }
+
+    /// Returns the time since the start: what limits and sessions count in.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Decides whether `client` may ask once more now.
+    pub(crate) fn charge(&self, client: &Client) -> Decision {
+        match client {
+            Client::Identity(id) => self.identities.check(id, self.elapsed()),
+            Client::Address(address) => self.addresses.check(address, self.elapsed()),
+        }
+    }
+
+    /// Returns whether this refusal for haste gets an entry of its own: the first of each client
+    /// in an interval does, the rest are counted. Otherwise a client that is refused for asking
+    /// too often could fill the ledger by asking more often.
+    pub(crate) fn first_haste(&self, client: &Client) -> bool {
+        let mut hasty = self.hasty.lock().unwrap_or_else(PoisonError::into_inner);
+        let first =
+            hasty.len() < HASTY_CLIENT_COUNT_MAX && hasty.insert(client.clone(), ()).is_none();
+        if !first {
+            self.tally.count(HASTE_COUNTED);
+        }
+        first
+    }
+
+    /// Starts a new interval.
+    pub(crate) fn forget_haste(&self) {
+        self.hasty.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    pub(crate) fn body_limits(&self) -> BodyLimits {
+        BodyLimits {
+            size_max: self.settings.body_size_max,
+            time: self.settings.request_arrival_time,
+        }
+    }
+}
+
+impl Client {
+    /// The client as far as the network knows it.
+    pub(crate) fn of(peer: Peer) -> Self {
+        Self::Address(AddressKey::of(peer.address.ip()))
+    }
+}
+
+/// Single entries about haste in one interval; beyond that, a flood comes from everywhere.
+const HASTY_CLIENT_COUNT_MAX: usize = 256;
+
+/// Requests refused for haste that have no entry of their own.
+const HASTE_COUNTED: &str = "rate-limited";

@@ -1,0 +1,275 @@
+//! The order in which every request is treated, whatever its route.
+//!
+//! # Life of a request
+//!
+//! 1. What the edge refused is refused here, in its turn; so are paths that have two readings.
+//! 2. [`crate::routes`] finds the route; [`crate::guard`] recognizes the caller, charges the rate
+//!    limit, and lets the handler run. The handler calls one use case.
+//! 3. The use case has written its audit entry; for everything else it is written here, before
+//!    the answer leaves.
+//! 4. The answer gets its security headers.
+//!
+//! # Invariants
+//!
+//! - No answer leaves before its entry is durable. If the ledger cannot be written, the caller
+//!   gets a 503 and no data.
+//! - Steps 1 to 4 finish even if the client leaves: what was done is recorded.
+//! - A panic is a 500 with an entry; the server lives.
+//! - What gives away nothing of the keep (style sheet, health, API description) and what is
+//!   refused for haste is counted, not recorded singly: a flood cannot fill the ledger.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{
+    ALLOW, CONNECTION, HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use axum::http::{Method, Request, Response, StatusCode};
+use axum::response::IntoResponse as _;
+use hyper::body::Incoming;
+use tower::ServiceExt as _;
+
+use crate::audit::{self, RequestAction, RequestRecord};
+use crate::edge::filter::REFUSAL_HEADER;
+use crate::edge::head::{self, HeadRefusal};
+use crate::edge::{Peer, Protocol};
+use crate::gate::{Client, Gate};
+use crate::guard::Note;
+use crate::limiter::Decision;
+use crate::refusal::{RATE_LIMITED, Refusal};
+use crate::request_id::RequestId;
+use crate::use_case::{self, Recorded};
+use crate::{headers, pages};
+
+/// Answers one request.
+pub(crate) async fn answer(
+    gate: Arc<Gate>,
+    router: Router,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let id = RequestId::random();
+    let shape = Shape::of(&request);
+    // A task of its own: a client that leaves does not cut it off halfway.
+    let work = tokio::spawn(async move {
+        let handled = tokio::spawn(handle(Arc::clone(&gate), router, peer, request));
+        let response = handled.await.unwrap_or_else(|_| Refusal::bug().into_response());
+        record(&gate, peer, id, response).await
+    });
+    let response = work.await.unwrap_or_else(|_| Refusal::bug().into_response());
+    render(shape, id, response)
+}
+
+/// What the answer depends on besides the handler.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// The client shows pages to a person.
+    page: bool,
+    /// The connection ends after this answer.
+    close: bool,
+}
+
+impl Shape {
+    fn of(request: &Request<Incoming>) -> Self {
+        let accept = request.headers().get("accept").and_then(|value| value.to_str().ok());
+        let program = request.uri().path().starts_with("/api/");
+        let page = !program && accept.is_some_and(|accept| accept.contains("text/html"));
+        Self { page, close: request.headers().contains_key(REFUSAL_HEADER) }
+    }
+}
+
+async fn handle(
+    gate: Arc<Gate>,
+    router: Router,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let Ok(_permit) = gate.permits.try_acquire() else {
+        return Refusal::busy().into_response();
+    };
+    let mut request = request.map(Body::new);
+    if let Err(refusal) = check(peer, &request) {
+        return crate::guard::refuse(&gate, peer, refusal);
+    }
+    request.extensions_mut().insert(peer);
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// Refuses what the edge refused, and what could be read in two ways.
+fn check(peer: Peer, request: &Request<Body>) -> Result<(), Refusal> {
+    match peer.protocol {
+        Protocol::Http1 => check_marker(request)?,
+        Protocol::Http2 => check_http2(request).map_err(Refusal::head)?,
+    }
+    if path_canonical(request.uri().path()) { Ok(()) } else { Err(Refusal::path()) }
+}
+
+/// A head that the edge refused arrives as a marker; nobody else can send one.
+fn check_marker(request: &Request<Body>) -> Result<(), Refusal> {
+    let Some(marker) = request.headers().get(REFUSAL_HEADER) else { return Ok(()) };
+    let named = |refusal: &HeadRefusal| marker.as_bytes() == refusal.code().as_bytes();
+    let refusal = HeadRefusal::ALL.into_iter().find(named).unwrap_or(HeadRefusal::HeaderLine);
+    Err(Refusal::head(refusal))
+}
+
+/// The rules of [`head::check`] that the HTTP/2 library does not have.
+fn check_http2(request: &Request<Body>) -> Result<(), HeadRefusal> {
+    if request.method() == Method::CONNECT {
+        return Err(HeadRefusal::RequestLine);
+    }
+    let authority = request.uri().authority().ok_or(HeadRefusal::Host)?.as_str();
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host_agrees = hosts.all(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()));
+    if !head::is_host(authority.as_bytes()) || !host_agrees {
+        return Err(HeadRefusal::Host);
+    }
+    for name in request.headers().keys() {
+        head::check_name(name.as_str().as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Returns whether every parser reads this path alike: no escapes, no empty or dotted segments.
+fn path_canonical(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    let mut segments = path.strip_prefix('/').unwrap_or("//").split('/');
+    path == "/"
+        || path.bytes().all(plain) && segments.all(|segment| !matches!(segment, "" | "." | ".."))
+}
+
+/// Makes sure that the answer's audit entry is durable.
+async fn record(
+    gate: &Arc<Gate>,
+    peer: Peer,
+    id: RequestId,
+    response: Response<Body>,
+) -> Response<Body> {
+    let extensions = response.extensions();
+    let refusal = extensions.get::<Refusal>();
+    if extensions.get::<Recorded>().is_some() || refusal.is_some_and(|refusal| refusal.recorded) {
+        return response;
+    }
+    let note = extensions.get::<Note>().cloned().unwrap_or_default();
+    match (refusal, note.action) {
+        (None, None) => {
+            gate.tally.count(ASSETS_ANSWERED);
+            return response;
+        }
+        (Some(refusal), _) if refusal.code == RATE_LIMITED => {
+            let client = note.caller.clone().map_or(Client::of(peer), Client::Identity);
+            if !gate.first_haste(&client) {
+                return response;
+            }
+        }
+        _ => {}
+    }
+    let failure = refusal.map(|refusal| refusal.code);
+    let status = response.status().as_u16();
+    let written = use_case::blocking(gate, move |app| {
+        audit::record_request(
+            app,
+            &RequestRecord {
+                action: note.action.unwrap_or(RequestAction::Refused),
+                caller: note.caller.as_deref(),
+                route: note.route,
+                request_id: &id.to_string(),
+                status,
+                failure,
+            },
+        )
+    });
+    match written.await {
+        Ok(Ok(())) => response,
+        _ => Refusal::unrecorded().into_response(),
+    }
+}
+
+/// Gives the answer its final form.
+fn render(shape: Shape, id: RequestId, response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let decision = parts.extensions.remove::<Decision>();
+    let mut response = match parts.extensions.remove::<Refusal>() {
+        None => Response::from_parts(parts, body),
+        Some(refusal) => {
+            let allow = parts.headers.remove(ALLOW);
+            let mut response = render_refusal(shape, id, &refusal);
+            if let Some(allow) = allow {
+                response.headers_mut().insert(ALLOW, allow);
+            }
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    if let Some(decision) = decision {
+        let mut insert = |name: HeaderName, value: String| {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        };
+        insert(HeaderName::from_static("ratelimit-policy"), decision.policy_header());
+        insert(HeaderName::from_static("ratelimit"), decision.state_header());
+        if let Some(seconds) = decision.retry_after_seconds() {
+            insert(RETRY_AFTER, seconds.to_string());
+        }
+    }
+    if shape.close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    headers::secure(&mut response);
+    response
+}
+
+fn render_refusal(shape: Shape, id: RequestId, refusal: &Refusal) -> Response<Body> {
+    let mut response = if shape.page { pages::refused(refusal, id) } else { refusal.to_json(id) };
+    let headers = response.headers_mut();
+    match refusal.status {
+        StatusCode::UNAUTHORIZED => {
+            let challenge = HeaderValue::from_static("Bearer realm=\"twinkeep\"");
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        StatusCode::SEE_OTHER => _ = headers.insert(LOCATION, HeaderValue::from_static("/")),
+        StatusCode::SERVICE_UNAVAILABLE => {
+            _ = headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// Answers that give away nothing of the keep.
+const ASSETS_ANSWERED: &str = "assets-answered";
+
+#[cfg(test)]
+mod tests {
+    use super::path_canonical;
+
+    #[test]
+    fn a_path_with_two_readings_is_not_canonical() {
+        for path in ["/", "/predict", "/api/v1/twins/sub-0123456789abcdef/forecast", "/style.css"] {
+            assert!(path_canonical(path), "{path}");
+        }
+        for path in [
+            "",
+            "*",
+            "//",
+            "/a//b",
+            "/a/",
+            "/./a",
+            "/a/..",
+            "/a/../b",
+            "/%2e%2e/a",
+            "/a%2fb",
+            "/a;b",
+            "/a%00",
+            "/a\\b",
+            "/\u{e9}",
+            "/a b",
+        ] {
+            assert!(!path_canonical(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Every route, as data: what it is, who may use it, and what answers it.
+//!
+//! The router is built from this table, and a test holds `openapi.json` against it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::Response;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, get, post};
+
+use crate::api::{health, openapi, predict, twins};
+use crate::edge::Peer;
+use crate::gate::Gate;
+use crate::guard::{self, Access, Post};
+use crate::pages::{assets, home, twin_pages};
+use crate::refusal::Refusal;
+
+/// One route.
+pub(crate) struct Route {
+    /// The method, in lower case as in OpenAPI.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only the OpenAPI test compares it"))]
+    pub(crate) method: &'static str,
+    /// The path, with `{id}` for what varies.
+    pub(crate) path: &'static str,
+    /// Who may use it.
+    pub(crate) access: Access,
+    /// What answers.
+    mount: fn() -> MethodRouter<Arc<Gate>>,
+}
+
+/// The API; `openapi.json` describes exactly these.
+pub(crate) const API: &[Route] = &[
+    Route {
+        method: "post",
+        path: "/predict",
+        access: Access::Key,
+        mount: || post(predict::predict),
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/predict",
+        access: Access::Key,
+        mount: || post(predict::predict),
+    },
+    Route { method: "get", path: "/api/v1/twins", access: Access::Key, mount: || get(twins::list) },
+    Route {
+        method: "get",
+        path: "/api/v1/twins/{id}",
+        access: Access::Key,
+        mount: || get(twins::show),
+    },
+    Route {
+        method: "get",
+        path: "/api/v1/twins/{id}/forecast",
+        access: Access::Key,
+        mount: || get(twins::forecast),
+    },
+    Route { method: "get", path: "/healthz", access: Access::Open, mount: || get(health::healthz) },
+    Route {
+        method: "get",
+        path: "/openapi.json",
+        access: Access::Open,
+        mount: || get(openapi::document),
+    },
+];
+
+/// The pages, and what they load.
+const PAGES: &[Route] = &[
+    Route { method: "get", path: "/", access: Access::Open, mount: || get(home::show) },
+    Route { method: "post", path: "/sign-in", access: Access::Open, mount: || post(home::sign_in) },
+    Route {
+        method: "post",
+        path: "/sign-out",
+        access: Access::Open,
+        mount: || post(home::sign_out),
+    },
+    Route {
+        method: "get",
+        path: "/twins",
+        access: Access::Session,
+        mount: || get(twin_pages::list),
+    },
+    Route {
+        method: "get",
+        path: "/twins/{id}",
+        access: Access::Session,
+        mount: || get(twin_pages::show),
+    },
+    Route { method: "get", path: "/style.css", access: Access::Open, mount: || get(assets::style) },
+    Route { method: "get", path: "/icon.svg", access: Access::Open, mount: || get(assets::icon) },
+];
+
+/// Builds the router.
+pub(crate) fn router(gate: &Arc<Gate>) -> Router {
+    let mut router = Router::new();
+    for Route { path, access, mount, .. } in API.iter().chain(PAGES) {
+        let post = Post { gate: Arc::clone(gate), access: *access, route: path };
+        router = router.route(path, mount().route_layer(from_fn_with_state(post, guard::stand)));
+    }
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(Arc::clone(gate))
+}
+
+async fn not_found(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
+    unmatched(&gate, &request, Refusal::not_found())
+}
+
+async fn method_not_allowed(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
+    unmatched(&gate, &request, Refusal::method_not_allowed())
+}
+
+fn unmatched(gate: &Gate, request: &Request, refusal: Refusal) -> Response<Body> {
+    match request.extensions().get::<Peer>() {
+        Some(&peer) => guard::refuse(gate, peer, refusal),
+        None => axum::response::IntoResponse::into_response(Refusal::bug()),
+    }
+}

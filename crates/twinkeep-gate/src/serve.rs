@@ -1,0 +1,125 @@
+//! Opens the gate and keeps it open until it is told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch::{Receiver, Sender, channel};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_rustls::TlsAcceptor;
+use twinkeep_app::App;
+
+use crate::edge::admission::Admission;
+use crate::edge::{self, Edge};
+use crate::gate::Gate;
+use crate::tls::server_config;
+use crate::{GateError, GateSettings, TlsMaterial, audit, pipeline, routes, use_case};
+
+#[cfg(test)]
+mod tests;
+
+/// Tells the gate to stop, from any thread. Dropping it stops the gate too.
+#[derive(Debug)]
+pub struct Stopper(Sender<bool>);
+
+/// What the gate listens to.
+#[derive(Clone, Debug)]
+pub struct Stop(Receiver<bool>);
+
+/// Makes a pair: one for the gate, one for who may stop it.
+pub fn stopper() -> (Stopper, Stop) {
+    let (sender, receiver) = channel(false);
+    (Stopper(sender), Stop(receiver))
+}
+
+impl Stopper {
+    /// Stops the gate: no new connections; what is under way finishes, within bounds.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// Serves until `stop`, and calls `opened` once with the address that it listens on.
+///
+/// Blocks; the threads that it starts are gone when it returns. Requests that were answered are
+/// recorded by then, and so are the counts of what was turned away.
+pub fn serve(
+    app: Arc<App>,
+    settings: &GateSettings,
+    tls: &TlsMaterial,
+    stop: Stop,
+    opened: &mut dyn FnMut(SocketAddr),
+) -> Result<(), GateError> {
+    let config = server_config(tls)?;
+    let gate = Arc::new(Gate::new(app, settings.clone()));
+    let runtime = runtime(settings)?;
+    let address = settings.listen;
+    let listen = |source| GateError::Listen { address, source };
+    let listener = runtime.block_on(TcpListener::bind(address)).map_err(listen)?;
+    opened(listener.local_addr().map_err(listen)?);
+    let edge = Arc::new(edge(&gate, TlsAcceptor::from(config)));
+    runtime.block_on(async {
+        let counting = tokio::spawn(count(Arc::clone(&gate)));
+        edge::run(edge, listener, stop.0).await;
+        counting.abort();
+        record_counts(&gate).await;
+    });
+    // A use case that is still at work holds the keep's files; it is given the same grace.
+    runtime.shutdown_timeout(settings.drain_time);
+    Ok(())
+}
+
+fn runtime(settings: &GateSettings) -> Result<Runtime, GateError> {
+    Builder::new_multi_thread()
+        .thread_name("gate")
+        .max_blocking_threads(settings.request_count_max.clamp(1, BLOCKING_THREAD_COUNT_MAX))
+        .enable_all()
+        .build()
+        .map_err(|source| GateError::Threads { source })
+}
+
+fn edge(gate: &Arc<Gate>, tls: TlsAcceptor) -> Edge {
+    let settings = &gate.settings;
+    let (gate, router) = (Arc::clone(gate), routes::router(gate));
+    Edge {
+        tls,
+        admission: Admission::new(
+            settings.connection_count_max,
+            settings.connection_count_per_address_max,
+        ),
+        limits: settings.edge(),
+        tally: Arc::clone(&gate.tally),
+        answer: Box::new(move |peer, request| {
+            Box::pin(pipeline::answer(Arc::clone(&gate), router.clone(), peer, request))
+        }),
+    }
+}
+
+/// Records the counts once per interval.
+async fn count(gate: Arc<Gate>) {
+    let mut ticks = interval(gate.settings.report_interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        record_counts(&gate).await;
+    }
+}
+
+async fn record_counts(gate: &Arc<Gate>) {
+    gate.forget_haste();
+    let counts = gate.tally.take();
+    if counts.is_empty() {
+        return;
+    }
+    let kept = counts.clone();
+    let written = use_case::blocking(gate, move |app| audit::record_counts(app, &counts)).await;
+    if !matches!(written, Ok(Ok(()))) {
+        // The ledger is full or gone; every answer says so already. The counts wait.
+        gate.tally.put_back(kept);
+    }
+}
+
+/// Each may hold a model's working memory and one connection to the catalog.
+const BLOCKING_THREAD_COUNT_MAX: usize = 64;

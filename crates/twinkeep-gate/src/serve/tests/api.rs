@@ -1,0 +1,224 @@
+//! The API as a client meets it.
+
+use serde_json::json;
+use twinkeep_app::{Caller, Scope};
+
+use super::{Answer, Served, TestKeep, new_key, settings};
+use crate::Rate;
+
+/// What a client may do wrong: each line is method, path, and the code that it gets.
+const WRONG: &[(&str, &str, u16, &str)] = &[
+    ("GET", "/api/v1/nothing", 404, "not-found"),
+    ("GET", "/predict", 405, "method-not-allowed"),
+    ("DELETE", "/api/v1/twins", 405, "method-not-allowed"),
+    ("GET", "/api/v1/twins/sub-0000000000000000", 404, "subject-unknown"),
+    ("GET", "/api/v1/twins/x/forecast", 404, "subject-unknown"),
+    ("GET", "/api/v1/twins?limit=SECRET", 422, "query-shape"),
+    ("GET", "/api/v1/twins?SECRET=1", 422, "query-shape"),
+    ("GET", "/api/v1/twins?limit=1&limit=2", 422, "query-shape"),
+    ("GET", "/api/v1/twins//forecast", 400, "http-path"),
+    ("GET", "/api/v1/twins/%2e%2e/x", 400, "http-path"),
+    ("GET", "/api/v1/twins/../twins", 400, "http-path"),
+];
+
+pub(super) fn history(hours: u32) -> serde_json::Value {
+    let events: Vec<_> = (0..hours)
+        .map(|hour| json!({"time": hour, "code": "HR", "value": 80 + hour % 5}))
+        .collect();
+    json!({ "events": events })
+}
+
+#[tokio::test]
+async fn a_history_in_the_request_is_forecast() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let answer = served.predict(&history(24).to_string()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let json = answer.json();
+    let heart = &json["targets"][0];
+    assert_eq!(heart["code"], "HR");
+    assert_eq!(heart["points"].as_array().unwrap().len(), 6);
+    let point = &heart["points"][5];
+    let number = |name: &str| point[name].as_f64().unwrap();
+    assert!(number("q05") <= number("q50") && number("q50") <= number("q95"));
+    assert!((60.0..110.0).contains(&number("q50")), "{point}");
+    // One horizon, the other route, and the other way to say who one is.
+    let mut asked = history(24);
+    asked["horizons_hours"] = json!([6]);
+    asked["prediction_time"] = json!(20);
+    let body = asked.to_string();
+    let lines = format!(
+        "Authorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+        served.key,
+        body.len()
+    );
+    let answer = served.send("POST", "/api/v1/predict", &lines, &body).await;
+    assert_eq!(answer.json()["targets"][0]["points"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn twins_are_listed_by_pages_shown_and_forecast() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let mut seen = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = served.get(&format!("/api/v1/twins?limit=50{after}")).await.json();
+        let subjects = page["twins"].as_array().unwrap().iter();
+        seen.extend(subjects.map(|twin| twin["subject"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(seen.len(), 120);
+    assert!(seen.is_sorted());
+    let twin = served.get(&format!("/api/v1/twins/{}", seen[7])).await.json();
+    assert_eq!(twin["subject"], seen[7].as_str());
+    assert_eq!(twin["variables"].as_array().unwrap().len(), 3);
+    let path = format!("/api/v1/twins/{}/forecast?at_hours=24&horizons_hours=4,8", seen[7]);
+    let forecast = served.get(&path).await.json();
+    assert_eq!(forecast["targets"][0]["points"].as_array().unwrap().len(), 2, "{forecast}");
+}
+
+#[tokio::test]
+async fn mistakes_get_their_status_and_code_and_are_not_repeated() {
+    let served = Served::open(TestKeep::shared(), settings());
+    for &(method, path, status, code) in WRONG {
+        let lines = format!("Authorization: Bearer {}\r\n", served.key);
+        let answer = served.send(method, path, &lines, "").await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{method} {path}");
+        assert!(!answer.body.contains("SECRET"), "{answer:?}");
+    }
+    let answer = served.send("GET", "/predict", "", "").await;
+    assert_eq!(answer.header("allow"), Some("POST"));
+    for (body, code) in [
+        (r#"{"events":[{"time":1,"code":"SECRET","value":1}]}"#, "history-code"),
+        (r#"{"events":[{"time":1,"code":"HR","value":123456}]}"#, "history-value"),
+        (r#"{"events":[{"time":1,"code":"HR","value":1e39}]}"#, "history-value"),
+        (r#"{"events":[{"code":"HR","value":80}]}"#, "history-time"),
+        (r#"{"events":[]}"#, "history-empty"),
+        (r#"{"events":[{"time":1,"code":"HR","value":80}],"horizons_hours":[0]}"#, "horizons"),
+        (r#"{"events":[{"time":1,"code":"HR","value":80}],"horizons_hours":[1e9]}"#, "horizons"),
+    ] {
+        let answer = served.predict(body).await;
+        assert_eq!((answer.status, answer.code().as_str()), (422, code), "{body}");
+        assert!(!answer.body.contains("SECRET") && !answer.body.contains("123456"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_valid_key_nothing_is_told() {
+    let keep = TestKeep::shared();
+    let served = Served::open(keep, settings());
+    let expired = "tk_".to_owned() + &"a".repeat(40);
+    let cases = [
+        String::new(),
+        "Authorization: Bearer\r\n".to_owned(),
+        "Authorization: Basic dGs6\r\n".to_owned(),
+        format!("Authorization: Bearer {expired}\r\n"),
+        format!("X-Api-Key: {expired}\r\n"),
+        "X-Api-Key: ' OR 1=1 --\r\n".to_owned(),
+        format!("X-Api-Key: {}x\r\n", served.key),
+        format!("X-Api-Key: {}\r\n", &served.key[..42]),
+        format!("X-Api-Key: {}\r\n", served.key.to_uppercase()),
+        format!("Cookie: __Host-twinkeep={}\r\n", served.key),
+    ];
+    let mut bodies = Vec::new();
+    for lines in &cases {
+        for path in ["/api/v1/twins", "/api/v1/twins/sub-0000000000000000"] {
+            let answer = served.send("GET", path, lines, "").await;
+            assert_eq!(answer.status, 401, "{lines}");
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"twinkeep\""));
+            let mut json = answer.json();
+            json["error"]["request_id"] = json!(null);
+            bodies.push(json);
+        }
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "the answers differ: {bodies:?}");
+    let both = format!("X-Api-Key: {0}\r\nAuthorization: Bearer {0}\r\n", served.key);
+    let answer = served.send("GET", "/api/v1/twins", &both, "").await;
+    assert_eq!((answer.status, answer.code().as_str()), (400, "credentials-ambiguous"));
+    // A key in the address is no key.
+    let path = format!("/api/v1/twins?api_key={}", served.key);
+    assert_eq!(served.send("GET", &path, "", "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_key_does_what_its_scopes_say_until_it_is_revoked() {
+    let keep = TestKeep::shared();
+    let mut served = Served::open(keep, settings());
+    served.key = new_key(keep, &[Scope::Predict]);
+    assert_eq!(served.predict(&history(24).to_string()).await.status, 200);
+    let answer = served.get("/api/v1/twins").await;
+    assert_eq!((answer.status, answer.code().as_str()), (403, "scope-missing"));
+    let keys = twinkeep_app::list_api_keys(&keep.app).unwrap();
+    let newest = keep.app.authenticate(&served.key).unwrap().id;
+    let id = newest.strip_prefix("key:").unwrap();
+    assert!(keys.iter().any(|key| key.id == id));
+    twinkeep_app::revoke_api_key(&keep.app, &Caller::operator(), id).unwrap();
+    assert_eq!(served.predict(&history(24).to_string()).await.status, 401);
+}
+
+#[tokio::test]
+async fn five_a_second_with_burst_ten_lets_eleven_through_and_says_when_to_come_back() {
+    let rate = Rate { per_second: 5, burst: 10 };
+    let served =
+        Served::open(TestKeep::shared(), crate::GateSettings { identity_rate: rate, ..settings() });
+    // One connection, so that all of them arrive at once.
+    let request = |close: &str| {
+        format!(
+            "GET /api/v1/twins?limit=1 HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {}\r\n{close}\r\n",
+            served.key
+        )
+    };
+    let all = request("").repeat(29) + &request("Connection: close\r\n");
+    let begin = std::time::Instant::now();
+    let text = served.client.raw(all.as_bytes()).await;
+    let took = begin.elapsed().as_secs_f64();
+    let accepted = text.matches("HTTP/1.1 200").count();
+    let most = 11 + (took * 5.0).ceil() as usize;
+    assert!((11..=most).contains(&accepted), "{accepted} in {took} s");
+    assert_eq!(accepted + text.matches("HTTP/1.1 429").count(), 30);
+    let refused = &text[text.find("HTTP/1.1 429").unwrap()..];
+    let refused = Answer::parse(&refused[..refused.find('}').unwrap() + 2]);
+    assert_eq!(refused.code(), "rate-limited");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.header("ratelimit-policy"), Some("\"default\";q=11;w=3"));
+    assert!(refused.header("ratelimit").unwrap().starts_with("\"default\";r=0;t="));
+    // Somebody else is not affected.
+    let mut other = served;
+    other.key = new_key(TestKeep::shared(), &Scope::ALL);
+    assert_eq!(other.get("/api/v1/twins?limit=1").await.status, 200);
+}
+
+#[tokio::test]
+async fn guessing_keys_is_limited_and_does_not_lock_out_who_has_one() {
+    let address_rate = Rate { per_second: 1, burst: 3 };
+    let served =
+        Served::open(TestKeep::shared(), crate::GateSettings { address_rate, ..settings() });
+    let mut statuses = Vec::new();
+    for guess in 0..12 {
+        let lines = format!("X-Api-Key: tk_{guess:a>40}\r\n");
+        statuses.push(served.send("GET", "/api/v1/twins", &lines, "").await.status);
+    }
+    assert_eq!(statuses[..4], [401; 4]);
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert_eq!(served.get("/api/v1/twins?limit=1").await.status, 200);
+}
+
+#[tokio::test]
+async fn health_and_the_description_need_no_key() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let health = served.send("GET", "/healthz", "", "").await;
+    assert_eq!((health.status, health.body.as_str()), (200, "{\"status\":\"ok\"}"));
+    let document = served.send("GET", "/openapi.json", "", "").await;
+    assert_eq!(document.json()["openapi"], "3.1.0");
+}
+
+#[tokio::test]
+async fn without_a_model_the_gate_says_so() {
+    let keep = TestKeep::empty();
+    let served = Served::open(&keep, settings());
+    let answer = served.predict(&history(24).to_string()).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "model-none"));
+    assert_eq!(served.get("/api/v1/twins").await.json(), json!({"twins": []}));
+}

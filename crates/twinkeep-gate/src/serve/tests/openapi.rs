@@ -1,0 +1,98 @@
+//! The committed description against the routes that exist and the answers that they give.
+
+use serde_json::Value;
+
+use super::{Served, TestKeep, api, settings};
+use crate::api::openapi::DOCUMENT;
+use crate::guard::Access;
+use crate::routes::API;
+
+fn document() -> Value {
+    serde_json::from_str(DOCUMENT).unwrap()
+}
+
+/// Checks `value` against a schema: the part of JSON Schema that the document uses.
+fn check(document: &Value, schema: &Value, value: &Value, at: &str) {
+    if let Some(name) = schema["$ref"].as_str() {
+        let name = name.strip_prefix("#/components/schemas/").unwrap();
+        let found = &document["components"]["schemas"][name];
+        assert!(found.is_object(), "no schema {name}");
+        return check(document, found, value, at);
+    }
+    let kind_right = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("number") => value.is_number(),
+        Some("integer") => value.is_u64() || value.is_i64(),
+        other => panic!("{at}: the checker does not know {other:?}"),
+    };
+    assert!(kind_right, "{at}: {value} is not {}", schema["type"]);
+    if let Some(known) = schema["enum"].as_array() {
+        assert!(known.contains(value), "{at}: {value}");
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        check(document, &schema["items"], item, &format!("{at}[{index}]"));
+    }
+    let Some(fields) = value.as_object() else { return };
+    if let Some(properties) = schema["properties"].as_object() {
+        for (name, field) in fields {
+            assert!(properties.contains_key(name), "{at}: {name} is not described");
+            check(document, &properties[name], field, &format!("{at}.{name}"));
+        }
+        for name in schema["required"].as_array().unwrap() {
+            assert!(fields.contains_key(name.as_str().unwrap()), "{at}: {name} is missing");
+        }
+    }
+}
+
+#[test]
+fn the_document_describes_exactly_the_routes_and_who_may_use_them() {
+    let document = document();
+    let mut described: Vec<(String, String, bool)> = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let secured = !operation["security"].as_array().unwrap().is_empty();
+            described.push((path.clone(), method.clone(), secured));
+        }
+    }
+    let mut real: Vec<_> = API
+        .iter()
+        .map(|route| (route.path.to_owned(), route.method.to_owned(), route.access == Access::Key))
+        .collect();
+    described.sort();
+    real.sort();
+    assert_eq!(described, real);
+}
+
+#[tokio::test]
+async fn real_answers_are_as_described() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let document = document();
+    let list = served.get("/api/v1/twins?limit=2").await;
+    let subject = list.json()["twins"][0]["subject"].as_str().unwrap().to_owned();
+    let answers = [
+        ("/api/v1/twins", "get", list),
+        ("/api/v1/twins/{id}", "get", served.get(&format!("/api/v1/twins/{subject}")).await),
+        (
+            "/api/v1/twins/{id}/forecast",
+            "get",
+            served.get(&format!("/api/v1/twins/{subject}/forecast")).await,
+        ),
+        ("/predict", "post", served.predict(&api::history(24).to_string()).await),
+        ("/healthz", "get", served.get("/healthz").await),
+        ("/openapi.json", "get", served.get("/openapi.json").await),
+        ("/api/v1/twins", "get", served.send("GET", "/api/v1/twins", "", "").await),
+        ("/predict", "post", served.predict("{").await),
+        ("/predict", "post", served.predict("{}").await),
+        ("/api/v1/twins/{id}", "get", served.get("/api/v1/twins/nobody").await),
+        ("/api/v1/twins", "get", served.get("/api/v1/twins?limit=x").await),
+    ];
+    for (path, method, answer) in answers {
+        let responses = &document["paths"][path][method]["responses"];
+        let response = &responses[answer.status.to_string()];
+        assert!(response.is_object(), "{method} {path}: {} is not described", answer.status);
+        let schema = &response["content"]["application/json"]["schema"];
+        check(&document, schema, &answer.json(), path);
+    }
+}

@@ -1,0 +1,128 @@
+//! The pages as a browser meets them.
+
+use super::{Answer, Served, TestKeep, new_key, settings};
+use twinkeep_app::{Caller, Scope};
+
+const HTML: &str = "Accept: text/html\r\n";
+
+async fn sign_in(served: &Served, key: &str, origin: &str) -> Answer {
+    let body = format!("key={key}");
+    let lines = format!(
+        "{HTML}{origin}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    served.send("POST", "/sign-in", &lines, &body).await
+}
+
+async fn page(served: &Served, path: &str, cookie: &str) -> Answer {
+    served.send("GET", path, &format!("{HTML}Cookie: {cookie}\r\n"), "").await
+}
+
+const OWN: &str = "Sec-Fetch-Site: same-origin\r\n";
+
+#[tokio::test]
+async fn a_person_signs_in_looks_at_a_twin_and_signs_out() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let start = page(&served, "/", "").await;
+    assert_eq!(start.status, 200);
+    assert!(start.body.contains("action=\"/sign-in\""));
+    let signed = sign_in(&served, &served.key, OWN).await;
+    assert_eq!((signed.status, signed.header("location")), (303, Some("/twins")), "{signed:?}");
+    let cookie = signed.header("set-cookie").unwrap().to_owned();
+    assert!(cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Strict"), "{cookie}");
+    let (cookie, _) = cookie.split_once(';').unwrap();
+    assert_eq!(cookie.len(), "__Host-twinkeep=".len() + 64);
+    assert_eq!(page(&served, "/", cookie).await.header("location"), Some("/twins"));
+    let list = page(&served, "/twins", cookie).await;
+    assert_eq!(list.status, 200);
+    assert!(list.body.contains("twinkeep twin list"));
+    let at = list.body.find("/twins/sub-").unwrap();
+    let link = &list.body[at..at + "/twins/sub-".len() + 16];
+    let twin = page(&served, &format!("{link}?at_hours=24"), cookie).await;
+    assert_eq!(twin.status, 200);
+    assert_eq!(twin.body.matches("<svg").count(), 2, "one fan chart a target");
+    assert!(twin.body.contains(&format!("twinkeep twin forecast {} --at 24", &link[7..])));
+    assert!(twin.body.contains("Heart rate &lt;b&gt;") && !twin.body.contains("<b>"));
+    let out =
+        served.send("POST", "/sign-out", &format!("{HTML}{OWN}Cookie: {cookie}\r\n"), "").await;
+    assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
+    let after = page(&served, "/twins", cookie).await;
+    assert_eq!((after.status, after.header("location")), (303, Some("/")));
+}
+
+#[tokio::test]
+async fn a_form_from_another_site_or_with_a_wrong_key_opens_nothing() {
+    let served = Served::open(TestKeep::shared(), settings());
+    for origin in ["", "Sec-Fetch-Site: cross-site\r\n", "Origin: https://evil\r\n"] {
+        let answer = sign_in(&served, &served.key, origin).await;
+        assert_eq!(answer.status, 403, "{origin}");
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+    let wrong = sign_in(&served, "tk_wrong", OWN).await;
+    assert_eq!((wrong.status, wrong.header("set-cookie")), (401, None));
+    assert!(wrong.body.contains("This key is not valid") && !wrong.body.contains("tk_wrong"));
+    let answer = sign_in(&served, &served.key, "Origin: https://localhost\r\n").await;
+    assert_eq!(answer.status, 303);
+}
+
+#[tokio::test]
+async fn a_session_opens_pages_only_and_ends_with_its_key() {
+    let keep = TestKeep::shared();
+    let served = Served::open(keep, settings());
+    let key = new_key(keep, &[Scope::ReadTwins]);
+    let signed = sign_in(&served, &key, OWN).await;
+    let cookie = signed.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let lines = format!("Cookie: {cookie}\r\n");
+    assert_eq!(served.send("GET", "/api/v1/twins", &lines, "").await.status, 401);
+    assert_eq!(page(&served, "/twins", &cookie).await.status, 200);
+    let id = keep.app.authenticate(&key).unwrap().id;
+    let id = id.strip_prefix("key:").unwrap();
+    twinkeep_app::revoke_api_key(&keep.app, &Caller::operator(), id).unwrap();
+    assert_eq!(page(&served, "/twins", &cookie).await.status, 303);
+}
+
+#[tokio::test]
+async fn pages_load_nothing_but_their_own_and_run_nothing() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let signed = sign_in(&served, &served.key, OWN).await;
+    let cookie = signed.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let list = page(&served, "/twins", &cookie).await;
+    let at = list.body.find("/twins/sub-").unwrap();
+    let twin = page(&served, &list.body[at..at + 27], &cookie).await;
+    for answer in [page(&served, "/", "").await, list, twin] {
+        let body = &answer.body;
+        for banned in
+            ["<script", "<style", " style=", "javascript:", "onclick", "onload", "<iframe"]
+        {
+            assert!(!body.contains(banned), "{banned}");
+        }
+        for (at, _) in body.match_indices("http") {
+            assert!(body[at..].starts_with("http://www.w3.org/2000/svg"), "{}", &body[at..at + 40]);
+        }
+    }
+    for (path, kind) in [("/style.css", "text/css; charset=utf-8"), ("/icon.svg", "image/svg+xml")]
+    {
+        let asset = page(&served, path, "").await;
+        assert_eq!((asset.status, asset.header("content-type")), (200, Some(kind)));
+    }
+}
+
+#[tokio::test]
+async fn every_color_of_a_chart_has_a_dark_one() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let signed = sign_in(&served, &served.key, OWN).await;
+    let cookie = signed.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let list = page(&served, "/twins", &cookie).await;
+    let at = list.body.find("/twins/sub-").unwrap();
+    let twin = page(&served, &list.body[at..at + 27], &cookie).await;
+    let style = page(&served, "/style.css", "").await.body;
+    let mut found = 0;
+    for name in ["fill", "stroke"] {
+        for (at, start) in twin.body.match_indices(&format!("{name}=\"#")) {
+            let color = &twin.body[at..at + start.len() + 7];
+            assert!(style.contains(&format!(".chart [{color}]")), "{color} has no dark color");
+            found += 1;
+        }
+    }
+    assert!(20 < found);
+}

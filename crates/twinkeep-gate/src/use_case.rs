@@ -1,0 +1,79 @@
+//! Calls a use case from a handler: on a thread that may block, with errors as refusals.
+//!
+//! A use case writes its own audit entry, success or not, so what comes back from here is marked
+//! as [`Recorded`] and [`crate::pipeline`] adds no second entry.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::{Response, StatusCode};
+use serde::Serialize;
+use twinkeep_app::{App, AppError, Class};
+
+use crate::gate::Gate;
+use crate::refusal::Refusal;
+
+/// Marks an answer whose audit entry is in the ledger.
+#[derive(Clone, Copy)]
+pub(crate) struct Recorded;
+
+/// Runs a use case; a refusal of it is recorded already.
+pub(crate) async fn run<T: Send + 'static>(
+    gate: &Arc<Gate>,
+    work: impl FnOnce(&App) -> Result<T, AppError> + Send + 'static,
+) -> Result<T, Refusal> {
+    match blocking(gate, work).await? {
+        Ok(report) => Ok(report),
+        Err(error) => {
+            let mut refusal = to_refusal(&error);
+            refusal.recorded = error.code() != LEDGER_WRITE;
+            Err(refusal)
+        }
+    }
+}
+
+/// Runs work of the app that writes no entry of its own.
+pub(crate) async fn blocking<T: Send + 'static>(
+    gate: &Arc<Gate>,
+    work: impl FnOnce(&App) -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let app = Arc::clone(&gate.app);
+    // It fails only if the work panicked; the panic is ours to report, not the client's to see.
+    tokio::task::spawn_blocking(move || work(&app)).await.map_err(|_| Refusal::bug())
+}
+
+/// Runs a use case and answers with its report as JSON.
+pub(crate) async fn json<T: Serialize + Send + 'static>(
+    gate: &Arc<Gate>,
+    work: impl FnOnce(&App) -> Result<T, AppError> + Send + 'static,
+) -> Result<Response<Body>, Refusal> {
+    let report = run(gate, work).await?;
+    let body = serde_json::to_vec(&report).map_err(|_| Refusal::bug())?;
+    let mut response = Response::new(Body::from(body));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response.extensions_mut().insert(Recorded);
+    Ok(response)
+}
+
+/// Says no in the words of the use case, unless the machine failed: that is not the client's.
+fn to_refusal(error: &AppError) -> Refusal {
+    let status = match (error.code(), error.class()) {
+        ("scope-missing", _) => StatusCode::FORBIDDEN,
+        ("subject-unknown", _) => StatusCode::NOT_FOUND,
+        (LEDGER_WRITE, _) => return Refusal::unrecorded(),
+        (_, Class::Usage) => StatusCode::UNPROCESSABLE_ENTITY,
+        ("history-empty", _) => StatusCode::CONFLICT,
+        // No model, or one that does not verify: the operator's to mend.
+        (_, Class::Refused) => StatusCode::SERVICE_UNAVAILABLE,
+        (_, Class::Environment) => {
+            let message = "the keep cannot answer now; its operator's log says why";
+            return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), message);
+        }
+    };
+    Refusal::new(status, error.code(), &error.to_string())
+}
+
+/// The use case was done but could not be recorded: nothing of it may be answered.
+const LEDGER_WRITE: &str = "ledger-write";
