@@ -94,10 +94,10 @@ trap 'kill "$server" 2>/dev/null || true' EXIT INT TERM
 
 cat >"$DIR/request.json" <<'JSON'
 {"events": [
-  {"hours": 0, "code": "Age", "value": 67}, {"hours": 0.5, "code": "HR", "value": 104},
-  {"hours": 2, "code": "HR", "value": 98}, {"hours": 3, "code": "Lactate", "value": 3.1},
-  {"hours": 4, "code": "SysABP", "value": 96}, {"hours": 5, "code": "HR", "value": 95},
-  {"hours": 6, "code": "MAP", "value": 64}, {"hours": 6, "code": "Temp", "value": 38.4}
+  {"time": 0, "code": "Age", "value": 67}, {"time": 0.5, "code": "HR", "value": 104},
+  {"time": 2, "code": "HR", "value": 98}, {"time": 3, "code": "Lactate", "value": 3.1},
+  {"time": 4, "code": "SysABP", "value": 96}, {"time": 5, "code": "HR", "value": 95},
+  {"time": 6, "code": "MAP", "value": 64}, {"time": 6, "code": "Temp", "value": 38.4}
  ], "horizons_hours": [1, 6, 24]}
 JSON
 base=https://localhost:$PORT

@@ -10,7 +10,7 @@ use crate::harness::{Place, write};
 
 /// A keep with a version in service, and the version's name.
 fn trained() -> (Place, String) {
-    let place = Place::with_patients(150);
+    let place = Place::with_patients(240);
     let version = train(&place, "42");
     place.run(&["model", "release", &version, "--reason", "test"]).done();
     (place, version)
@@ -33,7 +33,7 @@ fn actions(place: &Place) -> Vec<String> {
 
 #[test]
 fn only_a_released_version_forecasts() {
-    let place = Place::with_patients(150);
+    let place = Place::with_patients(240);
     let subject = subject(&place);
     assert_eq!(place.run(&["twin", "forecast", &subject]).refused(), "model-none");
     let version = train(&place, "42");
@@ -108,7 +108,7 @@ fn models_restored_from_an_older_copy_are_noticed() {
 
 #[test]
 fn the_same_data_and_seed_give_the_same_weights_on_any_number_of_threads() {
-    let place = Place::with_patients(150);
+    let place = Place::with_patients(240);
     let digest = |args: &[&str]| {
         let report = place.run(args).done();
         report["weights_sha256"].as_str().unwrap().to_owned()

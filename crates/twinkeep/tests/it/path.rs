@@ -48,7 +48,7 @@ fn a_sealed_feed_becomes_a_forecast() {
 /// What a twin says about hour 24 must not depend on what happened after it.
 #[test]
 fn a_forecast_at_a_past_moment_looks_at_nothing_later() {
-    let place = Place::with_patients(150);
+    let place = Place::with_patients(240);
     let trained = place.run(&["train"]).done();
     let version = trained["version"].as_str().unwrap().to_owned();
     place.run(&["model", "release", &version, "--reason", "test"]).done();

@@ -74,7 +74,7 @@ impl<'a> Server<'a> {
 
 /// A keep with a model in service.
 fn ready() -> Place {
-    let place = Place::with_patients(150);
+    let place = Place::with_patients(240);
     let trained = place.run(&["train"]).done();
     let version = trained["version"].as_str().unwrap();
     place.run(&["model", "release", version, "--reason", "test"]).done();
@@ -115,15 +115,15 @@ fn the_gate_answers_whom_it_knows_and_records_everything() {
     assert_eq!(forecast.status, 200, "{}", forecast.body);
     assert_eq!(forecast.json()["targets"].as_array().unwrap().len(), 36);
 
-    let history = r#"{"events":[{"hours":0,"code":"Age","value":60},{"hours":1,"code":"HR","value":88},
-        {"hours":2,"code":"HR","value":90},{"hours":3,"code":"Temp","value":37},
-        {"hours":4,"code":"HR","value":91}],"horizons_hours":[1,6]}"#;
+    let history = r#"{"events":[{"time":0,"code":"Age","value":60},{"time":1,"code":"HR","value":88},
+        {"time":2,"code":"HR","value":90},{"time":3,"code":"Temp","value":37},
+        {"time":4,"code":"HR","value":91}],"horizons_hours":[1,6]}"#;
     for path in ["/predict", "/api/v1/predict"] {
         let answer = server.call(path, &["-H", &header, "--json", history]);
         assert_eq!(answer.status, 200, "{}", answer.body);
         assert!(answer.body.contains("\"horizon_hours\":6"), "{}", answer.body);
     }
-    let hostile = r#"{"events":[{"hours":0,"code":"HR","value":1e999}]}"#;
+    let hostile = r#"{"events":[{"time":0,"code":"HR","value":1e999}]}"#;
     let refused = server.call("/predict", &["-H", &header, "--json", hostile]);
     assert!((400..500).contains(&refused.status), "{}", refused.body);
     assert!(refused.json()["error"]["code"].is_string());
