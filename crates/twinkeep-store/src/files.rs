@@ -15,7 +15,15 @@ use crate::error::{catalog, file};
 use crate::layout::{PARQUET_SUFFIX, WRITER_LOCK, data_folders, path};
 
 /// The right to write files; given back when dropped, or when the process ends in any way.
-pub(crate) struct WriterLock(#[expect(dead_code, reason = "held for its lock")] File);
+pub(crate) struct WriterLock(File);
+
+impl Drop for WriterLock {
+    fn drop(&mut self) {
+        // Closing the file would not do: a process that another thread is starting right now has
+        // a copy of it until it runs its own program. Unlocking holds for all copies.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
 
 impl WriterLock {
     /// Takes the lock; `None` if another process or thread has it.

@@ -10,7 +10,7 @@ use twinkeep_vault::{Purpose, SplitHasher};
 
 use crate::error::catalog;
 use crate::feeds::FeedId;
-use crate::files::WriterLock;
+use crate::files::{WriterLock, remove_garbage};
 use crate::layout::{quarantine_file, shard_file};
 use crate::quarantine::{quarantine, write_quarantine};
 use crate::shard::{shards, write_shard};
@@ -82,6 +82,14 @@ pub(crate) enum Step {
     Committed,
 }
 
+/// What a feed brings.
+struct Parts<'a> {
+    feed: &'a NewFeed<'a>,
+    screened: &'a Screened,
+    mapping: &'a [(Subject, SourceSubject)],
+    splits: &'a SplitHasher,
+}
+
 /// The rows of one subject, and where they go.
 struct Placed {
     subject: Subject,
@@ -123,8 +131,24 @@ impl Store {
         splits: &SplitHasher,
         after: &dyn Fn(Step),
     ) -> Result<FeedId, StoreError> {
-        let _lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
+        let lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
         after(Step::Locked);
+        let parts = Parts { feed, screened, mapping, splits };
+        let added = self.add_locked(&parts, refused, after);
+        if added.is_err() {
+            // What was written is garbage now. Should this fail too, the next opening removes it.
+            let _ = remove_garbage(&self.dir, &self.connection(), &lock);
+        }
+        added
+    }
+
+    fn add_locked(
+        &self,
+        parts: &Parts<'_>,
+        refused: &mut dyn Iterator<Item = RefusedRow<'_>>,
+        after: &dyn Fn(Step),
+    ) -> Result<FeedId, StoreError> {
+        let &Parts { feed, screened, mapping, splits } = parts;
         let content = self.content_name(&feed.digest);
         let id = {
             let connection = self.connection();

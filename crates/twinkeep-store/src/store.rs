@@ -13,7 +13,7 @@ use crate::StoreError;
 use crate::catalog::{self, Columns};
 use crate::error;
 use crate::files::{WriterLock, remove_garbage};
-use crate::layout::{CATALOG, data_folders, path};
+use crate::layout::{CATALOG, EVENTS, data_folders, path};
 
 /// A keep's events and catalog. Threads may share it; processes may open the same folder.
 pub struct Store {
@@ -46,7 +46,9 @@ impl Store {
         let transaction = connection.transaction().map_err(error::catalog("begin"))?;
         catalog::create(&transaction, root)?;
         transaction.commit().map_err(error::catalog("create the tables"))?;
-        sync_dir(dir).map_err(error::file("create", CATALOG))?;
+        for folder in ["", EVENTS] {
+            sync_dir(&path(dir, folder)).map_err(error::file("create", folder))?;
+        }
         Ok(Self::new(dir, root, connection))
     }
 

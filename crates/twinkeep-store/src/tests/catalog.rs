@@ -126,4 +126,7 @@ fn two_people_never_share_a_pseudonym() {
     second.mapping[0].1 = second.mapping[1].1.clone();
     assert_eq!(add(&store, &second).unwrap_err().code(), "subject-collision");
     assert_eq!(store.feeds().unwrap().len(), 1);
+    // Its files were written before that was found, and are gone.
+    let refused = dir.path().join("quarantine").read_dir().unwrap().count();
+    assert_eq!(refused, 1);
 }

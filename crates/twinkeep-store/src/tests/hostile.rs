@@ -39,15 +39,19 @@ fn no_byte_on_the_disk_shows_a_person_a_code_or_a_value() {
     let count: usize = Split::ALL.iter().map(|&split| held(&store.cohort(split).unwrap())).sum();
     assert_eq!(count, 1, "the markers are there for whoever has the key");
     let digest = sample.digest;
-    let markers: [&[u8]; 11] = [
+    // Neighbors in a column; four bytes alone could be there by chance.
+    let values: Vec<u8> =
+        [29_045.5_f32, 29_046.5, 29_047.5].into_iter().flat_map(f32::to_le_bytes).collect();
+    let markers: [&[u8]; 12] = [
         MARKED_SOURCE.as_bytes(),
         MARKED_CODE.as_bytes(),
         MARKED_TEXT.as_bytes(),
         MARKED_RAW.as_bytes(),
         MARKED_FILE.as_bytes(),
         b"zq-delivery",
-        b"ZQ",
-        &value.to_le_bytes(),
+        b"ZQCODE",
+        b"ZQRAW",
+        &values,
         &super::at(1, 7).micros().to_le_bytes(),
         &super::at(1, 7).micros().to_be_bytes(),
         &digest,
