@@ -190,7 +190,12 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
         return refuse("`snapshot_rows_max` must be at least 1");
     }
     let not_negative = |value: f32| 0.0 <= value && value.is_finite();
-    let floats = [config.leaf_snapshots_min, config.leaf_shrinkage_snapshots, config.mean_weight];
+    let floats = [
+        config.leaf_snapshots_min,
+        config.rare_leaf_snapshots_min,
+        config.leaf_shrinkage_snapshots,
+        config.mean_weight,
+    ];
     if !floats.into_iter().all(not_negative) {
         return refuse("minimum, shrinkage, and weight must be finite and not negative");
     }

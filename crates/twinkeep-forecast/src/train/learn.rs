@@ -74,13 +74,15 @@ fn knobs(material: &Material<'_>, at: usize, snapshots: usize, rows: usize) -> K
     let config = material.config;
     let rare = snapshots < config.rare_snapshots;
     let rows_a_snapshot = rows as f32 / snapshots.max(1) as f32;
+    let leaf_snapshots_min =
+        if rare { config.rare_leaf_snapshots_min } else { config.leaf_snapshots_min };
     Knobs {
         seed: random::bits(config.seed, [TARGET_DRAW, at as u64, 0]),
         rounds_max: config.rounds_max,
         patience_rounds: config.patience_rounds,
         learning_rate: if rare { config.rare_learning_rate } else { config.learning_rate },
         leaves_max: if rare { config.rare_leaves_max } else { config.leaves_max },
-        leaf_rows_min: (config.leaf_snapshots_min * rows_a_snapshot).max(1.0) as u32,
+        leaf_rows_min: (leaf_snapshots_min * rows_a_snapshot).max(1.0) as u32,
         shrinkage_rows: config.leaf_shrinkage_snapshots * rows_a_snapshot,
         feature_share: config.feature_share,
         subject_share: config.subject_share,
