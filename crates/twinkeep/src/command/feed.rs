@@ -9,7 +9,7 @@ use crate::surroundings::open_keep;
 pub(crate) fn run(global: &Global, args: &FeedCommand, out: &Output) -> Result<(), AppError> {
     let app = open_keep(global)?;
     match args {
-        FeedCommand::List => out.list(&list_feeds(&app)?, |feeds| list(feeds)),
+        FeedCommand::List => out.list(&list_feeds(&app)?, list),
         FeedCommand::Quarantine { feed, reveal } => {
             let report = show_quarantine(&app, &Caller::operator(), feed, *reveal)?;
             out.result(&report, quarantine)

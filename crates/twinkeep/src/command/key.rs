@@ -31,7 +31,7 @@ pub(crate) fn run(global: &Global, args: &KeyCommand, out: &Output) -> Result<()
             }
             out.result(&report, made)
         }
-        KeyCommand::List => out.list(&list_api_keys(&app)?, |keys| list(keys)),
+        KeyCommand::List => out.list(&list_api_keys(&app)?, list),
         KeyCommand::Revoke { id } => {
             revoke_api_key(&app, &Caller::operator(), id)?;
             out.result(&serde_json::json!({ "revoked": id }), |_| format!("{id} is revoked"))

@@ -19,7 +19,7 @@ pub(crate) fn run(global: &Global, args: &LedgerCommand, out: &Output) -> Result
             })
         }
         LedgerCommand::Show { limit, from } => {
-            out.list(&show_ledger(&global.keep, *from, *limit)?, |lines| text(lines))
+            out.list(&show_ledger(&global.keep, *from, *limit)?, text)
         }
     }
 }

@@ -13,7 +13,7 @@ pub(crate) fn run(global: &Global, args: &ModelCommand, out: &Output) -> Result<
     let app = open_keep(global)?;
     let operator = Caller::operator();
     match args {
-        ModelCommand::List => out.list(&list_models(&app)?, |models| list(models)),
+        ModelCommand::List => out.list(&list_models(&app)?, list),
         ModelCommand::Show { version } => out.result(&show_model(&app, version)?, show),
         ModelCommand::Verify { version } => {
             let report = verify_model(&app, &operator, version)?;

@@ -19,7 +19,7 @@ pub(crate) fn run(global: &Global, args: &SenderCommand, out: &Output) -> Result
                 )
             })
         }
-        SenderCommand::List => out.list(&list_senders(&app)?, |senders| text(senders)),
+        SenderCommand::List => out.list(&list_senders(&app)?, text),
     }
 }
 

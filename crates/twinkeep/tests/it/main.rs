@@ -2,6 +2,8 @@
 //!
 //! One binary for all of these tests, because linking is what takes the time.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 mod harness;
 mod keep;
 mod ledger;
