@@ -118,17 +118,22 @@ fn ingest_sealed(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<IngestReport, AppError> {
     let refuse = |error: FeedError| refuse_feed(request.feed, error);
-    let senders = app.accepted_senders()?;
+    let mut senders = app.accepted_senders()?;
     let mut file = open_file(request.feed)?;
     let total = file.metadata().map_or(0, |metadata| metadata.len());
     let header = inspect(&mut file, &senders).map_err(refuse)?.header;
+    // Only the sender whose memory is used below may open it, even if the file is swapped now.
+    if senders.iter().any(|sender| sender.key_id() == header.sender()) {
+        senders.retain(|sender| sender.key_id() == header.sender());
+    }
     let known = app.store.sender(header.sender())?;
     let last = known.and_then(|sender| sender.last_sequence.zip(sender.last_manifest));
     let expectation = match last {
         Some((sequence, manifest)) => Expectation::after(sequence, manifest),
         None => Expectation::first(),
     };
-    let expectation = if request.allow_gap { expectation.with_gaps_allowed() } else { expectation };
+    let expectation =
+        if request.allow_gap { expectation.with_gaps_allowed() } else { expectation };
     let input = Box::new(open_file(request.feed)?);
     let mut reader =
         FeedReader::open(input, &app.identity, &senders, &expectation).map_err(refuse)?;
