@@ -40,6 +40,8 @@ pub(crate) struct Note {
     pub(crate) route: &'static str,
     /// What was done, if it deserves an entry although it was not refused.
     pub(crate) action: Option<RequestAction>,
+    /// Whether the route is everybody's: only then an answer may do without an entry.
+    pub(crate) open: bool,
 }
 
 /// What a guard needs to know about its route.
@@ -62,7 +64,7 @@ pub(crate) async fn stand(
     };
     let caller = match recognize(&gate, access, request.headers()).await {
         Ok(caller) => caller,
-        Err(refusal) => return noted(refuse(&gate, peer, refusal), None, route),
+        Err(refusal) => return noted(refuse(&gate, peer, refusal), None, access, route),
     };
     let id = caller.as_ref().map(|caller| caller.id.clone());
     let client = id.clone().map_or(Client::of(peer), Client::Identity);
@@ -75,7 +77,7 @@ pub(crate) async fn stand(
     } else {
         Refusal::rate_limited().into_response()
     };
-    let mut response = noted(response, id, route);
+    let mut response = noted(response, id, access, route);
     response.extensions_mut().insert(decision);
     response
 }
@@ -143,11 +145,13 @@ async fn recognize(
 fn noted(
     mut response: Response<Body>,
     caller: Option<String>,
+    access: Access,
     route: &'static str,
 ) -> Response<Body> {
     let mut note = response.extensions_mut().remove::<Note>().unwrap_or_default();
     note.caller = note.caller.or(caller);
     note.route = route;
+    note.open = access == Access::Open;
     response.extensions_mut().insert(note);
     response
 }

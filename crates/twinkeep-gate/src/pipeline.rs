@@ -148,26 +148,13 @@ async fn record(
     id: RequestId,
     response: Response<Body>,
 ) -> Response<Body> {
-    let extensions = response.extensions();
-    let refusal = extensions.get::<Refusal>();
-    if extensions.get::<Recorded>().is_some() || refusal.is_some_and(|refusal| refusal.recorded) {
-        return response;
-    }
-    let note = extensions.get::<Note>().cloned().unwrap_or_default();
-    match (refusal, note.action) {
-        (None, None) => {
-            gate.tally.count(ASSETS_ANSWERED);
-            return response;
-        }
-        (Some(refusal), _) if refusal.code == RATE_LIMITED => {
-            let client = note.caller.clone().map_or(Client::of(peer), Client::Identity);
-            if !gate.first_haste(&client) {
-                return response;
-            }
-        }
-        _ => {}
-    }
-    let failure = refusal.map(|refusal| refusal.code);
+    let note = response.extensions().get::<Note>().cloned().unwrap_or_default();
+    let response = match need(gate, peer, &note, &response) {
+        Need::Nothing => return response,
+        Need::Entry => response,
+        Need::Bug => Refusal::bug().into_response(),
+    };
+    let failure = response.extensions().get::<Refusal>().map(|refusal| refusal.code);
     let status = response.status().as_u16();
     let written = use_case::blocking(gate, move |app| {
         audit::record_request(
@@ -185,6 +172,33 @@ async fn record(
     match written.await {
         Ok(Ok(())) => response,
         _ => Refusal::unrecorded().into_response(),
+    }
+}
+
+/// What must be written before an answer may leave.
+enum Need {
+    Nothing,
+    Entry,
+    /// A handler answered out of the keep without a use case: an entry, and no answer.
+    Bug,
+}
+
+fn need(gate: &Gate, peer: Peer, note: &Note, response: &Response<Body>) -> Need {
+    let extensions = response.extensions();
+    match extensions.get::<Refusal>() {
+        Some(refusal) if refusal.recorded => Need::Nothing,
+        Some(refusal) if refusal.code == RATE_LIMITED => {
+            let client = note.caller.clone().map_or(Client::of(peer), Client::Identity);
+            if gate.first_haste(&client) { Need::Entry } else { Need::Nothing }
+        }
+        Some(_) => Need::Entry,
+        None if extensions.get::<Recorded>().is_some() => Need::Nothing,
+        None if note.action.is_some() => Need::Entry,
+        None if note.open => {
+            gate.tally.count(ASSETS_ANSWERED);
+            Need::Nothing
+        }
+        None => Need::Bug,
     }
 }
 

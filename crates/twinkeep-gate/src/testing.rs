@@ -50,10 +50,24 @@ impl Client {
     }
 
     pub(crate) async fn try_connect(&self, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
+        self.try_connect_with(protocol, &[&rustls::version::TLS13]).await
+    }
+
+    /// Tries what is no longer spoken.
+    pub(crate) async fn try_connect_tls12(&self) -> io::Result<TlsStream<TcpStream>> {
+        self.try_connect_with("http/1.1", &[&rustls::version::TLS12]).await
+    }
+
+    async fn try_connect_with(
+        &self,
+        protocol: &str,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
-        let mut config =
-            ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let mut config = ClientConfig::builder_with_protocol_versions(versions)
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TcpStream::connect(self.address).await?;

@@ -232,6 +232,29 @@ async fn good_requests_are_answered_in_order_on_one_connection() {
 }
 
 #[tokio::test]
+async fn a_client_that_waits_for_100_continue_gets_it() {
+    let server = start(SHORT, 100).await;
+    let mut stream = server.client.connect("http/1.1").await;
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    let mut interim = [0; 25];
+    stream.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"hi").await.unwrap();
+    let answer = read_to_close(&mut stream).await;
+    assert!(answer.contains("[POST / 2 bytes]"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_key_exchange_is_post_quantum_and_tls_1_2_is_not_spoken() {
+    let server = start(SHORT, 100).await;
+    let stream = server.client.connect("http/1.1").await;
+    let group = stream.get_ref().1.negotiated_key_exchange_group().unwrap().name();
+    assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
+    assert!(server.client.try_connect_tls12().await.is_err());
+}
+
+#[tokio::test]
 async fn a_smuggled_request_is_not_answered() {
     let server = start(SHORT, 100).await;
     let hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -63,7 +63,7 @@ pub(crate) async fn sign_in(
     let cookie = format!("{SESSION_COOKIE}={token}; {COOKIE_RULES}");
     set_cookie(&mut response, &cookie)?;
     let action = Some(RequestAction::SignedIn);
-    response.extensions_mut().insert(Note { caller: Some(caller.id), route: "", action });
+    response.extensions_mut().insert(Note { caller: Some(caller.id), action, ..Note::default() });
     Ok(response)
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn sign_out(
     set_cookie(&mut response, &format!("{SESSION_COOKIE}=; {COOKIE_RULES}; Max-Age=0"))?;
     let action = Some(RequestAction::SignedOut);
     let caller = caller.map(|caller| caller.id);
-    response.extensions_mut().insert(Note { caller, route: "", action });
+    response.extensions_mut().insert(Note { caller, action, ..Note::default() });
     Ok(response)
 }
 

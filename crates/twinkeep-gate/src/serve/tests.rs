@@ -14,12 +14,12 @@ use crate::{GateSettings, Rate};
 
 mod api;
 mod attack;
+mod handlers;
 mod http2;
 mod keep;
 mod ledger;
 mod openapi;
 mod pages;
-mod panics;
 
 use keep::TestKeep;
 
