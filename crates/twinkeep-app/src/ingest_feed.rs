@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
+use twinkeep_domain::{SourceSubject, Subject};
 use twinkeep_intake::{Intake, IntakeError, Source, read};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 use twinkeep_store::{Delivery, FeedCounts, NewFeed, RefusedRow};
@@ -21,6 +22,7 @@ use twinkeep_vault::sealed_feed::{Expectation, FeedError, FeedReader, inspect};
 
 use crate::feeds::feed_name;
 use crate::open_feed::{open_file, refuse_feed};
+use crate::sites::{LOCAL_SITE, check_site};
 use crate::{App, AppError, Caller, Progress};
 
 /// Which feed.
@@ -30,6 +32,8 @@ pub struct IngestRequest<'a> {
     pub feed: &'a Path,
     /// Accept a sealed feed although feeds before it are missing.
     pub allow_gap: bool,
+    /// Whose record numbers a plain feed speaks in; by default, `local`.
+    pub site: Option<&'a str>,
 }
 
 /// What became of the rows: `accepted + missing + quarantined = read`.
@@ -95,13 +99,21 @@ fn ingest(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<IngestReport, AppError> {
     if !request.feed.is_dir() && is_sealed(request.feed)? {
+        if request.site.is_some() {
+            let attempt = "a sealed feed belongs to the site of its sender";
+            return Err(AppError::usage("site-sealed", attempt)
+                .hint("leave `--site` out; `twinkeep sender list` shows the site"));
+        }
         ingest_sealed(app, request, progress)
     } else {
-        let intake = read(Source::Path(request.feed), &app.pack, &app.pseudonyms, &mut |step| {
+        let site = request.site.unwrap_or(LOCAL_SITE);
+        check_site(site)?;
+        let pseudonyms = app.site_pseudonyms(site);
+        let intake = read(Source::Path(request.feed), &app.pack, &pseudonyms, &mut |step| {
             progress(Progress { done: step.bytes_read, total: step.bytes_total.unwrap_or(0) });
         })
         .map_err(|error| refuse_intake(request.feed, error))?;
-        store(app, request.feed, &intake, None)
+        store(app, request.feed, site, &intake, None)
     }
 }
 
@@ -132,15 +144,16 @@ fn ingest_sealed(
         Some((sequence, manifest)) => Expectation::after(sequence, manifest),
         None => Expectation::first(),
     };
-    let expectation =
-        if request.allow_gap { expectation.with_gaps_allowed() } else { expectation };
+    let expectation = if request.allow_gap { expectation.with_gaps_allowed() } else { expectation };
     let input = Box::new(open_file(request.feed)?);
     let mut reader =
         FeedReader::open(input, &app.identity, &senders, &expectation).map_err(refuse)?;
     let media_type = reader.header().media_type().to_owned();
     let name = request.feed.display().to_string();
     let source = Source::Stream { name: &name, media_type: &media_type, reader: &mut reader };
-    let intake = read(source, &app.pack, &app.pseudonyms, &mut |step| {
+    let missing = || AppError::refused("site-missing", "the sender has no site");
+    let site = app.sender_site(header.sender())?.ok_or_else(missing)?;
+    let intake = read(source, &app.pack, &app.site_pseudonyms(&site), &mut |step| {
         progress(Progress { done: step.bytes_read, total });
     });
     // If the feed itself was refused, that is the reason, whatever the reader of rows made of it.
@@ -151,12 +164,13 @@ fn ingest_sealed(
         sequence: reader.header().sequence(),
         manifest: manifest.digest,
     };
-    store(app, request.feed, &intake, Some(sealed))
+    store(app, request.feed, &site, &intake, Some(sealed))
 }
 
 fn store(
     app: &App,
     path: &Path,
+    site: &str,
     intake: &Intake,
     sealed: Option<Sealed>,
 ) -> Result<IngestReport, AppError> {
@@ -189,8 +203,9 @@ fn store(
             manifest_digest: sealed.manifest,
         }),
     };
-    let id =
-        app.store.add_feed(&feed, &intake.screened, &intake.mapping, &mut refused, &app.splits)?;
+    let mapping = name_sources(site, &intake.mapping)?;
+    app.remember_site(site)?;
+    let id = app.store.add_feed(&feed, &intake.screened, &mapping, &mut refused, &app.splits)?;
     Ok(IngestReport {
         feed: feed_name(id),
         sender: sealed.as_ref().map(|sealed| sealed.sender.name().to_owned()),
@@ -203,6 +218,21 @@ fn store(
         subjects: intake.mapping.len(),
         events: intake.screened.events().rows.len(),
     })
+}
+
+/// Puts the site before each identifier, as `find_subject` and exports take it.
+fn name_sources(
+    site: &str,
+    mapping: &[(Subject, SourceSubject)],
+) -> Result<Vec<(Subject, SourceSubject)>, AppError> {
+    let too_long = || {
+        AppError::refused("subject-too-long", "the feed names a subject by too long an identifier")
+    };
+    let name = |(subject, source): &(Subject, SourceSubject)| {
+        let named = SourceSubject::new(&format!("{site}/{}", source.reveal()));
+        Ok((*subject, named.ok_or_else(too_long)?))
+    };
+    mapping.iter().map(name).collect()
 }
 
 /// A file that does not begin as a sealed feed does is a plain one.

@@ -33,6 +33,7 @@ mod seal_feed;
 mod senders;
 mod served;
 mod serving;
+mod sites;
 mod synthesize;
 mod time_text;
 mod train_model;

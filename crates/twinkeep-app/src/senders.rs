@@ -8,6 +8,7 @@ use twinkeep_store::SenderRecord;
 use twinkeep_vault::identity::PublicIdentity;
 
 use crate::identities::read_public;
+use crate::sites::check_site;
 use crate::{App, AppError, Caller};
 
 /// A sender that the keep accepts.
@@ -19,17 +20,30 @@ pub struct SenderReport {
     pub key_id: String,
     /// To compare by phone.
     pub fingerprint: String,
+    /// Whose record numbers it speaks in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
     /// The last feed that was ingested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sequence: Option<u64>,
 }
 
 /// Accepts feeds from a sender from now on.
-pub fn add_sender(app: &App, caller: &Caller, file: &Path) -> Result<SenderReport, AppError> {
+///
+/// `site` says whose record numbers the sender speaks in; by default, its own name, unless that is
+/// taken: two senders share people only if the operator says so.
+pub fn add_sender(
+    app: &App,
+    caller: &Caller,
+    file: &Path,
+    site: Option<&str>,
+) -> Result<SenderReport, AppError> {
     let entry = app.entry(caller, EventClass::EntityManagement, Activity::Create, "sender.added");
     let result = read_public(file).and_then(|identity| {
+        let site = choose_site(app, &identity, site)?;
         app.store.add_sender(&identity.key_id(), &identity.to_text(), app.now())?;
-        Ok(report(&identity, None))
+        app.set_sender_site(&identity.key_id(), &site)?;
+        Ok(report(&identity, Some(site), None))
     });
     let entry = match &result {
         Ok(report) => entry.with("sender", report.key_id.as_str()),
@@ -38,11 +52,32 @@ pub fn add_sender(app: &App, caller: &Caller, file: &Path) -> Result<SenderRepor
     app.conclude(entry, result)
 }
 
+fn choose_site(
+    app: &App,
+    identity: &PublicIdentity,
+    site: Option<&str>,
+) -> Result<String, AppError> {
+    if let Some(site) = site {
+        check_site(site)?;
+        return Ok(site.to_owned());
+    }
+    let site = identity.name();
+    check_site(site).map_err(|error| error.hint("pass `--site NAME`"))?;
+    if app.sites()?.iter().any(|known| known == site) {
+        let attempt = format!("the site `{site}` is there already");
+        return Err(AppError::refused("site-taken", attempt).hint(
+            "pass `--site NAME`: the same one if both mean the same people by the same identifiers",
+        ));
+    }
+    Ok(site.to_owned())
+}
+
 /// Lists the senders.
 pub fn list_senders(app: &App) -> Result<Vec<SenderReport>, AppError> {
     let line = |record: SenderRecord| {
         let identity = parse(&record)?;
-        Ok(report(&identity, record.last_sequence))
+        let site = app.sender_site(&record.key_id)?;
+        Ok(report(&identity, site, record.last_sequence))
     };
     app.store.senders()?.into_iter().map(line).collect()
 }
@@ -62,11 +97,16 @@ fn parse(record: &SenderRecord) -> Result<PublicIdentity, AppError> {
     })
 }
 
-fn report(identity: &PublicIdentity, last_sequence: Option<u64>) -> SenderReport {
+fn report(
+    identity: &PublicIdentity,
+    site: Option<String>,
+    last_sequence: Option<u64>,
+) -> SenderReport {
     SenderReport {
         name: identity.name().to_owned(),
         key_id: identity.key_id(),
         fingerprint: identity.fingerprint(),
+        site,
         last_sequence,
     }
 }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use twinkeep_domain::{
-    Code, Forecast, SourceSubject, Subject, TargetForecast, Timeline, Timestamp, Variable,
-};
+use twinkeep_domain::{Code, Forecast, Subject, TargetForecast, Timeline, Timestamp, Variable};
 use twinkeep_ledger::{Activity, Class as EventClass};
 use twinkeep_twin::chart::{self, Chart, Letters, svg};
 use twinkeep_twin::{Twin, history};
@@ -13,6 +11,7 @@ use twinkeep_twin::{Twin, history};
 use crate::answer::ForecastAnswer;
 use crate::predict::check_horizons;
 use crate::served::Served;
+use crate::sites::unknown_subject;
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller, Scope};
 
@@ -147,7 +146,7 @@ fn list(app: &App, caller: &Caller, after: Option<&str>, limit: u32) -> Result<T
     caller.require(Scope::ReadTwins)?;
     let limit = limit.clamp(1, PAGE_SIZE_MAX);
     let after = match after {
-        Some(text) => Some(find_subject(app, text)?),
+        Some(text) => Some(app.find_subject(text)?),
         None => None,
     };
     // One more than asked for tells whether there is a next page.
@@ -267,31 +266,17 @@ fn about<T>(
     work: impl FnOnce(&Found<'_>) -> Result<T, AppError>,
 ) -> Result<T, AppError> {
     let entry = app.entry(caller, EventClass::DatastoreActivity, Activity::Read, action);
-    let wanted = caller.require(Scope::ReadTwins).and_then(|()| find_subject(app, subject));
+    let wanted = caller.require(Scope::ReadTwins).and_then(|()| app.find_subject(subject));
     let entry = match &wanted {
         Ok(subject) => entry.about(&app.reference(*subject)),
         Err(_) => entry,
     };
     let result = wanted.and_then(|subject| {
-        let cohort = app.store.timeline(subject)?.ok_or_else(unknown)?;
-        let timeline = cohort.timelines.first().ok_or_else(unknown)?;
+        let cohort = app.store.timeline(subject)?.ok_or_else(unknown_subject)?;
+        let timeline = cohort.timelines.first().ok_or_else(unknown_subject)?;
         work(&Found { subject, codes: &cohort.codes, timeline })
     });
     app.conclude(entry, result)
-}
-
-/// Takes a pseudonym, or the identifier that the source uses.
-pub(crate) fn find_subject(app: &App, text: &str) -> Result<Subject, AppError> {
-    if let Some(subject) = Subject::parse(text) {
-        return Ok(subject);
-    }
-    let source = SourceSubject::new(text).ok_or_else(unknown)?;
-    Ok(app.pseudonyms.pseudonym(&source))
-}
-
-fn unknown() -> AppError {
-    AppError::refused("subject-unknown", "there is no such twin in this keep")
-        .hint("`twinkeep twin list` lists them; a source's own identifier works too")
 }
 
 /// Returns the moment to stand at: so many hours after the first event, or the last event.

@@ -16,6 +16,13 @@ impl Pseudonymizer {
         Self(root.derive(Purpose::Pseudonym, b""))
     }
 
+    /// Returns the pseudonymizer of one site: the same record number at two hospitals is two
+    /// people.
+    #[must_use]
+    pub fn for_site(&self, site: &str) -> Self {
+        Self(self.0.derive(Purpose::Pseudonym, site.as_bytes()))
+    }
+
     /// Returns the pseudonym of a person: the same each time, within this keep.
     pub fn pseudonym(&self, source: &SourceSubject) -> Subject {
         let digest = hmac_sha256(&self.0, source.reveal().as_bytes());
@@ -63,5 +70,14 @@ mod tests {
         let other = Pseudonymizer::new(&SecretKey::from_slice(&[2; 32]).unwrap());
         assert_eq!(one.pseudonym(&person), one.pseudonym(&person));
         assert_ne!(one.pseudonym(&person), other.pseudonym(&person));
+    }
+
+    #[test]
+    fn a_record_number_at_two_sites_is_two_people() {
+        let person = SourceSubject::new("132539").unwrap();
+        let keep = Pseudonymizer::new(&SecretKey::from_slice(&[1; 32]).unwrap());
+        let pseudonym = |site: &str| keep.for_site(site).pseudonym(&person);
+        assert_eq!(pseudonym("north"), pseudonym("north"));
+        assert_ne!(pseudonym("north"), pseudonym("south"));
     }
 }

@@ -143,6 +143,12 @@ pub(crate) enum SenderCommand {
         /// The sender's public identity
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Whose record numbers it speaks in [default: the sender's name]
+        ///
+        /// The same number at two sites is two people. Give two senders the same site if both
+        /// mean the same people by the same numbers.
+        #[arg(long, value_name = "NAME")]
+        site: Option<String>,
     },
     /// List the senders and their last feed
     List,
@@ -219,6 +225,10 @@ pub(crate) struct IngestArgs {
     /// Accept a sealed feed although feeds of its sender before it are missing
     #[arg(long)]
     pub(crate) allow_gap: bool,
+
+    /// Whose record numbers a plain feed speaks in [default: local]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) site: Option<String>,
 }
 
 /// `feed ...`
@@ -287,12 +297,12 @@ pub(crate) enum TwinCommand {
     },
     /// Show the state of one twin
     Show {
-        /// `sub-...` from `twin list`, or the identifier that the source uses
+        /// `sub-...` from `twin list`, or the source's own identifier, as ID or SITE/ID
         subject: String,
     },
     /// Forecast one twin: all targets, or one with a fan chart
     Forecast {
-        /// `sub-...` from `twin list`, or the identifier that the source uses
+        /// `sub-...` from `twin list`, or the source's own identifier, as ID or SITE/ID
         subject: String,
         /// One target, with a chart
         #[arg(long, value_name = "CODE")]

@@ -12,7 +12,8 @@ pub(crate) fn run(global: &Global, args: &IngestArgs, out: &Output) -> Result<()
     let app = open_keep(global)?;
     let bar = out.progress("ingesting");
     let started = Instant::now();
-    let request = IngestRequest { feed: &args.feed, allow_gap: args.allow_gap };
+    let request =
+        IngestRequest { feed: &args.feed, allow_gap: args.allow_gap, site: args.site.as_deref() };
     let report = ingest_feed(&app, &Caller::operator(), request, &mut |progress| {
         bar.set(progress.done, progress.total);
     })?;

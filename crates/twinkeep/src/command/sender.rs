@@ -9,13 +9,15 @@ use crate::surroundings::open_keep;
 pub(crate) fn run(global: &Global, args: &SenderCommand, out: &Output) -> Result<(), AppError> {
     let app = open_keep(global)?;
     match args {
-        SenderCommand::Add { file } => {
-            let report = add_sender(&app, &Caller::operator(), file)?;
+        SenderCommand::Add { file, site } => {
+            let report = add_sender(&app, &Caller::operator(), file, site.as_deref())?;
             out.result(&report, |report| {
                 format!(
-                    "feeds of `{}` are accepted from now on\n\
+                    "feeds of `{}` are accepted from now on, for the site `{}`\n\
                      fingerprint {}: compare it with the sender by phone",
-                    report.name, report.fingerprint,
+                    report.name,
+                    report.site.as_deref().unwrap_or("-"),
+                    report.fingerprint,
                 )
             })
         }
@@ -24,10 +26,11 @@ pub(crate) fn run(global: &Global, args: &SenderCommand, out: &Output) -> Result
 }
 
 fn text(senders: &[SenderReport]) -> String {
-    let header = ["name", "key", "last feed", "fingerprint"].map(str::to_owned).to_vec();
+    let header = ["name", "site", "key", "last feed", "fingerprint"].map(str::to_owned).to_vec();
     let rows = senders.iter().map(|sender| {
         vec![
             sender.name.clone(),
+            sender.site.clone().unwrap_or_else(|| "-".to_owned()),
             sender.key_id.clone(),
             sender.last_sequence.map_or_else(|| "none".to_owned(), |last| last.to_string()),
             sender.fingerprint.clone(),

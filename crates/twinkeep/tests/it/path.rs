@@ -64,16 +64,48 @@ fn a_forecast_at_a_past_moment_looks_at_nothing_later() {
     }
 }
 
+fn one_stay(place: &Place, folder: &str, age: u32) {
+    fs::create_dir(place.path(folder)).unwrap();
+    let text = format!("Time,Parameter,Value\n00:00,RecordID,4711\n00:00,Age,{age}\n00:10,HR,80\n");
+    crate::harness::write(&place.path(&format!("{folder}/4711.txt")), text.as_bytes());
+}
+
 #[test]
 fn a_twin_is_found_by_the_name_that_its_source_uses() {
     let place = Place::with_keep();
-    fs::create_dir(place.path("stays")).unwrap();
-    let text = b"Time,Parameter,Value\n00:00,RecordID,4711\n00:00,Age,61\n00:10,HR,80\n";
-    crate::harness::write(&place.path("stays/4711.txt"), text);
+    one_stay(&place, "stays", 61);
     place.run(&["ingest", "stays"]).done();
     let twin = place.run(&["twin", "show", "4711"]).done();
     let subject = twin["subject"].as_str().unwrap();
     assert!(subject.starts_with("sub-"));
     assert_eq!(place.run(&["twin", "show", subject]).done(), twin);
+    assert_eq!(place.run(&["twin", "show", "local/4711"]).done(), twin);
     assert_eq!(place.run(&["twin", "show", "4712"]).refused(), "subject-unknown");
+}
+
+#[test]
+fn the_same_record_number_at_two_sites_is_two_people() {
+    let place = Place::with_keep();
+    one_stay(&place, "north", 61);
+    one_stay(&place, "south", 34);
+    place.run(&["ingest", "north", "--site", "north"]).done();
+    place.run(&["ingest", "south", "--site", "south"]).done();
+    let list = place.run(&["twin", "list"]).done();
+    assert_eq!(list["twins"].as_array().unwrap().len(), 2);
+    assert_eq!(place.run(&["twin", "show", "4711"]).refused(), "subject-ambiguous");
+    let north = place.run(&["twin", "show", "north/4711"]).done();
+    assert_eq!(north["variables"][0]["last"], 61.0);
+}
+
+#[test]
+fn a_sender_cannot_choose_the_site_of_another() {
+    let place = Place::with_keep();
+    fs::create_dir(place.path("mallory")).unwrap();
+    let new = ["identity", "new", "hospital", "--dir", "mallory", "--key-file", "mallory.kek"];
+    place.run(&new).done();
+    let add = ["sender", "add", "mallory/hospital.identity.pub"];
+    assert_eq!(place.run(&add).refused(), "site-taken");
+    assert_eq!(place.run(&["sender", "list"]).lines().len(), 1);
+    place.run(&[&add[..], &["--site", "other"]].concat()).done();
+    assert_eq!(place.run(&["sender", "list"]).lines()[1]["site"], "other");
 }
