@@ -53,7 +53,7 @@ impl TestKeep {
         let feed = self.root.parent().unwrap().join("feed");
         write_feed(&feed);
         let (app, caller) = (&*self.app, Caller::operator());
-        let request = IngestRequest { feed: &feed, allow_gap: false };
+        let request = IngestRequest { feed: &feed, allow_gap: false, site: None };
         let report = twinkeep_app::ingest_feed(app, &caller, request, &mut |_| ()).unwrap();
         assert_eq!(report.accepted, report.read, "{report:?}");
         let report =
