@@ -1,3 +1,5 @@
+//! Who a request says it is, and what makes that ambiguous.
+
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{api_key, same_origin, session_token};

@@ -1,3 +1,5 @@
+//! Hostile bodies are refused, with the right status, and not repeated.
+
 use std::time::Duration;
 
 use axum::body::Body;

@@ -1,3 +1,5 @@
+//! The limiter against nginx's own arithmetic.
+
 use std::time::Duration;
 
 use super::{Limiter, Rate};

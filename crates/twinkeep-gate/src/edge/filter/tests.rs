@@ -1,3 +1,5 @@
+//! What the strict reader passes, whatever way the bytes are cut, and what it never passes.
+
 use super::{Filter, HEAD_SIZE_MAX, REFUSAL_HEADER};
 
 /// Pushes `input` in pieces of `step` bytes and returns what passed.

@@ -1,3 +1,5 @@
+//! What the watch learns from the bytes of a connection.
+
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

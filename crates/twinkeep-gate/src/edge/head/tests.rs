@@ -1,3 +1,5 @@
+//! Heads that clients send, and heads that attackers send.
+
 use super::{Framing, HeadRefusal, check};
 
 fn with(lines: &str) -> Result<Framing, HeadRefusal> {

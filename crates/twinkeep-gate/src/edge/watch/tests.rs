@@ -1,3 +1,5 @@
+//! Every state of a connection has its deadline.
+
 use std::time::{Duration, Instant};
 
 use super::{Stall, StallLimits, Watch};
