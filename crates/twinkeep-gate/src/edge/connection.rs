@@ -46,9 +46,10 @@ pub(super) async fn serve(
         () = told_to_stop(&mut stop) => return,
     };
     let watch = Watch::new(edge.limits.stall, Instant::now());
+    // Boxed, so that an idle connection does not hold room for the other protocol.
     let ended = match stream.get_ref().1.alpn_protocol() {
-        Some(b"h2") => serve_http2(&edge, stream, address, &watch, stop).await,
-        _ => serve_http1(&edge, stream, address, &watch, stop).await,
+        Some(b"h2") => Box::pin(serve_http2(&edge, stream, address, &watch, stop)).await,
+        _ => Box::pin(serve_http1(&edge, stream, address, &watch, stop)).await,
     };
     if let Some(stall) = ended {
         edge.tally.stalled(stall);

@@ -8,6 +8,8 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::watch::Sender;
@@ -209,6 +211,21 @@ async fn an_answer_that_is_read_too_slowly_is_closed() {
         }
     }
     panic!("a trickle of an answer was not cut off");
+}
+
+#[tokio::test]
+async fn an_http2_answer_that_is_not_read_is_closed() {
+    let server = start(SHORT, 100).await;
+    let stream = TokioIo::new(server.client.connect("h2").await);
+    let mut client = http2::Builder::new(TokioExecutor::new());
+    // The connection itself is read, and pings are answered: only this answer is left lying.
+    let (mut sender, connection) =
+        client.initial_stream_window_size(1).handshake::<_, Body>(stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("https://localhost/big").body(Body::empty()).unwrap();
+    let _unread = sender.send_request(request).await.unwrap();
+    // The library took the whole answer over, so to the watch nothing is under way any more.
+    assert!(server.counted("idle").await);
 }
 
 #[tokio::test]
