@@ -67,7 +67,7 @@ pub use twinkeep_intake::pack_file::{
     shipped_names as shipped_pack_names, shipped_text as shipped_pack_text,
 };
 pub use twinkeep_ledger::{Activity, Class as EventClass, Entry, Severity};
-pub use twinkeep_twin::chart::Letters;
+pub use twinkeep_twin::chart::{Letters, readable_unit};
 pub use twins::{
     TerminalSize, TwinChart, TwinDrawing, TwinForecastRequest, TwinLine, TwinList, TwinReport,
     TwinVariable, draw_twin, forecast_twin, list_twins, show_twin,

@@ -17,6 +17,12 @@ use crate::cli::Cli;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        // The message of a panic could hold a value of a person; where it happened cannot.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = format!("bug: something that must hold did not, at {place}; please report it\n");
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }));
     let cli = Cli::parse();
     let out = Output::new(&cli.global);
     if !twinkeep_vault::process::forbid_core_dumps() {

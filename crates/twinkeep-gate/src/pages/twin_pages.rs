@@ -11,7 +11,7 @@ use maud::{Markup, PreEscaped, html};
 use serde::Deserialize;
 use twinkeep_app::{
     Caller, ForecastAnswer, TerminalSize, TwinChart, TwinDrawing, TwinForecastRequest, TwinList,
-    TwinReport,
+    TwinReport, readable_unit,
 };
 
 use super::{command, page};
@@ -189,7 +189,7 @@ fn variables(twin: &TwinReport) -> Markup {
                         tr {
                             th scope="row" { (variable.title) " " code { (variable.code) } }
                             td.number { (number(variable.last)) }
-                            td { (variable.unit) }
+                            td { (readable_unit(&variable.unit)) }
                             td.number { (optional(variable.age_hours)) }
                             td.number { (variable.count) }
                             td.number { (optional(variable.trend_per_hour)) }
