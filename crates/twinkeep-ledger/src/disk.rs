@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use twinkeep_vault::files::{self, PRIVATE_FILE};
 
@@ -21,6 +21,13 @@ pub(crate) trait Disk: Send {
     /// Makes the names in a folder durable.
     fn sync_dir(&mut self, path: &Path) -> io::Result<()>;
 
+    /// Writes several files and syncs them and these folders, in any order: nothing refers to
+    /// them before all of it is durable.
+    fn write_group(&mut self, group: &[(PathBuf, &[u8])], folders: &[PathBuf]) -> io::Result<()> {
+        group.iter().try_for_each(|(path, bytes)| self.write(path, bytes))?;
+        folders.iter().try_for_each(|folder| self.sync_dir(folder))
+    }
+
     /// Replaces a file: after a crash it has the old content or the new one.
     fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 }
@@ -34,11 +41,29 @@ impl Disk for OsDisk {
     }
 
     fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(PRIVATE_FILE);
-        let mut file = options.open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
+        write_unsynced(path, bytes)?.sync_all()
+    }
+
+    /// The syncs of a group wait side by side: a disk that takes 5 ms for one takes about as long
+    /// for four at once, since the file system commits them together.
+    fn write_group(&mut self, group: &[(PathBuf, &[u8])], folders: &[PathBuf]) -> io::Result<()> {
+        let mut pending = Vec::with_capacity(group.len() + folders.len());
+        for (path, bytes) in group {
+            pending.push(write_unsynced(path, bytes)?);
+        }
+        for folder in folders {
+            pending.push(File::open(folder)?);
+        }
+        std::thread::scope(|scope| {
+            let syncs = pending.iter().skip(1).map(|file| scope.spawn(|| file.sync_all()));
+            let syncs: Vec<_> = syncs.collect();
+            let first = pending.first().map_or(Ok(()), File::sync_all);
+            let stopped = || io::Error::other("a sync stopped");
+            let joined =
+                syncs.into_iter().map(|sync| sync.join().unwrap_or_else(|_| Err(stopped())));
+            // Every sync is waited for, and the first failure is told.
+            joined.fold(first, io::Result::and)
+        })
     }
 
     fn sync_dir(&mut self, path: &Path) -> io::Result<()> {
@@ -48,6 +73,14 @@ impl Disk for OsDisk {
     fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         files::write_atomic(path, bytes, PRIVATE_FILE)
     }
+}
+
+fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(PRIVATE_FILE);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    Ok(file)
 }
 
 /// Reads a file of at most `size_max` bytes.

@@ -4,8 +4,8 @@
 //!
 //! 1. Lock the folder, so that a server and a command do not write at once.
 //! 2. Read the checkpoint. If another process moved it, check that it continues what we knew.
-//! 3. Write and sync the new tiles and bundles: no checkpoint covers them yet.
-//! 4. Sync the folders that got new names.
+//! 3. Write the new tiles and bundles: no checkpoint covers them yet.
+//! 4. Sync them, and the folders that got new names, side by side.
 //! 5. Replace the checkpoint: the batch is in the ledger from here on.
 //! 6. Remove the partial tiles that wider ones replace.
 //!
@@ -145,19 +145,16 @@ impl Writer {
 
     fn write_tiles(&mut self, files: &[TileFile]) -> Result<(), LedgerError> {
         let mut folders = BTreeSet::new();
+        let mut group = Vec::with_capacity(files.len());
         for file in files {
-            let path = file.id.path();
-            let target = self.dir.join(&path);
+            let target = self.dir.join(file.id.path());
             self.make_parents(&target, &mut folders)?;
-            self.disk
-                .write(&target, &file.bytes)
-                .map_err(|source| LedgerError::io(&format!("write `{path}`"), source))?;
+            group.push((target, file.bytes.as_slice()));
         }
-        for folder in folders {
-            self.disk
-                .sync_dir(&folder)
-                .map_err(|source| LedgerError::io("sync a folder of the ledger", source))?;
-        }
+        let folders: Vec<PathBuf> = folders.into_iter().collect();
+        self.disk
+            .write_group(&group, &folders)
+            .map_err(|source| LedgerError::io("write a batch of audit entries", source))?;
         self.note_durable(files);
         Ok(())
     }
