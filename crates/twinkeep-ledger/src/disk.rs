@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use twinkeep_vault::files::{self, PRIVATE_FILE};
+use twinkeep_vault::files::{self, PRIVATE_FILE, TEMPORARY_SUFFIX};
 
 /// What the writer does to the disk. Each step is durable or not, and says so; after an error it
 /// may have happened or not. No step is retried here.
@@ -75,11 +75,17 @@ impl Disk for OsDisk {
     }
 }
 
+/// A file that is there already may be read now, so the new one takes its name when it is whole.
 fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(TEMPORARY_SUFFIX);
+    // Only one process writes at a time, so one name is enough; a leftover is written over.
+    let temporary = PathBuf::from(name);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(PRIVATE_FILE);
-    let mut file = options.open(path)?;
+    let mut file = options.open(&temporary)?;
     file.write_all(bytes)?;
+    fs::rename(&temporary, path)?;
     Ok(file)
 }
 
