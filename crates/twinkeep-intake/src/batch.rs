@@ -4,6 +4,8 @@
 //!
 //! - Each row ends in exactly one of [`Batch::accept_identity`], [`Batch::screen`], and
 //!   [`Batch::refuse`], which counts it.
+//! - Whoever has an event is in the mapping: a row carries its [`Person`], and what lets the event
+//!   in also remembers the person.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ pub(crate) struct Batch<'a> {
     counts: Counts,
     file_count: u64,
     last_number: Option<(i64, Subject)>,
+    last_known: Option<Subject>,
 }
 
 /// Where a row is.
@@ -44,9 +47,21 @@ pub(crate) struct At<'a> {
     pub row: u64,
 }
 
+/// Whom a row is about. Only a batch makes one, so the pseudonym is that of the source.
+pub(crate) struct Person {
+    subject: Subject,
+    source: Origin,
+}
+
+/// What the source calls a person.
+enum Origin {
+    Text(SourceSubject),
+    Number(i64),
+}
+
 /// A row whose fields were found.
 pub(crate) struct Row<'a> {
-    pub subject: Subject,
+    pub person: &'a Person,
     pub time: Option<Timestamp>,
     pub name: &'a [u8],
     pub value: Value<'a>,
@@ -112,6 +127,7 @@ impl<'a> Batch<'a> {
             counts: Counts::default(),
             file_count: 0,
             last_number: None,
+            last_known: None,
         }
     }
 
@@ -135,20 +151,19 @@ impl<'a> Batch<'a> {
         IntakeError::Limit { place, what, limit }
     }
 
-    pub(crate) fn pseudonym(&self, source: &SourceSubject) -> Subject {
-        self.pseudonyms.pseudonym(source)
+    /// Finds the pseudonym of a person whom the source calls by a text.
+    pub(crate) fn person(&self, source: SourceSubject) -> Person {
+        Person { subject: self.pseudonyms.pseudonym(&source), source: Origin::Text(source) }
     }
 
-    /// Returns the pseudonym of a person who has a number; rows of one person come together.
-    pub(crate) fn pseudonym_of_number(&mut self, number: i64) -> Subject {
-        match self.last_number {
+    /// Finds the pseudonym of a person who has a number; rows of one person come together.
+    pub(crate) fn person_of_number(&mut self, number: i64) -> Person {
+        let subject = match self.last_number {
             Some((last, subject)) if last == number => subject,
-            _ => {
-                let subject = self.pseudonyms.pseudonym(&SourceSubject::from_number(number));
-                self.last_number = Some((number, subject));
-                subject
-            }
-        }
+            _ => self.pseudonyms.pseudonym(&SourceSubject::from_number(number)),
+        };
+        self.last_number = Some((number, subject));
+        Person { subject, source: Origin::Number(number) }
     }
 
     /// Tells the caller how far the reading has come.
@@ -161,37 +176,29 @@ impl<'a> Batch<'a> {
     }
 
     /// Counts a row that named the subject of a file.
-    pub(crate) fn accept_identity(
-        &mut self,
-        subject: Subject,
-        source: SourceSubject,
-    ) -> Result<(), IntakeError> {
+    pub(crate) fn accept_identity(&mut self, person: &Person) -> Result<(), IntakeError> {
         self.count()?;
         self.counts.accepted += 1;
-        self.mapping.entry(subject).or_insert(source);
+        self.know(person);
         Ok(())
     }
 
-    /// Remembers who is behind a pseudonym.
-    pub(crate) fn know_number(&mut self, subject: Subject, number: i64) {
-        self.mapping.entry(subject).or_insert_with(|| SourceSubject::from_number(number));
-    }
-
-    /// Checks a row against the pack; returns whether it passed. `raw` makes the row as it came,
-    /// should it be refused.
+    /// Checks a row against the pack. If it passes, its person is known from then on; if it is
+    /// refused, `raw` makes the row as it came.
     pub(crate) fn screen(
         &mut self,
         at: At<'_>,
         row: &Row<'_>,
         fields: &Fields,
         raw: &dyn Fn() -> Vec<u8>,
-    ) -> Result<bool, IntakeError> {
+    ) -> Result<(), IntakeError> {
         match self.judge(row, fields) {
             Ok(Passed::Event) => self.counts.accepted += 1,
             Ok(Passed::Missing) => self.counts.missing += 1,
-            Err(refusal) => return self.refuse(at, refusal, raw()).map(|()| false),
+            Err(refusal) => return self.refuse(at, refusal, raw()),
         }
-        self.count().map(|()| true)
+        self.know(row.person);
+        self.count()
     }
 
     /// Sends a row to quarantine.
@@ -255,12 +262,25 @@ impl<'a> Batch<'a> {
             (false, time) => time,
         };
         let code = meaning.code;
-        if !self.dedup.admit(&self.events.rows, row.subject, time, code, value) {
+        let subject = row.person.subject;
+        if !self.dedup.admit(&self.events.rows, subject, time, code, value) {
             return Err(Refusal { reason: Reason::Duplicate, field: None });
         }
         let text = row.text.map(Into::into);
-        self.events.rows.push(Event { subject: row.subject, time, code, value: Some(value), text });
+        self.events.rows.push(Event { subject, time, code, value: Some(value), text });
         Ok(Passed::Event)
+    }
+
+    /// Remembers who is behind a pseudonym.
+    fn know(&mut self, person: &Person) {
+        if self.last_known == Some(person.subject) {
+            return;
+        }
+        self.last_known = Some(person.subject);
+        self.mapping.entry(person.subject).or_insert_with(|| match &person.source {
+            Origin::Text(source) => source.clone(),
+            Origin::Number(number) => SourceSubject::from_number(*number),
+        });
     }
 
     fn count(&mut self) -> Result<(), IntakeError> {

@@ -16,6 +16,7 @@
 //!
 //! - Only this crate makes a [`twinkeep_domain::Screened`]; the store takes nothing else.
 //! - `accepted + missing + quarantined = read`, whatever comes in.
+//! - Whoever has an event in [`Intake::screened`] is in [`Intake::mapping`].
 //! - No message names a value, an identifier, or a time of a person: files, rows, and fields only.
 //! - A name inside an archive is a label and never a path: nothing is unpacked to the disk.
 //! - No function here reads a clock or draws random numbers of its own.

@@ -137,18 +137,15 @@ impl<'t> Columns<'t> {
         if self.code.is_null(index) {
             return batch.refuse(at, refusal(Reason::MalformedRow, CODE), raw());
         }
-        let subject = batch.pseudonym_of_number(number);
+        let person = batch.person_of_number(number);
         let row = Row {
-            subject,
+            person: &person,
             time: time.map(Timestamp::from_micros),
             name: self.code.value(index).as_bytes(),
             value: self.number(index).map_or(Value::Null, Value::Number),
             text: self.text(index),
         };
-        if batch.screen(at, &row, &FIELDS, &raw)? {
-            batch.know_number(subject, number);
-        }
-        Ok(())
+        batch.screen(at, &row, &FIELDS, &raw)
     }
 
     fn subject(&self, index: usize) -> Option<i64> {

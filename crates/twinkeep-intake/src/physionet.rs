@@ -1,14 +1,14 @@
 //! PhysioNet 2012 text: one file a stay, `Time,Parameter,Value`, times as `HH:MM` since admission.
 //!
 //! A stay says whom it is about in a row of its own, `00:00,RecordID,132539`. That row becomes the
-//! pseudonym and counts as accepted; it is never stored as an event. Times are placed at
-//! [`Timestamp::RELATIVE_ORIGIN`].
+//! pseudonym and counts as accepted; it is never stored as an event, and so may stand anywhere in
+//! the file. Times are placed at [`Timestamp::RELATIVE_ORIGIN`].
 
 use std::sync::Arc;
 
 use twinkeep_domain::{SourceSubject, Timestamp};
 
-use crate::batch::{At, Batch, Fields, Refusal, Row, Value};
+use crate::batch::{At, Batch, Fields, Person, Refusal, Row, Value};
 use crate::{IntakeError, Reason};
 
 /// Returns whether a text begins like a stay.
@@ -32,7 +32,7 @@ pub(crate) fn read_stay(
         Ok(identity) => identity,
         Err(reason) => return refuse_all(batch, file, bytes, reason),
     };
-    let mut stay = Stay { subject: batch.pseudonym(&identity), identity, named: false, minutes: 0 };
+    let mut stay = Stay { person: batch.person(identity), named: false, minutes: 0 };
     for (row, line, ended) in lines(bytes) {
         stay.read_line(batch, At { file, row }, line, ended)?;
     }
@@ -41,8 +41,7 @@ pub(crate) fn read_stay(
 
 /// One stay while its lines are read.
 struct Stay {
-    subject: twinkeep_domain::Subject,
-    identity: SourceSubject,
+    person: Person,
     named: bool,
     minutes: u32,
 }
@@ -69,27 +68,27 @@ impl Stay {
             let refusal = refusal(Reason::BadTime, Some(FIELDS.time));
             return batch.refuse(at, refusal, line.to_vec());
         };
-        if minutes < self.minutes {
-            let refusal = refusal(Reason::OutOfOrder, Some(FIELDS.time));
-            return batch.refuse(at, refusal, line.to_vec());
-        }
-        self.minutes = minutes;
         if name == RECORD_ID {
             if self.named {
                 return batch.refuse(at, refusal(Reason::Duplicate, None), line.to_vec());
             }
             self.named = true;
-            return batch.accept_identity(self.subject, self.identity.clone());
+            return batch.accept_identity(&self.person);
         }
+        if minutes < self.minutes {
+            let refusal = refusal(Reason::OutOfOrder, Some(FIELDS.time));
+            return batch.refuse(at, refusal, line.to_vec());
+        }
+        self.minutes = minutes;
         let micros = i64::from(minutes) * MICROS_PER_MINUTE;
         let row = Row {
-            subject: self.subject,
+            person: &self.person,
             time: Some(Timestamp::from_micros(Timestamp::RELATIVE_ORIGIN.micros() + micros)),
             name,
             value: Value::Text(value),
             text: None,
         };
-        batch.screen(at, &row, &FIELDS, &|| line.to_vec()).map(|_| ())
+        batch.screen(at, &row, &FIELDS, &|| line.to_vec())
     }
 }
 

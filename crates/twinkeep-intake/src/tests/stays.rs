@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 
 use proptest::prelude::*;
-use twinkeep_domain::Timestamp;
+use twinkeep_domain::{Event, Timestamp};
 use twinkeep_vault::SecretKey;
 
 use super::{reasons, take, take_bytes, take_within};
@@ -199,7 +199,56 @@ fn no_message_shows_a_person() {
     }
 }
 
+#[test]
+fn the_row_that_says_whom_a_stay_is_about_may_come_late() {
+    let late = read(b"Time,Parameter,Value\n00:10,HR,80\n00:00,RecordID,13\n00:05,HR,81\n");
+    assert_eq!(late.mapping[0].1.reveal(), "13");
+    assert_eq!(reasons(&late), [(("out-of-order", "Time"), 1)].into());
+    assert_eq!(late.counts, Counts { read: 3, accepted: 2, missing: 0, quarantined: 1 });
+}
+
+/// Returns whether it is known who is behind every event.
+fn everybody_is_known(intake: &Intake) -> bool {
+    let known = |event: &Event| intake.mapping.iter().any(|(subject, _)| *subject == event.subject);
+    intake.screened.events().rows.iter().all(known)
+}
+
+#[test]
+fn a_refused_row_still_says_who_is_behind_the_events() {
+    let mut source = &b"Time,Parameter,Value\n00:00,RecordID,132539\n00:10,HR,80\n"[..];
+    let limits = Limits { line_len_max: 12, ..Limits::STANDARD };
+    let stream = Source::Stream { name: "feed", media_type: "text/csv", reader: &mut source };
+    let intake = take_within(stream, limits).unwrap();
+    assert_eq!(reasons(&intake), [(("too-long", ""), 1)].into());
+    assert_eq!(intake.screened.events().rows.len(), 1);
+    assert!(everybody_is_known(&intake));
+}
+
+/// Lines of a stay, of which each makes some trouble somewhere.
+const ROWS: [&str; 8] = [
+    "00:00,RecordID,132539",
+    "00:30,RecordID,132539",
+    "00:00,Age,54",
+    "00:00,Height,-1",
+    "00:07,HR,73",
+    "00:09,HR,74",
+    "48:00,HR,80",
+    "00:61,HR,80",
+];
+
 proptest! {
+    #[test]
+    fn every_event_has_its_person_in_the_mapping(
+        rows in prop::sample::subsequence(&ROWS[..], 0..=ROWS.len()).prop_shuffle(),
+        line_len_max in 8_usize..30,
+    ) {
+        let text = format!("Time,Parameter,Value\n{}\n", rows.join("\n"));
+        let mut source = text.as_bytes();
+        let stream = Source::Stream { name: "feed", media_type: "text/csv", reader: &mut source };
+        let intake = take_within(stream, Limits { line_len_max, ..Limits::STANDARD }).unwrap();
+        prop_assert!(everybody_is_known(&intake));
+    }
+
     #[test]
     fn every_row_of_any_text_is_accounted_for(
         lines in prop::collection::vec("[0-4][0-9]:[0-6][0-9],(HR|Age|RecordID|X|),-?[0-9]{0,4}|.{0,12}", 0..40),
