@@ -26,7 +26,8 @@ pub enum Source<'a> {
     Stream {
         /// What to call it in messages.
         name: &'a str,
-        /// What it is declared to be; refused if it is something else.
+        /// What it is declared to be; refused if it is something else. `application/octet-stream`
+        /// declares nothing.
         media_type: &'a str,
         /// The bytes.
         reader: &'a mut dyn Read,
@@ -107,7 +108,7 @@ impl Kind {
         }
     }
 
-    /// Returns whether a declared media type is one of this kind.
+    /// Returns whether a declared media type is one of this kind, or says nothing.
     fn is_called(self, media_type: &str) -> bool {
         let names: &[&str] = match self {
             Self::Gzip => &["application/gzip", "application/x-gzip", "application/x-gtar"],
@@ -115,7 +116,7 @@ impl Kind {
             Self::Parquet => &["application/vnd.apache.parquet", "application/x-parquet"],
             Self::Stay => &["text/csv", "text/plain"],
         };
-        names.contains(&media_type)
+        media_type == UNDECLARED || names.contains(&media_type)
     }
 }
 
@@ -278,6 +279,9 @@ pub(crate) fn damaged(batch: &Batch<'_>, place: Place, source: io::Error) -> Int
         None => IntakeError::Damaged { place, source },
     }
 }
+
+/// RFC 2046, 4.5.1: bytes of which nothing is known. The content decides.
+const UNDECLARED: &str = "application/octet-stream";
 
 const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
 const PARQUET_MAGIC: &[u8] = b"PAR1";

@@ -166,6 +166,20 @@ fn nothing_to_read_is_an_error_and_so_is_something_else() {
     );
 }
 
+#[test]
+fn what_a_feed_does_not_declare_its_content_decides() {
+    let stay = GOOD.as_bytes();
+    let archive = super::tar(&[("set-a/132539.txt", stay)]);
+    for bytes in [stay, &archive, &super::gzip(stay), &super::gzip(&archive)] {
+        let intake = take_bytes("application/octet-stream", bytes).unwrap();
+        assert_eq!(intake.counts, read(stay).counts);
+    }
+    let code = |bytes| take_bytes("application/octet-stream", bytes).unwrap_err().code();
+    assert_eq!(code(b"%PDF-1.7"), "intake-unrecognized");
+    assert_eq!(code(b""), "intake-empty");
+    assert_eq!(code(&super::gzip(b"")), "intake-empty");
+}
+
 fn read_error(text: &[u8]) -> &'static str {
     take_bytes("text/csv", text).unwrap_err().code()
 }
