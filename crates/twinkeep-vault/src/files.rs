@@ -1,12 +1,19 @@
 //! Files that a crash cannot leave half written, and that only their owner can read.
+//!
+//! # Invariants
+//!
+//! - Only a regular file is ever replaced: a device, pipe, link, or folder of the name stays.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, FileType, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt as _, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::digest::to_hex;
 use crate::random_bytes;
+
+#[cfg(test)]
+mod tests;
 
 /// The mode of every file of a keep that is not public.
 pub const PRIVATE_FILE: u32 = 0o600;
@@ -47,8 +54,9 @@ pub struct PendingFile {
 }
 
 impl PendingFile {
-    /// Opens a temporary file beside `path`.
+    /// Opens a temporary file beside `path`, where there is nothing yet or a regular file.
     pub fn create(path: &Path, mode: u32) -> io::Result<Self> {
+        check_target(path)?;
         let suffix: [u8; 6] = random_bytes();
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(format!(".{}{TEMPORARY_SUFFIX}", to_hex(&suffix)));
@@ -60,6 +68,8 @@ impl PendingFile {
     /// Makes what was written durable and gives the file its name.
     pub fn commit(mut self) -> io::Result<()> {
         self.file.sync_all()?;
+        // Hours may have passed since the file was opened.
+        check_target(&self.path)?;
         fs::rename(&self.temporary, &self.path)?;
         self.committed = true;
         match self.path.parent() {
@@ -88,34 +98,34 @@ impl Drop for PendingFile {
     }
 }
 
-/// Ends the names of temporary files; whoever opens a folder of the keep may remove them.
-pub const TEMPORARY_SUFFIX: &str = ".part";
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::io::Write as _;
-
-    use super::{PRIVATE_FILE, PUBLIC_FILE, PendingFile, open_to_others, write_atomic};
-
-    #[test]
-    fn a_file_is_replaced_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        write_atomic(&path, b"one", PRIVATE_FILE).unwrap();
-        write_atomic(&path, b"two", PRIVATE_FILE).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        assert_eq!(open_to_others(&path).unwrap(), 0);
-    }
-
-    #[test]
-    fn a_file_that_was_not_committed_leaves_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        let mut pending = PendingFile::create(&path, PUBLIC_FILE).unwrap();
-        pending.write_all(b"half").unwrap();
-        drop(pending);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+/// Refuses to replace what is not a regular file.
+fn check_target(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(metadata) => {
+            let what = name_of(metadata.file_type());
+            let message = format!("the target is {what}, not a regular file");
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
+
+/// Says what something is that is not a regular file.
+fn name_of(kind: FileType) -> &'static str {
+    if kind.is_dir() {
+        "a folder"
+    } else if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_fifo() {
+        "a named pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+/// Ends the names of temporary files; whoever opens a folder of the keep may remove them.
+pub const TEMPORARY_SUFFIX: &str = ".part";
