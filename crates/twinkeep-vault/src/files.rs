@@ -1,16 +1,21 @@
 //! Files that a crash cannot leave half written, and that only their owner can read.
 //!
+//! Paths come from people and other programs, so what is behind one is looked at first.
+//!
 //! # Invariants
 //!
 //! - Only a regular file is ever replaced: a device, pipe, link, or folder of the name stays.
+//! - [`read_bounded`] neither waits nor reads without end, whatever the path leads to.
 
 use std::fs::{self, DirBuilder, File, FileType, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt as _, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use crate::digest::to_hex;
-use crate::random_bytes;
+use crate::{SecretBytes, random_bytes};
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +33,48 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut pending = PendingFile::create(path, mode)?;
     pending.write_all(bytes)?;
     pending.commit()
+}
+
+/// Reads a regular file of at most `size_max` bytes; a longer one is
+/// [`FileTooLarge`](io::ErrorKind::FileTooLarge).
+///
+/// A link is followed. A pipe, device, or folder is refused at once, as
+/// [`InvalidInput`](io::ErrorKind::InvalidInput).
+pub fn read_bounded(path: &Path, size_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // The size that the system gives may be another one by the time of reading.
+    open_regular(path)?.take(size_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if size_max < bytes.len() as u64 {
+        return Err(too_large(size_max));
+    }
+    Ok(bytes)
+}
+
+/// As [`read_bounded`], for secrets of at most 1 MiB. Room for `size_max` bytes is taken at once:
+/// if it grew while it is filled, copies would stay behind.
+pub fn read_secret_bounded(path: &Path, size_max: u64) -> io::Result<SecretBytes> {
+    if SECRET_SIZE_MAX < size_max {
+        let message = "there is no room for so large a secret";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    let mut file = open_regular(path)?;
+    // One byte more, to notice that a file is too long.
+    let room = size_max as usize + 1;
+    let mut secret = SecretBytes::zeroed(room);
+    let mut length = 0;
+    loop {
+        match file.read(&mut secret.expose_mut()[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if length == room {
+        return Err(too_large(size_max));
+    }
+    secret.truncate(length);
+    Ok(secret)
 }
 
 /// Makes a folder, and those above it, that only the owner may enter.
@@ -98,6 +145,22 @@ impl Drop for PendingFile {
     }
 }
 
+/// Opens a regular file for reading, without waiting for anybody to open the other end of a pipe.
+fn open_regular(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(NO_WAIT).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() {
+        let message = format!("this is {}, not a regular file", name_of(kind));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    Ok(file)
+}
+
+fn too_large(size_max: u64) -> io::Error {
+    let message = format!("the file has more than {size_max} bytes");
+    io::Error::new(io::ErrorKind::FileTooLarge, message)
+}
+
 /// Refuses to replace what is not a regular file.
 fn check_target(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
@@ -126,6 +189,12 @@ fn name_of(kind: FileType) -> &'static str {
         "a device"
     }
 }
+
+/// Far more than any key or passphrase has, and little enough to take at once.
+const SECRET_SIZE_MAX: u64 = 1 << 20;
+
+/// Opening a pipe does not wait, and opening a terminal does not make it the program's own.
+const NO_WAIT: i32 = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits() as i32;
 
 /// Ends the names of temporary files; whoever opens a folder of the keep may remove them.
 pub const TEMPORARY_SUFFIX: &str = ".part";

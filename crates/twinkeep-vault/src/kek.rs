@@ -3,14 +3,13 @@
 //! It comes from a passphrase (Argon2id, RFC 9106) or from a key file. It is never stored; the
 //! keep stores how to get it, and a check value that tells a wrong secret from damaged data.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 
 use crate::digest::{equal_in_constant_time, from_hex, hmac_sha256, to_hex};
-use crate::files::{PRIVATE_FILE, open_to_others, write_atomic};
+use crate::files::{PRIVATE_FILE, open_to_others, read_secret_bounded, write_atomic};
 use crate::{SecretBytes, SecretKey, random_bytes};
 
 /// Where the secret comes from.
@@ -176,8 +175,11 @@ fn read_key_file(path: &Path) -> Result<SecretKey, KekError> {
     if mode != 0 {
         return Err(KekError::Permissions { path: path.to_path_buf(), mode });
     }
-    let text = SecretBytes::new(fs::read(path).map_err(io)?);
     let broken = || KekError::KeyFile { path: path.to_path_buf() };
+    let text = read_secret_bounded(path, KEY_FILE_LEN_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => broken(),
+        _ => io(error),
+    })?;
     let text = std::str::from_utf8(text.expose()).map_err(|_| broken())?;
     let bytes = SecretBytes::new(from_hex(text.trim()).ok_or_else(broken)?);
     SecretKey::from_slice(bytes.expose()).ok_or_else(broken)
@@ -189,6 +191,9 @@ fn check_value(kek: &SecretKey) -> [u8; 32] {
 
 const PASSPHRASE: &str = "argon2id";
 const KEY_FILE: &str = "key-file";
+
+/// 64 digits, and whatever line ends an editor adds.
+const KEY_FILE_LEN_MAX: u64 = 256;
 
 /// Shorter ones are guessed offline in days, whatever Argon2 does.
 const PASSPHRASE_LEN_MIN: usize = 12;
@@ -206,8 +211,11 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt as _;
 
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::{KekError, KekSource};
     use crate::SecretBytes;
+    use crate::files::{PRIVATE_FILE, write_atomic};
 
     fn passphrase(text: &str) -> KekSource {
         KekSource::Passphrase(SecretBytes::new(text.as_bytes().to_vec()))
@@ -242,5 +250,19 @@ mod tests {
         assert!(matches!(wrong, Err(KekError::OtherMethod { .. })));
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(source.open(&descriptor), Err(KekError::Permissions { mode: 0o40, .. })));
+    }
+
+    #[test]
+    fn a_key_file_that_is_no_file_or_too_long_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let waiting = KekSource::KeyFile(fifo).create().unwrap_err();
+        assert!(matches!(waiting, KekError::Io { .. }), "{waiting}");
+        let long = dir.path().join("long");
+        let text = format!("{}{}", "ab".repeat(32), "\n".repeat(1000));
+        write_atomic(&long, text.as_bytes(), PRIVATE_FILE).unwrap();
+        let refused = KekSource::KeyFile(long).create().unwrap_err();
+        assert!(matches!(refused, KekError::KeyFile { .. }), "{refused}");
     }
 }

@@ -95,6 +95,11 @@ impl SecretBytes {
         &self.0
     }
 
+    /// Cuts the bytes off after `length`; what is cut off is wiped with the others.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.0.truncate(length);
+    }
+
     /// Returns the bytes, to be written.
     pub fn expose_mut(&mut self) -> &mut [u8] {
         &mut self.0

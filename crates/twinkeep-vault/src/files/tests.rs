@@ -1,4 +1,4 @@
-//! Tests of files: replaced whole, and only where there is a regular file or nothing.
+//! Tests of files: replaced whole, read within a bound, and never mistaken for a device or pipe.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -8,7 +8,10 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use super::{PRIVATE_FILE, PUBLIC_FILE, PendingFile, open_to_others, write_atomic};
+use super::{
+    PRIVATE_FILE, PUBLIC_FILE, PendingFile, open_to_others, read_bounded, read_secret_bounded,
+    write_atomic,
+};
 
 #[test]
 fn a_file_is_replaced_whole() {
@@ -81,4 +84,58 @@ fn what_appeared_in_the_meantime_is_not_replaced() {
     make_fifo(&path);
     assert_eq!(pending.commit().unwrap_err().kind(), ErrorKind::AlreadyExists);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+/// Reads a file in both ways, which must agree.
+fn read_both(path: &Path, size_max: u64) -> Result<Vec<u8>, ErrorKind> {
+    let bytes = read_bounded(path, size_max).map_err(|error| error.kind());
+    let secret = read_secret_bounded(path, size_max).map_err(|error| error.kind());
+    assert_eq!(secret.map(|secret| secret.expose().to_vec()), bytes);
+    bytes
+}
+
+#[test]
+fn a_file_is_read_up_to_its_bound_and_refused_above_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    for size in [0, 1, 31, 32, 33, 4096, 100_000] {
+        let bytes = vec![7; size];
+        write_atomic(&path, &bytes, PRIVATE_FILE).unwrap();
+        let size = size as u64;
+        assert_eq!(read_both(&path, size).unwrap(), bytes);
+        assert_eq!(read_both(&path, size + 1).unwrap(), bytes);
+        if let Some(less) = size.checked_sub(1) {
+            assert_eq!(read_both(&path, less), Err(ErrorKind::FileTooLarge), "{size}");
+        }
+    }
+    assert_eq!(read_bounded(&path, u64::MAX).unwrap().len(), 100_000);
+    let impossible = read_secret_bounded(&path, u64::MAX).unwrap_err();
+    assert_eq!(impossible.kind(), ErrorKind::InvalidInput);
+    assert_eq!(read_both(&dir.path().join("none"), 9), Err(ErrorKind::NotFound));
+}
+
+#[test]
+fn a_file_that_says_it_is_empty_is_bounded_too() {
+    // A regular file of which the system says that it has no bytes, and it has some.
+    let path = Path::new("/proc/self/status");
+    assert_eq!(fs::metadata(path).unwrap().len(), 0);
+    assert_eq!(read_both(path, 16), Err(ErrorKind::FileTooLarge));
+    assert!(!read_bounded(path, 1 << 20).unwrap().is_empty());
+}
+
+#[test]
+fn what_is_not_a_regular_file_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    make_fifo(&fifo);
+    let link = dir.path().join("link");
+    symlink(&fifo, &link).unwrap();
+    for path in [&fifo, &link, dir.path(), Path::new("/dev/zero")] {
+        assert_eq!(read_both(path, 1 << 20), Err(ErrorKind::InvalidInput), "{path:?}");
+    }
+    let file = dir.path().join("file");
+    write_atomic(&file, b"mounted", PRIVATE_FILE).unwrap();
+    let mounted = dir.path().join("mounted");
+    symlink(&file, &mounted).unwrap();
+    assert_eq!(read_both(&mounted, 7).unwrap(), b"mounted", "secrets are often mounted as links");
 }

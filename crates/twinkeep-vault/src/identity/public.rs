@@ -1,14 +1,13 @@
 //! The public half of an identity, and its text form.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::io;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{IdentityError, Kem, KemPublicKey, speakable};
-use crate::files::{PUBLIC_FILE, write_atomic};
+use crate::files::{PUBLIC_FILE, read_bounded, write_atomic};
 use crate::sign::{SigningKey, VerifyingKey};
 
 /// A name with its public keys, signed by itself.
@@ -182,15 +181,12 @@ impl PublicIdentity {
     }
 }
 
-/// Reads a file of at most `limit` bytes: a path may point at something endless.
+/// Reads a file of at most `limit` bytes; no identity file has more.
 pub(super) fn read_limited(path: &Path, limit: usize) -> Result<Vec<u8>, IdentityError> {
-    let io = |source| IdentityError::Io { path: path.to_path_buf(), source };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() > limit {
-        return Err(IdentityError::Malformed);
-    }
-    Ok(bytes)
+    read_bounded(path, limit as u64).map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => IdentityError::Malformed,
+        _ => IdentityError::Io { path: path.to_path_buf(), source },
+    })
 }
 
 fn decode<const N: usize>(field: &'static str, text: &str) -> Result<[u8; N], IdentityError> {

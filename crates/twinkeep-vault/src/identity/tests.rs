@@ -3,7 +3,10 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
 use super::{Identity, IdentityError, Kem, KemPrivateKey, PublicIdentity};
+use crate::files::{PRIVATE_FILE, write_atomic};
 use crate::{KekSource, SecretBytes, SecretKey};
 
 fn passphrase(text: &str) -> KekSource {
@@ -107,6 +110,23 @@ fn a_private_file_is_private_and_never_overwritten() {
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     let open = Identity::open_file(&path, &source);
     assert_eq!(open.unwrap_err().code(), "identity-permissions");
+}
+
+#[test]
+fn what_is_no_identity_file_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let source = passphrase("correct horse battery");
+    assert_eq!(PublicIdentity::read_file(&fifo).unwrap_err().code(), "identity-io");
+    assert_eq!(Identity::open_file(&fifo, &source).unwrap_err().code(), "identity-io");
+    let missing = dir.path().join("missing");
+    assert_eq!(PublicIdentity::read_file(&missing).unwrap_err().code(), "identity-io");
+    assert_eq!(Identity::open_file(&missing, &source).unwrap_err().code(), "identity-io");
+    let long = dir.path().join("long");
+    write_atomic(&long, &vec![b' '; 1 << 20], PRIVATE_FILE).unwrap();
+    assert_eq!(PublicIdentity::read_file(&long).unwrap_err().code(), "identity-malformed");
+    assert_eq!(Identity::open_file(&long, &source).unwrap_err().code(), "identity-malformed");
 }
 
 #[test]
