@@ -1,10 +1,13 @@
-//! API keys: only their digests are here, so a stolen disk lets nobody in.
+//! API keys: only keyed digests of them are here, so a stolen disk lets nobody in.
 
-use rusqlite::OptionalExtension as _;
+use rusqlite::Connection;
 use twinkeep_domain::Timestamp;
+use twinkeep_vault::Purpose;
+use twinkeep_vault::digest::{equal_in_constant_time, hmac_sha256};
 
 use crate::catalog::time;
 use crate::error::catalog;
+use crate::rows::API_KEYS;
 use crate::{Store, StoreError};
 
 /// An API key that is to be added.
@@ -53,85 +56,101 @@ impl ApiKeyRecord {
 impl Store {
     /// Adds an API key; refused if its id or digest is known.
     pub fn add_api_key(&self, key: &NewApiKey<'_>) -> Result<(), StoreError> {
-        let added = self
-            .connection()
-            .execute(
-                "INSERT INTO api_keys (id, name, digest, scopes, created_at, expires_at)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-                (
-                    key.id,
-                    key.name,
-                    key.digest,
-                    key.scopes.join(" "),
-                    key.created_at.micros(),
-                    key.expires_at.map(Timestamp::micros),
-                ),
-            )
-            .map_err(catalog("add the API key"))?;
-        match added {
-            0 => Err(StoreError::Refused { what: "API key", state: "already known" }),
-            _ => Ok(()),
-        }
+        self.change(&[&API_KEYS], |transaction| {
+            let added = transaction
+                .execute(
+                    "INSERT INTO api_keys
+                    (id, name, digest, scopes, created_at, expires_at, revoked_at, last_used_at)
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, NULL) ON CONFLICT DO NOTHING",
+                    (
+                        key.id,
+                        key.name,
+                        self.key_name(&key.digest),
+                        key.scopes.join(" "),
+                        key.created_at.micros(),
+                        key.expires_at.map(Timestamp::micros),
+                    ),
+                )
+                .map_err(catalog("add the API key"))?;
+            match added {
+                0 => Err(StoreError::Refused { what: "API key", state: "already known" }),
+                _ => self.rows.seal(transaction, &API_KEYS, &key.id),
+            }
+        })
     }
 
     /// Returns all API keys, live or not, by id.
     pub fn api_keys(&self) -> Result<Vec<ApiKeyRecord>, StoreError> {
-        let cannot = catalog("list the API keys");
-        let connection = self.connection();
-        let mut statement = connection
-            .prepare(&format!("SELECT {COLUMNS} FROM api_keys ORDER BY id"))
-            .map_err(&cannot)?;
-        let rows = statement.query_map([], record).map_err(&cannot)?;
-        rows.collect::<Result<_, _>>().map_err(cannot)
+        let mut found = Vec::new();
+        self.read(|connection| {
+            self.rows.scan(connection, &API_KEYS, &mut |row| {
+                found.push(record(row)?);
+                Ok(())
+            })
+        })?;
+        Ok(found)
     }
 
     /// Returns the API key with this digest, live or not: ask [`ApiKeyRecord::is_live`].
     pub fn api_key_by_digest(&self, digest: &[u8; 32]) -> Result<Option<ApiKeyRecord>, StoreError> {
-        self.connection()
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM api_keys WHERE digest = ?1"))
-            .and_then(|mut statement| statement.query_row([digest], record).optional())
-            .map_err(catalog("look up the API key"))
+        let name = self.key_name(digest);
+        let mut found = None;
+        self.read(|connection| {
+            self.rows.scan(connection, &API_KEYS, &mut |row| {
+                if equal_in_constant_time(&row.get::<_, [u8; 32]>(3)?, &name) {
+                    found = Some(record(row)?);
+                }
+                Ok(())
+            })
+        })?;
+        Ok(found)
     }
 
     /// Revokes an API key.
     pub fn revoke_api_key(&self, id: &str, revoked_at: Timestamp) -> Result<(), StoreError> {
-        let update = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1";
-        self.change_api_key(update, id, revoked_at, "revoke the API key")
+        self.change(&[&API_KEYS], |transaction| {
+            let update = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1";
+            change_api_key(transaction, update, id, revoked_at)?;
+            self.rows.seal(transaction, &API_KEYS, &id)
+        })
     }
 
     /// Notes that an API key was used. One transaction, made durable: not for every request.
     pub fn touch_api_key(&self, id: &str, used_at: Timestamp) -> Result<(), StoreError> {
         let update = "UPDATE api_keys SET last_used_at = ?2 WHERE id = ?1";
-        self.change_api_key(update, id, used_at, "note the use of the API key")
+        change_api_key(&self.connection(), update, id, used_at)
     }
 
-    fn change_api_key(
-        &self,
-        update: &str,
-        id: &str,
-        at: Timestamp,
-        action: &'static str,
-    ) -> Result<(), StoreError> {
-        let changed =
-            self.connection().execute(update, (id, at.micros())).map_err(catalog(action))?;
-        match changed {
-            0 => Err(StoreError::Refused { what: "API key", state: "not known" }),
-            _ => Ok(()),
-        }
+    /// The keep's own name for a key: who writes the catalog cannot add one of their own, and who
+    /// reads it cannot test a guess.
+    fn key_name(&self, digest: &[u8; 32]) -> [u8; 32] {
+        hmac_sha256(&self.root.derive(Purpose::CatalogColumn, b"api_keys/digest"), digest)
+    }
+}
+
+fn change_api_key(
+    connection: &Connection,
+    update: &str,
+    id: &str,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let changed =
+        connection.execute(update, (id, at.micros())).map_err(catalog("change the API key"))?;
+    match changed {
+        0 => Err(StoreError::Refused { what: "API key", state: "not known" }),
+        _ => Ok(()),
     }
 }
 
 fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<ApiKeyRecord> {
-    let scopes: String = row.get(2)?;
+    let scopes: String = row.get(4)?;
     Ok(ApiKeyRecord {
-        id: row.get(0)?,
-        name: row.get(1)?,
+        id: row.get(1)?,
+        name: row.get(2)?,
         scopes: scopes.split_ascii_whitespace().map(str::to_owned).collect(),
-        created_at: Timestamp::from_micros(row.get(3)?),
-        expires_at: time(row.get(4)?),
-        revoked_at: time(row.get(5)?),
-        last_used_at: time(row.get(6)?),
+        created_at: Timestamp::from_micros(row.get(5)?),
+        expires_at: time(row.get(6)?),
+        revoked_at: time(row.get(7)?),
+        last_used_at: time(row.get(8)?),
     })
 }
-
-const COLUMNS: &str = "id, name, scopes, created_at, expires_at, revoked_at, last_used_at";

@@ -6,12 +6,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use twinkeep_domain::Timestamp;
 use twinkeep_vault::{Purpose, SecretBytes, SecretKey, open, seal};
 
 use crate::StoreError;
 use crate::error::catalog;
+use crate::rows::{DIGESTED, Rows};
 
 /// Opens the catalog's file, which exists.
 pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
@@ -19,6 +21,12 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags).map_err(catalog("open"))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(catalog("open"))?;
     connection.execute_batch(PRAGMAS).map_err(catalog("open"))?;
+    // A trigger that was planted must not write with the hand of whoever has the key.
+    for dangerous in
+        [DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW]
+    {
+        connection.set_db_config(dangerous, false).map_err(catalog("open"))?;
+    }
     Ok(connection)
 }
 
@@ -33,10 +41,10 @@ pub(crate) fn create(connection: &Connection, root: &SecretKey) -> Result<(), St
             (SCHEMA_VERSION, check),
         )
         .map_err(cannot)?;
-    Ok(())
+    Rows::new(root).seal_tables(connection, &DIGESTED)
 }
 
-/// Compares the catalog with this program and with the key.
+/// Compares the catalog with this program and with the key, and verifies its rows.
 pub(crate) fn check(connection: &Connection, root: &SecretKey) -> Result<(), StoreError> {
     let row = "SELECT schema_version, key_check FROM store";
     let (found, check): (i64, Vec<u8>) = connection
@@ -47,9 +55,24 @@ pub(crate) fn check(connection: &Connection, root: &SecretKey) -> Result<(), Sto
     }
     let opened = Columns::new(root).open("store", "key_check", 1, &check);
     match opened {
-        Ok(text) if text.expose() == KEY_CHECK => Ok(()),
-        _ => Err(StoreError::WrongKey),
+        Ok(text) if text.expose() == KEY_CHECK => {}
+        _ => return Err(StoreError::WrongKey),
     }
+    let pristine = Connection::open_in_memory().map_err(catalog("open"))?;
+    pristine.execute_batch(SCHEMA).map_err(catalog("open"))?;
+    if schema(connection)? != schema(&pristine)? {
+        return Err(StoreError::RowChanged { table: "sqlite_schema" });
+    }
+    Rows::new(root).check_all(connection)
+}
+
+/// Returns the text of everything that was ever created.
+fn schema(connection: &Connection) -> Result<Vec<(String, Option<String>)>, StoreError> {
+    let cannot = catalog("read the schema");
+    let mut statement =
+        connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").map_err(&cannot)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(&cannot)?;
+    rows.collect::<Result<_, _>>().map_err(cannot)
 }
 
 /// Seals and opens values of the catalog.
@@ -115,12 +138,23 @@ const PRAGMAS: &str = "
 ";
 
 /// Sealed columns are marked; everything else may be read by whoever has the disk.
+///
+/// Opening compares this text with what the catalog says: any change to it, even of a comment,
+/// is a new [`SCHEMA_VERSION`].
 const SCHEMA: &str = "
     CREATE TABLE store (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         schema_version INTEGER NOT NULL,
         epoch INTEGER NOT NULL,
-        key_check BLOB NOT NULL -- sealed
+        key_check BLOB NOT NULL, -- sealed
+        subject_count INTEGER NOT NULL DEFAULT 0,
+        senders BLOB NOT NULL DEFAULT x'', -- digests of the MACs of a table
+        feeds BLOB NOT NULL DEFAULT x'',
+        quarantine BLOB NOT NULL DEFAULT x'',
+        shards BLOB NOT NULL DEFAULT x'',
+        api_keys BLOB NOT NULL DEFAULT x'',
+        settings BLOB NOT NULL DEFAULT x'',
+        mac BLOB NOT NULL DEFAULT x''
     ) STRICT;
 
     CREATE TABLE senders (
@@ -130,7 +164,8 @@ const SCHEMA: &str = "
         added_at INTEGER NOT NULL,
         revoked_at INTEGER,
         last_sequence INTEGER,
-        last_manifest BLOB
+        last_manifest BLOB,
+        mac BLOB NOT NULL DEFAULT x''
     ) STRICT;
 
     CREATE TABLE feeds (
@@ -144,6 +179,7 @@ const SCHEMA: &str = "
         rows_accepted INTEGER NOT NULL,
         rows_missing INTEGER NOT NULL,
         rows_quarantined INTEGER NOT NULL,
+        mac BLOB NOT NULL DEFAULT x'',
         UNIQUE (sender, sequence)
     ) STRICT;
 
@@ -152,7 +188,8 @@ const SCHEMA: &str = "
         file TEXT NOT NULL UNIQUE,
         wrapped_key BLOB NOT NULL, -- sealed
         row_count INTEGER NOT NULL,
-        sha256 BLOB NOT NULL
+        sha256 BLOB NOT NULL,
+        mac BLOB NOT NULL DEFAULT x''
     ) STRICT;
 
     CREATE TABLE shards (
@@ -162,7 +199,8 @@ const SCHEMA: &str = "
         file TEXT NOT NULL UNIQUE,
         wrapped_key BLOB NOT NULL, -- sealed
         row_count INTEGER NOT NULL,
-        sha256 BLOB NOT NULL
+        sha256 BLOB NOT NULL,
+        mac BLOB NOT NULL DEFAULT x''
     ) STRICT;
 
     CREATE TABLE subjects (
@@ -170,7 +208,8 @@ const SCHEMA: &str = "
         split TEXT NOT NULL CHECK (split IN ('train', 'tuning', 'held_out')),
         source BLOB NOT NULL, -- sealed
         event_count INTEGER NOT NULL,
-        span BLOB NOT NULL -- sealed: first and last time
+        span BLOB NOT NULL, -- sealed: first and last time
+        mac BLOB NOT NULL DEFAULT x''
     ) STRICT;
 
     CREATE TABLE ranges (
@@ -184,16 +223,18 @@ const SCHEMA: &str = "
     CREATE TABLE api_keys (
         id TEXT PRIMARY KEY,
         name TEXT NOT NULL,
-        digest BLOB NOT NULL UNIQUE,
+        digest BLOB NOT NULL UNIQUE, -- keyed digest
         scopes TEXT NOT NULL,
         created_at INTEGER NOT NULL,
         expires_at INTEGER,
         revoked_at INTEGER,
-        last_used_at INTEGER
+        last_used_at INTEGER,
+        mac BLOB NOT NULL DEFAULT x''
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE settings (
         name TEXT PRIMARY KEY,
-        value TEXT NOT NULL
+        value TEXT NOT NULL,
+        mac BLOB NOT NULL DEFAULT x''
     ) STRICT, WITHOUT ROWID;
 ";

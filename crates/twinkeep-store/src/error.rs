@@ -95,6 +95,13 @@ pub enum StoreError {
         /// What the vault said.
         source: OpenError,
     },
+
+    /// A row of the catalog is not what was written last, or is missing.
+    #[error("a row of `{table}` was added, changed, or removed without the key")]
+    RowChanged {
+        /// In which table.
+        table: &'static str,
+    },
 }
 
 impl StoreError {
@@ -113,6 +120,7 @@ impl StoreError {
             Self::File { .. } => "store-file",
             Self::Damaged { .. } => "store-damaged",
             Self::Sealed { .. } => "store-sealed",
+            Self::RowChanged { .. } => "store-row-changed",
         }
     }
 }

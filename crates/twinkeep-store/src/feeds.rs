@@ -1,10 +1,11 @@
 //! The feeds that were ingested, and their refused rows.
 
-use rusqlite::OptionalExtension as _;
+use std::collections::BTreeMap;
+
 use twinkeep_domain::Timestamp;
 
-use crate::error::catalog;
 use crate::quarantine::{quarantine, read_quarantine};
+use crate::rows::{FEEDS, QUARANTINE, SENDERS, SHARDS};
 use crate::table::Written;
 use crate::{FeedCounts, QuarantinedRecord, Store, StoreError};
 
@@ -32,29 +33,31 @@ pub struct FeedRecord {
 impl Store {
     /// Returns all feeds, oldest first.
     pub fn feeds(&self) -> Result<Vec<FeedRecord>, StoreError> {
-        let cannot = catalog("list the feeds");
-        let connection = self.connection();
-        let mut statement = connection
-            .prepare(
-                "SELECT feeds.id, source, ingested_at, key_id, sequence,
-                rows_read, rows_accepted, rows_missing, rows_quarantined
-                FROM feeds LEFT JOIN senders ON senders.id = sender ORDER BY feeds.id",
-            )
-            .map_err(&cannot)?;
-        let mut digests = connection
-            .prepare("SELECT sha256 FROM shards WHERE feed = ?1 ORDER BY file")
-            .map_err(&cannot)?;
-        let mut rows = statement.query([]).map_err(&cannot)?;
+        let mut senders = BTreeMap::new();
+        let mut shards: BTreeMap<i64, BTreeMap<String, [u8; 32]>> = BTreeMap::new();
         let mut feeds = Vec::new();
-        while let Some(row) = rows.next().map_err(&cannot)? {
-            let (mut feed, source) = record(row).map_err(&cannot)?;
-            let id = feed.id.0;
-            feed.source = self.columns.open_text("feeds", "source", id, &source)?;
-            let found = digests.query_map([id], |row| row.get(0)).map_err(&cannot)?;
-            feed.shard_digests = found.collect::<Result<_, _>>().map_err(&cannot)?;
-            feeds.push(feed);
-        }
-        Ok(feeds)
+        self.read(|connection| {
+            self.rows.scan(connection, &SENDERS, &mut |row| {
+                senders.insert(row.get::<_, i64>(1)?, row.get::<_, String>(2)?);
+                Ok(())
+            })?;
+            self.rows.scan(connection, &SHARDS, &mut |row| {
+                let Written { file, sha256, .. } = written_at(4)(row)?;
+                shards.entry(row.get(2)?).or_default().insert(file, sha256);
+                Ok(())
+            })?;
+            self.rows.scan(connection, &FEEDS, &mut |row| {
+                feeds.push((record(row, &senders)?, row.get::<_, Vec<u8>>(3)?));
+                Ok(())
+            })
+        })?;
+        let whole = |(mut feed, source): (FeedRecord, Vec<u8>)| {
+            feed.source = self.columns.open_text("feeds", "source", feed.id.0, &source)?;
+            let digests = shards.remove(&feed.id.0).unwrap_or_default();
+            feed.shard_digests = digests.into_values().collect();
+            Ok(feed)
+        };
+        feeds.into_iter().map(whole).collect()
     }
 
     /// Returns at most `limit` refused rows of a feed, after skipping `offset`.
@@ -64,16 +67,16 @@ impl Store {
         offset: u64,
         limit: usize,
     ) -> Result<Vec<QuarantinedRecord>, StoreError> {
-        let written = self
-            .connection()
-            .query_row(
-                "SELECT file, wrapped_key, row_count, sha256 FROM quarantine WHERE feed = ?1",
-                [feed.0],
-                written_at(0),
-            )
-            .optional()
-            .map_err(catalog("find the refused rows"))?;
-        match written {
+        let mut found = None;
+        self.read(|connection| {
+            self.rows.scan(connection, &QUARANTINE, &mut |row| {
+                if row.get::<_, i64>(1)? == feed.0 {
+                    found = Some(written_at(2)(row)?);
+                }
+                Ok(())
+            })
+        })?;
+        match found {
             Some(written) => {
                 read_quarantine(&quarantine(&self.dir, &self.root), &written, offset, limit)
             }
@@ -96,22 +99,26 @@ pub(crate) fn written_at(
     }
 }
 
-fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<(FeedRecord, Vec<u8>)> {
-    let sender: Option<String> = row.get(3)?;
-    let sequence: Option<i64> = row.get(4)?;
+/// Reads a feed, but for its source and shards.
+fn record(
+    row: &rusqlite::Row<'_>,
+    senders: &BTreeMap<i64, String>,
+) -> rusqlite::Result<FeedRecord> {
+    let sender: Option<i64> = row.get(5)?;
+    let sender = sender.and_then(|sender| senders.get(&sender).cloned());
+    let sequence: Option<i64> = row.get(6)?;
     let count = |column| row.get(column).map(|count: i64| count as u64);
-    let feed = FeedRecord {
-        id: FeedId(row.get(0)?),
+    Ok(FeedRecord {
+        id: FeedId(row.get(1)?),
         source: String::new(),
-        ingested_at: Timestamp::from_micros(row.get(2)?),
+        ingested_at: Timestamp::from_micros(row.get(4)?),
         delivery: sender.zip(sequence.map(|sequence| sequence as u64)),
         counts: FeedCounts {
-            read: count(5)?,
-            accepted: count(6)?,
-            missing: count(7)?,
-            quarantined: count(8)?,
+            read: count(7)?,
+            accepted: count(8)?,
+            missing: count(9)?,
+            quarantined: count(10)?,
         },
         shard_digests: Vec::new(),
-    };
-    Ok((feed, row.get(1)?))
+    })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction};
 use twinkeep_domain::{Event, Screened, SourceSubject, Split, Subject, Timestamp};
 use twinkeep_vault::digest::hmac_sha256;
 use twinkeep_vault::{Purpose, SplitHasher};
@@ -13,6 +13,8 @@ use crate::feeds::FeedId;
 use crate::files::{WriterLock, remove_garbage};
 use crate::layout::{quarantine_file, shard_file};
 use crate::quarantine::{quarantine, write_quarantine};
+use crate::rows::{FEEDS, QUARANTINE, SENDERS, SHARDS, SUBJECTS};
+use crate::senders::find_sender;
 use crate::shard::{shards, write_shard};
 use crate::table::Written;
 use crate::{Store, StoreError};
@@ -135,7 +137,8 @@ impl Store {
         after(Step::Locked);
         let parts = Parts { feed, screened, mapping, splits };
         let added = self.add_locked(&parts, refused, after);
-        if added.is_err() {
+        // Nothing is removed on the word of a catalog that does not hold.
+        if !matches!(added, Ok(_) | Err(StoreError::RowChanged { .. })) {
             // What was written is garbage now. Should this fail too, the next opening removes it.
             let _ = remove_garbage(&self.dir, &self.connection(), &lock);
         }
@@ -150,13 +153,8 @@ impl Store {
     ) -> Result<FeedId, StoreError> {
         let &Parts { feed, screened, mapping, splits } = parts;
         let content = self.content_name(&feed.digest);
-        let id = {
-            let connection = self.connection();
-            check_new(&connection, &content, feed.delivery.as_ref())?;
-            connection
-                .query_row("SELECT coalesce(max(id), 0) + 1 FROM feeds", [], |row| row.get(0))
-                .map_err(catalog("number the feed"))?
-        };
+        let delivery = feed.delivery.as_ref();
+        let (id, _) = self.read(|connection| self.check_new(connection, &content, delivery))?;
         let rows = &screened.events().rows;
         let plans = plan(id, rows, splits);
         after(Step::Planned);
@@ -168,16 +166,14 @@ impl Store {
             None => None,
         };
         after(Step::QuarantineWritten);
-        let mut connection = self.connection();
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(catalog("begin"))?;
-        let sender = check_new(&transaction, &content, feed.delivery.as_ref())?;
-        self.insert_feed(&transaction, id, feed, &content, sender)?;
-        self.insert_subjects(&transaction, mapping, rows, splits)?;
-        insert_files(&transaction, id, &plans, &written, quarantined.as_ref())?;
-        after(Step::RowsInserted);
-        transaction.commit().map_err(catalog("commit the feed"))?;
+        self.change(&[&FEEDS, &SENDERS, &SHARDS, &QUARANTINE], |transaction| {
+            let (_, sender) = self.check_new(transaction, &content, delivery)?;
+            self.insert_feed(transaction, id, feed, &content, sender)?;
+            self.insert_subjects(transaction, mapping, rows, splits)?;
+            self.insert_files(transaction, id, &plans, &written, quarantined.as_ref())?;
+            after(Step::RowsInserted);
+            Ok(())
+        })?;
         after(Step::Committed);
         Ok(FeedId(id))
     }
@@ -244,10 +240,10 @@ impl Store {
                     "UPDATE senders SET last_sequence = ?2, last_manifest = ?3 WHERE id = ?1",
                     (sender, sequence, delivery.manifest_digest),
                 )
-                .map_err(&cannot)?;
+                .map_err(cannot)?;
+            self.rows.seal(transaction, &SENDERS, &sender)?;
         }
-        transaction.execute("UPDATE store SET epoch = epoch + 1", []).map_err(cannot)?;
-        Ok(())
+        self.rows.seal(transaction, &FEEDS, &id)
     }
 
     fn insert_subjects(
@@ -266,86 +262,130 @@ impl Store {
             .prepare(
                 "INSERT INTO subjects (pseudonym, split, source, event_count, span)
                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (pseudonym)
-                DO UPDATE SET event_count = event_count + excluded.event_count,
-                span = excluded.span",
+                DO UPDATE SET event_count = excluded.event_count, span = excluded.span",
             )
             .map_err(&cannot)?;
+        let mut subject_count = 0;
         for (subject, source) in mapping {
             let pseudonym = subject.reveal();
             let new = span(events.get(subject).copied().unwrap_or_default());
-            let old = self.known_span(transaction, *subject, source)?;
+            let known = self.known(transaction, *subject, source)?;
+            subject_count += i64::from(known.is_none());
+            let (known_count, old) = known.unwrap_or_default();
             let span = match (old, new) {
                 (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
                 (old, new) => old.or(new),
             };
             let count = events.get(subject).map_or(0, |events| events.len() as i64);
+            let count = known_count + count;
             let sealed = self.columns.seal("subjects", "span", pseudonym, &write_span(span));
             let source = source.reveal().as_bytes();
             let source = self.columns.seal("subjects", "source", pseudonym, source);
             let split = splits.split(*subject).name();
             insert.execute((pseudonym, split, source, count, sealed)).map_err(&cannot)?;
+            self.rows.seal(transaction, &SUBJECTS, &pseudonym)?;
         }
+        transaction
+            .execute("UPDATE store SET subject_count = subject_count + ?1", [subject_count])
+            .map_err(cannot)?;
         Ok(())
     }
 
-    /// Returns the first and last time of a subject that is there already, having checked that it
-    /// is the same person.
-    fn known_span(
+    /// Returns the number of events and the span of a subject that is there already, having
+    /// checked that it is the same person.
+    fn known(
         &self,
         transaction: &Transaction<'_>,
         subject: Subject,
         source: &SourceSubject,
-    ) -> Result<Option<Span>, StoreError> {
+    ) -> Result<Option<(i64, Option<Span>)>, StoreError> {
         let pseudonym = subject.reveal();
-        let known: Option<(Vec<u8>, Vec<u8>)> = transaction
-            .prepare_cached("SELECT source, span FROM subjects WHERE pseudonym = ?1")
-            .and_then(|mut statement| {
-                statement.query_row([pseudonym], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-            })
-            .map_err(catalog("look up a subject"))?;
-        let Some((known_source, known_span)) = known else { return Ok(None) };
-        let known_source = self.columns.open("subjects", "source", pseudonym, &known_source)?;
+        let Some(known) = self.subject_row(transaction, subject)? else { return Ok(None) };
+        let known_source = self.columns.open("subjects", "source", pseudonym, &known.source)?;
         if known_source.expose() != source.reveal().as_bytes() {
             return Err(StoreError::SubjectCollision);
         }
-        let known_span = self.columns.open("subjects", "span", pseudonym, &known_span)?;
-        Ok(read_span(known_span.expose()))
+        let span = self.columns.open("subjects", "span", pseudonym, &known.span)?;
+        Ok(Some((known.event_count, read_span(span.expose()))))
     }
-}
 
-/// Refuses a feed that is there already or out of its sender's order; returns the sender's row.
-fn check_new(
-    connection: &rusqlite::Connection,
-    content: &[u8; 32],
-    delivery: Option<&Delivery<'_>>,
-) -> Result<Option<i64>, StoreError> {
-    let cannot = catalog("look up the feed");
-    let known = connection
-        .query_row("SELECT id FROM feeds WHERE content = ?1", [content], |row| row.get(0))
-        .optional()
-        .map_err(&cannot)?;
-    if let Some(feed) = known {
-        return Err(StoreError::FeedAlreadyIngested { feed });
-    }
-    let Some(delivery) = delivery else { return Ok(None) };
-    let sender: Option<(i64, Option<i64>, Option<i64>)> = connection
-        .query_row(
-            "SELECT id, last_sequence, revoked_at FROM senders WHERE key_id = ?1",
-            [delivery.sender],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )
-        .optional()
-        .map_err(cannot)?;
-    let refused = |state| Err(StoreError::Refused { what: "sender", state });
-    let Some((sender, last, revoked_at)) = sender else { return refused("not known") };
-    if revoked_at.is_some() {
-        return refused("revoked");
-    }
-    match last.map(|last| last as u64) {
-        Some(last) if delivery.sequence <= last => {
-            Err(StoreError::FeedReplayed { sequence: delivery.sequence, last })
+    /// Refuses a feed that is there already or out of its sender's order; returns the number that
+    /// it gets and the sender's row.
+    fn check_new(
+        &self,
+        connection: &Connection,
+        content: &[u8; 32],
+        delivery: Option<&Delivery<'_>>,
+    ) -> Result<(i64, Option<i64>), StoreError> {
+        let mut known = None;
+        let mut last = 0;
+        self.rows.scan(connection, &FEEDS, &mut |row| {
+            last = row.get(1)?;
+            if row.get::<_, [u8; 32]>(2)? == *content {
+                known = Some(last);
+            }
+            Ok(())
+        })?;
+        if let Some(feed) = known {
+            return Err(StoreError::FeedAlreadyIngested { feed });
         }
-        _ => Ok(Some(sender)),
+        let Some(delivery) = delivery else { return Ok((last + 1, None)) };
+        let refused = |state| Err(StoreError::Refused { what: "sender", state });
+        let found = find_sender(&self.rows, connection, delivery.sender)?;
+        let Some((row, sender)) = found else { return refused("not known") };
+        if sender.revoked_at.is_some() {
+            return refused("revoked");
+        }
+        match sender.last_sequence {
+            Some(last) if delivery.sequence <= last => {
+                Err(StoreError::FeedReplayed { sequence: delivery.sequence, last })
+            }
+            _ => Ok((last + 1, Some(row))),
+        }
+    }
+
+    fn insert_files(
+        &self,
+        transaction: &Transaction<'_>,
+        feed: i64,
+        plans: &[Plan],
+        written: &[Written],
+        quarantined: Option<&Written>,
+    ) -> Result<(), StoreError> {
+        let cannot = catalog("add the shards");
+        let mut range = transaction
+            .prepare(
+                "INSERT INTO ranges (subject, shard, first_row, row_count) VALUES (?1, ?2, ?3, ?4)",
+            )
+            .map_err(&cannot)?;
+        for (plan, written) in plans.iter().zip(written) {
+            let Written { file, wrapped_key, row_count, sha256 } = written;
+            transaction
+                .execute(
+                    "INSERT INTO shards (feed, split, file, wrapped_key, row_count, sha256)
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    (feed, plan.split.name(), file, wrapped_key, row_count, sha256),
+                )
+                .map_err(&cannot)?;
+            let shard = transaction.last_insert_rowid();
+            self.rows.seal(transaction, &SHARDS, &shard)?;
+            for placed in &plan.placed {
+                let first = placed.first_row as i64;
+                let count = placed.range.len() as i64;
+                range.execute((placed.subject.reveal(), shard, first, count)).map_err(&cannot)?;
+            }
+        }
+        if let Some(Written { file, wrapped_key, row_count, sha256 }) = quarantined {
+            transaction
+                .execute(
+                    "INSERT INTO quarantine (feed, file, wrapped_key, row_count, sha256)
+                    VALUES (?1, ?2, ?3, ?4, ?5)",
+                    (feed, file, wrapped_key, row_count, sha256),
+                )
+                .map_err(cannot)?;
+            self.rows.seal(transaction, &QUARANTINE, &feed)?;
+        }
+        Ok(())
     }
 }
 
@@ -386,47 +426,6 @@ fn subject_ranges(rows: &[Event]) -> impl Iterator<Item = Range<usize>> {
         start += chunk.len();
         start - chunk.len()..start
     })
-}
-
-fn insert_files(
-    transaction: &Transaction<'_>,
-    feed: i64,
-    plans: &[Plan],
-    written: &[Written],
-    quarantined: Option<&Written>,
-) -> Result<(), StoreError> {
-    let cannot = catalog("add the shards");
-    let mut range = transaction
-        .prepare(
-            "INSERT INTO ranges (subject, shard, first_row, row_count) VALUES (?1, ?2, ?3, ?4)",
-        )
-        .map_err(&cannot)?;
-    for (plan, written) in plans.iter().zip(written) {
-        let Written { file, wrapped_key, row_count, sha256 } = written;
-        transaction
-            .execute(
-                "INSERT INTO shards (feed, split, file, wrapped_key, row_count, sha256)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                (feed, plan.split.name(), file, wrapped_key, row_count, sha256),
-            )
-            .map_err(&cannot)?;
-        let shard = transaction.last_insert_rowid();
-        for placed in &plan.placed {
-            let first = placed.first_row as i64;
-            let count = placed.range.len() as i64;
-            range.execute((placed.subject.reveal(), shard, first, count)).map_err(&cannot)?;
-        }
-    }
-    if let Some(Written { file, wrapped_key, row_count, sha256 }) = quarantined {
-        transaction
-            .execute(
-                "INSERT INTO quarantine (feed, file, wrapped_key, row_count, sha256)
-                VALUES (?1, ?2, ?3, ?4, ?5)",
-                (feed, file, wrapped_key, row_count, sha256),
-            )
-            .map_err(&cannot)?;
-    }
-    Ok(())
 }
 
 /// First and last time of a subject.

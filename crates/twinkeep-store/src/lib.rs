@@ -16,6 +16,7 @@
 //! - Only events in a [`twinkeep_domain::Screened`] get in.
 //! - After a crash anywhere, a feed is there once or not at all.
 //! - No byte on the disk shows a source's identifier, a value, a code, or a time of a person.
+//! - Who has the disk but no key changes no row of the catalog unnoticed.
 //! - Nothing here reads a clock: times are parameters.
 
 #![deny(clippy::expect_used)]
@@ -29,6 +30,7 @@ mod ingest;
 mod layout;
 mod quarantine;
 mod reads;
+mod rows;
 mod senders;
 mod settings;
 mod shard;

@@ -1,14 +1,17 @@
 //! Reading back: who is there, one timeline, and whole splits.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use rusqlite::{OptionalExtension as _, Row};
+use rusqlite::{Connection, Row};
 use twinkeep_domain::{Code, Cohort, Event, SourceSubject, Split, Subject, Timeline, Timestamp};
 
 use crate::error::catalog;
 use crate::feeds::written_at;
 use crate::ingest::read_span;
+use crate::rows::{SHARDS, SUBJECTS};
 use crate::shard::{Collector, shards};
+use crate::table::Written;
 use crate::{Store, StoreError};
 
 /// A subject in the catalog.
@@ -33,115 +36,92 @@ impl Store {
     ) -> Result<Vec<SubjectRecord>, StoreError> {
         let cannot = catalog("list the subjects");
         let connection = self.connection();
-        let mut statement = connection
-            .prepare_cached(
-                "SELECT pseudonym, split, event_count, span FROM subjects
-                WHERE ?1 < pseudonym ORDER BY pseudonym LIMIT ?2",
-            )
-            .map_err(&cannot)?;
+        let select = format!(
+            "SELECT {} FROM subjects WHERE ?1 < pseudonym ORDER BY pseudonym LIMIT ?2",
+            SUBJECTS.selection()
+        );
+        let mut statement = connection.prepare_cached(&select).map_err(&cannot)?;
         let after = after.map_or(-1, Subject::reveal);
-        let rows = statement.query_map((after, limit), subject_row).map_err(&cannot)?;
-        let rows: Vec<SubjectRow> = rows.collect::<Result<_, _>>().map_err(cannot)?;
-        rows.into_iter().map(|row| self.subject_record(row)).collect()
+        let mut rows = statement.query((after, limit)).map_err(&cannot)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(&cannot)? {
+            self.rows.check(&SUBJECTS, row)?;
+            found.push(self.subject_record(subject_row(row).map_err(&cannot)?)?);
+        }
+        Ok(found)
     }
 
     /// Returns one subject, or `None` if it is not there.
     pub fn subject(&self, subject: Subject) -> Result<Option<SubjectRecord>, StoreError> {
-        let row = self
-            .connection()
-            .prepare_cached(
-                "SELECT pseudonym, split, event_count, span FROM subjects WHERE pseudonym = ?1",
-            )
-            .and_then(|mut statement| {
-                statement.query_row([subject.reveal()], subject_row).optional()
-            })
-            .map_err(catalog("look up a subject"))?;
+        let row = self.subject_row(&self.connection(), subject)?;
         row.map(|row| self.subject_record(row)).transpose()
     }
 
     /// Returns how many subjects each split has.
     pub fn subject_counts(&self) -> Result<BTreeMap<Split, u64>, StoreError> {
         let cannot = catalog("count the subjects");
-        let connection = self.connection();
-        let mut statement = connection
-            .prepare("SELECT split, count(*) FROM subjects GROUP BY split")
-            .map_err(&cannot)?;
-        let rows = statement
-            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)? as u64)))
-            .map_err(&cannot)?;
-        let counts: Vec<(String, u64)> = rows.collect::<Result<_, _>>().map_err(cannot)?;
-        Ok(counts
-            .into_iter()
-            .filter_map(|(split, count)| Some((Split::parse(&split)?, count)))
-            .collect())
+        self.read(|connection| {
+            let known: i64 = self.rows.head(connection, |row| row.get("subject_count"))?;
+            let select = format!("SELECT {} FROM subjects", SUBJECTS.selection());
+            let mut statement = connection.prepare(&select).map_err(&cannot)?;
+            let mut rows = statement.query([]).map_err(&cannot)?;
+            let mut counts: BTreeMap<Split, u64> = BTreeMap::new();
+            while let Some(row) = rows.next().map_err(&cannot)? {
+                self.rows.check(&SUBJECTS, row)?;
+                let split: String = row.get(2).map_err(&cannot)?;
+                let split = Split::parse(&split).ok_or(SUBJECT_CHANGED)?;
+                *counts.entry(split).or_default() += 1;
+            }
+            match counts.values().sum::<u64>() == known as u64 {
+                true => Ok(counts),
+                false => Err(SUBJECT_CHANGED),
+            }
+        })
     }
 
     /// Returns who is behind a pseudonym. For whoever may know it.
     pub fn source_of(&self, subject: Subject) -> Result<Option<SourceSubject>, StoreError> {
-        let pseudonym = subject.reveal();
-        let sealed: Option<Vec<u8>> = self
-            .connection()
-            .query_row("SELECT source FROM subjects WHERE pseudonym = ?1", [pseudonym], |row| {
-                row.get(0)
-            })
-            .optional()
-            .map_err(catalog("look up a subject"))?;
-        let Some(sealed) = sealed else { return Ok(None) };
-        let source = self.columns.open_text("subjects", "source", pseudonym, &sealed)?;
+        let row = self.subject_row(&self.connection(), subject)?;
+        let Some(row) = row else { return Ok(None) };
+        let source = self.columns.open_text("subjects", "source", row.pseudonym, &row.source)?;
         Ok(SourceSubject::new(&source))
     }
 
     /// Returns one subject's timeline as a cohort of one; `None` if the subject is not there.
     pub fn timeline(&self, subject: Subject) -> Result<Option<Cohort>, StoreError> {
-        if self.subject(subject)?.is_none() {
-            return Ok(None);
-        }
-        let cannot = catalog("find a timeline");
-        let ranges: Vec<_> = {
-            let connection = self.connection();
-            let mut statement = connection
-                .prepare_cached(
-                    "SELECT file, wrapped_key, shards.row_count, sha256, first_row, ranges.row_count
-                    FROM ranges JOIN shards ON shards.id = shard
-                    WHERE subject = ?1 ORDER BY shards.id",
-                )
-                .map_err(&cannot)?;
-            let rows = statement
-                .query_map([subject.reveal()], |row| {
-                    let first: i64 = row.get(4)?;
-                    let count: i64 = row.get(5)?;
-                    Ok((written_at(0)(row)?, first as usize..(first + count) as usize))
-                })
-                .map_err(&cannot)?;
-            rows.collect::<Result<_, _>>().map_err(&cannot)?
-        };
+        let found = self.read(|connection| {
+            let Some(row) = self.subject_row(connection, subject)? else { return Ok(None) };
+            Ok(Some((row.event_count as u64, self.ranges(connection, subject)?)))
+        })?;
+        let Some((event_count, ranges)) = found else { return Ok(None) };
         let sealed = shards(&self.dir, &self.root);
         let mut collector = Collector::default();
         for (written, rows) in ranges {
             sealed.read_rows(&written, rows, &mut |batch| collector.add(&written.file, batch))?;
         }
         let (codes, events) = collector.finish();
-        // INVARIANT: the rows of a range are its subject's; anything else was not written here.
-        let timeline = Timeline::new(subject, events)
-            .ok_or_else(|| StoreError::Damaged { file: "ranges".to_owned(), source: None })?;
+        // INVARIANT: the rows of its ranges are the subject's, and all of them; anything else was
+        // not written here.
+        let damaged = || StoreError::Damaged { file: "ranges".to_owned(), source: None };
+        if events.len() as u64 != event_count {
+            return Err(damaged());
+        }
+        let timeline = Timeline::new(subject, events).ok_or_else(damaged)?;
         Ok(Some(Cohort { codes, timelines: vec![timeline] }))
     }
 
     /// Returns the timelines of all subjects of a split, by increasing pseudonym. Every file is
     /// compared with its digest first.
     pub fn cohort(&self, split: Split) -> Result<Cohort, StoreError> {
-        let cannot = catalog("list the shards");
-        let written: Vec<_> = {
-            let connection = self.connection();
-            let mut statement = connection
-                .prepare(
-                    "SELECT file, wrapped_key, row_count, sha256 FROM shards
-                    WHERE split = ?1 ORDER BY id",
-                )
-                .map_err(&cannot)?;
-            let rows = statement.query_map([split.name()], written_at(0)).map_err(&cannot)?;
-            rows.collect::<Result<_, _>>().map_err(&cannot)?
-        };
+        let mut written = Vec::new();
+        self.read(|connection| {
+            self.rows.scan(connection, &SHARDS, &mut |row| {
+                if row.get::<_, String>(3)? == split.name() {
+                    written.push(written_at(4)(row)?);
+                }
+                Ok(())
+            })
+        })?;
         let sealed = shards(&self.dir, &self.root);
         let mut collector = Collector::default();
         for written in written {
@@ -151,32 +131,76 @@ impl Store {
         Ok(cohort(codes, events))
     }
 
+    /// Returns the row of a subject, verified.
+    pub(crate) fn subject_row(
+        &self,
+        connection: &Connection,
+        subject: Subject,
+    ) -> Result<Option<SubjectRow>, StoreError> {
+        let cannot = catalog("look up a subject");
+        let select = format!("SELECT {} FROM subjects WHERE pseudonym = ?1", SUBJECTS.selection());
+        let mut statement = connection.prepare_cached(&select).map_err(&cannot)?;
+        let mut rows = statement.query([subject.reveal()]).map_err(&cannot)?;
+        let Some(row) = rows.next().map_err(&cannot)? else { return Ok(None) };
+        self.rows.check(&SUBJECTS, row)?;
+        subject_row(row).map(Some).map_err(cannot)
+    }
+
+    /// Returns where a subject's events are. The files are verified; the ranges show themselves
+    /// when they are read.
+    fn ranges(
+        &self,
+        connection: &Connection,
+        subject: Subject,
+    ) -> Result<Vec<(Written, Range<usize>)>, StoreError> {
+        let cannot = catalog("find a timeline");
+        let select = format!(
+            "SELECT {}, first_row, ranges.row_count FROM ranges JOIN shards ON shards.id = shard
+            WHERE subject = ?1 ORDER BY shards.id",
+            SHARDS.selection()
+        );
+        let mut statement = connection.prepare_cached(&select).map_err(&cannot)?;
+        let mut rows = statement.query([subject.reveal()]).map_err(&cannot)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(&cannot)? {
+            self.rows.check(&SHARDS, row)?;
+            let first: i64 = row.get(8).map_err(&cannot)?;
+            let count: i64 = row.get(9).map_err(&cannot)?;
+            let range = first as usize..first.wrapping_add(count) as usize;
+            found.push((written_at(4)(row).map_err(&cannot)?, range));
+        }
+        Ok(found)
+    }
+
     fn subject_record(&self, row: SubjectRow) -> Result<SubjectRecord, StoreError> {
         let span = self.columns.open("subjects", "span", row.pseudonym, &row.span)?;
-        let unreadable =
-            || StoreError::Sealed { table: "subjects", source: twinkeep_vault::OpenError };
         Ok(SubjectRecord {
-            subject: Subject::from_pseudonym(row.pseudonym).ok_or_else(unreadable)?,
-            split: Split::parse(&row.split).ok_or_else(unreadable)?,
+            subject: Subject::from_pseudonym(row.pseudonym).ok_or(SUBJECT_CHANGED)?,
+            split: Split::parse(&row.split).ok_or(SUBJECT_CHANGED)?,
             event_count: row.event_count as u64,
             span: read_span(span.expose()),
         })
     }
 }
 
-struct SubjectRow {
+/// What the catalog keeps about a subject.
+pub(crate) struct SubjectRow {
     pseudonym: i64,
     split: String,
-    event_count: i64,
-    span: Vec<u8>,
+    /// Sealed.
+    pub(crate) source: Vec<u8>,
+    pub(crate) event_count: i64,
+    /// Sealed.
+    pub(crate) span: Vec<u8>,
 }
 
 fn subject_row(row: &Row<'_>) -> rusqlite::Result<SubjectRow> {
     Ok(SubjectRow {
-        pseudonym: row.get(0)?,
-        split: row.get(1)?,
-        event_count: row.get(2)?,
-        span: row.get(3)?,
+        pseudonym: row.get(1)?,
+        split: row.get(2)?,
+        source: row.get(3)?,
+        event_count: row.get(4)?,
+        span: row.get(5)?,
     })
 }
 
@@ -196,3 +220,5 @@ fn cohort(codes: Vec<Code>, events: Vec<Event>) -> Cohort {
         groups.into_iter().filter_map(|(subject, events)| Timeline::new(subject, events));
     Cohort { codes, timelines: timelines.collect() }
 }
+
+const SUBJECT_CHANGED: StoreError = StoreError::RowChanged { table: "subjects" };

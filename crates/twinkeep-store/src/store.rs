@@ -14,12 +14,14 @@ use crate::catalog::{self, Columns};
 use crate::error;
 use crate::files::{WriterLock, remove_garbage};
 use crate::layout::{CATALOG, EVENTS, data_folders, path};
+use crate::rows::Rows;
 
 /// A keep's events and catalog. Threads may share it; processes may open the same folder.
 pub struct Store {
     pub(crate) dir: PathBuf,
     pub(crate) root: SecretKey,
     pub(crate) columns: Columns,
+    pub(crate) rows: Rows,
     connection: Mutex<Connection>,
 }
 
@@ -53,22 +55,26 @@ impl Store {
     }
 
     /// Opens a store, and removes what an interrupted ingest left unless another one is running.
+    ///
+    /// Refused, and nothing removed, if a row was added, changed, or removed without the key.
     pub fn open(dir: &Path, root: &SecretKey) -> Result<Self, StoreError> {
-        let connection = catalog::connect(&path(dir, CATALOG))?;
-        catalog::check(&connection, root)?;
+        let mut connection = catalog::connect(&path(dir, CATALOG))?;
+        let transaction = connection.transaction().map_err(error::catalog("begin"))?;
+        catalog::check(&transaction, root)?;
+        drop(transaction);
         if let Some(lock) = WriterLock::take(dir)? {
             remove_garbage(dir, &connection, &lock)?;
         }
         Ok(Self::new(dir, root, connection))
     }
 
-    /// Returns a number that grows with every feed: a server that sees it change reads anew.
+    /// Returns a number that grows with every change but the last use of an API key.
+    ///
+    /// A server that sees it change reads anew. It is authenticated: whoever remembers it outside
+    /// the catalog notices that an older catalog was put back.
     pub fn epoch(&self) -> Result<u64, StoreError> {
-        self.connection()
-            .prepare_cached("SELECT epoch FROM store")
-            .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)))
-            .map(|epoch| epoch as u64)
-            .map_err(error::catalog("read the epoch"))
+        let epoch: i64 = self.rows.head(&self.connection(), |row| row.get("epoch"))?;
+        Ok(epoch as u64)
     }
 
     /// Returns the connection. A thread that panicked left no half transaction: it was rolled
@@ -82,6 +88,7 @@ impl Store {
             dir: dir.to_path_buf(),
             root: root.clone(),
             columns: Columns::new(root),
+            rows: Rows::new(root),
             connection: Mutex::new(connection),
         }
     }

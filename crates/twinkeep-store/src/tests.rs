@@ -10,6 +10,7 @@ use crate::{FeedCounts, FeedId, NewFeed, RefusedRow, Store, StoreError};
 
 mod catalog;
 mod crash;
+mod forged;
 mod hostile;
 mod roundtrip;
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use twinkeep_domain::Split;
 
 use super::{MARKED_CODE, MARKED_FILE, MARKED_RAW, MARKED_SOURCE, MARKED_TEXT, add, root, sample};
+use crate::rows::{SHARDS, SUBJECTS};
 use crate::{FeedId, Store};
 
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -18,6 +19,13 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+fn ids(store: &Store, select: &str) -> Vec<i64> {
+    let connection = store.connection();
+    let mut statement = connection.prepare(select).unwrap();
+    let ids = statement.query_map([], |row| row.get(0)).unwrap();
+    ids.collect::<Result<_, _>>().unwrap()
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -123,7 +131,8 @@ fn a_shard_in_the_place_of_another_is_refused() {
     add(&store, &sample(2, 6, 20)).unwrap();
     let shards = files(&dir.path().join("events/train"));
     fs::copy(&shards[1], &shards[0]).unwrap();
-    // Its key and digest moved along in the catalog: the name still binds it.
+    // Its key and digest moved along in the catalog: the row is refused, and the name would still
+    // bind the file if its rows were authentic.
     store
         .connection()
         .execute_batch(
@@ -132,6 +141,11 @@ fn a_shard_in_the_place_of_another_is_refused() {
             WHERE split = 'train'",
         )
         .unwrap();
+    assert_eq!(store.cohort(Split::Train).unwrap_err().code(), "store-row-changed");
+    for id in ids(&store, "SELECT id FROM shards") {
+        store.rows.seal(&store.connection(), &SHARDS, &id).unwrap();
+    }
+    store.rows.seal_tables(&store.connection(), &[&SHARDS]).unwrap();
     assert_eq!(store.cohort(Split::Train).unwrap_err().code(), "store-sealed");
 }
 
@@ -147,8 +161,12 @@ fn sealed_values_do_not_move_between_rows() {
             "UPDATE subjects SET source = (SELECT source FROM subjects ORDER BY pseudonym LIMIT 1)",
         )
         .unwrap();
+    let second = sample.mapping[1].0;
     assert!(store.source_of(sample.mapping[0].0).is_ok());
-    assert_eq!(store.source_of(sample.mapping[1].0).unwrap_err().code(), "store-sealed");
+    assert_eq!(store.source_of(second).unwrap_err().code(), "store-row-changed");
+    // It would not open there even in an authentic row.
+    store.rows.seal(&store.connection(), &SUBJECTS, &second.reveal()).unwrap();
+    assert_eq!(store.source_of(second).unwrap_err().code(), "store-sealed");
 }
 
 #[test]
@@ -158,11 +176,18 @@ fn a_range_of_rows_that_is_not_there_or_anothers_is_refused() {
     let sample = sample(1, 6, 20);
     add(&store, &sample).unwrap();
     let subject = sample.mapping[0].0;
-    for change in ["first_row = first_row + 1", "row_count = 100000", "first_row = -1"] {
-        store.connection().execute_batch("SAVEPOINT change").unwrap();
-        store.connection().execute(&format!("UPDATE ranges SET {change}"), []).unwrap();
+    let run = |sql: &str| store.connection().execute_batch(sql).unwrap();
+    run("CREATE TEMP TABLE kept AS SELECT * FROM ranges");
+    for change in [
+        "UPDATE ranges SET first_row = first_row + 1",
+        "UPDATE ranges SET row_count = 100000",
+        "UPDATE ranges SET row_count = row_count - 1",
+        "UPDATE ranges SET first_row = -1",
+        "DELETE FROM ranges",
+    ] {
+        run(change);
         assert_eq!(store.timeline(subject).unwrap_err().code(), "store-damaged", "{change}");
-        store.connection().execute_batch("ROLLBACK TO change; RELEASE change").unwrap();
+        run("DELETE FROM ranges; INSERT INTO ranges SELECT * FROM kept");
     }
     assert!(store.timeline(subject).is_ok());
 }
