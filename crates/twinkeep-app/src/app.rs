@@ -13,6 +13,7 @@ use twinkeep_vault::{KekSource, Pseudonymizer, Purpose, SecretBytes, SecretKey, 
 
 use crate::anchor::Anchor;
 use crate::served::Served;
+use crate::watermark::{Marks, Watermark};
 use crate::{AppError, Caller, Keep, Layout, Settings};
 
 /// What a use case may know of the world outside the keep.
@@ -29,6 +30,7 @@ pub struct App {
     pub(crate) layout: Layout,
     pub(crate) settings: Settings,
     pub(crate) pack: Pack,
+    pub(crate) pack_sha256: [u8; 32],
     pub(crate) store: Store,
     pub(crate) registry: Registry,
     pub(crate) identity: Identity,
@@ -37,6 +39,7 @@ pub struct App {
     pub(crate) served: Mutex<Option<Arc<Served>>>,
     ledger: Ledger,
     anchor: Anchor,
+    watermark: Watermark,
     references: SecretKey,
     server_key: SecretBytes,
     clock: fn() -> Timestamp,
@@ -53,8 +56,8 @@ impl App {
         surroundings: &Surroundings,
     ) -> Result<Self, AppError> {
         let keep = Keep::find(root)?;
-        let pack = keep.pack()?;
         let keys = keep.unlock(secret)?;
+        let (pack, pack_sha256) = keep.pack(&keys.pack_sha256)?;
         let origin = keep.ledger_origin();
         let anchor = Anchor::new(anchor_paths(&keep, surroundings.state_dir.as_deref()));
         let remembered = anchor.remembered(&origin, &keys.ledger.verifying_key())?;
@@ -63,11 +66,13 @@ impl App {
             .map_err(AppError::from)?;
         let plan = pack.forecast().splits;
         let references = keys.root.derive(Purpose::LedgerReference, b"");
+        let paths = watermark_paths(&keep, surroundings.state_dir.as_deref());
+        let watermark = Watermark::read(paths, &keys.root)?;
         let store = Store::open(&keep.layout.store(), &keys.root)?;
+        refuse_older_catalog(&store, &watermark)?;
         let registry_keys = RegistryKeys { signer: keys.model, root: keys.root.clone() };
         let registry = Registry::open(&keep.layout.models(), registry_keys)?;
-        let counter = store.setting(REGISTRY_COUNTER)?.and_then(|text| text.parse().ok());
-        registry.refuse_older_than(counter.unwrap_or(0))?;
+        registry.refuse_older_than(watermark.highest().registry)?;
         Ok(Self {
             store,
             registry,
@@ -77,12 +82,14 @@ impl App {
             served: Mutex::new(None),
             ledger,
             anchor,
+            watermark,
             references,
             server_key: keys.server,
             clock: surroundings.clock,
             layout: keep.layout,
             settings: keep.settings,
             pack,
+            pack_sha256,
         })
     }
 
@@ -131,14 +138,16 @@ impl App {
         let bytes = entry.encode().map_err(|error| failed().because(error))?;
         let appended = self.ledger.append(&[bytes]).map_err(|error| failed().because(error))?;
         self.anchor.remember(&appended.checkpoint);
+        let registry = self.watermark.highest().registry;
+        self.watermark.raise(Marks { catalog: self.store.epoch()?, registry })?;
         Ok(appended.first_index)
     }
 
-    /// Remembers the number of the registry's state in the catalog, so that `models/` restored
-    /// from an older copy is noticed.
+    /// Remembers the number of the registry's state, so that `models/` restored from an older
+    /// copy is noticed.
     pub(crate) fn remember_registry(&self) -> Result<(), AppError> {
-        let counter = self.registry.counter()?;
-        Ok(self.store.set_setting(REGISTRY_COUNTER, &counter.to_string())?)
+        let marks = Marks { catalog: self.store.epoch()?, registry: self.registry.counter()? };
+        self.watermark.raise(marks)
     }
 
     /// Records how something ended: the report if it was done, or the code of the refusal.
@@ -164,8 +173,24 @@ impl App {
     }
 }
 
-/// Where the catalog keeps the number of the registry's newest state.
-const REGISTRY_COUNTER: &str = "registry-counter";
+fn refuse_older_catalog(store: &Store, watermark: &Watermark) -> Result<(), AppError> {
+    let (found, seen) = (store.epoch()?, watermark.highest().catalog);
+    if seen <= found {
+        return Ok(());
+    }
+    let attempt = format!("the catalog was rolled back: it is at {found}, and {seen} was seen");
+    Err(AppError::refused("catalog-rolled-back", attempt)
+        .hint("restore the newest backup of the whole keep; revoked keys may live in this one"))
+}
+
+/// Returns the files that remember how far the catalog and the registry have come.
+fn watermark_paths(keep: &Keep, state_dir: Option<&Path>) -> Vec<PathBuf> {
+    let mut paths = vec![keep.layout.watermark()];
+    if let Some(dir) = state_dir {
+        paths.push(dir.join("twinkeep").join(format!("{}.watermark", keep.descriptor.keep_id)));
+    }
+    paths
+}
 
 /// Returns the files that remember the newest checkpoint.
 pub(crate) fn anchor_paths(keep: &Keep, state_dir: Option<&Path>) -> Vec<PathBuf> {

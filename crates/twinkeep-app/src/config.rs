@@ -128,8 +128,10 @@ impl Config {
     /// Reads the text of `twinkeep.toml`.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count());
-            let place = line.map(|line| format!("line {}: ", line.max(1))).unwrap_or_default();
+            let before = error.span().map(|span| &text[..span.start.min(text.len())]);
+            let place = before
+                .map(|before| format!("line {}: ", before.matches('\n').count() + 1))
+                .unwrap_or_default();
             let message = error.message().lines().next().unwrap_or_default();
             ConfigError::Syntax {
                 reason: format!("{place}{message}"),

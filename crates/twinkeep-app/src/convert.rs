@@ -25,11 +25,11 @@ impl From<StoreError> for AppError {
             StoreError::FeedAlreadyIngested { .. } | StoreError::FeedReplayed { .. } => {
                 Self::refused(code, "the feed was refused; nothing was stored").because(error)
             }
-            StoreError::Damaged { .. } | StoreError::Sealed { .. } => {
-                Self::refused(code, "the store does not hold").because(error).hint(
-                    "restore the file from a backup, and find out who could write to `store/`",
-                )
-            }
+            StoreError::Damaged { .. }
+            | StoreError::Sealed { .. }
+            | StoreError::RowChanged { .. } => Self::refused(code, "the store does not hold")
+                .because(error)
+                .hint("restore the file from a backup, and find out who could write to `store/`"),
             StoreError::Busy => Self::environment(code, "the keep is in use")
                 .because(error)
                 .hint("wait until the other command is done, then run this one again"),

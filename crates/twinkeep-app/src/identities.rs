@@ -69,7 +69,11 @@ pub(crate) fn open_identity(path: &Path, secret: &KekSource) -> Result<Identity,
 }
 
 fn refuse(error: IdentityError, attempt: impl Into<String>) -> AppError {
-    AppError::refused(error.code(), attempt).because(error)
+    match &error {
+        // Missing, unreadable, or no file at all: the command names the wrong one.
+        IdentityError::Io { .. } => AppError::usage(error.code(), attempt).because(error),
+        _ => AppError::refused(error.code(), attempt).because(error),
+    }
 }
 
 fn report(

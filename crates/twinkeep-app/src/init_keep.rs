@@ -13,7 +13,7 @@ use twinkeep_ledger::Ledger;
 use twinkeep_registry::{Registry, RegistryKeys};
 use twinkeep_store::Store;
 use twinkeep_vault::certificate::CertificateAuthority;
-use twinkeep_vault::digest::to_hex;
+use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::ecdsa::EcdsaKey;
 use twinkeep_vault::files::{PUBLIC_FILE, create_private_dir, sync_dir, write_atomic};
 use twinkeep_vault::identity::Identity;
@@ -150,6 +150,8 @@ fn make_keys(
     let text = identity.public().to_text();
     write_public(&public.join(keep::IDENTITY_PUBLIC), text.as_bytes())?;
 
+    let pack = sha256(request.pack.as_bytes());
+    key_file::write(&keys, keep::PACK, kek, &pack)?;
     make_certificates(layout, kek, keep_id, request)?;
     make_parts(layout, &root, &ledger, model, keep_id)?;
     Ok(identity.public().fingerprint())

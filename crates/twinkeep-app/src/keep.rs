@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use twinkeep_domain::Pack;
+use twinkeep_vault::digest::sha256;
 use twinkeep_vault::ecdsa::EcdsaKey;
+use twinkeep_vault::files::open_to_others;
 use twinkeep_vault::identity::Identity;
 use twinkeep_vault::sign::{SigningKey, VerifyingKey};
 use twinkeep_vault::{KekDescriptor, KekError, KekSource, SecretBytes, SecretKey};
@@ -35,6 +37,8 @@ pub(crate) struct Keys {
     pub(crate) model: EcdsaKey,
     pub(crate) identity: Identity,
     pub(crate) server: SecretBytes,
+    /// Not a key, but sealed with them: which pack the keep was made with.
+    pub(crate) pack_sha256: Vec<u8>,
 }
 
 /// What can be known of a keep without its secret.
@@ -53,6 +57,10 @@ impl Keep {
         let layout = Layout::new(root);
         let path = layout.descriptor();
         let text = fs::read(&path).map_err(|error| {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                let attempt = format!("cannot read `{}`", path.display());
+                return AppError::environment("keep-read", attempt).because(error);
+            }
             let attempt = format!("there is no keep at `{}`", root.display());
             let hint =
                 "make one with `twinkeep init DIR --pack icu`, or name one with `--keep DIR`";
@@ -69,6 +77,11 @@ impl Keep {
                 descriptor.version
             );
             return Err(AppError::usage("keep-version", attempt));
+        }
+        if open_to_others(root).is_ok_and(|mode| mode != 0) {
+            let attempt = format!("the keep `{}` can be entered by others", root.display());
+            return Err(AppError::refused("keep-permissions", attempt)
+                .hint(format!("run `chmod 700 {}`, and ask who was there", root.display())));
         }
         let settings = read_settings(&layout)?;
         Ok(Self { layout, descriptor, settings })
@@ -90,14 +103,22 @@ impl Keep {
         Ok(VerifyingKey::from_bytes(bytes))
     }
 
-    /// Reads the pack.
-    pub(crate) fn pack(&self) -> Result<Pack, AppError> {
+    /// Reads the pack, and checks that it is the one that the keep was made with.
+    pub(crate) fn pack(&self, expected: &[u8]) -> Result<(Pack, [u8; 32]), AppError> {
         let path = self.layout.pack();
         let attempt = || format!("cannot read the pack `{}`", path.display());
         let text = fs::read_to_string(&path)
             .map_err(|error| AppError::environment("keep-read", attempt()).because(error))?;
-        twinkeep_intake::pack_file::parse_pack(&text)
-            .map_err(|error| AppError::usage("pack-invalid", attempt()).because(error))
+        let digest = sha256(text.as_bytes());
+        if digest != expected {
+            let attempt = format!("the pack `{}` was changed", path.display());
+            return Err(AppError::refused("pack-changed", attempt).hint(
+                "restore it from a backup: models and screening depend on every line of it",
+            ));
+        }
+        let pack = twinkeep_intake::pack_file::parse_pack(&text)
+            .map_err(|error| AppError::usage("pack-invalid", attempt()).because(error))?;
+        Ok((pack, digest))
     }
 
     /// Unlocks the keys.
@@ -118,6 +139,7 @@ impl Keep {
             identity: Identity::from_bytes(identity.expose(), &kek)
                 .map_err(|error| broken(IDENTITY).because(error))?,
             server: key_file::read(&keys, SERVER, &kek)?,
+            pack_sha256: key_file::read(&keys, PACK, &kek)?.expose().to_vec(),
         })
     }
 }
@@ -171,6 +193,7 @@ pub(crate) const MODEL: &str = "model";
 pub(crate) const IDENTITY: &str = "identity";
 pub(crate) const AUTHORITY: &str = "authority";
 pub(crate) const SERVER: &str = "server";
+pub(crate) const PACK: &str = "pack";
 
 pub(crate) const LEDGER_PUBLIC: &str = "ledger.pub";
 pub(crate) const MODEL_PUBLIC: &str = "model.pem";

@@ -54,6 +54,11 @@ impl Layout {
         self.root.join("anchor")
     }
 
+    /// How far the catalog and the registry have come: finds either of them rolled back.
+    pub fn watermark(&self) -> PathBuf {
+        self.root.join("watermark")
+    }
+
     /// Model versions.
     pub fn models(&self) -> PathBuf {
         self.root.join("models")

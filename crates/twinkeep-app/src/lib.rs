@@ -39,6 +39,7 @@ mod time_text;
 mod train_model;
 mod twins;
 mod verify_ledger;
+mod watermark;
 
 pub use answer::{ForecastAnswer, LastAnswer, PointAnswer, TargetAnswer};
 pub use api_keys::{ApiKeyReport, list_api_keys, new_api_key, revoke_api_key};
@@ -58,7 +59,7 @@ pub use models::{
 pub use open_feed::{OpenReport, OpenRequest, open_feed};
 pub use predict::{HistoryEvent, PredictRequest, predict};
 pub use seal_feed::{SealReport, SealRequest, seal_feed};
-pub use senders::{SenderReport, add_sender, list_senders};
+pub use senders::{SenderReport, add_sender, list_senders, revoke_sender};
 pub use serving::{ServerIdentity, record_closed, record_opened, server_identity};
 pub use synthesize::{SynthReport, SynthRequest, synthesize};
 pub use time_text::{parse_rfc3339, rfc3339};

@@ -63,6 +63,11 @@ fn answer(
     let Some(prediction_time) = request.prediction_time.or(last) else {
         return Err(AppError::usage("history-empty", "no event of the history has a time"));
     };
+    let horizon = f64::from(pack.forecast().horizon_hours);
+    if last.is_none_or(|last| horizon < prediction_time.hours_since(last)) {
+        let attempt = "`prediction_time` lies further after the last event than the horizon";
+        return Err(AppError::usage("prediction-time", attempt));
+    }
     // What lies after the prediction time is not known yet.
     events.retain(|event| event.time.is_none_or(|time| time <= prediction_time));
     events.sort_by_key(|event| event.time);

@@ -111,7 +111,13 @@ fn seal_input(
     count: &mut dyn FnMut(u64),
 ) -> Result<Manifest, AppError> {
     let failed = |error: SealError| {
-        AppError::refused(error.code(), format!("cannot seal `{}`", input.display())).because(error)
+        let attempt = format!("cannot seal `{}`", input.display());
+        match &error {
+            SealError::Read { .. } | SealError::Write { .. } => {
+                AppError::environment(error.code(), attempt).because(error)
+            }
+            _ => AppError::refused(error.code(), attempt).because(error),
+        }
     };
     if !input.is_dir() {
         let mut file = File::open(input).map_err(|error| read_error(input, error))?;
@@ -175,6 +181,8 @@ fn describe(input: &Path) -> Result<(&'static str, u64), AppError> {
         "application/vnd.apache.parquet"
     } else if head.ends_with(b"ustar") {
         "application/x-tar"
+    } else if std::str::from_utf8(&head).is_ok() && !head.contains(&0) {
+        "text/plain"
     } else {
         "application/octet-stream"
     };

@@ -9,6 +9,7 @@ use twinkeep_vault::identity::PublicIdentity;
 
 use crate::identities::read_public;
 use crate::sites::check_site;
+use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller};
 
 /// A sender that the keep accepts.
@@ -26,6 +27,9 @@ pub struct SenderReport {
     /// The last feed that was ingested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sequence: Option<u64>,
+    /// When it was revoked (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
 }
 
 /// Accepts feeds from a sender from now on.
@@ -72,12 +76,26 @@ fn choose_site(
     Ok(site.to_owned())
 }
 
+/// Accepts no more feeds from a sender. What was ingested stays.
+pub fn revoke_sender(app: &App, caller: &Caller, key_id: &str) -> Result<(), AppError> {
+    let entry = app.entry(caller, EventClass::EntityManagement, Activity::Delete, "sender.revoked");
+    let result = app
+        .store
+        .revoke_sender(key_id, app.now())
+        .map_err(|error| AppError::from(error).hint("`twinkeep sender list` shows the keys"));
+    // Only a key of ours goes into the ledger: anything could be typed.
+    let entry = if result.is_ok() { entry.with("sender", key_id) } else { entry };
+    app.conclude(entry, result)
+}
+
 /// Lists the senders.
 pub fn list_senders(app: &App) -> Result<Vec<SenderReport>, AppError> {
     let line = |record: SenderRecord| {
         let identity = parse(&record)?;
         let site = app.sender_site(&record.key_id)?;
-        Ok(report(&identity, site, record.last_sequence))
+        let mut report = report(&identity, site, record.last_sequence);
+        report.revoked = record.revoked_at.map(rfc3339);
+        Ok(report)
     };
     app.store.senders()?.into_iter().map(line).collect()
 }
@@ -108,5 +126,6 @@ fn report(
         fingerprint: identity.fingerprint(),
         site,
         last_sequence,
+        revoked: None,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use twinkeep_forecast::Model;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
 use twinkeep_registry::{RegistryError, VersionId};
+use twinkeep_vault::digest::sha256;
 
 use crate::{App, AppError, Caller};
 
@@ -40,6 +41,13 @@ impl App {
 
     fn load(&self, version: &VersionId) -> Result<Served, AppError> {
         let loaded = self.registry.load(version).map_err(|error| self.distrust(version, error))?;
+        // The pack is signed with the model: another one would give each code another's trees.
+        let trained_for = loaded.documents.get("pack.toml").map(|pack| sha256(pack));
+        if trained_for != Some(self.pack_sha256) {
+            let attempt = format!("model `{version}` was trained for another pack");
+            return Err(AppError::refused("model-pack", attempt)
+                .hint("train a new version with `twinkeep train`"));
+        }
         let model = Model::from_tensors(&self.pack, &loaded.tensors).map_err(|error| {
             let attempt = format!("model `{version}` cannot be used with this keep's pack");
             AppError::refused(error.code(), attempt).because(error)

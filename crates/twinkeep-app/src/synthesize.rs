@@ -40,6 +40,11 @@ pub fn synthesize(request: SynthRequest<'_>) -> Result<SynthReport, AppError> {
         let attempt = format!("`stays` must be 1 to {STAYS_MAX}");
         return Err(AppError::usage("synth-stays", attempt));
     }
+    let poisoned_max = request.stays.saturating_mul(POISONED_PER_STAY_MAX);
+    if poisoned_max < request.poisoned {
+        let attempt = format!("`poisoned` must be at most {poisoned_max} for so many stays");
+        return Err(AppError::usage("synth-poisoned", attempt));
+    }
     let synth = Synth { seed: request.seed, stays: request.stays, poisoned_rows: request.poisoned };
     let made = synth.make();
     let write = |bytes: Vec<u8>| write_atomic(request.out, &bytes, PRIVATE_FILE);
@@ -54,6 +59,9 @@ pub fn synthesize(request: SynthRequest<'_>) -> Result<SynthReport, AppError> {
         poisoned: made.poisoned,
     })
 }
+
+/// A stay has a few hundred rows; more bad ones would be no stay.
+const POISONED_PER_STAY_MAX: u32 = 50;
 
 /// About 5 GB of text.
 const STAYS_MAX: u32 = 500_000;

@@ -243,7 +243,7 @@ fn forecast(
     request: &TwinForecastRequest,
 ) -> Result<(Arc<Served>, Forecast), AppError> {
     let horizons = check_horizons(&app.pack, &request.horizons_hours)?;
-    let time = moment(found.timeline, request.at_hours)?;
+    let time = moment(app, found.timeline, request.at_hours)?;
     let served = app.served()?;
     let twin = Twin::at(&app.pack, found.codes, found.timeline, time);
     let forecast = served.model.forecast(twin.state(), time, &horizons);
@@ -280,14 +280,21 @@ fn about<T>(
 }
 
 /// Returns the moment to stand at: so many hours after the first event, or the last event.
-fn moment(timeline: &Timeline, at_hours: Option<f32>) -> Result<Timestamp, AppError> {
+///
+/// Nothing was learned about moments that lie further from the last event than the horizon.
+fn moment(app: &App, timeline: &Timeline, at_hours: Option<f32>) -> Result<Timestamp, AppError> {
     let empty = || AppError::refused("history-empty", "this twin has no event with a time");
     let (start, end) = timeline.start().zip(timeline.end()).ok_or_else(empty)?;
-    match at_hours {
-        None => Ok(end),
-        Some(hours) if hours.is_finite() && 0.0 <= hours => Ok(start.plus_hours(f64::from(hours))),
-        Some(_) => Err(AppError::usage("at-hours", "`at` takes a number of hours, 0 or more")),
+    let Some(hours) = at_hours else { return Ok(end) };
+    let horizon = f64::from(app.pack.forecast().horizon_hours);
+    let latest = end.hours_since(start) + horizon;
+    if (0.0..=latest).contains(&f64::from(hours)) {
+        return Ok(start.plus_hours(f64::from(hours)));
     }
+    let attempt = format!(
+        "`at` takes hours from the first event on, up to {horizon} after the last one ({latest:.0} here)"
+    );
+    Err(AppError::usage("at-hours", attempt))
 }
 
 fn report(app: &App, found: &Found<'_>) -> TwinReport {

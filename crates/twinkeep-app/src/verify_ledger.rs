@@ -1,11 +1,11 @@
 //! Use cases: verify and show the ledger. Neither needs a secret.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use twinkeep_domain::Timestamp;
 use twinkeep_ledger::{Detail, Entry, Outcome, SignedCheckpoint, View, verify};
+use twinkeep_vault::files::read_bounded;
 
 use crate::anchor::Anchor;
 use crate::app::anchor_paths;
@@ -38,7 +38,7 @@ pub fn verify_ledger(
     let mut checkpoints = anchor.remembered(&origin, &key)?;
     for path in trusted {
         let attempt = || format!("cannot use the checkpoint `{}`", path.display());
-        let note = fs::read(path)
+        let note = read_bounded(path, CHECKPOINT_SIZE_MAX)
             .map_err(|error| AppError::usage("checkpoint-read", attempt()).because(error))?;
         let signed = SignedCheckpoint::parse(&note, &origin, &key)
             .map_err(|error| AppError::refused("checkpoint-invalid", attempt()).because(error))?;
@@ -120,3 +120,6 @@ fn line(index: u64, entry: Entry) -> LedgerLine {
         details: details.collect(),
     }
 }
+
+/// A checkpoint has four lines; witnesses add one each.
+const CHECKPOINT_SIZE_MAX: u64 = 64 * 1024;

@@ -46,7 +46,7 @@ impl GateSettings {
         Self {
             listen,
             identity_rate: rate,
-            address_rate: ADDRESS_RATE,
+            address_rate: rate,
             connection_count_max: config.connection_count_max as usize,
             connection_count_per_address_max: config.connection_count_per_address_max as usize,
             request_count_max: REQUEST_COUNT_MAX,
@@ -78,9 +78,6 @@ impl GateSettings {
         SESSION_LIMITS
     }
 }
-
-/// A page and its style sheet are two requests; a person clicks faster than a program should ask.
-const ADDRESS_RATE: Rate = Rate { per_second: 5, burst: 20 };
 
 /// More than two cores answer in a second of use cases; beyond that, waiting helps nobody.
 const REQUEST_COUNT_MAX: usize = 256;

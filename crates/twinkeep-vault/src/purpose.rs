@@ -21,6 +21,8 @@ pub enum Purpose {
     Split,
     /// Makes references to subjects in the ledger.
     LedgerReference,
+    /// Authenticates how far the catalog and the registry have come.
+    Watermark,
     /// Wraps the content key of a sealed feed.
     FeedContent,
 }
@@ -38,6 +40,7 @@ impl Purpose {
             Self::Pseudonym => "twinkeep/v1/pseudonym",
             Self::Split => "twinkeep/v1/split",
             Self::LedgerReference => "twinkeep/v1/ledger-reference",
+            Self::Watermark => "twinkeep/v1/watermark",
             Self::FeedContent => "twinkeep/v1/feed-content",
         }
     }

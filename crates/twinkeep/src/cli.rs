@@ -152,6 +152,11 @@ pub(crate) enum SenderCommand {
     },
     /// List the senders and their last feed
     List,
+    /// Accept no more feeds from a sender; what was ingested stays
+    Revoke {
+        /// The sender's key, from `sender list`
+        key: String,
+    },
 }
 
 /// Arguments of `synth`.

@@ -12,6 +12,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use twinkeep_app::AppError;
 
 use crate::cli::Cli;
 use crate::output::Output;
@@ -23,7 +24,10 @@ fn main() -> ExitCode {
         let text = format!("bug: something that must hold did not, at {place}; please report it\n");
         let _ = std::io::stderr().write_all(text.as_bytes());
     }));
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     let out = Output::new(&cli.global);
     if !twinkeep_vault::process::forbid_core_dumps() {
         out.remark("warning: the system does not let this process forbid core dumps");
@@ -40,4 +44,19 @@ fn main() -> ExitCode {
             report::exit_code(&error)
         }
     }
+}
+
+/// Answers a command line that cannot be read: as clap does, or as JSON where that was asked for.
+fn usage(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    if !(json && error.use_stderr()) {
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    let text = error.to_string();
+    let message = text.lines().next().unwrap_or_default();
+    let error = AppError::usage("usage", message.trim_start_matches("error: "))
+        .hint("`twinkeep COMMAND --help` shows what it takes");
+    let _ = writeln!(std::io::stderr(), "{}", report::render_json(&error));
+    report::exit_code(&error)
 }

@@ -1,12 +1,12 @@
 //! Gets the secret that opens a keep: from a file, a descriptor, or a prompt; never from an
 //! argument or the environment, where other users of the machine could read it.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
 use std::path::Path;
 
 use twinkeep_app::AppError;
-use twinkeep_vault::files::open_to_others;
+use twinkeep_vault::files::{open_to_others, read_secret_bounded};
 use twinkeep_vault::{KekSource, SecretBytes};
 
 use crate::cli::SecretArgs;
@@ -43,7 +43,7 @@ fn from_file(path: &Path) -> Result<SecretBytes, AppError> {
         )
         .hint(format!("run `chmod 600 {}`, and choose a new passphrase", path.display())));
     }
-    Ok(first_line(SecretBytes::new(fs::read(path).map_err(io)?)))
+    Ok(first_line(read_secret_bounded(path, PASSPHRASE_SIZE_MAX).map_err(io)?))
 }
 
 /// Opens the descriptor through the kernel's own name for it, so that no unsafe code is needed.

@@ -32,6 +32,11 @@ fn list(feeds: &[FeedLine]) -> String {
     table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
 }
 
+/// A hostile row must not drive the terminal that shows it.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 fn quarantine(report: &QuarantineReport) -> String {
     if report.rows.is_empty() {
         return "nothing was refused in this feed".to_owned();
@@ -44,8 +49,8 @@ fn quarantine(report: &QuarantineReport) -> String {
             row.row.to_string(),
             row.reason.clone(),
             row.field.clone().unwrap_or_default(),
-            row.file.clone().unwrap_or_else(hidden),
-            row.raw.clone().unwrap_or_else(hidden),
+            row.file.as_deref().map_or_else(hidden, harmless),
+            row.raw.as_deref().map_or_else(hidden, harmless),
         ]
     });
     format!(

@@ -1,8 +1,11 @@
 //! `twinkeep init`.
 
-use std::fs;
+use std::io;
+use std::path::Path;
 
 use twinkeep_app::{AppError, Config, InitReport, InitRequest, init_keep};
+use twinkeep_domain::limits::PACK_SIZE_MAX;
+use twinkeep_vault::files::read_bounded;
 
 use crate::cli::{Global, InitArgs};
 use crate::clock;
@@ -31,7 +34,11 @@ fn pack_text(name: &str) -> Result<String, AppError> {
     if let Some(text) = twinkeep_app::shipped_pack_text(name) {
         return Ok(text.to_owned());
     }
-    fs::read_to_string(name).map_err(|error| {
+    let size_max = PACK_SIZE_MAX as u64;
+    let text = read_bounded(Path::new(name), size_max).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    });
+    text.map_err(|error| {
         let shipped = twinkeep_app::shipped_pack_names().join("`, `");
         AppError::usage("pack-missing", format!("`{name}` is no shipped pack and no readable file"))
             .because(error)

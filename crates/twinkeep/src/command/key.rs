@@ -14,6 +14,11 @@ pub(crate) fn run(global: &Global, args: &KeyCommand, out: &Output) -> Result<()
     match args {
         KeyCommand::New { name, scopes, days, out: file } => {
             let scopes = parse_scopes(scopes)?;
+            if let Some(path) = file.as_ref().filter(|path| path.symlink_metadata().is_ok()) {
+                let attempt = format!("`{}` exists", path.display());
+                return Err(AppError::refused("key-file-exists", attempt)
+                    .hint("choose another file; no key was made"));
+            }
             let mut report = new_api_key(&app, &Caller::operator(), name, &scopes, *days)?;
             if let Some(path) = file {
                 let key = report.key.take().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! `twinkeep sender add|list`.
 
-use twinkeep_app::{AppError, Caller, SenderReport, add_sender, list_senders};
+use twinkeep_app::{AppError, Caller, SenderReport, add_sender, list_senders, revoke_sender};
 
 use crate::cli::{Global, SenderCommand};
 use crate::output::{Output, table};
@@ -21,18 +21,24 @@ pub(crate) fn run(global: &Global, args: &SenderCommand, out: &Output) -> Result
                 )
             })
         }
+        SenderCommand::Revoke { key } => {
+            revoke_sender(&app, &Caller::operator(), key)?;
+            out.result(&serde_json::json!({ "revoked": key }), |_| format!("{key} is revoked"))
+        }
         SenderCommand::List => out.list(&list_senders(&app)?, text),
     }
 }
 
 fn text(senders: &[SenderReport]) -> String {
-    let header = ["name", "site", "key", "last feed", "fingerprint"].map(str::to_owned).to_vec();
+    let header =
+        ["name", "site", "key", "last feed", "revoked", "fingerprint"].map(str::to_owned).to_vec();
     let rows = senders.iter().map(|sender| {
         vec![
             sender.name.clone(),
             sender.site.clone().unwrap_or_else(|| "-".to_owned()),
             sender.key_id.clone(),
             sender.last_sequence.map_or_else(|| "none".to_owned(), |last| last.to_string()),
+            sender.revoked.clone().unwrap_or_else(|| "-".to_owned()),
             sender.fingerprint.clone(),
         ]
     });

@@ -116,3 +116,41 @@ fn no_byte_of_a_keep_shows_a_person() {
     }
     assert!(50_000 < looked_at);
 }
+
+/// A revoked key must not live again because somebody put yesterday's catalog back.
+#[test]
+fn a_catalog_from_an_older_copy_does_not_open() {
+    let place = Place::with_keep();
+    let made = place.run(&["key", "new", "app"]).done();
+    place.copy("keep/store", "older");
+    place.run(&["key", "revoke", made["id"].as_str().unwrap()]).done();
+    fs::remove_dir_all(place.path("keep/store")).unwrap();
+    place.copy("older", "keep/store");
+    assert_eq!(place.run(&["key", "list"]).refused(), "catalog-rolled-back");
+}
+
+#[test]
+fn a_pack_that_was_edited_does_not_open() {
+    let place = Place::with_keep();
+    let path = place.path("keep/pack.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    write(&path, text.replace("[50, 250]", "[50, 25000]").as_bytes());
+    assert_eq!(place.run(&["twin", "list"]).refused(), "pack-changed");
+}
+
+#[test]
+fn a_keep_that_others_may_enter_does_not_open() {
+    let place = Place::with_keep();
+    fs::set_permissions(place.path("keep"), Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(place.run(&["twin", "list"]).refused(), "keep-permissions");
+}
+
+#[test]
+fn a_file_that_is_there_is_not_replaced_by_a_key() {
+    let place = Place::with_keep();
+    place.run(&["key", "new", "one", "--out", "api.key"]).done();
+    let first = fs::read(place.path("api.key")).unwrap();
+    assert_eq!(place.run(&["key", "new", "two", "--out", "api.key"]).refused(), "key-file-exists");
+    assert_eq!(fs::read(place.path("api.key")).unwrap(), first);
+    assert_eq!(place.run(&["key", "list"]).lines().len(), 1);
+}

@@ -38,6 +38,33 @@ fn a_feed_of_a_stranger_a_forged_feed_and_a_replay_are_refused() {
 }
 
 #[test]
+fn a_sender_that_was_revoked_is_a_stranger() {
+    let place = Place::with_keep();
+    place.synth("feed.tar.gz", 30, 0, 4);
+    seal_as(&place, "hospital", "feed.tar.gz", "feed.sealed");
+    let senders = place.run(&["sender", "list"]).lines();
+    place.run(&["sender", "revoke", senders[0]["key_id"].as_str().unwrap()]).done();
+    assert_eq!(place.run(&["ingest", "feed.sealed"]).refused(), "feed-unknown-sender");
+}
+
+#[test]
+fn a_single_stay_can_be_sealed_and_ingested() {
+    let place = Place::with_keep();
+    write(
+        &place.path("stay.txt"),
+        b"Time,Parameter,Value\n00:00,RecordID,7\n00:00,Age,61\n00:10,HR,80\n",
+    );
+    place.seal("stay.txt").done();
+    assert_eq!(place.run(&["ingest", "stay.txt.sealed"]).done()["accepted"], 3);
+}
+
+#[test]
+fn a_wrong_command_line_is_json_too() {
+    let ran = Place::empty().run(&["twin", "lisst"]);
+    assert_eq!((ran.refused().as_str(), ran.code), ("usage", 2));
+}
+
+#[test]
 fn a_feed_that_was_cut_anywhere_stores_nothing() {
     let place = Place::with_keep();
     place.synth("feed.tar.gz", 30, 0, 2);
@@ -174,4 +201,22 @@ fn an_ingest_that_is_killed_leaves_the_feed_once_or_not_at_all() {
     place.run(&["ledger", "verify"]).done();
     let list = place.run(&["twin", "list", "--limit", "500"]).done();
     assert_eq!(list["twins"].as_array().unwrap().len(), 150);
+}
+
+/// A pipe that nobody writes to must not hang a command that wants a small file.
+#[test]
+fn a_pipe_in_place_of_a_small_file_is_refused_at_once() {
+    let place = Place::with_keep();
+    let made = std::process::Command::new("mkfifo").arg(place.path("pipe")).status().unwrap();
+    assert!(made.success());
+    for args in [
+        &["twin", "list", "--passphrase-file", "pipe"][..],
+        &["twin", "list", "--key-file", "pipe"],
+        &["identity", "show", "pipe"],
+        &["ledger", "verify", "--trusted", "pipe"],
+        &["init", "other", "--pack", "pipe", "--key-file", "new.kek"],
+        &["synth", "pipe", "--stays", "2"],
+    ] {
+        assert_ne!(place.run(args).code, 0, "{args:?}");
+    }
 }

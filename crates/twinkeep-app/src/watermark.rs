@@ -1,0 +1,146 @@
+//! How far the catalog and the registry have come, remembered outside of both.
+//!
+//! A catalog that is put back from an older copy is authentic: revoked keys live again in it, and
+//! feeds can be replayed. So the highest numbers that were seen lie in the keep beside the catalog
+//! and in the user's state folder, under a MAC of the keep, and an older catalog or registry does
+//! not open. (`anchor` does the same for the ledger, which is signed and can be checked without a
+//! secret.)
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+use twinkeep_vault::digest::{equal_in_constant_time, from_hex, hmac_sha256, to_hex};
+use twinkeep_vault::files::{PRIVATE_FILE, create_private_dir, write_atomic};
+use twinkeep_vault::{Purpose, SecretKey};
+
+use crate::AppError;
+
+/// The numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// The catalog's epoch.
+    pub(crate) catalog: u64,
+    /// The number of the registry's state.
+    pub(crate) registry: u64,
+}
+
+/// Where they are remembered.
+pub(crate) struct Watermark {
+    paths: Vec<PathBuf>,
+    key: SecretKey,
+    highest: Mutex<Marks>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    version: u32,
+    catalog: u64,
+    registry: u64,
+    mac: String,
+}
+
+impl Watermark {
+    /// Reads what is remembered; files that do not exist remember nothing yet.
+    pub(crate) fn read(paths: Vec<PathBuf>, root: &SecretKey) -> Result<Self, AppError> {
+        let key = root.derive(Purpose::Watermark, b"");
+        let mut highest = Marks::default();
+        for path in &paths {
+            let text = match fs::read(path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    let attempt = format!("cannot read `{}`", path.display());
+                    return Err(AppError::environment("watermark-read", attempt).because(error));
+                }
+            };
+            let marks = parse(&key, &text).ok_or_else(|| {
+                let attempt = format!("`{}` was not written by this keep", path.display());
+                AppError::refused("watermark-damaged", attempt)
+                    .hint("find out who changed it before you remove it")
+            })?;
+            highest.catalog = highest.catalog.max(marks.catalog);
+            highest.registry = highest.registry.max(marks.registry);
+        }
+        Ok(Self { paths, key, highest: Mutex::new(highest) })
+    }
+
+    /// Returns the highest numbers that were seen.
+    pub(crate) fn highest(&self) -> Marks {
+        self.highest.lock().map(|marks| *marks).unwrap_or_default()
+    }
+
+    /// Remembers higher numbers.
+    pub(crate) fn raise(&self, seen: Marks) -> Result<(), AppError> {
+        let Ok(mut highest) = self.highest.lock() else { return Ok(()) };
+        let raised = Marks {
+            catalog: highest.catalog.max(seen.catalog),
+            registry: highest.registry.max(seen.registry),
+        };
+        if raised == *highest {
+            return Ok(());
+        }
+        let text = render(&self.key, raised);
+        for path in &self.paths {
+            let made = path.parent().map_or(Ok(()), create_private_dir);
+            made.and_then(|()| write_atomic(path, text.as_bytes(), PRIVATE_FILE)).map_err(
+                |error| {
+                    let attempt = format!("cannot write `{}`", path.display());
+                    AppError::environment("watermark-write", attempt).because(error)
+                },
+            )?;
+        }
+        *highest = raised;
+        Ok(())
+    }
+}
+
+fn mac(key: &SecretKey, marks: Marks) -> [u8; 32] {
+    let text = format!("{VERSION}\n{}\n{}\n", marks.catalog, marks.registry);
+    hmac_sha256(key, text.as_bytes())
+}
+
+fn render(key: &SecretKey, marks: Marks) -> String {
+    let wire = Wire {
+        version: VERSION,
+        catalog: marks.catalog,
+        registry: marks.registry,
+        mac: to_hex(&mac(key, marks)),
+    };
+    serde_json::to_string(&wire).unwrap_or_default()
+}
+
+fn parse(key: &SecretKey, text: &[u8]) -> Option<Marks> {
+    let wire: Wire = serde_json::from_slice(text).ok()?;
+    let marks = Marks { catalog: wire.catalog, registry: wire.registry };
+    let genuine = equal_in_constant_time(&from_hex(&wire.mac)?, &mac(key, marks));
+    (wire.version == VERSION && genuine).then_some(marks)
+}
+
+const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use twinkeep_vault::SecretKey;
+
+    use super::{Marks, Watermark};
+
+    #[test]
+    fn the_highest_numbers_are_remembered_and_cannot_be_forged() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = SecretKey::random();
+        let paths = || vec![dir.path().join("a"), dir.path().join("deep/b")];
+        let watermark = Watermark::read(paths(), &root).unwrap();
+        watermark.raise(Marks { catalog: 7, registry: 2 }).unwrap();
+        watermark.raise(Marks { catalog: 5, registry: 3 }).unwrap();
+        let again = Watermark::read(paths(), &root).unwrap();
+        assert_eq!(again.highest(), Marks { catalog: 7, registry: 3 });
+        std::fs::remove_file(dir.path().join("a")).unwrap();
+        assert_eq!(Watermark::read(paths(), &root).unwrap().highest().catalog, 7);
+        let other = Watermark::read(paths(), &SecretKey::random());
+        assert_eq!(other.err().unwrap().code(), "watermark-damaged");
+    }
+}
