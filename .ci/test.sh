@@ -15,5 +15,6 @@ done
 "$CARGO" fmt --all --check
 "$CARGO" clippy --workspace --all-targets --locked --quiet -- -D warnings
 "$CARGO" xtask tidy
+CARGO="$CARGO" sh docs/generate.sh --check
 PROFILE=dev CHECK=1 CARGO="$CARGO" sh demo/run.sh
 exec "$CARGO" test --workspace --locked
