@@ -102,7 +102,7 @@ cat >"$DIR/request.json" <<'JSON'
 JSON
 base=https://localhost:$PORT
 call="curl --silent --show-error --fail --cacert $KEEP/public/ca.pem --config $DIR/curl.conf"
-one="$call $base/api/v1/twins?limit=3"
+one="$call '$base/api/v1/twins?limit=3'"
 two="$call $base/api/v1/twins/$twin/forecast"
 three="$call --json @$DIR/request.json $base/predict"
 

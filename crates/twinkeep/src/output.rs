@@ -71,9 +71,7 @@ impl Output {
     pub(crate) fn progress(&self, what: &'static str) -> Progress {
         let shown = !self.quiet && io::stderr().is_terminal();
         let bar = if shown { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template(
-            "{msg:12} [{bar:32}] {human_pos}/{human_len} {per_sec} {eta} left",
-        );
+        let style = ProgressStyle::with_template("{msg:12} [{bar:32}] {percent:>3} %, {eta} left");
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }
