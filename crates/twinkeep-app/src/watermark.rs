@@ -27,6 +27,16 @@ pub(crate) struct Marks {
     pub(crate) registry: u64,
 }
 
+impl Marks {
+    /// Returns the higher of each number.
+    fn max(self, other: Self) -> Self {
+        Self {
+            catalog: self.catalog.max(other.catalog),
+            registry: self.registry.max(other.registry),
+        }
+    }
+}
+
 /// Where they are remembered.
 pub(crate) struct Watermark {
     paths: Vec<PathBuf>,
@@ -47,25 +57,8 @@ impl Watermark {
     /// Reads what is remembered; files that do not exist remember nothing yet.
     pub(crate) fn read(paths: Vec<PathBuf>, root: &SecretKey) -> Result<Self, AppError> {
         let key = root.derive(Purpose::Watermark, b"");
-        let mut highest = Marks::default();
-        for path in &paths {
-            let text = match fs::read(path) {
-                Ok(text) => text,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => {
-                    let attempt = format!("cannot read `{}`", path.display());
-                    return Err(AppError::environment("watermark-read", attempt).because(error));
-                }
-            };
-            let marks = parse(&key, &text).ok_or_else(|| {
-                let attempt = format!("`{}` was not written by this keep", path.display());
-                AppError::refused("watermark-damaged", attempt)
-                    .hint("find out who changed it before you remove it")
-            })?;
-            highest.catalog = highest.catalog.max(marks.catalog);
-            highest.registry = highest.registry.max(marks.registry);
-        }
-        Ok(Self { paths, key, highest: Mutex::new(highest) })
+        let highest = Mutex::new(read_all(&paths, &key)?);
+        Ok(Self { paths, key, highest })
     }
 
     /// Returns the highest numbers that were seen.
@@ -76,13 +69,12 @@ impl Watermark {
     /// Remembers higher numbers.
     pub(crate) fn raise(&self, seen: Marks) -> Result<(), AppError> {
         let Ok(mut highest) = self.highest.lock() else { return Ok(()) };
-        let raised = Marks {
-            catalog: highest.catalog.max(seen.catalog),
-            registry: highest.registry.max(seen.registry),
-        };
+        let raised = highest.max(seen);
         if raised == *highest {
             return Ok(());
         }
+        // Another process may have come further since: nothing is ever lowered.
+        let raised = raised.max(read_all(&self.paths, &self.key)?);
         let text = render(&self.key, raised);
         for path in &self.paths {
             let made = path.parent().map_or(Ok(()), create_private_dir);
@@ -96,6 +88,28 @@ impl Watermark {
         *highest = raised;
         Ok(())
     }
+}
+
+/// Returns the highest numbers in any of the files.
+fn read_all(paths: &[PathBuf], key: &SecretKey) -> Result<Marks, AppError> {
+    let mut highest = Marks::default();
+    for path in paths {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                let attempt = format!("cannot read `{}`", path.display());
+                return Err(AppError::environment("watermark-read", attempt).because(error));
+            }
+        };
+        let marks = parse(key, &text).ok_or_else(|| {
+            let attempt = format!("`{}` was not written by this keep", path.display());
+            AppError::refused("watermark-damaged", attempt)
+                .hint("find out who changed it before you remove it")
+        })?;
+        highest = highest.max(marks);
+    }
+    Ok(highest)
 }
 
 fn mac(key: &SecretKey, marks: Marks) -> [u8; 32] {
@@ -127,6 +141,18 @@ mod tests {
     use twinkeep_vault::SecretKey;
 
     use super::{Marks, Watermark};
+
+    /// A server that has run for days must not undo what a command remembered meanwhile.
+    #[test]
+    fn a_process_that_fell_behind_lowers_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = SecretKey::random();
+        let open = || Watermark::read(vec![dir.path().join("a")], &root).unwrap();
+        let (server, command) = (open(), open());
+        command.raise(Marks { catalog: 4, registry: 3 }).unwrap();
+        server.raise(Marks { catalog: 5, registry: 0 }).unwrap();
+        assert_eq!(open().highest(), Marks { catalog: 5, registry: 3 });
+    }
 
     #[test]
     fn the_highest_numbers_are_remembered_and_cannot_be_forged() {
