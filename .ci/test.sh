@@ -17,4 +17,4 @@ done
 "$CARGO" xtask tidy
 CARGO="$CARGO" sh docs/generate.sh --check
 PROFILE=dev CHECK=1 CARGO="$CARGO" sh demo/run.sh
-exec "$CARGO" test --workspace --locked
+exec "$CARGO" test --workspace --locked --no-fail-fast

@@ -117,7 +117,8 @@ fn the_gate_answers_whom_it_knows_and_records_everything() {
 
     let history = r#"{"events":[{"time":0,"code":"Age","value":60},{"time":1,"code":"HR","value":88},
         {"time":2,"code":"HR","value":90},{"time":3,"code":"Temp","value":37},
-        {"time":4,"code":"HR","value":91}],"horizons_hours":[1,6]}"#;
+        {"time":4,"code":"HR","value":91},{"time":4,"code":"MAP","value":80},
+        {"time":5,"code":"HR","value":89}],"horizons_hours":[1,6]}"#;
     for path in ["/predict", "/api/v1/predict"] {
         let answer = server.call(path, &["-H", &header, "--json", history]);
         assert_eq!(answer.status, 200, "{}", answer.body);
