@@ -1,8 +1,7 @@
 //! `twinkeep.toml`: what an operator can choose, in two steps: [`Config`] is what was typed,
 //! [`Settings`] is what holds after checking.
 //!
-//! A key with the prefix `danger_` turns a protection down. There is none today, and tidy lets no
-//! other name do so.
+//! No key turns a protection off.
 
 use std::path::{Path, PathBuf};
 
