@@ -6,8 +6,9 @@
 //!    must be the next one of that sender. A plain file or folder is read as it is.
 //! 2. `intake` screens every row against the pack.
 //! 3. For a sealed feed, the rest of it must be genuine to the last byte before anything is stored.
-//! 4. The store takes events, quarantine, and the sender's new state in one step.
-//! 5. The ledger gets the counts.
+//! 4. The ledger gets the intent, so that a crash cannot hide what was stored.
+//! 5. The store takes events, quarantine, and the sender's new state in one step.
+//! 6. The ledger gets the counts.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -71,7 +72,7 @@ pub fn ingest_feed(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<IngestReport, AppError> {
     let entry = app.entry(caller, EventClass::DatastoreActivity, Activity::Create, "feed.ingested");
-    let result = ingest(app, request, progress);
+    let result = ingest(app, caller, request, progress);
     let entry = match &result {
         Ok(report) => describe(entry, report),
         Err(_) => entry,
@@ -95,6 +96,7 @@ fn describe(entry: Entry, report: &IngestReport) -> Entry {
 
 fn ingest(
     app: &App,
+    caller: &Caller,
     request: IngestRequest<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<IngestReport, AppError> {
@@ -104,7 +106,7 @@ fn ingest(
             return Err(AppError::usage("site-sealed", attempt)
                 .hint("leave `--site` out; `twinkeep sender list` shows the site"));
         }
-        ingest_sealed(app, request, progress)
+        ingest_sealed(app, caller, request, progress)
     } else {
         let site = request.site.unwrap_or(LOCAL_SITE);
         check_site(site)?;
@@ -113,7 +115,7 @@ fn ingest(
             progress(Progress { done: step.bytes_read, total: step.bytes_total.unwrap_or(0) });
         })
         .map_err(|error| refuse_intake(request.feed, error))?;
-        store(app, request.feed, site, &intake, None)
+        store(app, caller, request.feed, site, &intake, None)
     }
 }
 
@@ -126,6 +128,7 @@ struct Sealed {
 
 fn ingest_sealed(
     app: &App,
+    caller: &Caller,
     request: IngestRequest<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<IngestReport, AppError> {
@@ -164,11 +167,12 @@ fn ingest_sealed(
         sequence: reader.header().sequence(),
         manifest: manifest.digest,
     };
-    store(app, request.feed, &site, &intake, Some(sealed))
+    store(app, caller, request.feed, &site, &intake, Some(sealed))
 }
 
 fn store(
     app: &App,
+    caller: &Caller,
     path: &Path,
     site: &str,
     intake: &Intake,
@@ -205,6 +209,12 @@ fn store(
     };
     let mapping = name_sources(site, &intake.mapping)?;
     app.remember_site(site)?;
+    // The intent is on record before the feed exists: a crash right after it was stored must not
+    // leave data of people in the keep that the ledger knows nothing of.
+    let class = EventClass::DatastoreActivity;
+    let intent = app.entry(caller, class, Activity::Create, "feed.storing");
+    let read = i64::try_from(counts.read).unwrap_or(i64::MAX);
+    app.record(&intent.with("read", read))?;
     let id = app.store.add_feed(&feed, &intake.screened, &mapping, &mut refused, &app.splits)?;
     Ok(IngestReport {
         feed: feed_name(id),

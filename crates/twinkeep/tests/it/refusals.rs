@@ -189,6 +189,9 @@ fn an_ingest_that_is_killed_leaves_the_feed_once_or_not_at_all() {
         let feeds = place.run(&["feed", "list"]).lines();
         assert!(feeds.len() <= 1);
         if let Some(feed) = feeds.first() {
+            let ledger = place.run(&["ledger", "show", "--limit", "1000"]).lines();
+            let known = ledger.iter().any(|line| line["action"] == "feed.storing");
+            assert!(known, "the ledger knows nothing of what was stored");
             let sum =
                 ["accepted", "missing", "quarantined"].map(|name| feed[name].as_u64().unwrap());
             assert_eq!(feed["read"].as_u64().unwrap(), sum.iter().sum::<u64>());
