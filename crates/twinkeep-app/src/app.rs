@@ -93,6 +93,11 @@ impl App {
         })
     }
 
+    /// Returns whether keys lie in memory that the system never swaps out.
+    pub fn keys_locked(&self) -> bool {
+        self.references.memory_locked()
+    }
+
     /// Returns the pack.
     pub fn pack(&self) -> &Pack {
         &self.pack

@@ -15,6 +15,11 @@ use crate::surroundings::open_keep;
 
 pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(), AppError> {
     let app = Arc::new(open_keep(global)?);
+    if !app.keys_locked() {
+        out.remark(
+            "warning: keys may be swapped to disk; raise the limit of locked memory (ulimit -l)",
+        );
+    }
     let config = &app.settings().gate;
     let configured: Option<SocketAddr> = config.listen.parse().ok();
     let listen = args
