@@ -161,6 +161,8 @@ pub(crate) fn kek_error(error: KekError) -> AppError {
             .hint("run `chmod 600` on the key file, and ask who read it"),
         KekError::Descriptor => AppError::refused("keep-damaged", attempt),
         KekError::KeyFile { .. } | KekError::Io { .. } => AppError::usage("key-file", attempt),
+        KekError::Provider { .. } => AppError::environment("kek-provider", attempt)
+            .hint("is the device or service reachable, and may this account use the key?"),
     }
     .because(error)
 }

@@ -29,7 +29,7 @@ mod secret;
 pub mod sign;
 
 pub use envelope::{OpenError, open, open_key, seal, seal_key};
-pub use kek::{KekDescriptor, KekError, KekSource};
+pub use kek::{KekDescriptor, KekError, KekProvider, KekSource, UnwrapKek, WrapKek};
 pub use pseudonym::{Pseudonymizer, SplitHasher};
 pub use purpose::Purpose;
 pub use random::random_bytes;
