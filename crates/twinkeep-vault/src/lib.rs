@@ -27,6 +27,7 @@ mod random;
 pub mod sealed_feed;
 mod secret;
 pub mod sign;
+pub mod spool;
 
 pub use envelope::{OpenError, open, open_key, seal, seal_key};
 pub use kek::{KekDescriptor, KekError, KekProvider, KekSource, UnwrapKek, WrapKek};
