@@ -15,9 +15,10 @@ use std::path::Path;
 
 use serde::Serialize;
 use twinkeep_domain::{SourceSubject, Subject};
-use twinkeep_intake::{Intake, IntakeError, Source, read};
+use twinkeep_intake::{IntakeError, Portion, ReadOptions, Source, Summary, read_at_once};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 use twinkeep_store::{Delivery, FeedCounts, NewFeed, RefusedRow};
+use twinkeep_vault::Pseudonymizer;
 use twinkeep_vault::identity::PublicIdentity;
 use twinkeep_vault::sealed_feed::{Expectation, FeedError, FeedReader, inspect};
 
@@ -111,12 +112,17 @@ fn ingest(
         let site = request.site.unwrap_or(LOCAL_SITE);
         check_site(site)?;
         let pseudonyms = app.site_pseudonyms(site);
-        let intake = read(Source::Path(request.feed), &app.pack, &pseudonyms, &mut |step| {
+        let options = options(app, &pseudonyms);
+        let intake = read_at_once(Source::Path(request.feed), &options, &mut |step| {
             progress(Progress { done: step.bytes_read, total: step.bytes_total.unwrap_or(0) });
         })
         .map_err(|error| refuse_intake(request.feed, error))?;
         store(app, caller, request.feed, site, &intake, None)
     }
+}
+
+fn options<'a>(app: &'a App, pseudonyms: &'a Pseudonymizer) -> ReadOptions<'a> {
+    ReadOptions { pack: &app.pack, pseudonyms, now: app.now(), spool: app.layout.root() }
 }
 
 /// What the catalog must learn about the sender of a sealed feed.
@@ -156,7 +162,8 @@ fn ingest_sealed(
     let source = Source::Stream { name: &name, media_type: &media_type, reader: &mut reader };
     let missing = || AppError::refused("site-missing", "the sender has no site");
     let site = app.sender_site(header.sender())?.ok_or_else(missing)?;
-    let intake = read(source, &app.pack, &app.site_pseudonyms(&site), &mut |step| {
+    let pseudonyms = app.site_pseudonyms(&site);
+    let intake = read_at_once(source, &options(app, &pseudonyms), &mut |step| {
         progress(Progress { done: step.bytes_read, total });
     });
     // If the feed itself was refused, that is the reason, whatever the reader of rows made of it.
@@ -175,25 +182,25 @@ fn store(
     caller: &Caller,
     path: &Path,
     site: &str,
-    intake: &Intake,
+    (portion, summary): &(Portion, Summary),
     sealed: Option<Sealed>,
 ) -> Result<IngestReport, AppError> {
     let mut reasons = BTreeMap::new();
-    for row in &intake.quarantined {
+    for row in &portion.quarantined {
         *reasons.entry(row.reason.code()).or_insert(0) += 1;
     }
-    let mut refused = intake.quarantined.iter().map(|row| RefusedRow {
-        file: &row.file,
-        row: row.row,
+    let mut refused = portion.quarantined.iter().map(|row| RefusedRow {
+        file: &row.origin.file,
+        row: row.origin.row,
         field: row.field,
         reason: row.reason.code(),
         raw: row.raw.expose(),
     });
-    let counts = intake.counts;
+    let counts = summary.counts;
     let sender = sealed.as_ref().map(|sealed| sealed.sender.key_id());
     let feed = NewFeed {
         source: &path.display().to_string(),
-        digest: intake.digest,
+        digest: summary.digest,
         ingested_at: app.now(),
         counts: FeedCounts {
             read: counts.read,
@@ -207,7 +214,7 @@ fn store(
             manifest_digest: sealed.manifest,
         }),
     };
-    let mapping = name_sources(site, &intake.mapping)?;
+    let mapping = name_sources(site, &portion.mapping)?;
     app.remember_site(site)?;
     // The intent is on record before the feed exists: a crash right after it was stored must not
     // leave data of people in the keep that the ledger knows nothing of.
@@ -215,7 +222,7 @@ fn store(
     let intent = app.entry(caller, class, Activity::Create, "feed.storing");
     let read = i64::try_from(counts.read).unwrap_or(i64::MAX);
     app.record(&intent.with("read", read))?;
-    let id = app.store.add_feed(&feed, &intake.screened, &mapping, &mut refused, &app.splits)?;
+    let id = app.store.add_feed(&feed, &portion.screened, &mapping, &mut refused, &app.splits)?;
     Ok(IngestReport {
         feed: feed_name(id),
         sender: sealed.as_ref().map(|sealed| sealed.sender.name().to_owned()),
@@ -225,8 +232,8 @@ fn store(
         missing: counts.missing,
         quarantined: counts.quarantined,
         reasons,
-        subjects: intake.mapping.len(),
-        events: intake.screened.events().rows.len(),
+        subjects: portion.mapping.len(),
+        events: portion.screened.events().rows.len(),
     })
 }
 

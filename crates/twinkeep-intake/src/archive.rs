@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use tar::{Archive, Entry, EntryType};
 
-use crate::batch::{At, Batch, Refusal};
+use crate::batch::Batch;
 use crate::limits::ENTRY_NAME_LEN_MAX;
-use crate::source::{damaged, read_file};
-use crate::{IntakeError, Place, Reason};
+use crate::members::Members;
+use crate::source::{damaged, refuse_no_file};
+use crate::{IntakeError, Place};
 
 /// Returns whether these are the first bytes of a tar archive: its first header has a checksum.
 pub(crate) fn is_tar(head: &[u8]) -> bool {
@@ -27,14 +28,15 @@ pub(crate) fn is_tar(head: &[u8]) -> bool {
 /// Reads every entry, and then to the end, so that damage behind the last entry is found too.
 pub(crate) fn read_archive(
     batch: &mut Batch<'_>,
-    mut reader: Box<dyn Read + '_>,
+    reader: &mut dyn Read,
 ) -> Result<(), IntakeError> {
     let place = batch.place_of(None);
-    let mut archive = Archive::new(&mut reader);
+    let mut members = Members::many();
+    let mut archive = Archive::new(&mut *reader);
     let mut long_name: Option<Vec<u8>> = None;
-    let entries = archive.entries().map_err(|error| damaged(batch, place.clone(), error))?;
+    let entries = archive.entries().map_err(|error| damaged(batch, &place, error))?;
     for entry in entries.raw(true) {
-        let mut entry = entry.map_err(|error| damaged(batch, place.clone(), error))?;
+        let mut entry = entry.map_err(|error| damaged(batch, &place, error))?;
         match entry.header().entry_type() {
             EntryType::GNULongName => {
                 let mut name = extension(batch, &mut entry)?;
@@ -44,7 +46,7 @@ pub(crate) fn read_archive(
             EntryType::XHeader => {
                 let records = extension(batch, &mut entry)?;
                 long_name = pax_path(&records)
-                    .map_err(|error| damaged(batch, place.clone(), error))?
+                    .map_err(|error| damaged(batch, &place, error))?
                     .or(long_name);
             }
             EntryType::GNULongLink | EntryType::XGlobalHeader => {
@@ -57,19 +59,43 @@ pub(crate) fn read_archive(
                 let place = batch.next_file()?;
                 if matches!(kind, EntryType::Regular | EntryType::Continuous) {
                     let size = entry.size();
-                    read_file(batch, place, &name, size, &mut entry)?;
+                    check_size(batch, &place, size)?;
+                    let mut reader = Exactly { inner: &mut entry, left: size };
+                    members.read(batch, &place, &name, &mut reader, None)?;
                 } else {
-                    not_a_file(batch, &name)?;
+                    refuse_no_file(batch, &name)?;
                 }
             }
         }
     }
-    drain(&mut reader).map_err(|error| damaged(batch, place, error))
+    drain(reader).map_err(|error| damaged(batch, &place, error))?;
+    members.finish(batch)
 }
 
-fn not_a_file(batch: &mut Batch<'_>, name: &Arc<str>) -> Result<(), IntakeError> {
-    let refusal = Refusal { reason: Reason::NotAFile, field: None };
-    batch.refuse(At { file: name, row: 0 }, refusal, Vec::new())
+/// A size that no file of a feed has is refused before the first byte of it is read.
+fn check_size(batch: &Batch<'_>, place: &Place, size: u64) -> Result<(), IntakeError> {
+    let limit = batch.limits.expanded_size_max;
+    if size <= limit {
+        return Ok(());
+    }
+    Err(batch.limit(place.clone(), "the size of a file in bytes", limit))
+}
+
+/// The bytes of an entry, of which there must be as many as its header says.
+struct Exactly<'r> {
+    inner: &'r mut dyn Read,
+    left: u64,
+}
+
+impl Read for Exactly<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        if length == 0 && !buffer.is_empty() && 0 < self.left {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+        }
+        self.left = self.left.saturating_sub(length as u64);
+        Ok(length)
+    }
 }
 
 /// Reads an entry that describes the next one.
@@ -79,7 +105,7 @@ fn extension<R: Read>(batch: &Batch<'_>, entry: &mut Entry<'_, R>) -> Result<Vec
         return Err(batch.limit(place, "the length of an extended header", ENTRY_NAME_LEN_MAX));
     }
     let mut bytes = Vec::new();
-    entry.read_to_end(&mut bytes).map_err(|error| damaged(batch, place, error))?;
+    entry.read_to_end(&mut bytes).map_err(|error| damaged(batch, &place, error))?;
     Ok(bytes)
 }
 

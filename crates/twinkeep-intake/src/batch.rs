@@ -1,41 +1,48 @@
 //! The rows of one source while it is being read: what passed, what did not, and how many.
 //!
+//! Rows are held until there are enough for a portion, and then handed on.
+//!
 //! # Invariants
 //!
 //! - Each row ends in exactly one of [`Batch::accept_identity`], [`Batch::screen`], and
 //!   [`Batch::refuse`], which counts it.
-//! - Whoever has an event is in the mapping: a row carries its [`Person`], and what lets the event
-//!   in also remembers the person.
+//! - Whoever has an event is in the mapping of its portion: a row carries its [`Person`], and what
+//!   lets the event in also remembers the person.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use twinkeep_domain::{Event, Events, Pack, Screened, SourceSubject, Subject, Timestamp};
-use twinkeep_vault::{Pseudonymizer, SecretBytes};
+use twinkeep_domain::{SourceSubject, Subject, Timestamp};
+use twinkeep_vault::SecretBytes;
 
-use crate::dedup::Dedup;
+use crate::held::{Held, HeldRows};
 use crate::lexicon::{Judged, Lexicon};
 use crate::limits::{Limits, TEXT_LEN_MAX};
 use crate::meter::Meter;
-use crate::{Counts, Intake, IntakeError, Place, Progress, QuarantinedRow, Reason};
+use crate::{
+    Counts, IntakeError, Origin, ParsedRow, Place, Portion, Progress, QuarantinedRow, ReadOptions,
+    Reason, Stopped, Summary,
+};
 
 /// Everything that the readers share.
 pub(crate) struct Batch<'a> {
     pub(crate) limits: Limits,
     pub(crate) meter: Meter,
+    pub(crate) options: ReadOptions<'a>,
     source: String,
     lexicon: Lexicon,
-    pseudonyms: &'a Pseudonymizer,
     progress: &'a mut dyn FnMut(Progress),
+    take: &'a mut dyn FnMut(Portion) -> Result<(), Stopped>,
     bytes_total: Option<u64>,
-    events: Events,
-    dedup: Dedup,
-    mapping: BTreeMap<Subject, SourceSubject>,
-    quarantined: Vec<QuarantinedRow>,
+    rows: HeldRows,
     counts: Counts,
     file_count: u64,
-    last_number: Option<(i64, Subject)>,
-    last_known: Option<Subject>,
+    last: Option<Person>,
+}
+
+/// To whom a batch reports, and to whom it hands on what it has.
+pub(crate) struct Hands<'a> {
+    pub progress: &'a mut dyn FnMut(Progress),
+    pub take: &'a mut dyn FnMut(Portion) -> Result<(), Stopped>,
 }
 
 /// Where a row is.
@@ -47,28 +54,50 @@ pub(crate) struct At<'a> {
     pub row: u64,
 }
 
+impl At<'_> {
+    pub(crate) fn origin(self) -> Origin {
+        Origin { file: Arc::clone(self.file), row: self.row }
+    }
+}
+
 /// Whom a row is about. Only a batch makes one, so the pseudonym is that of the source.
+#[derive(Clone)]
 pub(crate) struct Person {
-    subject: Subject,
-    source: Origin,
+    pub(crate) subject: Subject,
+    source: Called,
 }
 
 /// What the source calls a person.
-enum Origin {
-    Text(SourceSubject),
+#[derive(Clone)]
+enum Called {
+    Text(Arc<SourceSubject>),
     Number(i64),
+}
+
+impl Person {
+    /// Returns what the source calls this person.
+    pub(crate) fn source(&self) -> SourceSubject {
+        match &self.source {
+            Called::Text(source) => SourceSubject::clone(source),
+            Called::Number(number) => SourceSubject::from_number(*number),
+        }
+    }
 }
 
 /// A row whose fields were found.
 pub(crate) struct Row<'a> {
     pub person: &'a Person,
     pub time: Option<Timestamp>,
+    /// A code of the pack, an alias, or a code of MEDS such as `LOINC//8867-4`.
     pub name: &'a [u8],
     pub value: Value<'a>,
+    /// In UCUM or the source's own word; `None` if the name implies it.
+    pub unit: Option<&'a str>,
     pub text: Option<&'a str>,
 }
 
 /// The value of a row, as its format gives it.
+#[derive(Clone, Copy)]
 pub(crate) enum Value<'a> {
     /// Not read yet.
     Text(&'a [u8]),
@@ -83,6 +112,7 @@ pub(crate) struct Fields {
     pub time: &'static str,
     pub name: &'static str,
     pub value: &'static str,
+    pub unit: &'static str,
 }
 
 /// Why a row is refused, and because of which field.
@@ -94,40 +124,42 @@ pub(crate) struct Refusal {
 
 /// What screening made of a row that it does not refuse.
 enum Passed {
-    Event,
+    Event(Verdict),
     Missing,
+}
+
+/// What an event says, in the words of the keep.
+struct Verdict {
+    time: Option<Timestamp>,
+    code: u32,
+    /// Which name of the lexicon the source used.
+    name: u32,
+    value: Option<f32>,
+    /// The value as it was in the source.
+    given: f32,
 }
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(
         source: String,
         bytes_total: Option<u64>,
-        pack: &Pack,
-        pseudonyms: &'a Pseudonymizer,
-        progress: &'a mut dyn FnMut(Progress),
+        options: &ReadOptions<'a>,
+        hands: Hands<'a>,
         limits: Limits,
     ) -> Self {
-        let mut events = Events::new();
-        // INVARIANT: the code of an event is the index of its variable in the pack.
-        for variable in pack.variables() {
-            events.intern(&variable.code);
-        }
         Self {
             limits,
             meter: Meter::default(),
+            options: *options,
             source,
-            lexicon: Lexicon::new(pack),
-            pseudonyms,
-            progress,
+            lexicon: Lexicon::new(options.pack),
+            progress: hands.progress,
+            take: hands.take,
             bytes_total,
-            events,
-            dedup: Dedup::default(),
-            mapping: BTreeMap::new(),
-            quarantined: Vec::new(),
+            rows: HeldRows::new(options.pack),
             counts: Counts::default(),
             file_count: 0,
-            last_number: None,
-            last_known: None,
+            last: None,
         }
     }
 
@@ -151,19 +183,35 @@ impl<'a> Batch<'a> {
         IntakeError::Limit { place, what, limit }
     }
 
-    /// Finds the pseudonym of a person whom the source calls by a text.
-    pub(crate) fn person(&self, source: SourceSubject) -> Person {
-        Person { subject: self.pseudonyms.pseudonym(&source), source: Origin::Text(source) }
+    /// Finds the pseudonym of a person whom the source calls by a text. Rows of one person come
+    /// together in most sources, so the last one is remembered.
+    pub(crate) fn person(&mut self, source: &str) -> Option<Person> {
+        if let Some(last @ Person { source: Called::Text(known), .. }) = &self.last
+            && known.reveal() == source
+        {
+            return Some(last.clone());
+        }
+        let source = SourceSubject::new(source)?;
+        let subject = self.options.pseudonyms.pseudonym(&source);
+        let person = Person { subject, source: Called::Text(Arc::new(source)) };
+        self.last = Some(person.clone());
+        Some(person)
     }
 
-    /// Finds the pseudonym of a person who has a number; rows of one person come together.
+    /// Finds the pseudonym of a person who has a number.
     pub(crate) fn person_of_number(&mut self, number: i64) -> Person {
-        let subject = match self.last_number {
-            Some((last, subject)) if last == number => subject,
-            _ => self.pseudonyms.pseudonym(&SourceSubject::from_number(number)),
-        };
-        self.last_number = Some((number, subject));
-        Person { subject, source: Origin::Number(number) }
+        match &self.last {
+            Some(last @ Person { source: Called::Number(known), .. }) if *known == number => {
+                last.clone()
+            }
+            _ => {
+                let subject =
+                    self.options.pseudonyms.pseudonym(&SourceSubject::from_number(number));
+                let person = Person { subject, source: Called::Number(number) };
+                self.last = Some(person.clone());
+                person
+            }
+        }
     }
 
     /// Tells the caller how far the reading has come.
@@ -179,8 +227,8 @@ impl<'a> Batch<'a> {
     pub(crate) fn accept_identity(&mut self, person: &Person) -> Result<(), IntakeError> {
         self.count()?;
         self.counts.accepted += 1;
-        self.know(person);
-        Ok(())
+        self.rows.know(person);
+        self.hand_on_if_full()
     }
 
     /// Checks a row against the pack. If it passes, its person is known from then on; if it is
@@ -192,58 +240,106 @@ impl<'a> Batch<'a> {
         fields: &Fields,
         raw: &dyn Fn() -> Vec<u8>,
     ) -> Result<(), IntakeError> {
-        match self.judge(row, fields) {
-            Ok(Passed::Event) => self.counts.accepted += 1,
-            Ok(Passed::Missing) => self.counts.missing += 1,
-            Err(refusal) => return self.refuse(at, refusal, raw()),
+        let verdict = match self.judge(row, fields) {
+            Ok(Passed::Event(verdict)) => Some(verdict),
+            Ok(Passed::Missing) => None,
+            Err(refusal) => return self.quarantine(at, refusal, raw(), parse(row)),
+        };
+        self.rows.know(row.person);
+        self.count()?;
+        match verdict {
+            None => self.counts.missing += 1,
+            Some(verdict) => {
+                self.counts.accepted += 1;
+                self.rows.push(Held {
+                    subject: row.person.subject,
+                    time: verdict.time,
+                    code: verdict.code,
+                    value: verdict.value,
+                    text: row.text.map(Into::into),
+                    name: verdict.name,
+                    given: verdict.given,
+                    origin: at.origin(),
+                });
+            }
         }
-        self.know(row.person);
-        self.count()
+        self.hand_on_if_full()
     }
 
-    /// Sends a row to quarantine.
+    /// Sends a row to quarantine of which the fields were not found.
     pub(crate) fn refuse(
         &mut self,
         at: At<'_>,
         refusal: Refusal,
         raw: Vec<u8>,
     ) -> Result<(), IntakeError> {
-        self.count()?;
-        self.counts.quarantined += 1;
-        if self.limits.quarantined_count_max < self.counts.quarantined {
-            let limit = self.limits.quarantined_count_max;
-            return Err(self.limit(self.place_of(None), "the number of refused rows", limit));
-        }
-        self.quarantined.push(QuarantinedRow {
-            file: Arc::clone(at.file),
-            row: at.row,
-            field: refusal.field,
-            reason: refusal.reason,
-            raw: SecretBytes::new(raw),
-        });
-        Ok(())
+        self.quarantine(at, refusal, raw, None)
     }
 
     /// Ends the reading.
-    pub(crate) fn finish(mut self, digest: [u8; 32]) -> Result<Intake, IntakeError> {
+    pub(crate) fn finish(mut self, digest: [u8; 32]) -> Result<Summary, IntakeError> {
         if self.counts.read == 0 {
             return Err(IntakeError::Empty { place: self.place_of(None) });
         }
         self.report();
-        self.events.sort();
-        Ok(Intake {
-            screened: Screened::attest(self.events),
-            mapping: self.mapping.into_iter().collect(),
-            quarantined: self.quarantined,
-            counts: self.counts,
-            digest,
-        })
+        if !self.rows.is_empty() {
+            self.hand_on(true)?;
+        }
+        Ok(Summary { counts: self.counts, digest })
+    }
+
+    fn quarantine(
+        &mut self,
+        at: At<'_>,
+        refusal: Refusal,
+        raw: Vec<u8>,
+        parsed: Option<ParsedRow>,
+    ) -> Result<(), IntakeError> {
+        self.count()?;
+        self.counts.quarantined += 1;
+        self.check_quarantine()?;
+        self.rows.refuse(QuarantinedRow {
+            origin: at.origin(),
+            field: refusal.field,
+            reason: refusal.reason,
+            raw: SecretBytes::new(raw),
+            parsed,
+        });
+        self.hand_on_if_full()
+    }
+
+    fn check_quarantine(&self) -> Result<(), IntakeError> {
+        let limit = self.limits.quarantined_count_max;
+        if self.counts.quarantined <= limit {
+            return Ok(());
+        }
+        Err(self.limit(self.place_of(None), "the number of refused rows", limit))
+    }
+
+    fn hand_on_if_full(&mut self) -> Result<(), IntakeError> {
+        if self.rows.size() < self.limits.portion_size_max { Ok(()) } else { self.hand_on(false) }
+    }
+
+    /// Hands on what is held. Unless it is the end, the rows of the person who is being read stay
+    /// here, if they are not most of it: rules that look at several rows then see them together.
+    fn hand_on(&mut self, all: bool) -> Result<(), IntakeError> {
+        let (portion, refused_count) = self.rows.portion(&self.lexicon, all);
+        self.counts.accepted -= refused_count;
+        self.counts.quarantined += refused_count;
+        self.check_quarantine()?;
+        (self.take)(portion).map_err(|Stopped| IntakeError::Stopped)
     }
 
     fn judge(&mut self, row: &Row<'_>, fields: &Fields) -> Result<Passed, Refusal> {
         let refuse = |reason, field| Refusal { reason, field: Some(field) };
         let meaning = self.lexicon.find(row.name).map_err(|reason| refuse(reason, fields.name))?;
-        let value = match row.value {
+        if row
+            .unit
+            .is_some_and(|unit| unit != self.options.pack.variables()[meaning.code as usize].unit)
+        {
+            return Err(refuse(Reason::UnknownUnit, fields.unit));
+        }
+        let given = match row.value {
             Value::Number(number) => number,
             Value::Text(text) => {
                 number(text).ok_or_else(|| refuse(Reason::NotANumber, fields.value))?
@@ -251,7 +347,7 @@ impl<'a> Batch<'a> {
             Value::Null if row.text.is_none() => return Ok(Passed::Missing),
             Value::Null => return Err(refuse(Reason::NotANumber, fields.value)),
         };
-        let judged = meaning.judge(value).map_err(|reason| refuse(reason, fields.value))?;
+        let judged = meaning.judge(given).map_err(|reason| refuse(reason, fields.value))?;
         let Judged::Value(value) = judged else { return Ok(Passed::Missing) };
         if row.text.is_some_and(|text| TEXT_LEN_MAX < text.len()) {
             return Err(Refusal { reason: Reason::TooLong, field: None });
@@ -261,26 +357,8 @@ impl<'a> Batch<'a> {
             (false, None) => return Err(refuse(Reason::BadTime, fields.time)),
             (false, time) => time,
         };
-        let code = meaning.code;
-        let subject = row.person.subject;
-        if !self.dedup.admit(&self.events.rows, subject, time, code, value) {
-            return Err(Refusal { reason: Reason::Duplicate, field: None });
-        }
-        let text = row.text.map(Into::into);
-        self.events.rows.push(Event { subject, time, code, value: Some(value), text });
-        Ok(Passed::Event)
-    }
-
-    /// Remembers who is behind a pseudonym.
-    fn know(&mut self, person: &Person) {
-        if self.last_known == Some(person.subject) {
-            return;
-        }
-        self.last_known = Some(person.subject);
-        self.mapping.entry(person.subject).or_insert_with(|| match &person.source {
-            Origin::Text(source) => source.clone(),
-            Origin::Number(number) => SourceSubject::from_number(*number),
-        });
+        let (code, name) = (meaning.code, meaning.name);
+        Ok(Passed::Event(Verdict { time, code, name, value: Some(value), given }))
     }
 
     fn count(&mut self) -> Result<(), IntakeError> {
@@ -296,8 +374,25 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// Keeps what a row says, so that it can be screened again; `None` if it is not text.
+fn parse(row: &Row<'_>) -> Option<ParsedRow> {
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    Some(ParsedRow {
+        subject: row.person.source(),
+        time: row.time,
+        name: text(row.name)?.into(),
+        value: match row.value {
+            Value::Text(bytes) => text(bytes)?.into(),
+            Value::Number(number) => number.to_string().into(),
+            Value::Null => "".into(),
+        },
+        unit: row.unit.map(Into::into),
+        text: row.text.map(Into::into),
+    })
+}
+
 /// Reads a number as people write it: digits, a sign, a point, an exponent, and nothing else.
-fn number(text: &[u8]) -> Option<f32> {
+pub(crate) fn number(text: &[u8]) -> Option<f32> {
     let plain = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E');
     if text.is_empty() || NUMBER_LEN_MAX < text.len() || !text.iter().all(plain) {
         return None;

@@ -91,6 +91,19 @@ pub enum IntakeError {
         expected: &'static str,
     },
 
+    /// What does not fit into memory cannot be kept on the disk for as long as it is read.
+    #[error("cannot keep {place} in a spool while it is read")]
+    Spool {
+        /// Where.
+        place: Place,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// The caller takes no more portions, and knows why.
+    #[error("the reading was stopped")]
+    Stopped,
+
     /// It asks for more than any honest feed needs.
     #[error("{place}: {what} exceeds the limit of {limit}")]
     Limit {
@@ -114,6 +127,8 @@ impl IntakeError {
             Self::Empty { .. } => "intake-empty",
             Self::Parquet { .. } => "intake-parquet",
             Self::Column { .. } => "intake-column",
+            Self::Spool { .. } => "intake-spool",
+            Self::Stopped => "intake-stopped",
             Self::Limit { .. } => "intake-limit",
         }
     }

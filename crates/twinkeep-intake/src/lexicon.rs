@@ -8,6 +8,7 @@ use crate::Reason;
 
 /// Looks up names and judges values, without allocating.
 pub(crate) struct Lexicon {
+    names: Vec<Box<str>>,
     meanings: BTreeMap<Box<[u8]>, Meaning>,
     /// Names of MEDS without their unit, such as `LAB//220045//`.
     stems: BTreeSet<Box<[u8]>>,
@@ -18,6 +19,8 @@ pub(crate) struct Lexicon {
 pub(crate) struct Meaning {
     /// Index of the variable in the pack, and of its code in the events.
     pub code: u32,
+    /// Which name it is, for [`Lexicon::name`].
+    pub name: u32,
     /// Whether the variable holds at all times.
     pub is_static: bool,
     factor: f32,
@@ -36,18 +39,21 @@ pub(crate) enum Judged {
 
 impl Lexicon {
     pub(crate) fn new(pack: &Pack) -> Self {
+        let mut names: Vec<Box<str>> = Vec::new();
         let mut meanings = BTreeMap::new();
         let mut stems = BTreeSet::new();
         for (code, variable) in (0..).zip(pack.variables()) {
             let mut add = |name: &str, factor, offset| {
                 let meaning = Meaning {
                     code,
+                    name: names.len() as u32,
                     is_static: variable.kind == VariableKind::Static,
                     factor,
                     offset,
                     range: variable.range,
                     missing: variable.missing.clone(),
                 };
+                names.push(name.into());
                 meanings.insert(name.as_bytes().into(), meaning);
                 if let Some(stem) = stem(name.as_bytes()) {
                     stems.insert(stem.into());
@@ -58,7 +64,12 @@ impl Lexicon {
                 add(&alias.name, alias.factor, alias.offset);
             }
         }
-        Self { meanings, stems }
+        Self { names, meanings, stems }
+    }
+
+    /// Returns a name by its number.
+    pub(crate) fn name(&self, number: u32) -> &str {
+        self.names.get(number as usize).map_or("", |name| name)
     }
 
     /// Returns what `name` means, or why it means nothing here.

@@ -6,40 +6,49 @@
 //!
 //! # Life of a row
 //!
-//! 1. [`read`] looks at the first bytes of a source: archive, Parquet, or text.
+//! 1. [`read`] looks at the first bytes of a source; `formats` says who reads what.
 //! 2. `physionet` or `meds` finds the row's subject, time, name, and value.
-//! 3. `batch` looks the name up in the pack, converts and checks the value, and refuses what was
-//!    there before.
-//! 4. What passed is in [`Intake::screened`]; what did not is in [`Intake::quarantined`].
+//! 3. `batch` looks the name up in the pack, converts and checks the value.
+//! 4. `held` keeps it until its portion is full, and then refuses what is there twice.
+//! 5. What passed is in [`Portion::screened`]; what did not is in [`Portion::quarantined`].
 //!
 //! # Invariants
 //!
 //! - Only this crate makes a [`twinkeep_domain::Screened`]; the store takes nothing else.
 //! - `accepted + missing + quarantined = read`, whatever comes in.
-//! - Whoever has an event in [`Intake::screened`] is in [`Intake::mapping`].
+//! - Whoever has an event in [`Portion::screened`] is in [`Portion::mapping`].
+//! - Memory does not grow with the source: a portion is handed on when it is full.
 //! - No message names a value, an identifier, or a time of a person: files, rows, and fields only.
-//! - A name inside an archive is a label and never a path: nothing is unpacked to the disk.
+//! - A name inside an archive is a label and never a path: nothing is unpacked to the disk
+//!   but into an encrypted spool.
 //! - No function here reads a clock or draws random numbers of its own.
 
 #![deny(clippy::expect_used)]
 
 mod archive;
 mod batch;
-mod dedup;
 mod error;
-mod intake;
+mod formats;
+mod held;
+mod input;
 mod lexicon;
 mod limits;
 mod meds;
+mod members;
 mod meter;
 pub mod pack_file;
 mod physionet;
+mod portion;
+mod reason;
 mod source;
 pub mod synth;
 
 pub use error::{IntakeError, Place};
-pub use intake::{Counts, Intake, Progress, QuarantinedRow, Reason};
-pub use source::{Source, read};
+pub use portion::{
+    Counts, Origin, ParsedRow, Portion, Progress, QuarantinedRow, ReadOptions, Stopped, Summary,
+};
+pub use reason::Reason;
+pub use source::{Source, read, read_at_once};
 
 #[cfg(test)]
 mod tests;

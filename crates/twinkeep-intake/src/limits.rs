@@ -7,9 +7,9 @@ pub(crate) struct Limits {
     pub line_len_max: usize,
     /// Largest text file, in bytes.
     pub text_file_size_max: u64,
-    /// Largest Parquet file, in bytes.
-    pub parquet_size_max: u64,
-    /// Most bytes that an archive may hold once expanded.
+    /// About how many bytes of rows are held before they are handed on.
+    pub portion_size_max: u64,
+    /// Most bytes that a file or an archive may hold once expanded.
     pub expanded_size_max: u64,
     /// How many times larger than its compressed form an archive may be ...
     pub expansion_ratio_max: u64,
@@ -30,19 +30,21 @@ impl Limits {
         line_len_max: 1024,
         // A stay is held whole in memory; the largest of PhysioNet has 40 KiB.
         text_file_size_max: 64 << 20,
-        // A Parquet file is held whole in memory, as its directory is at its end.
-        parquet_size_max: 2 << 30,
-        // 200 times set-a of PhysioNet 2012.
-        expanded_size_max: 8 << 30,
+        // About 600,000 rows. They are sorted and copied once, so that three times as much is taken
+        // in all; less would make more shards than there is use for.
+        portion_size_max: 64 << 20,
+        // Ten times MIMIC-IV, which has 100 GiB once expanded.
+        expanded_size_max: 1 << 40,
         // Text of this kind shrinks 5 to 20 times; a bomb shrinks 1,000 times.
         expansion_ratio_max: 200,
         expansion_free: 64 << 20,
         // More stays than any hospital sends at once; bounds the bookkeeping of a file.
         file_count_max: 1_000_000,
-        // An event takes 56 bytes in memory: 2.8 GB.
-        row_count_max: 50_000_000,
-        // A refused row takes about 200 bytes. A feed with more is not dirty but of another kind.
-        quarantined_count_max: 10_000_000,
+        // Twenty times MIMIC-IV, which has 500 million.
+        row_count_max: 10_000_000_000,
+        // A refused row takes about 100 bytes on the disk. A feed with more is not dirty but of
+        // another kind.
+        quarantined_count_max: 1_000_000_000,
     };
 }
 
@@ -54,3 +56,7 @@ pub(crate) const FOLDER_DEPTH_MAX: usize = 8;
 
 /// Longest name of an archive entry, in bytes: the longest path that Linux takes.
 pub(crate) const ENTRY_NAME_LEN_MAX: u64 = 4096;
+
+/// A Zstandard file may ask its reader to remember this much, as a power of 2: 128 MiB, which is
+/// what its own tools take without being told to.
+pub(crate) const ZSTD_WINDOW_LOG_MAX: u32 = 27;

@@ -4,6 +4,7 @@
 //! times), `code` text, `numeric_value` float, and optionally `text_value`. Others are ignored.
 //! The order of the rows means nothing here; the screened events are sorted at the end.
 
+use std::io::Read as _;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
@@ -11,21 +12,51 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow_schema::{DataType, Schema, TimeUnit};
-use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 use twinkeep_domain::Timestamp;
 
 use crate::batch::{At, Batch, Fields, Refusal, Row, Value};
+use crate::input::{Blob, Input};
+use crate::members::{Files, refuse_unrecognized};
 use crate::{IntakeError, Place, Reason};
 
-/// Reads one Parquet file. `file` is its name within the source.
-pub(crate) fn read_meds(
+/// Reads a MEDS dataset: the tables in `data`, or all of them if there is no such folder. What a
+/// dataset says about itself in `metadata` has no events: codes are described by the pack, and
+/// splits are made by the keep.
+pub(crate) fn read_meds(batch: &mut Batch<'_>, files: &Files) -> Result<(), IntakeError> {
+    let is_in = |name: &str, folder| name.rsplit('/').skip(1).any(|part| part == folder);
+    let has_data = files.list().any(|(_, name)| is_in(name, "data") && name.ends_with(".parquet"));
+    for (index, (place, name)) in files.list().enumerate() {
+        if is_in(name, "metadata") || (has_data && !is_in(name, "data")) {
+            continue;
+        }
+        let mut reader = files.open(batch, index)?;
+        let mut magic = [0; PARQUET_MAGIC.len()];
+        let is_table = reader.read_exact(&mut magic).is_ok() && magic == PARQUET_MAGIC;
+        if is_table {
+            drop(reader);
+            read_file(batch, place, name, files.blob(batch, index)?)?;
+        } else {
+            let mut reader = files.open(batch, index)?;
+            refuse_unrecognized(batch, Input { place, name, reader: &mut reader })?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether a file begins as Parquet does.
+pub(crate) fn is_parquet(head: &[u8]) -> bool {
+    head.starts_with(&PARQUET_MAGIC)
+}
+
+/// Reads one table. `file` is its name within the source.
+fn read_file(
     batch: &mut Batch<'_>,
     place: &Place,
     file: &Arc<str>,
-    bytes: Bytes,
+    bytes: Blob,
 ) -> Result<(), IntakeError> {
     // The decoder is not ours and has panicked on damaged files before; a feed must not end the
     // program, and a batch that was left half-way is dropped with the error.
@@ -41,7 +72,7 @@ fn read_table(
     batch: &mut Batch<'_>,
     place: &Place,
     file: &Arc<str>,
-    bytes: Bytes,
+    bytes: Blob,
 ) -> Result<(), IntakeError> {
     let cannot = |source| IntakeError::Parquet { place: place.clone(), source };
     // Without the writer's own notes, so that each type has one form only.
@@ -143,6 +174,7 @@ impl<'t> Columns<'t> {
             time: time.map(Timestamp::from_micros),
             name: self.code.value(index).as_bytes(),
             value: self.number(index).map_or(Value::Null, Value::Number),
+            unit: None,
             text: self.text(index),
         };
         batch.screen(at, &row, &FIELDS, &raw)
@@ -190,12 +222,14 @@ impl<'t> Columns<'t> {
     }
 }
 
+const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
+
 const SUBJECT: &str = "subject_id";
 const TIME: &str = "time";
 const CODE: &str = "code";
 const NUMBER: &str = "numeric_value";
 const TEXT: &str = "text_value";
-const FIELDS: Fields = Fields { time: TIME, name: CODE, value: NUMBER };
+const FIELDS: Fields = Fields { time: TIME, name: CODE, value: NUMBER, unit: CODE };
 
 /// Rows that are decoded at a time: some MiB.
 const BATCH_ROWS: usize = 1 << 16;

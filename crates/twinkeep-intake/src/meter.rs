@@ -46,6 +46,11 @@ impl Meter {
         SourceBytes { inner, meter: self.clone() }
     }
 
+    /// Wraps bytes of the source that are read a second time: they are not digested again.
+    pub(crate) fn again<R: Read>(&self, inner: R) -> Again<R> {
+        Again { inner, meter: self.clone() }
+    }
+
     /// Wraps bytes that a decoder made from them.
     pub(crate) fn expanded<'r>(&self, inner: Box<dyn Read + 'r>, limits: Limits) -> Expanded<'r> {
         Expanded { inner, meter: self.clone(), limits }
@@ -64,6 +69,20 @@ impl Read for SourceBytes<'_> {
         let mut state = self.meter.0.borrow_mut();
         state.digest.update(&buffer[..length]);
         state.compressed += length as u64;
+        Ok(length)
+    }
+}
+
+/// Counts what comes in again.
+pub(crate) struct Again<R> {
+    inner: R,
+    meter: Meter,
+}
+
+impl<R: Read> Read for Again<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.meter.0.borrow_mut().compressed += length as u64;
         Ok(length)
     }
 }

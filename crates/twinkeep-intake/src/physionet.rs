@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use twinkeep_domain::{SourceSubject, Timestamp};
+use twinkeep_domain::Timestamp;
 
 use crate::batch::{At, Batch, Fields, Person, Refusal, Row, Value};
+use crate::input::Input;
 use crate::{IntakeError, Reason};
 
 /// Returns whether a text begins like a stay.
@@ -18,21 +19,20 @@ pub(crate) fn is_stay(bytes: &[u8]) -> bool {
     rest.is_empty() || rest.starts_with(b"\n") || rest.starts_with(b"\r\n")
 }
 
-/// Reads one stay. `file` is its name within the source.
-pub(crate) fn read_stay(
-    batch: &mut Batch<'_>,
-    file: &Arc<str>,
-    bytes: &[u8],
-) -> Result<(), IntakeError> {
-    if !is_stay(bytes) {
-        let refusal = Refusal { reason: Reason::MissingHeader, field: None };
-        return batch.refuse(At { file, row: 0 }, refusal, bytes.to_vec());
-    }
-    let identity = match identity(file, bytes) {
-        Ok(identity) => identity,
+/// Reads one stay.
+pub(crate) fn read_stay(batch: &mut Batch<'_>, mut input: Input<'_>) -> Result<(), IntakeError> {
+    let limit = batch.limits.text_file_size_max;
+    let bytes = &input.whole(batch, "the size of a text file in bytes", limit)?;
+    let file = input.name;
+    let person = match identity(file, bytes) {
+        Ok(identity) => batch.person(identity).ok_or(Reason::SubjectMissing),
+        Err(reason) => Err(reason),
+    };
+    let person = match person {
+        Ok(person) => person,
         Err(reason) => return refuse_all(batch, file, bytes, reason),
     };
-    let mut stay = Stay { person: batch.person(identity), named: false, minutes: 0 };
+    let mut stay = Stay { person, named: false, minutes: 0 };
     for (row, line, ended) in lines(bytes) {
         stay.read_line(batch, At { file, row }, line, ended)?;
     }
@@ -86,6 +86,7 @@ impl Stay {
             time: Some(Timestamp::from_micros(Timestamp::RELATIVE_ORIGIN.micros() + micros)),
             name,
             value: Value::Text(value),
+            unit: None,
             text: None,
         };
         batch.screen(at, &row, &FIELDS, &|| line.to_vec())
@@ -94,8 +95,8 @@ impl Stay {
 
 /// Finds whom the stay is about. All rows that say so must agree, and a file that is called after
 /// a number must be called after this one.
-fn identity(file: &str, bytes: &[u8]) -> Result<SourceSubject, Reason> {
-    let mut found: Option<&[u8]> = None;
+fn identity<'b>(file: &str, bytes: &'b [u8]) -> Result<&'b str, Reason> {
+    let mut found: Option<&'b [u8]> = None;
     for (_, line, ended) in lines(bytes) {
         match split(line) {
             Some([time, RECORD_ID, value]) if ended && minutes(time).is_some() => {
@@ -115,7 +116,7 @@ fn identity(file: &str, bytes: &[u8]) -> Result<SourceSubject, Reason> {
     if is_number && stem != text {
         return Err(Reason::SubjectContradictory);
     }
-    SourceSubject::new(text).ok_or(Reason::SubjectMissing)
+    Ok(text)
 }
 
 fn refuse_all(
@@ -158,7 +159,7 @@ fn minutes(time: &[u8]) -> Option<u32> {
 
 const HEADER: &[u8] = b"Time,Parameter,Value";
 const RECORD_ID: &[u8] = b"RecordID";
-const FIELDS: Fields = Fields { time: "Time", name: "Parameter", value: "Value" };
+const FIELDS: Fields = Fields { time: "Time", name: "Parameter", value: "Value", unit: "Unit" };
 
 /// Some editors put it before the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

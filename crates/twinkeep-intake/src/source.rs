@@ -1,26 +1,26 @@
 //! Where rows come from: a file, a folder, or a stream. The content decides what it is.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use twinkeep_domain::Pack;
-use twinkeep_vault::Pseudonymizer;
 use twinkeep_vault::digest::{Sha256, sha256};
 
 use crate::archive::{is_tar, read_archive};
-use crate::batch::{At, Batch, Refusal};
-use crate::limits::{FOLDER_DEPTH_MAX, Limits};
-use crate::meds::read_meds;
-use crate::physionet::{is_stay, read_stay};
-use crate::{Intake, IntakeError, Place, Progress, Reason};
+use crate::batch::{At, Batch, Hands, Refusal};
+use crate::formats::UNDECLARED;
+use crate::input::DiskFile;
+use crate::limits::{FOLDER_DEPTH_MAX, Limits, ZSTD_WINDOW_LOG_MAX};
+use crate::members::Members;
+use crate::{
+    IntakeError, Place, Portion, Progress, ReadOptions, Reason, Stopped, Summary, formats,
+};
 
 /// Where rows come from.
 pub enum Source<'a> {
-    /// A file, or a folder with files: stays of PhysioNet 2012, or a MEDS dataset.
+    /// A file, or a folder with files.
     Path(&'a Path),
     /// Bytes from elsewhere, such as the inside of a sealed feed.
     Stream {
@@ -34,209 +34,223 @@ pub enum Source<'a> {
     },
 }
 
-/// Reads a source to its end and screens every row by the pack.
-pub fn read(
+/// Reads a source to its end, screens every row by the pack, and hands on what it finds in
+/// portions of bounded size: memory does not grow with the source.
+pub fn read<'a>(
     source: Source<'_>,
-    pack: &Pack,
-    pseudonyms: &Pseudonymizer,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Intake, IntakeError> {
-    read_within(source, pack, pseudonyms, progress, Limits::STANDARD)
+    options: &ReadOptions<'a>,
+    progress: &'a mut dyn FnMut(Progress),
+    take: &'a mut dyn FnMut(Portion) -> Result<(), Stopped>,
+) -> Result<Summary, IntakeError> {
+    read_within(source, options, Hands { progress, take }, Limits::STANDARD)
+}
+
+/// As [`read`], in one portion: memory grows with the source.
+pub fn read_at_once<'a>(
+    source: Source<'_>,
+    options: &ReadOptions<'a>,
+    progress: &'a mut dyn FnMut(Progress),
+) -> Result<(Portion, Summary), IntakeError> {
+    let limits = Limits { portion_size_max: u64::MAX, ..Limits::STANDARD };
+    let mut whole = None;
+    let mut take = |portion| {
+        whole = Some(portion);
+        Ok(())
+    };
+    let pack = options.pack;
+    let (pseudonyms, now, spool) = (options.pseudonyms, options.now, options.spool);
+    let options = ReadOptions { pack, pseudonyms, now, spool };
+    let summary =
+        read_within(source, &options, Hands { progress: &mut *progress, take: &mut take }, limits)?;
+    // A source without rows is an error, so there was a portion.
+    whole.map(|portion| (portion, summary)).ok_or(IntakeError::Stopped)
 }
 
 /// As [`read`], with limits of the caller's choice.
-pub(crate) fn read_within(
+pub(crate) fn read_within<'a>(
     source: Source<'_>,
-    pack: &Pack,
-    pseudonyms: &Pseudonymizer,
-    progress: &mut dyn FnMut(Progress),
+    options: &ReadOptions<'a>,
+    hands: Hands<'a>,
     limits: Limits,
-) -> Result<Intake, IntakeError> {
+) -> Result<Summary, IntakeError> {
     match source {
         Source::Path(path) => {
             let name = path.display().to_string();
-            let cannot = |source| {
-                let place = Place { source: path.display().to_string(), file: None };
-                IntakeError::Read { place, source }
-            };
-            let metadata = fs::metadata(path).map_err(cannot)?;
-            if metadata.is_dir() {
-                let mut batch = Batch::new(name, None, pack, pseudonyms, progress, limits);
-                let digest = read_folder(&mut batch, path)?;
-                return batch.finish(digest);
+            let place = Place { source: name.clone(), file: None };
+            let cannot = |source| cannot_read(&place, source);
+            if fs::metadata(path).map_err(cannot)?.is_dir() {
+                return read_folder(Batch::new(name, None, options, hands, limits), path);
             }
-            let mut file = File::open(path).map_err(cannot)?;
-            let total = Some(metadata.len());
-            let batch = Batch::new(name, total, pack, pseudonyms, progress, limits);
-            read_stream(batch, None, &mut file, path.file_name().and_then(|name| name.to_str()))
+            let file = DiskFile::open(path).map_err(cannot)?;
+            let total = file.length();
+            let batch = Batch::new(name, Some(total), options, hands, limits);
+            let label = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+            read_stream(batch, UNDECLARED, &mut file.file(), &label, Some(&file))
         }
         Source::Stream { name, media_type, reader } => {
-            let batch = Batch::new(name.to_owned(), None, pack, pseudonyms, progress, limits);
-            read_stream(batch, Some(media_type), reader, None)
+            let batch = Batch::new(name.to_owned(), None, options, hands, limits);
+            read_stream(batch, media_type, reader, "", None)
         }
     }
 }
 
-/// What the first bytes say.
+/// What holds one or more files.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Container {
     Gzip,
+    Zstd,
     Tar,
-    Parquet,
-    Stay,
 }
 
-impl Kind {
-    fn of(head: &[u8]) -> Option<Self> {
+impl Container {
+    pub(crate) fn of(head: &[u8]) -> Option<Self> {
         if head.starts_with(GZIP_MAGIC) {
             Some(Self::Gzip)
-        } else if head.starts_with(PARQUET_MAGIC) {
-            Some(Self::Parquet)
-        } else if is_tar(head) {
-            Some(Self::Tar)
+        } else if head.starts_with(ZSTD_MAGIC) {
+            Some(Self::Zstd)
         } else {
-            is_stay(head).then_some(Self::Stay)
+            is_tar(head).then_some(Self::Tar)
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Its name, and the media types by which it is declared.
+    fn names(self) -> (&'static str, &'static [&'static str]) {
         match self {
-            Self::Gzip => "gzip",
-            Self::Tar => "a tar archive",
-            Self::Parquet => "Parquet",
-            Self::Stay => "PhysioNet 2012 text",
+            Self::Gzip => {
+                ("gzip", &["application/gzip", "application/x-gzip", "application/x-gtar"])
+            }
+            Self::Zstd => ("Zstandard", &["application/zstd"]),
+            Self::Tar => ("a tar archive", &["application/x-tar"]),
         }
-    }
-
-    /// Returns whether a declared media type is one of this kind, or says nothing.
-    fn is_called(self, media_type: &str) -> bool {
-        let names: &[&str] = match self {
-            Self::Gzip => &["application/gzip", "application/x-gzip", "application/x-gtar"],
-            Self::Tar => &["application/x-tar"],
-            Self::Parquet => &["application/vnd.apache.parquet", "application/x-parquet"],
-            Self::Stay => &["text/csv", "text/plain"],
-        };
-        media_type == UNDECLARED || names.contains(&media_type)
     }
 }
 
 fn read_stream(
     mut batch: Batch<'_>,
-    media_type: Option<&str>,
+    media_type: &str,
     reader: &mut dyn Read,
-    file_name: Option<&str>,
-) -> Result<Intake, IntakeError> {
+    label: &str,
+    disk: Option<&DiskFile>,
+) -> Result<Summary, IntakeError> {
     let meter = batch.meter.clone();
     let place = batch.place_of(None);
     let mut reader = meter.source(reader);
     let head = head(&mut reader).map_err(|error| cannot_read(&place, error))?;
-    let kind = kind_of(&head, &place)?;
-    if let Some(declared) = media_type.filter(|declared| !kind.is_called(declared)) {
-        let declared = declared.to_owned();
-        return Err(IntakeError::MediaType { place, declared, found: kind.name() });
+    if head.is_empty() {
+        return Err(IntakeError::Empty { place });
     }
-    let file: Arc<str> = file_name.unwrap_or("").into();
+    let container = Container::of(&head);
+    check_media_type(&batch, &place, media_type, container, label, &head)?;
+    let label: Arc<str> = label.into();
     let mut rest = Cursor::new(head).chain(&mut reader);
-    match kind {
-        Kind::Tar => read_archive(&mut batch, Box::new(&mut rest))?,
-        Kind::Gzip => read_gzip(&mut batch, &place, &file, &mut rest)?,
-        Kind::Parquet | Kind::Stay => {
-            batch.next_file()?;
-            read_file(&mut batch, place, &file, 0, &mut rest)?;
+    match container {
+        Some(Container::Tar) => read_archive(&mut batch, &mut rest)?,
+        Some(packing) => {
+            let mut unpacked = unpack(&batch, &place, packing, Box::new(&mut rest))?;
+            let head = self::head(&mut unpacked).map_err(|error| damaged(&batch, &place, error))?;
+            let container = Container::of(&head);
+            let mut rest = Cursor::new(head).chain(unpacked);
+            match container {
+                Some(Container::Tar) => read_archive(&mut batch, &mut rest)?,
+                _ => read_only_file(&mut batch, &place, &label, &mut rest, None)?,
+            }
         }
+        None => read_only_file(&mut batch, &place, &label, &mut rest, disk)?,
     }
     drop(rest);
     batch.finish(meter.digest())
 }
 
-fn read_gzip(
+/// Compares what a source is declared to be with what it is.
+fn check_media_type(
+    batch: &Batch<'_>,
+    place: &Place,
+    declared: &str,
+    container: Option<Container>,
+    label: &str,
+    head: &[u8],
+) -> Result<(), IntakeError> {
+    let (found, names) = match container {
+        Some(container) => container.names(),
+        None => match formats::find(&batch.options, label, head) {
+            Some(format) => (format.name, format.media_types),
+            None => return Err(IntakeError::Unrecognized { place: place.clone() }),
+        },
+    };
+    if declared == UNDECLARED || names.contains(&declared) {
+        return Ok(());
+    }
+    Err(IntakeError::MediaType { place: place.clone(), declared: declared.to_owned(), found })
+}
+
+/// Reads the one file that a source is; of no known format it is refused.
+fn read_only_file(
     batch: &mut Batch<'_>,
     place: &Place,
-    file: &Arc<str>,
+    label: &Arc<str>,
     reader: &mut dyn Read,
+    disk: Option<&DiskFile>,
 ) -> Result<(), IntakeError> {
-    let decoder = Box::new(MultiGzDecoder::new(reader));
-    let mut expanded = batch.meter.expanded(decoder, batch.limits);
-    let head = head(&mut expanded).map_err(|error| damaged(batch, place.clone(), error))?;
-    let kind = kind_of(&head, place)?;
-    let mut rest = Cursor::new(head).chain(expanded);
-    match kind {
-        Kind::Tar => read_archive(batch, Box::new(rest)),
-        Kind::Gzip => Err(IntakeError::Unrecognized { place: place.clone() }),
-        Kind::Parquet | Kind::Stay => {
-            batch.next_file()?;
-            read_file(batch, place.clone(), file, 0, &mut rest)
-        }
-    }
+    batch.next_file()?;
+    let mut members = Members::only_one();
+    members.read(batch, place, label, reader, disk)?;
+    members.finish(batch)
 }
 
-/// Reads one file whole: a stay, or Parquet. `size` is what its container says, or 0.
-pub(crate) fn read_file(
-    batch: &mut Batch<'_>,
-    place: Place,
-    name: &Arc<str>,
-    size: u64,
-    reader: &mut dyn Read,
-) -> Result<(), IntakeError> {
-    let limits = batch.limits;
-    let head = head(reader).map_err(|error| damaged(batch, place.clone(), error))?;
-    let is_parquet = head.starts_with(PARQUET_MAGIC);
-    let (what, limit) = if is_parquet {
-        ("the size of a Parquet file in bytes", limits.parquet_size_max)
+/// Decompresses, and stops what expands beyond any honest file.
+pub(crate) fn unpack<'r>(
+    batch: &Batch<'_>,
+    place: &Place,
+    packing: Container,
+    reader: Box<dyn Read + 'r>,
+) -> Result<Box<dyn Read + 'r>, IntakeError> {
+    let decoder: Box<dyn Read + 'r> = if packing == Container::Zstd {
+        let decoder = zstd::stream::read::Decoder::new(reader).and_then(|mut decoder| {
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+            Ok(decoder)
+        });
+        Box::new(decoder.map_err(|error| damaged(batch, place, error))?)
     } else {
-        ("the size of a text file in bytes", limits.text_file_size_max)
+        Box::new(MultiGzDecoder::new(reader))
     };
-    if limit < size {
-        return Err(batch.limit(place, what, limit));
-    }
-    let mut bytes = head;
-    let rest = reader.take(limit).read_to_end(&mut bytes);
-    rest.map_err(|error| damaged(batch, place.clone(), error))?;
-    if limit < bytes.len() as u64 {
-        return Err(batch.limit(place, what, limit));
-    }
-    if (bytes.len() as u64) < size {
-        return Err(damaged(batch, place, io::Error::from(io::ErrorKind::UnexpectedEof)));
-    }
-    if is_parquet {
-        read_meds(batch, &place, name, Bytes::from(bytes))
-    } else {
-        read_stay(batch, name, &bytes)
-    }
+    Ok(Box::new(batch.meter.expanded(decoder, batch.limits)))
 }
 
-/// Reads the files of a folder, in the order of their names; returns a digest over all of them.
-fn read_folder(batch: &mut Batch<'_>, folder: &Path) -> Result<[u8; 32], IntakeError> {
+/// Reads the files of a folder, in the order of their names; the digest is over all of them.
+fn read_folder(mut batch: Batch<'_>, folder: &Path) -> Result<Summary, IntakeError> {
     let root = batch.place_of(None);
-    let cannot = |error| cannot_read(&root, error);
     let mut files = Vec::new();
-    list(folder, FOLDER_DEPTH_MAX, &mut files).map_err(cannot)?;
-    // A MEDS dataset has its events in `data` and descriptions of them in `metadata`.
-    let data = folder.join("data");
-    let is_parquet = |file: &PathBuf| file.extension().is_some_and(|name| name == "parquet");
-    if files.iter().any(|file| file.starts_with(&data) && is_parquet(file)) {
-        files.retain(|file| file.starts_with(&data));
-    }
+    list(folder, FOLDER_DEPTH_MAX, &mut files).map_err(|error| cannot_read(&root, error))?;
     files.sort();
+    let mut members = Members::many();
     let mut digest = Sha256::default();
     for path in files {
         let place = batch.next_file()?;
+        let cannot = |error| cannot_read(&place, error);
         let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy();
         let name: Arc<str> = name.into();
-        if !fs::symlink_metadata(&path).map_err(|error| cannot_read(&place, error))?.is_file() {
-            let refusal = Refusal { reason: Reason::NotAFile, field: None };
-            batch.refuse(At { file: &name, row: 0 }, refusal, Vec::new())?;
+        if !fs::symlink_metadata(&path).map_err(cannot)?.is_file() {
+            refuse_no_file(&mut batch, &name)?;
             continue;
         }
-        let mut file = File::open(&path).map_err(|error| cannot_read(&place, error))?;
+        let disk = DiskFile::open(&path).map_err(cannot)?;
         batch.meter.restart_digest();
-        let mut reader = batch.meter.source(&mut file);
-        read_file(batch, place, &name, 0, &mut reader)?;
+        let meter = batch.meter.clone();
+        let mut file = disk.file();
+        let mut reader = meter.source(&mut file);
+        members.read(&mut batch, &place, &name, &mut reader, Some(&disk))?;
         // Both digests have a fixed length, so no two folders give the same bytes.
         digest.update(&sha256(name.as_bytes()));
         digest.update(&batch.meter.digest());
     }
-    Ok(digest.finish())
+    members.finish(&mut batch)?;
+    batch.finish(digest.finish())
+}
+
+/// A link, device, or pipe: kept as an entry of the quarantine and not followed.
+pub(crate) fn refuse_no_file(batch: &mut Batch<'_>, name: &Arc<str>) -> Result<(), IntakeError> {
+    let refusal = Refusal { reason: Reason::NotAFile, field: None };
+    batch.refuse(At { file: name, row: 0 }, refusal, Vec::new())
 }
 
 /// Collects what is in a folder and is not a folder. Links are not followed.
@@ -255,36 +269,30 @@ fn list(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()>
 }
 
 /// Reads the first block; shorter if there is no more.
-fn head(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
-    let mut head = Vec::with_capacity(HEAD_LEN as usize);
+pub(crate) fn head(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEAD_ROOM);
     reader.take(HEAD_LEN).read_to_end(&mut head)?;
     Ok(head)
 }
 
-fn kind_of(head: &[u8], place: &Place) -> Result<Kind, IntakeError> {
-    if head.is_empty() {
-        return Err(IntakeError::Empty { place: place.clone() });
-    }
-    Kind::of(head).ok_or_else(|| IntakeError::Unrecognized { place: place.clone() })
-}
-
-fn cannot_read(place: &Place, source: io::Error) -> IntakeError {
+pub(crate) fn cannot_read(place: &Place, source: io::Error) -> IntakeError {
     IntakeError::Read { place: place.clone(), source }
 }
 
 /// A failed read of an archive: a limit, damage, or the system.
-pub(crate) fn damaged(batch: &Batch<'_>, place: Place, source: io::Error) -> IntakeError {
+pub(crate) fn damaged(batch: &Batch<'_>, place: &Place, source: io::Error) -> IntakeError {
+    let place = place.clone();
     match batch.meter.exceeded() {
         Some((what, limit)) => IntakeError::Limit { place, what, limit },
         None => IntakeError::Damaged { place, source },
     }
 }
 
-/// RFC 2046, 4.5.1: bytes of which nothing is known. The content decides.
-const UNDECLARED: &str = "application/octet-stream";
-
 const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
-const PARQUET_MAGIC: &[u8] = b"PAR1";
+const ZSTD_MAGIC: &[u8] = b"\x28\xb5\x2f\xfd";
 
-/// A tar header is the longest thing to look at.
-const HEAD_LEN: u64 = 512;
+/// The first line of a table with hundreds of columns is the longest thing to look at.
+const HEAD_LEN: u64 = 16 << 10;
+
+/// Most heads of small files fit.
+const HEAD_ROOM: usize = 512;

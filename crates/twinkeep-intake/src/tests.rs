@@ -1,35 +1,87 @@
 //! Every row is accounted for, whatever comes in: real data, hostile data, damaged files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Write as _};
 use std::path::PathBuf;
 
+use twinkeep_domain::{Event, Events, Pack, Screened, SourceSubject, Subject, Timestamp};
 use twinkeep_vault::{Pseudonymizer, SecretKey};
 
+use crate::batch::Hands;
 use crate::limits::Limits;
 use crate::pack_file::shipped_pack;
 use crate::source::read_within;
-use crate::{Intake, IntakeError, Source};
+use crate::{Counts, IntakeError, Origin, Portion, QuarantinedRow, ReadOptions, Source, Summary};
 
 mod archives;
 mod meds;
+mod portions;
 mod real;
 mod stays;
+
+/// Everything that a source held, in one piece.
+pub(crate) struct Intake {
+    pub screened: Screened,
+    pub origins: Vec<Origin>,
+    pub mapping: BTreeMap<Subject, SourceSubject>,
+    pub quarantined: Vec<QuarantinedRow>,
+    pub counts: Counts,
+    pub digest: [u8; 32],
+    pub portion_count: usize,
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} {:?} {:?}", self.counts, self.quarantined, self.screened.events().rows)
+    }
+}
 
 /// Reads a source with the shipped pack and a fixed key.
 pub(crate) fn take(source: Source<'_>) -> Result<Intake, IntakeError> {
     take_within(source, Limits::STANDARD)
 }
 
-fn take_within(source: Source<'_>, limits: Limits) -> Result<Intake, IntakeError> {
-    let root = SecretKey::from_slice(&[7; 32]).unwrap();
-    let pack = shipped_pack("icu").unwrap();
-    let intake = read_within(source, &pack, &Pseudonymizer::new(&root), &mut |_| (), limits)?;
-    let counts = intake.counts;
-    assert_eq!(counts.accepted + counts.missing + counts.quarantined, counts.read);
-    assert_eq!(intake.quarantined.len() as u64, counts.quarantined);
-    Ok(intake)
+pub(crate) fn take_within(source: Source<'_>, limits: Limits) -> Result<Intake, IntakeError> {
+    take_by(source, &shipped_pack("icu").unwrap(), limits)
 }
+
+/// Reads a source and puts its portions together.
+pub(crate) fn take_by(
+    source: Source<'_>,
+    pack: &Pack,
+    limits: Limits,
+) -> Result<Intake, IntakeError> {
+    let pseudonyms = Pseudonymizer::new(&SecretKey::from_slice(&[7; 32]).unwrap());
+    let (mut events, mut origins, mut mapping) = (Events::new(), Vec::new(), BTreeMap::new());
+    let (mut quarantined, mut portion_count) = (Vec::new(), 0);
+    let mut add = |portion: Portion| {
+        let part = portion.screened.events();
+        assert_eq!(part.rows.len(), portion.origins.len());
+        assert!(part.rows.is_sorted_by_key(|row| (row.subject, row.time, row.code)));
+        let known: BTreeSet<Subject> = portion.mapping.iter().map(|person| person.0).collect();
+        for row in &part.rows {
+            assert!(known.contains(&row.subject));
+            let code = events.intern(&part.codes()[row.code as usize]);
+            events.rows.push(Event { code, ..row.clone() });
+        }
+        origins.extend(portion.origins);
+        mapping.extend(portion.mapping);
+        quarantined.extend(portion.quarantined);
+        portion_count += 1;
+        Ok(())
+    };
+    let spool = std::env::temp_dir();
+    let options = ReadOptions { pack, pseudonyms: &pseudonyms, now: NOW, spool: &spool };
+    let hands = Hands { progress: &mut |_| (), take: &mut add };
+    let Summary { counts, digest } = read_within(source, &options, hands, limits)?;
+    assert_eq!(counts.accepted + counts.missing + counts.quarantined, counts.read);
+    assert_eq!(quarantined.len() as u64, counts.quarantined);
+    let screened = Screened::attest(events);
+    Ok(Intake { screened, origins, mapping, quarantined, counts, digest, portion_count })
+}
+
+/// 2026-11-22.
+const NOW: Timestamp = Timestamp::from_micros(1_795_305_600_000_000);
 
 /// Reads bytes of a declared media type.
 pub(crate) fn take_bytes(media_type: &str, bytes: &[u8]) -> Result<Intake, IntakeError> {

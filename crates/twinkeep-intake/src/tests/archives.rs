@@ -164,11 +164,32 @@ fn a_bomb_is_stopped_early() {
 fn a_file_that_claims_to_be_huge_is_refused_before_it_is_read() {
     let mut header = tar::Header::new_ustar();
     header.set_path("1.txt").unwrap();
-    header.set_size(1 << 40);
+    header.set_size(1 << 41);
     header.set_cksum();
     let mut archive = header.as_bytes().to_vec();
     archive.extend_from_slice(STAY);
     assert_eq!(code("application/x-tar", &archive), "intake-limit");
+}
+
+#[test]
+fn zstandard_is_read_wherever_gzip_is() {
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 3).unwrap();
+    let second = String::from_utf8(STAY.to_vec()).unwrap().replace("ID,1", "ID,2");
+    let archive = tar(&[("1.txt.zst", &zstd(STAY)), ("2.txt.gz", &gzip(second.as_bytes()))]);
+    let intake = take_bytes("application/x-tar", &archive).unwrap();
+    assert_eq!(intake.counts.accepted, 4, "{:?}", reasons(&intake));
+    for bytes in [zstd(STAY), gzip(STAY), zstd(&tar(&[("1.txt", STAY)]))] {
+        let intake = take_bytes("application/octet-stream", &bytes).unwrap();
+        assert_eq!(intake.counts.accepted, 2, "{:?}", reasons(&intake));
+    }
+    let whole = zstd(&tar(&[("1.txt", STAY)]));
+    for length in 1..whole.len() {
+        let error = take_bytes("application/zstd", &whole[..length]).unwrap_err();
+        assert!(["intake-damaged", "intake-unrecognized", "intake-empty"].contains(&error.code()));
+    }
+    let mut trailing = whole;
+    trailing.extend_from_slice(b"trailing");
+    assert_eq!(code("application/zstd", &trailing), "intake-damaged");
 }
 
 #[test]

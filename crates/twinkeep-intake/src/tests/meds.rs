@@ -62,7 +62,7 @@ fn events_are_screened_and_sorted_whatever_their_order() {
     assert_eq!(intake.mapping.len(), 2);
     let raw = &intake.quarantined[1];
     let expected = format!("5,{},DRUG//X,,\"a,\"\"b\"\"\"", BASE + 9);
-    assert_eq!((raw.row, raw.raw.expose()), (5, expected.as_bytes()));
+    assert_eq!((raw.origin.row, raw.raw.expose()), (5, expected.as_bytes()));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn impossible_numbers_and_times_are_refused() {
     let expected =
         [(("bad-time", "time"), 2), (("duplicate", ""), 1), (("not-a-number", "numeric_value"), 3)];
     assert_eq!(reasons(&intake), expected.into());
-    assert_eq!(intake.mapping[0].1.reveal(), i64::MIN.to_string());
+    assert_eq!(intake.mapping.values().next().unwrap().reveal(), i64::MIN.to_string());
 }
 
 #[test]
@@ -168,4 +168,30 @@ fn a_dataset_folder_is_read_without_its_metadata() {
     // Both shards say the same, so the second one's events were there before.
     assert_eq!(intake.counts.read, 14);
     assert_eq!(reasons(&intake)[&("duplicate", "")], 3);
+}
+
+#[test]
+fn a_dataset_is_read_from_its_data_and_not_from_what_it_says_about_itself() {
+    let table = parquet(good());
+    let codes: Vec<(&str, ArrayRef)> = vec![
+        ("code", Arc::new(StringArray::from(vec!["HR"]))),
+        ("description", Arc::new(StringArray::from(vec!["heart rate"]))),
+    ];
+    let codes = parquet(codes);
+    let files: [(&str, &[u8]); 4] = [
+        ("set/data/train/0.parquet", &table),
+        ("set/metadata/codes.parquet", &codes),
+        ("set/metadata/subject_splits.parquet", &codes),
+        ("set/metadata/dataset.json", b"{}"),
+    ];
+    let counts = Counts { read: 7, accepted: 3, missing: 1, quarantined: 3 };
+    let packed = take_bytes("application/x-tar", &super::tar(&files)).unwrap();
+    assert_eq!(packed.counts, counts);
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        twinkeep_vault::files::write_atomic(&path, bytes, 0o600).unwrap();
+    }
+    assert_eq!(take(Source::Path(&dir.path().join("set"))).unwrap().counts, counts);
 }

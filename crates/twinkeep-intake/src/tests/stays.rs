@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use twinkeep_domain::{Event, Timestamp};
 use twinkeep_vault::SecretKey;
 
+use super::Intake;
 use super::{reasons, take, take_bytes, take_within};
 use crate::limits::Limits;
-use crate::{Counts, Intake, Source};
+use crate::{Counts, Portion, ReadOptions, Source};
 
 const GOOD: &str = "Time,Parameter,Value\n00:00,RecordID,132539\n00:00,Age,54\n00:00,Height,-1\n\
     00:07,HR,73\n00:07,Temp,35.1\n48:00,HR,80\n";
@@ -46,7 +47,7 @@ fn a_good_stay_is_read_whole() {
         ("HR".to_owned(), at(2880.0), 80.0),
     ];
     assert_eq!(seen, expected);
-    assert_eq!(intake.mapping[0].1.reveal(), "132539");
+    assert_eq!(intake.mapping.values().next().unwrap().reveal(), "132539");
 }
 
 #[test]
@@ -216,14 +217,14 @@ fn no_message_shows_a_person() {
 #[test]
 fn the_row_that_says_whom_a_stay_is_about_may_come_late() {
     let late = read(b"Time,Parameter,Value\n00:10,HR,80\n00:00,RecordID,13\n00:05,HR,81\n");
-    assert_eq!(late.mapping[0].1.reveal(), "13");
+    assert_eq!(late.mapping.values().next().unwrap().reveal(), "13");
     assert_eq!(reasons(&late), [(("out-of-order", "Time"), 1)].into());
     assert_eq!(late.counts, Counts { read: 3, accepted: 2, missing: 0, quarantined: 1 });
 }
 
 /// Returns whether it is known who is behind every event.
 fn everybody_is_known(intake: &Intake) -> bool {
-    let known = |event: &Event| intake.mapping.iter().any(|(subject, _)| *subject == event.subject);
+    let known = |event: &Event| intake.mapping.contains_key(&event.subject);
     intake.screened.events().rows.iter().all(known)
 }
 
@@ -292,10 +293,16 @@ fn another_keep_gives_other_pseudonyms() {
     for key in [1, 2] {
         let root = SecretKey::from_slice(&[key; 32]).unwrap();
         let pseudonyms = twinkeep_vault::Pseudonymizer::new(&root);
+        let spool = std::env::temp_dir();
+        let options =
+            ReadOptions { pack: &pack, pseudonyms: &pseudonyms, now: super::NOW, spool: &spool };
         let mut source = GOOD.as_bytes();
         let stream = Source::Stream { name: "", media_type: "text/csv", reader: &mut source };
-        let intake = crate::read(stream, &pack, &pseudonyms, &mut |_| ()).unwrap();
-        seen.push(intake.mapping[0].0);
+        let mut take = |portion: Portion| {
+            seen.push(portion.mapping[0].0);
+            Ok(())
+        };
+        crate::read(stream, &options, &mut |_| (), &mut take).unwrap();
     }
     assert_ne!(seen[0], seen[1]);
 }

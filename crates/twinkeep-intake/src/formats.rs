@@ -1,0 +1,60 @@
+//! The formats that are read here, one row each. The first that recognizes a file reads it.
+
+use crate::batch::Batch;
+use crate::input::Input;
+use crate::members::Files;
+use crate::{IntakeError, ReadOptions, meds, physionet};
+
+/// One format.
+pub(crate) struct Format {
+    /// What people call it.
+    pub name: &'static str,
+    /// How a feed declares it.
+    pub media_types: &'static [&'static str],
+    /// Looks at the name and the first bytes of a file.
+    pub recognizes: fn(&Look<'_>) -> bool,
+    pub read: Reader,
+}
+
+/// What there is to tell a format by.
+pub(crate) struct Look<'l> {
+    /// By what the source is read.
+    pub options: &'l ReadOptions<'l>,
+    /// The name of the file within the source; a stream has none.
+    pub name: &'l str,
+    /// The first bytes, up to 16 KiB.
+    pub head: &'l [u8],
+}
+
+/// How a format is read.
+#[derive(Clone, Copy)]
+pub(crate) enum Reader {
+    /// Each file on its own, in order and once.
+    EachFile(fn(&mut Batch<'_>, Input<'_>) -> Result<(), IntakeError>),
+    /// All files from the first one of this format on, together, in any order and several times.
+    DataSet(fn(&mut Batch<'_>, &Files) -> Result<(), IntakeError>),
+}
+
+/// Returns the format of a file.
+pub(crate) fn find(options: &ReadOptions<'_>, name: &str, head: &[u8]) -> Option<&'static Format> {
+    let look = Look { options, name, head };
+    FORMATS.iter().find(|format| (format.recognizes)(&look))
+}
+
+/// RFC 2046, 4.5.1: bytes of which nothing is known. The content decides.
+pub(crate) const UNDECLARED: &str = "application/octet-stream";
+
+const FORMATS: &[Format] = &[
+    Format {
+        name: "MEDS Parquet",
+        media_types: &["application/vnd.apache.parquet", "application/x-parquet"],
+        recognizes: |look| meds::is_parquet(look.head),
+        read: Reader::DataSet(meds::read_meds),
+    },
+    Format {
+        name: "PhysioNet 2012 text",
+        media_types: &["text/csv", "text/plain"],
+        recognizes: |look| physionet::is_stay(look.head),
+        read: Reader::EachFile(physionet::read_stay),
+    },
+];

@@ -1,0 +1,40 @@
+//! What is there twice is found in any order, and nothing is lost on the way.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use twinkeep_domain::{Subject, Timestamp};
+
+use super::{Held, refuse_repeated};
+use crate::Origin;
+
+proptest! {
+    #[test]
+    fn any_order_gives_the_same_answer_as_remembering_everything(
+        rows in prop::collection::vec((0..4_i64, prop::option::of(0..4_i64), 0..2_u32, 0..2_u8), 0..200)
+    ) {
+        let mut all = BTreeSet::new();
+        let mut expected = BTreeSet::new();
+        let mut held = Vec::new();
+        for (at, &(subject, micros, code, value)) in (0..).zip(&rows) {
+            if !all.insert((subject, micros, code, value)) {
+                expected.insert(at);
+            }
+            held.push(Held {
+                subject: Subject::from_pseudonym(subject).unwrap(),
+                time: micros.map(Timestamp::from_micros),
+                code,
+                value: Some(if value == 0 && at % 2 == 0 { -0.0 } else { f32::from(value) }),
+                text: None,
+                name: 0,
+                given: 0.0,
+                origin: Origin { file: "".into(), row: at },
+            });
+        }
+        held.sort_by_key(|row| (row.subject, row.time, row.code));
+        let refused = refuse_repeated(&mut held);
+        let refused: BTreeSet<u64> = refused.iter().map(|(row, _)| row.origin.row).collect();
+        prop_assert_eq!(&refused, &expected);
+        prop_assert_eq!(held.len() + refused.len(), rows.len());
+    }
+}
