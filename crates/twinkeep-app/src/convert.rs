@@ -30,6 +30,15 @@ impl From<StoreError> for AppError {
             | StoreError::RowChanged { .. } => Self::refused(code, "the store does not hold")
                 .because(error)
                 .hint("restore the file from a backup, and find out who could write to `store/`"),
+            StoreError::KeyDestroyed { .. } => Self::refused(code, "this data was destroyed")
+                .because(error)
+                .hint("it belongs to a snapshot from before an erasure or a compaction"),
+            StoreError::SubjectErased => Self::refused(code, "the store refused")
+                .because(error)
+                .hint("an erased person can be stored again under another site only"),
+            StoreError::Keyring { .. } => Self::refused(code, "the keyring cannot be used")
+                .because(error)
+                .hint("put its newest backup at `store/keyring` of the keep, mode 0600"),
             StoreError::Busy => Self::environment(code, "the keep is in use")
                 .because(error)
                 .hint("wait until the other command is done, then run this one again"),

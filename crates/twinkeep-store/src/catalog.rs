@@ -83,6 +83,11 @@ impl Columns {
         Self(root.derive(Purpose::CatalogColumn, b""))
     }
 
+    /// For what is kept about one subject: it is gone when the subject's key is destroyed.
+    pub(crate) fn of_subject(key: &SecretKey) -> Self {
+        Self(key.clone())
+    }
+
     pub(crate) fn seal(&self, table: &str, column: &str, row: i64, value: &[u8]) -> Vec<u8> {
         seal(&self.0, Purpose::CatalogColumn, context(table, column, row).as_bytes(), value)
     }
@@ -121,7 +126,7 @@ pub(crate) fn time(micros: Option<i64>) -> Option<Timestamp> {
 }
 
 /// Raised when a table changes; a migration comes with it.
-pub(crate) const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 2;
 
 const KEY_CHECK: &[u8] = b"twinkeep event store";
 
@@ -186,7 +191,6 @@ const SCHEMA: &str = "
     CREATE TABLE quarantine (
         feed INTEGER PRIMARY KEY REFERENCES feeds (id),
         file TEXT NOT NULL UNIQUE,
-        wrapped_key BLOB NOT NULL, -- sealed
         row_count INTEGER NOT NULL,
         sha256 BLOB NOT NULL,
         mac BLOB NOT NULL DEFAULT x''
@@ -197,7 +201,6 @@ const SCHEMA: &str = "
         feed INTEGER NOT NULL REFERENCES feeds (id),
         split TEXT NOT NULL CHECK (split IN ('train', 'tuning', 'held_out')),
         file TEXT NOT NULL UNIQUE,
-        wrapped_key BLOB NOT NULL, -- sealed
         row_count INTEGER NOT NULL,
         sha256 BLOB NOT NULL,
         mac BLOB NOT NULL DEFAULT x''

@@ -96,6 +96,24 @@ pub enum StoreError {
         source: OpenError,
     },
 
+    /// The key of a file was destroyed: its content is gone on purpose.
+    #[error("the key of `{file}` was destroyed")]
+    KeyDestroyed {
+        /// Which file of the keep.
+        file: String,
+    },
+
+    /// The subject was erased, and nothing about it may be stored again.
+    #[error("the subject was erased")]
+    SubjectErased,
+
+    /// The keyring is missing or cannot be used.
+    #[error("the keyring {problem}")]
+    Keyring {
+        /// `is missing`, `is damaged`, ...
+        problem: &'static str,
+    },
+
     /// A row of the catalog is not what was written last, or is missing.
     #[error("a row of `{table}` was added, changed, or removed without the key")]
     RowChanged {
@@ -120,6 +138,9 @@ impl StoreError {
             Self::File { .. } => "store-file",
             Self::Damaged { .. } => "store-damaged",
             Self::Sealed { .. } => "store-sealed",
+            Self::KeyDestroyed { .. } => "key-destroyed",
+            Self::SubjectErased => "subject-erased",
+            Self::Keyring { .. } => "keyring",
             Self::RowChanged { .. } => "store-row-changed",
         }
     }

@@ -78,7 +78,8 @@ impl Store {
         })?;
         match found {
             Some(written) => {
-                read_quarantine(&quarantine(&self.dir, &self.root), &written, offset, limit)
+                let sealed = quarantine(&self.dir, self.keyring.now()?);
+                read_quarantine(&sealed, &written, offset, limit)
             }
             None => Ok(Vec::new()),
         }
@@ -92,9 +93,8 @@ pub(crate) fn written_at(
     move |row| {
         Ok(Written {
             file: row.get(column)?,
-            wrapped_key: row.get(column + 1)?,
-            row_count: row.get(column + 2)?,
-            sha256: row.get(column + 3)?,
+            row_count: row.get(column + 1)?,
+            sha256: row.get(column + 2)?,
         })
     }
 }

@@ -12,7 +12,8 @@ use twinkeep_vault::files::{PRIVATE_FILE, TEMPORARY_SUFFIX};
 
 use crate::StoreError;
 use crate::error::{catalog, file};
-use crate::layout::{PARQUET_SUFFIX, WRITER_LOCK, data_folders, path};
+use crate::keyring::Ring;
+use crate::layout::{PARQUET_SUFFIX, WRITER_LOCK, data_folders, file_number, path};
 
 /// The right to write files; given back when dropped, or when the process ends in any way.
 pub(crate) struct WriterLock(File);
@@ -63,6 +64,28 @@ pub(crate) fn remove_garbage(
         }
     }
     Ok(())
+}
+
+/// Gives numbers to new files.
+pub(crate) struct FileNumbers(u64);
+
+impl FileNumbers {
+    /// Continues after every file that is named, and every one whose key was destroyed. The caller
+    /// holds the lock for as long as it uses the numbers.
+    pub(crate) fn after(
+        connection: &Connection,
+        ring: &Ring,
+        _lock: &WriterLock,
+    ) -> Result<Self, StoreError> {
+        let named = named_files(connection)?;
+        let last = named.iter().filter_map(|name| file_number(name)).max().unwrap_or(0);
+        Ok(Self(ring.file_floor.max(last + 1)))
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 += 1;
+        self.0 - 1
+    }
 }
 
 fn named_files(connection: &Connection) -> Result<BTreeSet<String>, StoreError> {

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction};
 use twinkeep_domain::{Event, Screened, SourceSubject, Split, Subject, Timestamp};
 use twinkeep_vault::digest::hmac_sha256;
 use twinkeep_vault::{Purpose, SplitHasher};
 
+use crate::catalog::Columns;
 use crate::error::catalog;
 use crate::feeds::FeedId;
-use crate::files::{WriterLock, remove_garbage};
+use crate::files::{FileNumbers, WriterLock, remove_garbage};
+use crate::keyring::Ring;
 use crate::layout::{quarantine_file, shard_file};
 use crate::quarantine::{quarantine, write_quarantine};
 use crate::rows::{FEEDS, QUARANTINE, SENDERS, SHARDS, SUBJECTS};
@@ -136,7 +139,7 @@ impl Store {
         let lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
         after(Step::Locked);
         let parts = Parts { feed, screened, mapping, splits };
-        let added = self.add_locked(&parts, refused, after);
+        let added = self.add_locked(&parts, refused, &lock, after);
         // Nothing is removed on the word of a catalog that does not hold.
         if !matches!(added, Ok(_) | Err(StoreError::RowChanged { .. })) {
             // What was written is garbage now. Should this fail too, the next opening removes it.
@@ -149,6 +152,7 @@ impl Store {
         &self,
         parts: &Parts<'_>,
         refused: &mut dyn Iterator<Item = RefusedRow<'_>>,
+        lock: &WriterLock,
         after: &dyn Fn(Step),
     ) -> Result<FeedId, StoreError> {
         let &Parts { feed, screened, mapping, splits } = parts;
@@ -156,20 +160,25 @@ impl Store {
         let delivery = feed.delivery.as_ref();
         let (id, _) = self.read(|connection| self.check_new(connection, &content, delivery))?;
         let rows = &screened.events().rows;
-        let plans = plan(id, rows, splits);
+        let ring = self.keyring.now()?;
+        let mut numbers = self.read(|connection| FileNumbers::after(connection, &ring, lock))?;
+        let plans = plan(&mut numbers, rows, splits);
         after(Step::Planned);
         let written = self.write_shards(screened, &plans, after)?;
-        let sealed = quarantine(&self.dir, &self.root);
+        let sealed = quarantine(&self.dir, Arc::clone(&ring));
         let mut refused = refused.peekable();
         let quarantined = match refused.peek() {
-            Some(_) => Some(write_quarantine(&sealed, &quarantine_file(id), &mut refused)?),
+            Some(_) => {
+                let name = quarantine_file(numbers.next());
+                Some(write_quarantine(&sealed, &name, &mut refused)?)
+            }
             None => None,
         };
         after(Step::QuarantineWritten);
         self.change(&[&FEEDS, &SENDERS, &SHARDS, &QUARANTINE], |transaction| {
             let (_, sender) = self.check_new(transaction, &content, delivery)?;
             self.insert_feed(transaction, id, feed, &content, sender)?;
-            self.insert_subjects(transaction, mapping, rows, splits)?;
+            self.insert_subjects(transaction, &ring, mapping, rows, splits)?;
             self.insert_files(transaction, id, &plans, &written, quarantined.as_ref())?;
             after(Step::RowsInserted);
             Ok(())
@@ -189,7 +198,7 @@ impl Store {
         plans: &[Plan],
         after: &dyn Fn(Step),
     ) -> Result<Vec<Written>, StoreError> {
-        let sealed = shards(&self.dir, &self.root);
+        let sealed = shards(&self.dir, self.keyring.now()?);
         let mut written = Vec::with_capacity(plans.len());
         for plan in plans {
             let ranges: Vec<_> = plan.placed.iter().map(|placed| placed.range.clone()).collect();
@@ -249,6 +258,7 @@ impl Store {
     fn insert_subjects(
         &self,
         transaction: &Transaction<'_>,
+        ring: &Ring,
         mapping: &[(Subject, SourceSubject)],
         rows: &[Event],
         splits: &SplitHasher,
@@ -269,7 +279,8 @@ impl Store {
         for (subject, source) in mapping {
             let pseudonym = subject.reveal();
             let new = span(events.get(subject).copied().unwrap_or_default());
-            let known = self.known(transaction, *subject, source)?;
+            let columns = ring.columns_of(*subject)?;
+            let known = self.known(transaction, &columns, *subject, source)?;
             subject_count += i64::from(known.is_none());
             let (known_count, old) = known.unwrap_or_default();
             let span = match (old, new) {
@@ -278,9 +289,9 @@ impl Store {
             };
             let count = events.get(subject).map_or(0, |events| events.len() as i64);
             let count = known_count + count;
-            let sealed = self.columns.seal("subjects", "span", pseudonym, &write_span(span));
+            let sealed = columns.seal("subjects", "span", pseudonym, &write_span(span));
             let source = source.reveal().as_bytes();
-            let source = self.columns.seal("subjects", "source", pseudonym, source);
+            let source = columns.seal("subjects", "source", pseudonym, source);
             let split = splits.split(*subject).name();
             insert.execute((pseudonym, split, source, count, sealed)).map_err(&cannot)?;
             self.rows.seal(transaction, &SUBJECTS, &pseudonym)?;
@@ -296,16 +307,17 @@ impl Store {
     fn known(
         &self,
         transaction: &Transaction<'_>,
+        columns: &Columns,
         subject: Subject,
         source: &SourceSubject,
     ) -> Result<Option<(i64, Option<Span>)>, StoreError> {
         let pseudonym = subject.reveal();
         let Some(known) = self.subject_row(transaction, subject)? else { return Ok(None) };
-        let known_source = self.columns.open("subjects", "source", pseudonym, &known.source)?;
+        let known_source = columns.open("subjects", "source", pseudonym, &known.source)?;
         if known_source.expose() != source.reveal().as_bytes() {
             return Err(StoreError::SubjectCollision);
         }
-        let span = self.columns.open("subjects", "span", pseudonym, &known.span)?;
+        let span = columns.open("subjects", "span", pseudonym, &known.span)?;
         Ok(Some((known.event_count, read_span(span.expose()))))
     }
 
@@ -359,12 +371,12 @@ impl Store {
             )
             .map_err(&cannot)?;
         for (plan, written) in plans.iter().zip(written) {
-            let Written { file, wrapped_key, row_count, sha256 } = written;
+            let Written { file, row_count, sha256 } = written;
             transaction
                 .execute(
-                    "INSERT INTO shards (feed, split, file, wrapped_key, row_count, sha256)
-                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    (feed, plan.split.name(), file, wrapped_key, row_count, sha256),
+                    "INSERT INTO shards (feed, split, file, row_count, sha256)
+                    VALUES (?1, ?2, ?3, ?4, ?5)",
+                    (feed, plan.split.name(), file, row_count, sha256),
                 )
                 .map_err(&cannot)?;
             let shard = transaction.last_insert_rowid();
@@ -375,12 +387,12 @@ impl Store {
                 range.execute((placed.subject.reveal(), shard, first, count)).map_err(&cannot)?;
             }
         }
-        if let Some(Written { file, wrapped_key, row_count, sha256 }) = quarantined {
+        if let Some(Written { file, row_count, sha256 }) = quarantined {
             transaction
                 .execute(
-                    "INSERT INTO quarantine (feed, file, wrapped_key, row_count, sha256)
-                    VALUES (?1, ?2, ?3, ?4, ?5)",
-                    (feed, file, wrapped_key, row_count, sha256),
+                    "INSERT INTO quarantine (feed, file, row_count, sha256)
+                    VALUES (?1, ?2, ?3, ?4)",
+                    (feed, file, row_count, sha256),
                 )
                 .map_err(cannot)?;
             self.rows.seal(transaction, &QUARANTINE, &feed)?;
@@ -391,10 +403,9 @@ impl Store {
 
 /// Cuts the events into shards: by split, at most [`SHARD_ROWS_MAX`] rows each, and one range of
 /// rows for each subject in each shard.
-fn plan(feed: i64, rows: &[Event], splits: &SplitHasher) -> Vec<Plan> {
+fn plan(numbers: &mut FileNumbers, rows: &[Event], splits: &SplitHasher) -> Vec<Plan> {
     let mut open: BTreeMap<Split, Plan> = BTreeMap::new();
     let mut done = Vec::new();
-    let mut number = 0;
     for range in subject_ranges(rows) {
         let subject = rows[range.start].subject;
         let split = splits.split(subject);
@@ -406,8 +417,7 @@ fn plan(feed: i64, rows: &[Event], splits: &SplitHasher) -> Vec<Plan> {
                 done.extend(open.remove(&split));
             }
             let plan = open.entry(split).or_insert_with(|| {
-                number += 1;
-                let file = shard_file(split, feed, number);
+                let file = shard_file(split, numbers.next());
                 Plan { split, file, placed: Vec::new(), row_count: 0 }
             });
             plan.placed.push(Placed { subject, range: start..end, first_row: plan.row_count });

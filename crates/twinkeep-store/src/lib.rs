@@ -27,6 +27,7 @@ mod error;
 mod feeds;
 mod files;
 mod ingest;
+mod keyring;
 mod layout;
 mod quarantine;
 mod reads;

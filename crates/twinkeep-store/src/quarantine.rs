@@ -8,8 +8,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use twinkeep_vault::{Purpose, SecretBytes, SecretKey};
+use twinkeep_vault::{Purpose, SecretBytes};
 
+use crate::keyring::Ring;
 use crate::table::{BATCH_ROWS, Sealed, Written};
 use crate::{RefusedRow, StoreError};
 
@@ -34,8 +35,8 @@ impl std::fmt::Debug for QuarantinedRecord {
 }
 
 /// Returns what reads and writes refused rows.
-pub(crate) fn quarantine<'a>(dir: &'a Path, root: &'a SecretKey) -> Sealed<'a> {
-    Sealed { dir, root, purpose: Purpose::QuarantineKey, schema: schema() }
+pub(crate) fn quarantine(dir: &Path, ring: Arc<Ring>) -> Sealed<'_> {
+    Sealed { dir, ring, purpose: Purpose::QuarantineKey, schema: schema() }
 }
 
 /// Writes refused rows.

@@ -83,7 +83,8 @@ impl Store {
     pub fn source_of(&self, subject: Subject) -> Result<Option<SourceSubject>, StoreError> {
         let row = self.subject_row(&self.connection(), subject)?;
         let Some(row) = row else { return Ok(None) };
-        let source = self.columns.open_text("subjects", "source", row.pseudonym, &row.source)?;
+        let columns = self.keyring.now()?.columns_of(subject)?;
+        let source = columns.open_text("subjects", "source", row.pseudonym, &row.source)?;
         Ok(SourceSubject::new(&source))
     }
 
@@ -94,7 +95,7 @@ impl Store {
             Ok(Some((row.event_count as u64, self.ranges(connection, subject)?)))
         })?;
         let Some((event_count, ranges)) = found else { return Ok(None) };
-        let sealed = shards(&self.dir, &self.root);
+        let sealed = shards(&self.dir, self.keyring.now()?);
         let mut collector = Collector::default();
         for (written, rows) in ranges {
             sealed.read_rows(&written, rows, &mut |batch| collector.add(&written.file, batch))?;
@@ -122,7 +123,7 @@ impl Store {
                 Ok(())
             })
         })?;
-        let sealed = shards(&self.dir, &self.root);
+        let sealed = shards(&self.dir, self.keyring.now()?);
         let mut collector = Collector::default();
         for written in written {
             sealed.read_all(&written, &mut |batch| collector.add(&written.file, batch))?;
@@ -164,8 +165,8 @@ impl Store {
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(&cannot)? {
             self.rows.check(&SHARDS, row)?;
-            let first: i64 = row.get(8).map_err(&cannot)?;
-            let count: i64 = row.get(9).map_err(&cannot)?;
+            let first: i64 = row.get(7).map_err(&cannot)?;
+            let count: i64 = row.get(8).map_err(&cannot)?;
             let range = first as usize..first.wrapping_add(count) as usize;
             found.push((written_at(4)(row).map_err(&cannot)?, range));
         }
@@ -173,9 +174,11 @@ impl Store {
     }
 
     fn subject_record(&self, row: SubjectRow) -> Result<SubjectRecord, StoreError> {
-        let span = self.columns.open("subjects", "span", row.pseudonym, &row.span)?;
+        let subject = Subject::from_pseudonym(row.pseudonym).ok_or(SUBJECT_CHANGED)?;
+        let columns = self.keyring.now()?.columns_of(subject)?;
+        let span = columns.open("subjects", "span", row.pseudonym, &row.span)?;
         Ok(SubjectRecord {
-            subject: Subject::from_pseudonym(row.pseudonym).ok_or(SUBJECT_CHANGED)?,
+            subject,
             split: Split::parse(&row.split).ok_or(SUBJECT_CHANGED)?,
             event_count: row.event_count as u64,
             span: read_span(span.expose()),

@@ -266,15 +266,12 @@ pub(crate) const FEEDS: Table = Table {
     uncovered: &[],
 };
 
-pub(crate) const QUARANTINE: Table = Table {
-    name: "quarantine",
-    columns: &["feed", "file", "wrapped_key", "row_count", "sha256"],
-    uncovered: &[],
-};
+pub(crate) const QUARANTINE: Table =
+    Table { name: "quarantine", columns: &["feed", "file", "row_count", "sha256"], uncovered: &[] };
 
 pub(crate) const SHARDS: Table = Table {
     name: "shards",
-    columns: &["id", "feed", "split", "file", "wrapped_key", "row_count", "sha256"],
+    columns: &["id", "feed", "split", "file", "row_count", "sha256"],
     uncovered: &[],
 };
 

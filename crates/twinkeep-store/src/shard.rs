@@ -13,14 +13,15 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, Str
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::errors::ParquetError;
 use twinkeep_domain::{Code, Event, Events, Subject, Timestamp};
-use twinkeep_vault::{Purpose, SecretKey};
+use twinkeep_vault::Purpose;
 
 use crate::StoreError;
+use crate::keyring::Ring;
 use crate::table::{BATCH_ROWS, Sealed, Written};
 
 /// Returns what reads and writes shards.
-pub(crate) fn shards<'a>(dir: &'a Path, root: &'a SecretKey) -> Sealed<'a> {
-    Sealed { dir, root, purpose: Purpose::ShardKey, schema: schema() }
+pub(crate) fn shards(dir: &Path, ring: Arc<Ring>) -> Sealed<'_> {
+    Sealed { dir, ring, purpose: Purpose::ShardKey, schema: schema() }
 }
 
 /// Writes the rows of `events` in these ranges, in this order.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
+use twinkeep_domain::Subject;
 use twinkeep_vault::SecretKey;
 use twinkeep_vault::files::{PRIVATE_FILE, create_private_dir, sync_dir};
 
@@ -13,6 +14,7 @@ use crate::StoreError;
 use crate::catalog::{self, Columns};
 use crate::error;
 use crate::files::{WriterLock, remove_garbage};
+use crate::keyring::Keyring;
 use crate::layout::{CATALOG, EVENTS, data_folders, path};
 use crate::rows::Rows;
 
@@ -20,6 +22,7 @@ use crate::rows::Rows;
 pub struct Store {
     pub(crate) dir: PathBuf,
     pub(crate) root: SecretKey,
+    pub(crate) keyring: Keyring,
     pub(crate) columns: Columns,
     pub(crate) rows: Rows,
     connection: Mutex<Connection>,
@@ -44,6 +47,7 @@ impl Store {
             }
             Err(error) => return Err(error::file("create", CATALOG)(error)),
         }
+        let keyring = Keyring::create(dir, root)?;
         let mut connection = catalog::connect(&path(dir, CATALOG))?;
         let transaction = connection.transaction().map_err(error::catalog("begin"))?;
         catalog::create(&transaction, root)?;
@@ -51,7 +55,7 @@ impl Store {
         for folder in ["", EVENTS] {
             sync_dir(&path(dir, folder)).map_err(error::file("create", folder))?;
         }
-        Ok(Self::new(dir, root, connection))
+        Ok(Self::new(dir, root, keyring, connection))
     }
 
     /// Opens a store, and removes what an interrupted ingest left unless another one is running.
@@ -62,10 +66,11 @@ impl Store {
         let transaction = connection.transaction().map_err(error::catalog("begin"))?;
         catalog::check(&transaction, root)?;
         drop(transaction);
+        let keyring = Keyring::open(dir, root)?;
         if let Some(lock) = WriterLock::take(dir)? {
             remove_garbage(dir, &connection, &lock)?;
         }
-        Ok(Self::new(dir, root, connection))
+        Ok(Self::new(dir, root, keyring, connection))
     }
 
     /// Returns a number that grows with every change but the last use of an API key.
@@ -77,16 +82,28 @@ impl Store {
         Ok(epoch as u64)
     }
 
+    /// Returns a number that grows whenever keys are destroyed. Whoever remembers it outside the
+    /// keyring notices that an older keyring was put back.
+    pub fn keyring_generation(&self) -> Result<u64, StoreError> {
+        Ok(self.keyring.now()?.generation)
+    }
+
+    /// Returns whether a subject was erased: nothing about it can be stored again.
+    pub fn is_erased(&self, subject: Subject) -> Result<bool, StoreError> {
+        Ok(self.keyring.now()?.is_erased(subject))
+    }
+
     /// Returns the connection. A thread that panicked left no half transaction: it was rolled
     /// back when it was dropped.
     pub(crate) fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn new(dir: &Path, root: &SecretKey, connection: Connection) -> Self {
+    fn new(dir: &Path, root: &SecretKey, keyring: Keyring, connection: Connection) -> Self {
         Self {
             dir: dir.to_path_buf(),
             root: root.clone(),
+            keyring,
             columns: Columns::new(root),
             rows: Rows::new(root),
             connection: Mutex::new(connection),

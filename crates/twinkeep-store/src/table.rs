@@ -1,8 +1,8 @@
 //! Encrypted Parquet files: Parquet Modular Encryption with the footer encrypted.
 //!
-//! Every file has a data key of its own (AES-256-GCM), wrapped in the catalog, and its name as
-//! the prefix of all associated data: a file under another name, or a part of one file in
-//! another, does not open.
+//! Every file has a data key of its own (AES-256-GCM), made by the keyring, and its name as the
+//! prefix of all associated data: a file under another name, or a part of one file in another,
+//! does not open.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -26,17 +26,17 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::ChunkReader;
 use twinkeep_vault::digest::{Sha256, sha256};
 use twinkeep_vault::files::{PRIVATE_FILE, PendingFile};
-use twinkeep_vault::{Purpose, SecretKey, open_key, seal_key};
+use twinkeep_vault::{Purpose, SecretKey};
 
 use crate::StoreError;
 use crate::error::file;
+use crate::keyring::Ring;
 use crate::layout::path;
 
 /// What the catalog keeps about a file.
 #[derive(Clone)]
 pub(crate) struct Written {
     pub file: String,
-    pub wrapped_key: Vec<u8>,
     pub row_count: i64,
     pub sha256: [u8; 32],
 }
@@ -44,7 +44,7 @@ pub(crate) struct Written {
 /// Where a file is and what opens it.
 pub(crate) struct Sealed<'a> {
     pub dir: &'a Path,
-    pub root: &'a SecretKey,
+    pub ring: Arc<Ring>,
     pub purpose: Purpose,
     pub schema: SchemaRef,
 }
@@ -56,19 +56,14 @@ impl Sealed<'_> {
         name: &str,
         batches: &mut dyn Iterator<Item = Result<RecordBatch, ParquetError>>,
     ) -> Result<Written, StoreError> {
-        let key = SecretKey::random();
+        let key = self.ring.file_key(self.purpose, name)?;
         let pending = PendingFile::create(&path(self.dir, name), PRIVATE_FILE)
             .map_err(file("create", name))?;
         let sink = Sink { file: pending, digest: Sha256::default() };
         let (sink, row_count) = encode(&key, name, &self.schema, sink, batches)
             .map_err(|source| encode_error(name, source))?;
         sink.file.commit().map_err(file("write", name))?;
-        Ok(Written {
-            file: name.to_owned(),
-            wrapped_key: seal_key(self.root, self.purpose, name.as_bytes(), &key),
-            row_count,
-            sha256: sink.digest.finish(),
-        })
+        Ok(Written { file: name.to_owned(), row_count, sha256: sink.digest.finish() })
     }
 
     /// Reads a whole file, after comparing its digest, and hands on its batches.
@@ -106,8 +101,7 @@ impl Sealed<'_> {
     ) -> Result<(), StoreError> {
         let name = &written.file;
         let damaged = |source| StoreError::Damaged { file: name.clone(), source };
-        let key = open_key(self.root, self.purpose, name.as_bytes(), &written.wrapped_key)
-            .map_err(|source| StoreError::Sealed { table: "shards", source })?;
+        let key = self.ring.file_key(self.purpose, name)?;
         let decode = || -> Result<(), StoreError> {
             let parquet = |source| damaged(Some(source));
             let decryption = FileDecryptionProperties::builder(key.expose().to_vec())

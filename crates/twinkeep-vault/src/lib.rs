@@ -20,6 +20,7 @@ mod envelope;
 pub mod files;
 pub mod identity;
 mod kek;
+mod key_tree;
 pub mod process;
 mod pseudonym;
 mod purpose;
@@ -31,6 +32,7 @@ pub mod spool;
 
 pub use envelope::{OpenError, open, open_key, seal, seal_key};
 pub use kek::{KekDescriptor, KekError, KekProvider, KekSource, UnwrapKek, WrapKek};
+pub use key_tree::KeyTree;
 pub use pseudonym::{Pseudonymizer, SplitHasher};
 pub use purpose::Purpose;
 pub use random::random_bytes;

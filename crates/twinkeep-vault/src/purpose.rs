@@ -5,10 +5,14 @@
 pub enum Purpose {
     /// Wraps private keys in `keys/`.
     PrivateKey,
-    /// Wraps data keys of event shards.
+    /// Makes the data keys of event shards.
     ShardKey,
-    /// Wraps data keys of quarantined feeds.
+    /// Makes the data keys of quarantined feeds.
     QuarantineKey,
+    /// Seals what the catalog keeps about one subject.
+    SubjectKey,
+    /// Seals the keyring.
+    Keyring,
     /// Wraps data keys of model weights.
     ModelKey,
     /// Encrypts model weights.
@@ -34,6 +38,8 @@ impl Purpose {
             Self::PrivateKey => "twinkeep/v1/private-key",
             Self::ShardKey => "twinkeep/v1/shard-key",
             Self::QuarantineKey => "twinkeep/v1/quarantine-key",
+            Self::SubjectKey => "twinkeep/v1/subject-key",
+            Self::Keyring => "twinkeep/v1/keyring",
             Self::ModelKey => "twinkeep/v1/model-key",
             Self::ModelWeights => "twinkeep/v1/model-weights",
             Self::CatalogColumn => "twinkeep/v1/catalog-column",

@@ -97,7 +97,7 @@ fn a_store_is_made_once_and_opens_with_its_key_only() {
     assert_eq!(error.code(), "store-already-exists");
     let error = Store::open(dir.path(), &SecretKey::random()).unwrap_err();
     assert_eq!(error.code(), "store-wrong-key");
-    store.connection().execute("UPDATE store SET schema_version = 2", []).unwrap();
+    store.connection().execute("UPDATE store SET schema_version = 3", []).unwrap();
     assert_eq!(Store::open(dir.path(), &root()).unwrap_err().code(), "store-schema-version");
     let nothing = tempfile::tempdir().unwrap();
     assert_eq!(Store::open(nothing.path(), &root()).unwrap_err().code(), "store-catalog");

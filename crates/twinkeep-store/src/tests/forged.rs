@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use twinkeep_domain::{Split, Subject, Timestamp};
 
 use super::{add, new_feed, root, sample, splits};
-use crate::layout::{CATALOG, path};
+use crate::layout::{CATALOG, KEYRING, path};
 use crate::rows::{DIGESTED, STORE, SUBJECTS, Table};
 use crate::{Delivery, FeedId, NewApiKey, NewFeed, Store, StoreError};
 
@@ -55,7 +55,7 @@ fn forge(dir: &Path, sql: &str) {
 
 fn copy(from: &Path) -> TempDir {
     let to = tempfile::tempdir().unwrap();
-    for name in [CATALOG, "catalog.sqlite-wal"] {
+    for name in [CATALOG, "catalog.sqlite-wal", KEYRING] {
         fs::copy(path(from, name), path(to.path(), name)).unwrap();
     }
     for folder in crate::layout::data_folders() {
@@ -142,7 +142,7 @@ fn edit(table: &Table, column: &str) -> String {
         ),
     };
     let value = match column {
-        "content" | "digest" | "source" | "span" | "wrapped_key" | "sha256" => "zeroblob(32)",
+        "content" | "digest" | "source" | "span" | "sha256" => "zeroblob(32)",
         _ => &value,
     };
     let first = columns[0];
@@ -223,10 +223,9 @@ fn every_row_that_is_inserted_is_found() {
         NULL, NULL, mac";
     let feeds = "INSERT INTO feeds SELECT 99, zeroblob(32), source, ingested_at, NULL, NULL, 1, 1,
         1, 1, mac";
-    let shards =
-        "INSERT INTO shards SELECT 99, feed, split, 'events/other', wrapped_key, row_count,
+    let shards = "INSERT INTO shards SELECT 99, feed, split, 'events/other', row_count,
         sha256, mac";
-    let refused = "INSERT INTO quarantine SELECT 99, 'quarantine/other', wrapped_key, row_count,
+    let refused = "INSERT INTO quarantine SELECT 99, 'quarantine/other', row_count,
         sha256, mac";
     for (table, sql) in [
         ("senders", format!("{senders} {}", last("senders", "id"))),

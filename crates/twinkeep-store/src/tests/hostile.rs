@@ -131,12 +131,12 @@ fn a_shard_in_the_place_of_another_is_refused() {
     add(&store, &sample(2, 6, 20)).unwrap();
     let shards = files(&dir.path().join("events/train"));
     fs::copy(&shards[1], &shards[0]).unwrap();
-    // Its key and digest moved along in the catalog: the row is refused, and the name would still
-    // bind the file if its rows were authentic.
+    // Its digest moved along in the catalog: the row is refused, and the name would still bind the
+    // file if its rows were authentic.
     store
         .connection()
         .execute_batch(
-            "UPDATE shards SET (wrapped_key, sha256, row_count) = (SELECT wrapped_key, sha256,
+            "UPDATE shards SET (sha256, row_count) = (SELECT sha256,
             row_count FROM shards AS other WHERE other.split = 'train' ORDER BY id DESC LIMIT 1)
             WHERE split = 'train'",
         )
@@ -146,7 +146,7 @@ fn a_shard_in_the_place_of_another_is_refused() {
         store.rows.seal(&store.connection(), &SHARDS, &id).unwrap();
     }
     store.rows.seal_tables(&store.connection(), &[&SHARDS]).unwrap();
-    assert_eq!(store.cohort(Split::Train).unwrap_err().code(), "store-sealed");
+    assert_eq!(store.cohort(Split::Train).unwrap_err().code(), "store-damaged");
 }
 
 #[test]
