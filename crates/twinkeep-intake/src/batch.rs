@@ -9,6 +9,7 @@
 //! - Whoever has an event is in the mapping of its portion: a row carries its [`Person`], and what
 //!   lets the event in also remembers the person.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use twinkeep_domain::{SourceSubject, Subject, Timestamp};
@@ -19,8 +20,8 @@ use crate::lexicon::{Judged, Lexicon};
 use crate::limits::{Limits, TEXT_LEN_MAX};
 use crate::meter::Meter;
 use crate::{
-    Counts, IntakeError, Origin, ParsedRow, Place, Portion, Progress, QuarantinedRow, ReadOptions,
-    Reason, Stopped, Summary,
+    Counts, IntakeError, KindCount, Origin, ParsedRow, Place, Portion, Progress, QuarantinedRow,
+    ReadOptions, Reason, Stopped, Summary,
 };
 
 /// Everything that the readers share.
@@ -35,6 +36,7 @@ pub(crate) struct Batch<'a> {
     bytes_total: Option<u64>,
     rows: HeldRows,
     counts: Counts,
+    kinds: BTreeMap<&'static str, KindCount>,
     file_count: u64,
     last: Option<Person>,
 }
@@ -105,6 +107,8 @@ pub(crate) enum Value<'a> {
     Number(f32),
     /// Nothing.
     Null,
+    /// It was looked for and is not there.
+    Missing,
 }
 
 /// What the fields of a source are called, for naming the wrong one.
@@ -116,7 +120,7 @@ pub(crate) struct Fields {
 }
 
 /// Why a row is refused, and because of which field.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Refusal {
     pub reason: Reason,
     pub field: Option<&'static str>,
@@ -158,6 +162,7 @@ impl<'a> Batch<'a> {
             bytes_total,
             rows: HeldRows::new(options.pack),
             counts: Counts::default(),
+            kinds: BTreeMap::new(),
             file_count: 0,
             last: None,
         }
@@ -223,6 +228,12 @@ impl<'a> Batch<'a> {
         });
     }
 
+    /// Counts a thing that a format has kinds of, whether or not it has rows.
+    pub(crate) fn count_kind(&mut self, name: &'static str, is_read: bool) {
+        let kind = self.kinds.entry(name).or_insert(KindCount { count: 0, is_read });
+        kind.count += 1;
+    }
+
     /// Counts a row that named the subject of a file.
     pub(crate) fn accept_identity(&mut self, person: &Person) -> Result<(), IntakeError> {
         self.count()?;
@@ -285,7 +296,7 @@ impl<'a> Batch<'a> {
         if !self.rows.is_empty() {
             self.hand_on(true)?;
         }
-        Ok(Summary { counts: self.counts, digest })
+        Ok(Summary { counts: self.counts, digest, kinds: self.kinds })
     }
 
     fn quarantine(
@@ -344,6 +355,7 @@ impl<'a> Batch<'a> {
             Value::Text(text) => {
                 number(text).ok_or_else(|| refuse(Reason::NotANumber, fields.value))?
             }
+            Value::Missing => return Ok(Passed::Missing),
             Value::Null if row.text.is_none() => return Ok(Passed::Missing),
             Value::Null => return Err(refuse(Reason::NotANumber, fields.value)),
         };
@@ -384,7 +396,7 @@ fn parse(row: &Row<'_>) -> Option<ParsedRow> {
         value: match row.value {
             Value::Text(bytes) => text(bytes)?.into(),
             Value::Number(number) => number.to_string().into(),
-            Value::Null => "".into(),
+            Value::Null | Value::Missing => "".into(),
         },
         unit: row.unit.map(Into::into),
         text: row.text.map(Into::into),

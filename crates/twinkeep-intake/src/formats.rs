@@ -3,7 +3,7 @@
 use crate::batch::Batch;
 use crate::input::Input;
 use crate::members::Files;
-use crate::{IntakeError, ReadOptions, meds, physionet};
+use crate::{IntakeError, ReadOptions, fhir, meds, physionet};
 
 /// One format.
 pub(crate) struct Format {
@@ -56,5 +56,11 @@ const FORMATS: &[Format] = &[
         media_types: &["text/csv", "text/plain"],
         recognizes: |look| physionet::is_stay(look.head),
         read: Reader::EachFile(physionet::read_stay),
+    },
+    Format {
+        name: "FHIR R4 JSON",
+        media_types: &["application/fhir+json", "application/fhir+ndjson", "application/json"],
+        recognizes: |look| fhir::is_fhir(look.head),
+        read: Reader::DataSet(fhir::read_fhir),
     },
 ];

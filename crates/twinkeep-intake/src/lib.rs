@@ -7,7 +7,7 @@
 //! # Life of a row
 //!
 //! 1. [`read`] looks at the first bytes of a source; `formats` says who reads what.
-//! 2. `physionet` or `meds` finds the row's subject, time, name, and value.
+//! 2. `physionet`, `meds`, or `fhir` finds the row's subject, time, name, and value.
 //! 3. `batch` looks the name up in the pack, converts and checks the value.
 //! 4. `held` keeps it until its portion is full, and then refuses what is there twice.
 //! 5. What passed is in [`Portion::screened`]; what did not is in [`Portion::quarantined`].
@@ -28,6 +28,7 @@
 mod archive;
 mod batch;
 mod error;
+mod fhir;
 mod formats;
 mod held;
 mod input;
@@ -45,7 +46,8 @@ pub mod synth;
 
 pub use error::{IntakeError, Place};
 pub use portion::{
-    Counts, Origin, ParsedRow, Portion, Progress, QuarantinedRow, ReadOptions, Stopped, Summary,
+    Counts, KindCount, Origin, ParsedRow, Portion, Progress, QuarantinedRow, ReadOptions, Stopped,
+    Summary,
 };
 pub use reason::Reason;
 pub use source::{Source, read, read_at_once};

@@ -2,6 +2,7 @@
 //!
 //! A source is handed on in portions of bounded size, so that memory does not grow with it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,6 +68,17 @@ pub struct Summary {
     pub counts: Counts,
     /// SHA-256 of the bytes that were read; of a folder, of its files' names and digests.
     pub digest: [u8; 32],
+    /// How many things of each kind there were, where a format has kinds: resources of FHIR.
+    pub kinds: BTreeMap<&'static str, KindCount>,
+}
+
+/// How many things of one kind a source holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KindCount {
+    /// How many.
+    pub count: u64,
+    /// Whether they are read; others are counted and passed over.
+    pub is_read: bool,
 }
 
 /// The caller does not take any more portions; it knows why.

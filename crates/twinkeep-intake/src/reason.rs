@@ -29,13 +29,21 @@ pub enum Reason {
     SubjectMissing,
     /// The file names two subjects, or another one than its name.
     SubjectContradictory,
+    /// Who wrote it down says that it was a mistake.
+    EnteredInError,
+    /// It was planned, refused, or called off: it did not happen.
+    NotDone,
+    /// It refers to something that is not in the feed, or that only a server could find.
+    UnresolvedReference,
+    /// It holds something that cannot be read as a value or text: a scan, a waveform.
+    UnsupportedContent,
     /// The entry is a link, device, or something else that is not a file; it was not followed.
     NotAFile,
 }
 
 impl Reason {
     /// All reasons, in the order of the checks.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::NotAFile,
         Self::MissingHeader,
         Self::SubjectMissing,
@@ -43,6 +51,10 @@ impl Reason {
         Self::UnfinishedRow,
         Self::TooLong,
         Self::MalformedRow,
+        Self::EnteredInError,
+        Self::NotDone,
+        Self::UnresolvedReference,
+        Self::UnsupportedContent,
         Self::BadTime,
         Self::OutOfOrder,
         Self::UnknownCode,
@@ -68,6 +80,10 @@ impl Reason {
             Self::Duplicate => "duplicate",
             Self::SubjectMissing => "subject-missing",
             Self::SubjectContradictory => "subject-contradictory",
+            Self::EnteredInError => "entered-in-error",
+            Self::NotDone => "not-done",
+            Self::UnresolvedReference => "unresolved-reference",
+            Self::UnsupportedContent => "unsupported-content",
             Self::NotAFile => "not-a-file",
         }
     }

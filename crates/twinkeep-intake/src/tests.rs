@@ -11,9 +11,12 @@ use crate::batch::Hands;
 use crate::limits::Limits;
 use crate::pack_file::shipped_pack;
 use crate::source::read_within;
-use crate::{Counts, IntakeError, Origin, Portion, QuarantinedRow, ReadOptions, Source, Summary};
+use crate::{
+    Counts, IntakeError, KindCount, Origin, Portion, QuarantinedRow, ReadOptions, Source, Summary,
+};
 
 mod archives;
+mod fhir;
 mod meds;
 mod portions;
 mod real;
@@ -27,6 +30,7 @@ pub(crate) struct Intake {
     pub quarantined: Vec<QuarantinedRow>,
     pub counts: Counts,
     pub digest: [u8; 32],
+    pub kinds: BTreeMap<&'static str, KindCount>,
     pub portion_count: usize,
 }
 
@@ -73,11 +77,11 @@ pub(crate) fn take_by(
     let spool = std::env::temp_dir();
     let options = ReadOptions { pack, pseudonyms: &pseudonyms, now: NOW, spool: &spool };
     let hands = Hands { progress: &mut |_| (), take: &mut add };
-    let Summary { counts, digest } = read_within(source, &options, hands, limits)?;
+    let Summary { counts, digest, kinds } = read_within(source, &options, hands, limits)?;
     assert_eq!(counts.accepted + counts.missing + counts.quarantined, counts.read);
     assert_eq!(quarantined.len() as u64, counts.quarantined);
     let screened = Screened::attest(events);
-    Ok(Intake { screened, origins, mapping, quarantined, counts, digest, portion_count })
+    Ok(Intake { screened, origins, mapping, quarantined, counts, digest, kinds, portion_count })
 }
 
 /// 2026-11-22.
