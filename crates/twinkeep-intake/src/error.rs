@@ -47,7 +47,9 @@ pub enum IntakeError {
     },
 
     /// It is in none of the formats that are read here.
-    #[error("{place} is neither PhysioNet 2012 text, an archive of it, nor MEDS Parquet")]
+    #[error(
+        "{place} is in no format that is read here: FHIR R4 JSON, MEDS Parquet, or PhysioNet 2012 text"
+    )]
     Unrecognized {
         /// Where.
         place: Place,

@@ -288,18 +288,13 @@ impl Scanner {
         if self.follow.depth != 1 {
             return;
         }
+        let Follow { in_string, escaped, .. } = self.follow;
         match byte {
-            b'"' if !self.follow.in_string => self.word.clear(),
-            b'"' if !self.follow.escaped => {
-                if self.key == b"resourceType" {
-                    self.kind = Some(self.word.clone());
-                }
-            }
-            _ if self.follow.in_string => {
-                if self.word.len() < WORD_LEN_MAX {
-                    self.word.push(byte);
-                }
-            }
+            b'"' if !in_string => self.word.clear(),
+            b'"' if !escaped && self.key == b"resourceType" => self.kind = Some(self.word.clone()),
+            b'"' if !escaped => {}
+            _ if in_string && self.word.len() < WORD_LEN_MAX => self.word.push(byte),
+            _ if in_string => {}
             b':' => self.key = std::mem::take(&mut self.word),
             b',' => self.key.clear(),
             _ => {}
@@ -393,7 +388,7 @@ impl Buffer {
 }
 
 /// As `fill_buf`, which may be interrupted.
-fn fill<'r>(reader: &'r mut dyn BufRead) -> io::Result<&'r [u8]> {
+fn fill(reader: &mut dyn BufRead) -> io::Result<&[u8]> {
     loop {
         match reader.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

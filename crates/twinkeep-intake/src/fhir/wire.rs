@@ -33,7 +33,6 @@ pub(super) struct Concept {
 pub(super) struct Coding {
     pub system: Option<String>,
     pub code: Option<String>,
-    pub display: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -178,9 +177,7 @@ pub(super) struct Dosage {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct Medication {
-    pub resource_type: Option<String>,
     pub id: Option<String>,
     pub code: Option<Concept>,
 }

@@ -162,122 +162,41 @@ fn observation(rest: &str) -> String {
     )
 }
 
+/// What the only row of a resource says.
+fn only(resource: &str) -> String {
+    let json = resource.replace('\'', "\"").replace("@p", r#"{"reference":"Patient/p"}"#);
+    let said = said(&json.replace('\n', " "));
+    let (_, row) = said.trim_end().split_once("  1: ").unwrap();
+    row.to_owned()
+}
+
 #[test]
 fn each_kind_of_value_is_read() {
-    check(
-        &observation("'valueQuantity':{'value':5.5,'unit':'mmol/l'}"),
-        expect![[r#"
-        Observation
-          1: p LOINC//1 at 1 = 5.5 mmol/l
-    "#]],
-    );
-    check(
-        &observation("'valueQuantity':{'value':0.01,'comparator':'<','code':'ng/mL'}"),
-        expect![[r#"
-            Observation
-              1: p LOINC//1 at 1 = 0.01 ng/mL "<"
-        "#]],
-    );
-    check(
-        &observation("'valueQuantity':{'unit':'kg'}"),
-        expect![[r#"
-        Observation
-          1: p LOINC//1 at 1 missing kg
-    "#]],
-    );
-    check(
-        &observation(
-            "'valueCodeableConcept':{'coding':[{'system':'http://snomed.info/sct','code':'2'}]}",
-        ),
-        expect![[r#"
-            Observation
-              1: p LOINC//1 at 1 "SNOMED//2"
-        "#]],
-    );
-    check(
-        &observation("'valueCodeableConcept':{'text':'amber'}"),
-        expect![[r#"
-        Observation
-          1: p LOINC//1 at 1 "amber"
-    "#]],
-    );
-    check(
-        &observation("'valueString':'amber'"),
-        expect![[r#"
-        Observation
-          1: p LOINC//1 at 1 "amber"
-    "#]],
-    );
-    check(
-        &observation("'valueString':' '"),
-        expect![[r#"
-        Observation
-          1: p LOINC//1 at 1 missing
-    "#]],
-    );
-    check(
-        &observation("'valueBoolean':true"),
-        expect![[r#"
-        Observation
-          1: p LOINC//1 at 1 = 1
-    "#]],
-    );
-    check(
-        &observation("'valueInteger':-3"),
-        expect![[r#"
-        Observation
-          1: p LOINC//1 at 1 = -3
-    "#]],
-    );
-    check(
-        &observation("'valueInteger':3.5"),
-        expect![[r#"
-        Observation
-          1: malformed-row -
-    "#]],
-    );
-    check(
-        &observation("'valueRange':{'low':{'value':1,'unit':'mg'}}"),
-        expect![[r#"
-        Observation
-          1: p LOINC//1 at 1 "1 mg.."
-    "#]],
-    );
-    check(
-        &observation("'valueRatio':{'numerator':{'value':1},'denominator':{'value':128}}"),
-        expect![[r#"
-            Observation
-              1: p LOINC//1 at 1 "1:128"
-        "#]],
-    );
-    check(
-        &observation("'valueSampledData':{'data':'1 2 3'}"),
-        expect![[r#"
-        Observation
-          1: p unsupported-content valueSampledData
-    "#]],
-    );
-    check(
-        &observation("'valueTime':'12:30:00'"),
-        expect![[r#"
-        Observation
-          1: p LOINC//1 at 1 "12:30:00"
-    "#]],
-    );
-    check(
-        &observation("'valuePeriod':{'start':'1970'}"),
-        expect![[r#"
-        Observation
-          1: p LOINC//1 at 1 "1970/"
-    "#]],
-    );
-    check(
-        &observation("'dataAbsentReason':{'text':'x'}"),
-        expect![[r#"
-        Observation
-          1: p LOINC//1 at 1 missing
-    "#]],
-    );
+    let value = |rest: &str| {
+        let row = only(&observation(rest));
+        row.strip_prefix("p ").map(|row| row.replace("LOINC//1 at 1", "")).unwrap_or(row)
+    };
+    assert_eq!(value("'valueQuantity':{'value':5.5,'unit':'mmol/l'}"), " = 5.5 mmol/l");
+    let below = "'valueQuantity':{'value':0.01,'comparator':'<','code':'ng/mL'}";
+    assert_eq!(value(below), " = 0.01 ng/mL \"<\"");
+    assert_eq!(value("'valueQuantity':{'unit':'kg'}"), " missing kg");
+    let coded =
+        "'valueCodeableConcept':{'coding':[{'system':'http://snomed.info/sct','code':'2'}]}";
+    assert_eq!(value(coded), " \"SNOMED//2\"");
+    assert_eq!(value("'valueCodeableConcept':{'text':'amber'}"), " \"amber\"");
+    assert_eq!(value("'valueString':'amber'"), " \"amber\"");
+    assert_eq!(value("'valueString':' '"), " missing");
+    assert_eq!(value("'valueBoolean':true"), " = 1");
+    assert_eq!(value("'valueInteger':-3"), " = -3");
+    assert_eq!(value("'valueInteger':3.5"), "malformed-row -");
+    assert_eq!(value("'valueRange':{'low':{'value':1,'unit':'mg'}}"), " \"1 mg..\"");
+    let ratio = "'valueRatio':{'numerator':{'value':1},'denominator':{'value':128}}";
+    assert_eq!(value(ratio), " \"1:128\"");
+    let wave = "'valueSampledData':{'data':'1 2 3'}";
+    assert_eq!(value(wave), "unsupported-content valueSampledData");
+    assert_eq!(value("'valueTime':'12:30:00'"), " \"12:30:00\"");
+    assert_eq!(value("'valuePeriod':{'start':'1970'}"), " \"1970/\"");
+    assert_eq!(value("'dataAbsentReason':{'text':'x'}"), " missing");
 }
 
 #[test]
@@ -515,93 +434,32 @@ fn procedures_vaccines_and_allergies_have_a_code_and_a_time() {
 #[test]
 fn notes_are_text_that_lies_in_the_resource() {
     let document = |attachment: &str| {
-        format!(
+        let row = only(&format!(
             "{{'resourceType':'DocumentReference','status':'current','subject':@p,
               'date':'1970-01-02T00:00:00Z','content':[{{'attachment':{attachment}}}],
               'type':{{'coding':[{{'system':'http://loinc.org','code':'34117-2'}}]}}}}"
-        )
+        ));
+        row.replace("p LOINC//34117-2 at 86400 ", "").replace("p ", "")
     };
     let of = |kind: &str, bytes: &[u8]| {
         let data = STANDARD.encode(bytes);
         document(&format!("{{'contentType':'{kind}','data':'{data}'}}"))
     };
-    check(
-        &of("text/plain; charset=utf-8", "Föhn\nand more".as_bytes()),
-        expect![[r#"
-        DocumentReference
-          1: p LOINC//34117-2 at 86400 "Föhn\nand more"
-    "#]],
-    );
-    check(
-        &of("Text/HTML", b"<p>BP &lt; 120</p>"),
-        expect![[r#"
-        DocumentReference
-          1: p LOINC//34117-2 at 86400 "BP < 120"
-    "#]],
-    );
-    check(
-        &of("text/plain;charset=ISO-8859-1", b"F\xf6hn"),
-        expect![[r#"
-        DocumentReference
-          1: p LOINC//34117-2 at 86400 "Föhn"
-    "#]],
-    );
-    check(
-        &of("text/plain", b"F\xf6hn"),
-        expect![[r#"
-        DocumentReference
-          1: p malformed-row attachment.data
-    "#]],
-    );
-    check(
-        &of("text/plain;charset=utf-16", b"Fohn"),
-        expect![[r#"
-        DocumentReference
-          1: p unsupported-content contentType
-    "#]],
-    );
-    check(
-        &of("application/pdf", b"%PDF"),
-        expect![[r#"
-        DocumentReference
-          1: p unsupported-content contentType
-    "#]],
-    );
-    check(
-        &of("text/plain", b" \n"),
-        expect![[r#"
-        DocumentReference
-          1: p unsupported-content attachment.data
-    "#]],
-    );
-    check(
-        &document("{'contentType':'text/plain','url':'https://a.example/1'}"),
-        expect![[r#"
-        DocumentReference
-          1: p unsupported-content attachment.url
-    "#]],
-    );
-    check(
-        &document("{'contentType':'text/plain'}"),
-        expect![[r#"
-        DocumentReference
-          1: p unsupported-content attachment.data
-    "#]],
-    );
-    check(
-        &document("{'contentType':'text/plain','data':'a!'}"),
-        expect![[r#"
-        DocumentReference
-          1: p malformed-row attachment.data
-    "#]],
-    );
-    check(
-        &document("{'contentType':'text/plain','data':'YSBi\u{20}Yw=='}"),
-        expect![[r#"
-        DocumentReference
-          1: p LOINC//34117-2 at 86400 "a bc"
-    "#]],
-    );
+    let text = "Föhn\nand more";
+    assert_eq!(of("text/plain; charset=utf-8", text.as_bytes()), format!("{text:?}"));
+    assert_eq!(of("Text/HTML", b"<p>BP &lt; 120</p>"), "\"BP < 120\"");
+    assert_eq!(of("text/plain;charset=ISO-8859-1", b"F\xf6hn"), "\"Föhn\"");
+    assert_eq!(of("text/plain", b"F\xf6hn"), "malformed-row attachment.data");
+    assert_eq!(of("text/plain;charset=utf-16", b"Fohn"), "unsupported-content contentType");
+    assert_eq!(of("application/pdf", b"%PDF"), "unsupported-content contentType");
+    assert_eq!(of("text/plain", b" \n"), "unsupported-content attachment.data");
+    let elsewhere = "{'contentType':'text/plain','url':'https://a.example/1'}";
+    assert_eq!(document(elsewhere), "unsupported-content attachment.url");
+    let empty = "{'contentType':'text/plain'}";
+    assert_eq!(document(empty), "unsupported-content attachment.data");
+    let broken = "{'contentType':'text/plain','data':'a!'}";
+    assert_eq!(document(broken), "malformed-row attachment.data");
+    assert_eq!(document("{'contentType':'text/plain','data':'YSBi Yw=='}"), "\"a bc\"");
 }
 
 #[test]
