@@ -39,6 +39,12 @@ impl From<StoreError> for AppError {
             StoreError::Keyring { .. } => Self::refused(code, "the keyring cannot be used")
                 .because(error)
                 .hint("put its newest backup at `store/keyring` of the keep, mode 0600"),
+            StoreError::SchemaVersion { .. } => {
+                Self::usage(code, "the store cannot be opened").because(error).hint(
+                    "make a new keep with `twinkeep init` and ingest the feeds again; before the \
+                    first release, keeps are not carried over",
+                )
+            }
             StoreError::Busy => Self::environment(code, "the keep is in use")
                 .because(error)
                 .hint("wait until the other command is done, then run this one again"),

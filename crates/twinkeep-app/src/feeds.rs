@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use twinkeep_ledger::{Activity, Class as EventClass};
-use twinkeep_store::{FeedId, FeedRecord};
+use twinkeep_store::{FeedId, FeedRecord, QuarantinedRecord};
 use twinkeep_vault::SecretBytes;
 
+use crate::store_feed::parsed_row;
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller};
 
@@ -113,12 +114,22 @@ fn show(app: &App, feed: &str, reveal: bool) -> Result<QuarantineReport, AppErro
         lines.push(QuarantineLine {
             file: reveal.then(|| text(&row.file)),
             row: row.row,
+            raw: reveal.then(|| raw(&row)),
             field: row.field,
             reason: row.reason,
-            raw: reveal.then(|| text(&row.raw)),
         });
     }
     Ok(QuarantineReport { feed: feed.to_owned(), reasons, rows: lines })
+}
+
+/// Of an event that was there already, only the fields are kept.
+fn raw(row: &QuarantinedRecord) -> String {
+    match &row.parsed {
+        Some(parsed) if row.raw.expose().is_empty() => {
+            parsed_row(parsed).map(|row| row.to_line()).unwrap_or_default()
+        }
+        _ => text(&row.raw),
+    }
 }
 
 fn text(bytes: &SecretBytes) -> String {

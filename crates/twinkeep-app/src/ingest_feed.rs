@@ -4,20 +4,20 @@
 //!
 //! 1. A sealed feed is opened with the keep's identity; the sender must be accepted, and the feed
 //!    must be the next one of that sender. A plain file or folder is read as it is.
-//! 2. `intake` screens every row against the pack.
-//! 3. For a sealed feed, the rest of it must be genuine to the last byte before anything is stored.
+//! 2. `intake` screens every row against the pack, and the store writes portion after portion;
+//!    nothing of it counts yet.
+//! 3. A sealed feed must be genuine to its last byte.
 //! 4. The ledger gets the intent, so that a crash cannot hide what was stored.
-//! 5. The store takes events, quarantine, and the sender's new state in one step.
+//! 5. The store makes the feed exist, with the sender's new state, in one step.
 //! 6. The ledger gets the counts.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
-use twinkeep_domain::{SourceSubject, Subject};
-use twinkeep_intake::{IntakeError, Portion, ReadOptions, Source, Summary, read_at_once};
+use twinkeep_intake::{IntakeError, ReadOptions, Source};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
-use twinkeep_store::{Delivery, FeedCounts, NewFeed, RefusedRow};
+use twinkeep_store::{Delivery, Disposition, FeedWriter, NewFeed, Opening, Turn};
 use twinkeep_vault::Pseudonymizer;
 use twinkeep_vault::identity::PublicIdentity;
 use twinkeep_vault::sealed_feed::{Expectation, FeedError, FeedReader, inspect};
@@ -25,6 +25,7 @@ use twinkeep_vault::sealed_feed::{Expectation, FeedError, FeedReader, inspect};
 use crate::feeds::feed_name;
 use crate::open_feed::{open_file, refuse_feed};
 use crate::sites::{LOCAL_SITE, check_site};
+use crate::store_feed::{Taken, Unread, feed_counts, finish, take};
 use crate::{App, AppError, Caller, Progress};
 
 /// Which feed.
@@ -60,9 +61,9 @@ pub struct IngestReport {
     /// Why rows were refused, and how many for each reason.
     pub reasons: BTreeMap<&'static str, u64>,
     /// Subjects in the feed.
-    pub subjects: usize,
+    pub subjects: u64,
     /// Events that were stored.
-    pub events: usize,
+    pub events: u64,
 }
 
 /// Ingests one feed.
@@ -112,12 +113,15 @@ fn ingest(
         let site = request.site.unwrap_or(LOCAL_SITE);
         check_site(site)?;
         let pseudonyms = app.site_pseudonyms(site);
-        let options = options(app, &pseudonyms);
-        let intake = read_at_once(Source::Path(request.feed), &options, &mut |step| {
+        let opening = Opening { site, turn: None, splits: &app.splits };
+        let mut writer = app.store.begin_feed(opening)?;
+        let source = Source::Path(request.feed);
+        let taken = take(&mut writer, source, &options(app, &pseudonyms), &mut |step| {
             progress(Progress { done: step.bytes_read, total: step.bytes_total.unwrap_or(0) });
         })
-        .map_err(|error| refuse_intake(request.feed, error))?;
-        store(app, caller, request.feed, site, &intake, None)
+        .map_err(|error| refuse_source(request.feed, error))?;
+        let place = Place { path: request.feed, site };
+        store(app, caller, place, writer, taken, None)
     }
 }
 
@@ -158,71 +162,66 @@ fn ingest_sealed(
     let mut reader =
         FeedReader::open(input, &app.identity, &senders, &expectation).map_err(refuse)?;
     let media_type = reader.header().media_type().to_owned();
+    let sequence = reader.header().sequence();
     let name = request.feed.display().to_string();
     let source = Source::Stream { name: &name, media_type: &media_type, reader: &mut reader };
     let missing = || AppError::refused("site-missing", "the sender has no site");
     let site = app.sender_site(header.sender())?.ok_or_else(missing)?;
     let pseudonyms = app.site_pseudonyms(&site);
-    let intake = read_at_once(source, &options(app, &pseudonyms), &mut |step| {
+    let turn = Some(Turn { sender: header.sender(), sequence });
+    let opening = Opening { site: &site, turn, splits: &app.splits };
+    let mut writer = app.store.begin_feed(opening)?;
+    let taken = take(&mut writer, source, &options(app, &pseudonyms), &mut |step| {
         progress(Progress { done: step.bytes_read, total });
     });
+    if let Err(Unread::Store(error)) = taken {
+        return Err(error.into());
+    }
     // If the feed itself was refused, that is the reason, whatever the reader of rows made of it.
-    let manifest = reader.finish().map_err(refuse)?;
-    let intake = intake.map_err(|error| refuse_intake(request.feed, error))?;
-    let sealed = Sealed {
-        sender: reader.sender().clone(),
-        sequence: reader.header().sequence(),
-        manifest: manifest.digest,
-    };
-    store(app, caller, request.feed, &site, &intake, Some(sealed))
+    let manifest = reader.finish().map_err(refuse)?.digest;
+    let taken = taken.map_err(|error| refuse_source(request.feed, error))?;
+    let sealed = Sealed { sender: reader.sender().clone(), sequence, manifest };
+    store(app, caller, Place { path: request.feed, site: &site }, writer, taken, Some(sealed))
+}
+
+/// Where a feed is from.
+struct Place<'a> {
+    path: &'a Path,
+    site: &'a str,
 }
 
 fn store(
     app: &App,
     caller: &Caller,
-    path: &Path,
-    site: &str,
-    (portion, summary): &(Portion, Summary),
+    place: Place<'_>,
+    writer: FeedWriter<'_>,
+    taken: Taken,
     sealed: Option<Sealed>,
 ) -> Result<IngestReport, AppError> {
-    let mut reasons = BTreeMap::new();
-    for row in &portion.quarantined {
-        *reasons.entry(row.reason.code()).or_insert(0) += 1;
-    }
-    let mut refused = portion.quarantined.iter().map(|row| RefusedRow {
-        file: &row.origin.file,
-        row: row.origin.row,
-        field: row.field,
-        reason: row.reason.code(),
-        raw: row.raw.expose(),
-    });
-    let counts = summary.counts;
+    let Taken { summary, mut reasons } = taken;
     let sender = sealed.as_ref().map(|sealed| sealed.sender.key_id());
     let feed = NewFeed {
-        source: &path.display().to_string(),
+        source: &place.path.display().to_string(),
         digest: summary.digest,
         ingested_at: app.now(),
-        counts: FeedCounts {
-            read: counts.read,
-            accepted: counts.accepted,
-            missing: counts.missing,
-            quarantined: counts.quarantined,
-        },
+        counts: feed_counts(summary.counts),
         delivery: sealed.as_ref().zip(sender.as_deref()).map(|(sealed, sender)| Delivery {
             sender,
             sequence: sealed.sequence,
             manifest_digest: sealed.manifest,
         }),
+        profile: None,
+        replayed: None,
     };
-    let mapping = name_sources(site, &portion.mapping)?;
-    app.remember_site(site)?;
-    // The intent is on record before the feed exists: a crash right after it was stored must not
-    // leave data of people in the keep that the ledger knows nothing of.
-    let class = EventClass::DatastoreActivity;
-    let intent = app.entry(caller, class, Activity::Create, "feed.storing");
-    let read = i64::try_from(counts.read).unwrap_or(i64::MAX);
-    app.record(&intent.with("read", read))?;
-    let id = app.store.add_feed(&feed, &portion.screened, &mapping, &mut refused, &app.splits)?;
+    let subjects = writer.subject_count()?;
+    let totals = writer.totals();
+    let id = finish(app, caller, writer, place.site, &feed, Disposition::Admit)?;
+    for (reason, count) in [("duplicate", totals.duplicates), ("erased-subject", totals.erased)] {
+        if 0 < count {
+            *reasons.entry(reason).or_insert(0) += count;
+        }
+    }
+    let counts = feed.counts.after(totals);
     Ok(IngestReport {
         feed: feed_name(id),
         sender: sealed.as_ref().map(|sealed| sealed.sender.name().to_owned()),
@@ -232,24 +231,9 @@ fn store(
         missing: counts.missing,
         quarantined: counts.quarantined,
         reasons,
-        subjects: portion.mapping.len(),
-        events: portion.screened.events().rows.len(),
+        subjects,
+        events: totals.stored,
     })
-}
-
-/// Puts the site before each identifier, as `find_subject` and exports take it.
-fn name_sources(
-    site: &str,
-    mapping: &[(Subject, SourceSubject)],
-) -> Result<Vec<(Subject, SourceSubject)>, AppError> {
-    let too_long = || {
-        AppError::refused("subject-too-long", "the feed names a subject by too long an identifier")
-    };
-    let name = |(subject, source): &(Subject, SourceSubject)| {
-        let named = SourceSubject::new(&format!("{site}/{}", source.reveal()));
-        Ok((*subject, named.ok_or_else(too_long)?))
-    };
-    mapping.iter().map(name).collect()
 }
 
 /// A file that does not begin as a sealed feed does is a plain one.
@@ -257,7 +241,11 @@ fn is_sealed(path: &Path) -> Result<bool, AppError> {
     Ok(!matches!(inspect(&mut open_file(path)?, &[]), Err(FeedError::NotSealed)))
 }
 
-fn refuse_intake(path: &Path, error: IntakeError) -> AppError {
+fn refuse_source(path: &Path, error: Unread) -> AppError {
+    let error: IntakeError = match error {
+        Unread::Source(error) => error,
+        Unread::Store(error) => return error.into(),
+    };
     let attempt = format!("cannot ingest `{}`; nothing was stored", path.display());
     AppError::refused(error.code(), attempt).because(error)
 }

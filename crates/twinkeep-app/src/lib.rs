@@ -34,6 +34,7 @@ mod senders;
 mod served;
 mod serving;
 mod sites;
+mod store_feed;
 mod synthesize;
 mod time_text;
 mod train_model;

@@ -85,6 +85,11 @@ impl Events {
         index
     }
 
+    /// Returns the index of `code`, if it was added.
+    pub fn index_of(&self, code: &Code) -> Option<u32> {
+        self.index.get(code).copied()
+    }
+
     /// Returns the codes, in the order in which events point to them.
     pub fn codes(&self) -> &[Code] {
         &self.codes

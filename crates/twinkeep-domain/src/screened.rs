@@ -19,4 +19,9 @@ impl Screened {
     pub fn events(&self) -> &Events {
         &self.0
     }
+
+    /// Gives the events up. Whoever stores them must not change one, only leave some out.
+    pub fn into_events(self) -> Events {
+        self.0
+    }
 }

@@ -177,6 +177,7 @@ const SCHEMA: &str = "
         id INTEGER PRIMARY KEY,
         content BLOB NOT NULL UNIQUE, -- keyed digest: a stolen disk confirms no guess
         source BLOB NOT NULL, -- sealed
+        site TEXT NOT NULL,
         ingested_at INTEGER NOT NULL,
         sender INTEGER REFERENCES senders (id),
         sequence INTEGER,
@@ -184,12 +185,26 @@ const SCHEMA: &str = "
         rows_accepted INTEGER NOT NULL,
         rows_missing INTEGER NOT NULL,
         rows_quarantined INTEGER NOT NULL,
+        replayed INTEGER REFERENCES feeds (id), -- whose refused rows these are
+        state TEXT NOT NULL CHECK (state IN ('admitted', 'held', 'rejected')),
+        reasons BLOB NOT NULL, -- sealed: why it was held
+        decision BLOB NOT NULL, -- sealed: why it was released or rejected
+        decided_at INTEGER,
+        profile INTEGER NOT NULL, -- whether there is one
+        staged BLOB NOT NULL, -- digest of the MACs of its rows in staged
         mac BLOB NOT NULL DEFAULT x'',
         UNIQUE (sender, sequence)
     ) STRICT;
 
-    CREATE TABLE quarantine (
+    CREATE TABLE profiles (
         feed INTEGER PRIMARY KEY REFERENCES feeds (id),
+        profile BLOB NOT NULL, -- sealed
+        mac BLOB NOT NULL DEFAULT x''
+    ) STRICT;
+
+    CREATE TABLE quarantine (
+        id INTEGER PRIMARY KEY,
+        feed INTEGER NOT NULL REFERENCES feeds (id),
         file TEXT NOT NULL UNIQUE,
         row_count INTEGER NOT NULL,
         sha256 BLOB NOT NULL,
@@ -220,8 +235,25 @@ const SCHEMA: &str = "
         shard INTEGER NOT NULL REFERENCES shards (id),
         first_row INTEGER NOT NULL,
         row_count INTEGER NOT NULL,
+        span BLOB NOT NULL, -- sealed: first and last time, and whether there are static events
+        mac BLOB NOT NULL DEFAULT x'',
         PRIMARY KEY (subject, shard)
     ) STRICT, WITHOUT ROWID;
+
+    -- What becomes rows of subjects and ranges when the feed is admitted.
+    CREATE TABLE staged (
+        id INTEGER PRIMARY KEY,
+        feed INTEGER NOT NULL,
+        subject INTEGER NOT NULL,
+        split TEXT NOT NULL CHECK (split IN ('train', 'tuning', 'held_out')),
+        source BLOB NOT NULL, -- sealed
+        file TEXT, -- the shard; none if the feed names the subject and has no event of it
+        first_row INTEGER NOT NULL,
+        row_count INTEGER NOT NULL,
+        span BLOB NOT NULL, -- sealed
+        mac BLOB NOT NULL DEFAULT x''
+    ) STRICT;
+    CREATE INDEX staged_subject ON staged (feed, subject);
 
     CREATE TABLE api_keys (
         id TEXT PRIMARY KEY,

@@ -58,6 +58,10 @@ pub enum StoreError {
     #[error("a subject of this feed has the pseudonym of another person")]
     SubjectCollision,
 
+    /// A person's identifier is too long together with its site.
+    #[error("the feed names a subject by too long an identifier")]
+    SubjectTooLong,
+
     /// The catalog failed.
     #[error("cannot {action} in the catalog")]
     Catalog {
@@ -134,6 +138,7 @@ impl StoreError {
             Self::FeedReplayed { .. } => "feed-replayed",
             Self::Refused { .. } => "store-refused",
             Self::SubjectCollision => "subject-collision",
+            Self::SubjectTooLong => "subject-too-long",
             Self::Catalog { .. } => "store-catalog",
             Self::File { .. } => "store-file",
             Self::Damaged { .. } => "store-damaged",

@@ -51,6 +51,7 @@ pub(crate) fn remove_garbage(
     connection: &Connection,
     _lock: &WriterLock,
 ) -> Result<(), StoreError> {
+    remove_staged(connection)?;
     let named = named_files(connection)?;
     for folder in data_folders() {
         let cannot = file("list", &folder);
@@ -86,6 +87,19 @@ impl FileNumbers {
         self.0 += 1;
         self.0 - 1
     }
+}
+
+/// Removes what was put down of feeds that do not exist.
+fn remove_staged(connection: &Connection) -> Result<(), StoreError> {
+    let cannot = catalog("remove what is staged");
+    let orphans = "FROM staged WHERE feed NOT IN (SELECT id FROM feeds)";
+    let found: bool = connection
+        .query_row(&format!("SELECT EXISTS (SELECT 1 {orphans})"), [], |row| row.get(0))
+        .map_err(&cannot)?;
+    if found {
+        connection.execute(&format!("DELETE {orphans}"), []).map_err(cannot)?;
+    }
+    Ok(())
 }
 
 fn named_files(connection: &Connection) -> Result<BTreeSet<String>, StoreError> {

@@ -6,10 +6,12 @@
 //!
 //! # Life of a feed
 //!
-//! 1. [`Store::add_feed`] takes the lock for writers and refuses what is already there.
-//! 2. `shard` and `quarantine` write encrypted files, each durable before the next step. Until
-//!    the catalog names them they are garbage, and [`Store::open`] removes them.
-//! 3. One transaction makes the feed exist: its shards, subjects, and the sender's sequence.
+//! 1. [`Store::begin_feed`] takes the lock for writers and refuses a sender's feed out of turn.
+//! 2. `duplicates` finds what is there already; `shard`, `quarantine`, and `staged` write the rest,
+//!    a portion at a time, each durable before the next step. Until the catalog names them they
+//!    are garbage, and [`Store::open`] removes them.
+//! 3. One transaction makes the feed exist: its shards, subjects, and the sender's sequence. The
+//!    events of a feed that is held are not read until it is released.
 //!
 //! # Invariants
 //!
@@ -23,29 +25,36 @@
 
 mod api_keys;
 mod catalog;
+mod duplicates;
 mod error;
+mod extent;
 mod feeds;
 mod files;
-mod ingest;
 mod keyring;
 mod layout;
+mod plan;
 mod quarantine;
 mod reads;
 mod rows;
 mod senders;
 mod settings;
 mod shard;
+mod staged;
 mod store;
 mod table;
+mod writer;
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use error::StoreError;
-pub use feeds::{FeedId, FeedRecord};
-pub use ingest::{Delivery, FeedCounts, NewFeed, RefusedRow};
-pub use quarantine::QuarantinedRecord;
+pub use feeds::{FeedId, FeedRecord, FeedState};
+pub use quarantine::{ParsedFields, ParsedRecord, QuarantinedRecord, RefusedRow};
 pub use reads::SubjectRecord;
 pub use senders::SenderRecord;
 pub use store::Store;
+pub use writer::{
+    Delivery, Disposition, FeedCounts, FeedWriter, NewFeed, NewPortion, Opening, PortionOutcome,
+    Turn,
+};
 
 #[cfg(test)]
 mod tests;

@@ -1,21 +1,65 @@
-//! Refused rows: kept as they came, encrypted, one file a feed.
+//! Refused rows: kept as they came, encrypted, one file or more a feed.
+//!
+//! A row that could be read at all is kept a second time in a canonical form, so that it can be
+//! screened again when the pack or the mapping was mended, whatever its format.
 
 use std::path::Path;
+use std::slice;
 use std::sync::Arc;
 
-use arrow_array::builder::{ArrayBuilder as _, BinaryBuilder, Int64Builder, StringBuilder};
+use arrow_array::builder::{
+    ArrayBuilder as _, BinaryBuilder, Int64Builder, LargeStringBuilder, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use twinkeep_domain::Timestamp;
 use twinkeep_vault::{Purpose, SecretBytes};
 
+use crate::StoreError;
 use crate::keyring::Ring;
-use crate::table::{BATCH_ROWS, Sealed, Written};
-use crate::{RefusedRow, StoreError};
+use crate::table::{BATCH_ROWS, Sealed, Writing, Written};
+
+/// A row that was refused.
+#[derive(Clone, Copy)]
+pub struct RefusedRow<'a> {
+    /// Name of the file within the source.
+    pub file: &'a str,
+    /// Line or row, counted from 1; 0 if it is the whole file.
+    pub row: u64,
+    /// The field that was wrong, if it was one.
+    pub field: Option<&'a str>,
+    /// The permanent name of the reason.
+    pub reason: &'a str,
+    /// The row as it came.
+    pub raw: &'a [u8],
+    /// Its fields, if they were found.
+    pub parsed: Option<ParsedFields<'a>>,
+}
+
+/// The fields of a refused row, before anything was checked or converted.
+#[derive(Clone, Copy)]
+pub struct ParsedFields<'a> {
+    /// What the source calls the person.
+    pub source: &'a str,
+    /// When, if it says so.
+    pub time: Option<Timestamp>,
+    /// What it is about, in the source's words.
+    pub name: &'a str,
+    /// The value as text, if it has one.
+    pub value: Option<&'a str>,
+    /// The unit, if the row names one.
+    pub unit: Option<&'a str>,
+    /// The text, if it has one.
+    pub text: Option<&'a str>,
+}
 
 /// A refused row, read back.
 pub struct QuarantinedRecord {
+    /// Where it is among the refused rows of its feed, counted from 0.
+    pub position: u64,
     /// Name of the file within the source. It may name a person.
     pub file: SecretBytes,
     /// Line or row, counted from 1; 0 if it is the whole file.
@@ -26,6 +70,24 @@ pub struct QuarantinedRecord {
     pub reason: String,
     /// The row as it came.
     pub raw: SecretBytes,
+    /// Its fields, if they were found.
+    pub parsed: Option<ParsedRecord>,
+}
+
+/// The fields of a refused row, read back.
+pub struct ParsedRecord {
+    /// What the source calls the person.
+    pub source: String,
+    /// When, if it says so.
+    pub time: Option<Timestamp>,
+    /// What it is about, in the source's words.
+    pub name: String,
+    /// The value as text, if it has one.
+    pub value: Option<String>,
+    /// The unit, if the row names one.
+    pub unit: Option<String>,
+    /// The text, if it has one.
+    pub text: Option<String>,
 }
 
 impl std::fmt::Debug for QuarantinedRecord {
@@ -34,53 +96,116 @@ impl std::fmt::Debug for QuarantinedRecord {
     }
 }
 
+impl std::fmt::Debug for ParsedRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ParsedRecord(hidden)")
+    }
+}
+
 /// Returns what reads and writes refused rows.
 pub(crate) fn quarantine(dir: &Path, ring: Arc<Ring>) -> Sealed<'_> {
     Sealed { dir, ring, purpose: Purpose::QuarantineKey, schema: schema() }
 }
 
-/// Writes refused rows.
-pub(crate) fn write_quarantine(
-    sealed: &Sealed<'_>,
-    name: &str,
-    rows: &mut dyn Iterator<Item = RefusedRow<'_>>,
-) -> Result<Written, StoreError> {
-    let mut batches = std::iter::from_fn(|| {
-        let mut files = StringBuilder::new();
-        let mut numbers = Int64Builder::new();
-        let mut fields = StringBuilder::new();
-        let mut reasons = StringBuilder::new();
-        let mut raws = BinaryBuilder::new();
-        let mut bytes = 0;
-        while numbers.len() < BATCH_ROWS && bytes < BATCH_BYTES {
-            let Some(row) = rows.next() else { break };
-            bytes += row.raw.len();
-            files.append_value(row.file);
-            numbers.append_value(i64::try_from(row.row).unwrap_or(i64::MAX));
-            fields.append_option(row.field);
-            reasons.append_value(row.reason);
-            raws.append_value(row.raw);
-        }
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(files.finish()),
-            Arc::new(numbers.finish()),
-            Arc::new(fields.finish()),
-            Arc::new(reasons.finish()),
-            Arc::new(raws.finish()),
-        ];
-        let empty = columns[0].is_empty();
-        let batch = RecordBatch::try_new(Arc::clone(&sealed.schema), columns);
-        (!empty).then(|| batch.map_err(Into::into))
-    });
-    sealed.write(name, &mut batches)
+/// A file of refused rows that is being written.
+pub(crate) struct QuarantineWriter {
+    writing: Writing,
+    rows: Columns,
+    schema: SchemaRef,
 }
 
-/// Reads at most `limit` refused rows, after skipping `offset`.
+impl QuarantineWriter {
+    pub(crate) fn begin(sealed: &Sealed<'_>, name: &str) -> Result<Self, StoreError> {
+        let writing = sealed.begin(name)?;
+        Ok(Self { writing, rows: Columns::default(), schema: Arc::clone(&sealed.schema) })
+    }
+
+    /// Adds a row. A batch of rows is written at a time.
+    pub(crate) fn add(&mut self, row: &RefusedRow<'_>) -> Result<(), StoreError> {
+        self.rows.add(row);
+        match BATCH_ROWS <= self.rows.numbers.len() || BATCH_BYTES <= self.rows.bytes {
+            true => self.write(),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes the file durable.
+    pub(crate) fn finish(mut self) -> Result<Written, StoreError> {
+        self.write()?;
+        self.writing.finish()
+    }
+
+    fn write(&mut self) -> Result<(), StoreError> {
+        if self.rows.numbers.is_empty() {
+            return Ok(());
+        }
+        let columns = self.rows.finish();
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
+        self.writing.add(batch.map_err(Into::into))
+    }
+}
+
+/// The columns of the next batch.
+#[derive(Default)]
+struct Columns {
+    files: StringBuilder,
+    numbers: Int64Builder,
+    fields: StringBuilder,
+    reasons: StringBuilder,
+    raws: BinaryBuilder,
+    sources: StringBuilder,
+    times: TimestampMicrosecondBuilder,
+    names: StringBuilder,
+    values: StringBuilder,
+    units: StringBuilder,
+    texts: LargeStringBuilder,
+    bytes: usize,
+}
+
+impl Columns {
+    fn add(&mut self, row: &RefusedRow<'_>) {
+        let parsed = row.parsed.as_ref();
+        let text = parsed.and_then(|parsed| parsed.text);
+        self.bytes += row.raw.len() + text.map_or(0, str::len);
+        self.files.append_value(row.file);
+        self.numbers.append_value(i64::try_from(row.row).unwrap_or(i64::MAX));
+        self.fields.append_option(row.field);
+        self.reasons.append_value(row.reason);
+        self.raws.append_value(row.raw);
+        self.sources.append_option(parsed.map(|parsed| parsed.source));
+        self.times.append_option(parsed.and_then(|parsed| parsed.time).map(Timestamp::micros));
+        self.names.append_option(parsed.map(|parsed| parsed.name));
+        self.values.append_option(parsed.and_then(|parsed| parsed.value));
+        self.units.append_option(parsed.and_then(|parsed| parsed.unit));
+        self.texts.append_option(text);
+    }
+
+    fn finish(&mut self) -> Vec<ArrayRef> {
+        self.bytes = 0;
+        vec![
+            Arc::new(self.files.finish()),
+            Arc::new(self.numbers.finish()),
+            Arc::new(self.fields.finish()),
+            Arc::new(self.reasons.finish()),
+            Arc::new(self.raws.finish()),
+            Arc::new(self.sources.finish()),
+            Arc::new(self.times.finish()),
+            Arc::new(self.names.finish()),
+            Arc::new(self.values.finish()),
+            Arc::new(self.units.finish()),
+            Arc::new(self.texts.finish()),
+        ]
+    }
+}
+
+/// Reads at most `limit` refused rows of one file, after skipping `offset`. `before` rows are in
+/// the files before it.
 pub(crate) fn read_quarantine(
     sealed: &Sealed<'_>,
     written: &Written,
     offset: u64,
     limit: usize,
+    before: u64,
 ) -> Result<Vec<QuarantinedRecord>, StoreError> {
     let count = usize::try_from(written.row_count).unwrap_or(0);
     let start = usize::try_from(offset).unwrap_or(usize::MAX).min(count);
@@ -89,38 +214,58 @@ pub(crate) fn read_quarantine(
     if start == end {
         return Ok(records);
     }
-    sealed.read_rows(written, start..end, &mut |batch| {
-        add(&mut records, batch)
+    let first = before + start as u64;
+    sealed.read_rows(written, slice::from_ref(&(start..end)), &mut |batch| {
+        add(&mut records, batch, first)
             .ok_or_else(|| StoreError::Damaged { file: written.file.clone(), source: None })
     })?;
     Ok(records)
 }
 
-fn add(records: &mut Vec<QuarantinedRecord>, batch: &RecordBatch) -> Option<()> {
-    let files = batch.column_by_name(FILE)?.as_string_opt::<i32>()?;
+fn add(records: &mut Vec<QuarantinedRecord>, batch: &RecordBatch, first: u64) -> Option<()> {
+    let text = |name| batch.column_by_name(name)?.as_string_opt::<i32>();
+    let (files, fields, reasons) = (text(FILE)?, text(FIELD)?, text(REASON)?);
+    let (sources, names, values, units) = (text(SOURCE)?, text(NAME)?, text(VALUE)?, text(UNIT)?);
     let numbers = batch.column_by_name(ROW)?.as_primitive_opt::<Int64Type>()?;
-    let fields = batch.column_by_name(FIELD)?.as_string_opt::<i32>()?;
-    let reasons = batch.column_by_name(REASON)?.as_string_opt::<i32>()?;
     let raws = batch.column_by_name(RAW)?.as_binary_opt::<i32>()?;
+    let times = batch.column_by_name(TIME)?.as_primitive_opt::<TimestampMicrosecondType>()?;
+    let texts = batch.column_by_name(TEXT)?.as_string_opt::<i64>()?;
     for row in 0..batch.num_rows() {
+        let parsed = (sources.is_valid(row) && names.is_valid(row)).then(|| ParsedRecord {
+            source: sources.value(row).to_owned(),
+            time: times.is_valid(row).then(|| Timestamp::from_micros(times.value(row))),
+            name: names.value(row).to_owned(),
+            value: values.is_valid(row).then(|| values.value(row).to_owned()),
+            unit: units.is_valid(row).then(|| units.value(row).to_owned()),
+            text: texts.is_valid(row).then(|| texts.value(row).to_owned()),
+        });
         records.push(QuarantinedRecord {
+            position: first + records.len() as u64,
             file: SecretBytes::new(files.value(row).as_bytes().to_vec()),
             row: u64::try_from(numbers.value(row)).ok()?,
             field: fields.is_valid(row).then(|| fields.value(row).to_owned()),
             reason: reasons.value(row).to_owned(),
             raw: SecretBytes::new(raws.value(row).to_vec()),
+            parsed,
         });
     }
     Some(())
 }
 
 fn schema() -> SchemaRef {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, None);
     Arc::new(Schema::new(vec![
         Field::new(FILE, DataType::Utf8, false),
         Field::new(ROW, DataType::Int64, false),
         Field::new(FIELD, DataType::Utf8, true),
         Field::new(REASON, DataType::Utf8, false),
         Field::new(RAW, DataType::Binary, false),
+        Field::new(SOURCE, DataType::Utf8, true),
+        Field::new(TIME, time, true),
+        Field::new(NAME, DataType::Utf8, true),
+        Field::new(VALUE, DataType::Utf8, true),
+        Field::new(UNIT, DataType::Utf8, true),
+        Field::new(TEXT, DataType::LargeUtf8, true),
     ]))
 }
 
@@ -129,6 +274,12 @@ const ROW: &str = "row";
 const FIELD: &str = "field";
 const REASON: &str = "reason";
 const RAW: &str = "raw";
+const SOURCE: &str = "source";
+const TIME: &str = "time";
+const NAME: &str = "name";
+const VALUE: &str = "value";
+const UNIT: &str = "unit";
+const TEXT: &str = "text";
 
 /// A whole file may be one refused row, so batches are also cut by size.
-const BATCH_BYTES: usize = 64 << 20;
+const BATCH_BYTES: usize = 16 << 20;

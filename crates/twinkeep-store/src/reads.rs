@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::slice;
 
 use rusqlite::{Connection, Row};
 use twinkeep_domain::{Code, Cohort, Event, SourceSubject, Split, Subject, Timeline, Timestamp};
 
+use crate::duplicates::row_range;
 use crate::error::catalog;
-use crate::feeds::written_at;
-use crate::ingest::read_span;
-use crate::rows::{SHARDS, SUBJECTS};
+use crate::feeds::{admitted, written_at};
+use crate::rows::{RANGES, SHARDS, SUBJECTS};
 use crate::shard::{Collector, shards};
+use crate::staged::subject_extent;
 use crate::table::Written;
 use crate::{Store, StoreError};
 
@@ -98,7 +100,9 @@ impl Store {
         let sealed = shards(&self.dir, self.keyring.now()?);
         let mut collector = Collector::default();
         for (written, rows) in ranges {
-            sealed.read_rows(&written, rows, &mut |batch| collector.add(&written.file, batch))?;
+            sealed.read_rows(&written, slice::from_ref(&rows), &mut |batch| {
+                collector.add(&written.file, batch)
+            })?;
         }
         let (codes, events) = collector.finish();
         // INVARIANT: the rows of its ranges are the subject's, and all of them; anything else was
@@ -116,8 +120,10 @@ impl Store {
     pub fn cohort(&self, split: Split) -> Result<Cohort, StoreError> {
         let mut written = Vec::new();
         self.read(|connection| {
+            let admitted = admitted(&self.rows, connection)?;
             self.rows.scan(connection, &SHARDS, &mut |row| {
-                if row.get::<_, String>(3)? == split.name() {
+                let counts = admitted.contains(&row.get(2)?);
+                if counts && row.get::<_, String>(3)? == split.name() {
                     written.push(written_at(4)(row)?);
                 }
                 Ok(())
@@ -147,8 +153,7 @@ impl Store {
         subject_row(row).map(Some).map_err(cannot)
     }
 
-    /// Returns where a subject's events are. The files are verified; the ranges show themselves
-    /// when they are read.
+    /// Returns where a subject's events are.
     fn ranges(
         &self,
         connection: &Connection,
@@ -156,19 +161,19 @@ impl Store {
     ) -> Result<Vec<(Written, Range<usize>)>, StoreError> {
         let cannot = catalog("find a timeline");
         let select = format!(
-            "SELECT {}, first_row, ranges.row_count FROM ranges JOIN shards ON shards.id = shard
-            WHERE subject = ?1 ORDER BY shards.id",
+            "SELECT {}, {} FROM ranges JOIN shards ON shards.id = shard WHERE subject = ?1
+            ORDER BY shards.id",
+            RANGES.selection(),
             SHARDS.selection()
         );
         let mut statement = connection.prepare_cached(&select).map_err(&cannot)?;
         let mut rows = statement.query([subject.reveal()]).map_err(&cannot)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(&cannot)? {
-            self.rows.check(&SHARDS, row)?;
-            let first: i64 = row.get(7).map_err(&cannot)?;
-            let count: i64 = row.get(8).map_err(&cannot)?;
-            let range = first as usize..first.wrapping_add(count) as usize;
-            found.push((written_at(4)(row).map_err(&cannot)?, range));
+            self.rows.check(&RANGES, row)?;
+            self.rows.check_at(&SHARDS, row, 6)?;
+            let written = written_at(10)(row).map_err(&cannot)?;
+            found.push((written, row_range(row, 3).map_err(&cannot)?));
         }
         Ok(found)
     }
@@ -176,12 +181,11 @@ impl Store {
     fn subject_record(&self, row: SubjectRow) -> Result<SubjectRecord, StoreError> {
         let subject = Subject::from_pseudonym(row.pseudonym).ok_or(SUBJECT_CHANGED)?;
         let columns = self.keyring.now()?.columns_of(subject)?;
-        let span = columns.open("subjects", "span", row.pseudonym, &row.span)?;
         Ok(SubjectRecord {
             subject,
             split: Split::parse(&row.split).ok_or(SUBJECT_CHANGED)?,
             event_count: row.event_count as u64,
-            span: read_span(span.expose()),
+            span: subject_extent(&columns, row.pseudonym, &row.span)?.span,
         })
     }
 }
@@ -189,7 +193,7 @@ impl Store {
 /// What the catalog keeps about a subject.
 pub(crate) struct SubjectRow {
     pseudonym: i64,
-    split: String,
+    pub(crate) split: String,
     /// Sealed.
     pub(crate) source: Vec<u8>,
     pub(crate) event_count: i64,

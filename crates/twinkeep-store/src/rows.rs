@@ -11,7 +11,7 @@
 //!   never made genuine.
 //! - Results are chosen among verified rows; no index decides who is let in.
 
-use rusqlite::types::ValueRef;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, ToSql, Transaction, TransactionBehavior};
 use twinkeep_vault::digest::{Sha256, equal_in_constant_time, hmac_sha256};
 use twinkeep_vault::{Purpose, SecretKey};
@@ -51,8 +51,18 @@ impl Rows {
 
     /// Compares a row, read as [`Table::selection`], with its MAC; returns the MAC.
     pub(crate) fn check(&self, table: &Table, row: &Row<'_>) -> Result<[u8; 32], StoreError> {
-        let mac = self.mac(table, row).map_err(catalog(CHECK))?;
-        match row.get_ref(0).map_err(catalog(CHECK))? {
+        self.check_at(table, row, 0)
+    }
+
+    /// As [`Rows::check`], for a row whose MAC is in this column.
+    pub(crate) fn check_at(
+        &self,
+        table: &Table,
+        row: &Row<'_>,
+        first: usize,
+    ) -> Result<[u8; 32], StoreError> {
+        let mac = self.mac(table, row, first).map_err(catalog(CHECK))?;
+        match row.get_ref(first).map_err(catalog(CHECK))? {
             ValueRef::Blob(found) if equal_in_constant_time(found, &mac) => Ok(mac),
             _ => Err(table.changed()),
         }
@@ -110,6 +120,55 @@ impl Rows {
         if found == known { Ok(()) } else { Err(SUBJECTS.changed()) }
     }
 
+    /// Inserts a row with its MAC, and returns the MAC. `values` are the columns of the table.
+    pub(crate) fn insert(
+        &self,
+        transaction: &Connection,
+        table: &Table,
+        values: &[&dyn ToSql],
+    ) -> Result<[u8; 32], StoreError> {
+        let cannot = catalog("insert a row");
+        let mac = self.mac_of(table, values).map_err(&cannot)?;
+        let Table { name, columns, .. } = table;
+        let places: Vec<_> = (1..=columns.len() + 1).map(|number| format!("?{number}")).collect();
+        let insert = format!(
+            "INSERT INTO {name} (mac, {}) VALUES ({})",
+            columns.join(", "),
+            places.join(", ")
+        );
+        let mut all: Vec<&dyn ToSql> = vec![&mac];
+        all.extend(values);
+        transaction
+            .prepare_cached(&insert)
+            .and_then(|mut insert| insert.execute(all.as_slice()))
+            .map_err(cannot)?;
+        Ok(mac)
+    }
+
+    /// Replaces a row with its MAC. `values` are the columns of the table, the key first.
+    pub(crate) fn replace(
+        &self,
+        transaction: &Connection,
+        table: &Table,
+        values: &[&dyn ToSql],
+    ) -> Result<(), StoreError> {
+        let cannot = catalog("replace a row");
+        let mac = self.mac_of(table, values).map_err(&cannot)?;
+        let Table { name, columns, .. } = table;
+        let places = columns.iter().enumerate().skip(1);
+        let places: Vec<_> =
+            places.map(|(index, column)| format!("{column} = ?{}", index + 2)).collect();
+        let update =
+            format!("UPDATE {name} SET mac = ?1, {} WHERE {} = ?2", places.join(", "), columns[0]);
+        let mut all: Vec<&dyn ToSql> = vec![&mac];
+        all.extend(values);
+        transaction
+            .prepare_cached(&update)
+            .and_then(|mut update| update.execute(all.as_slice()))
+            .map_err(cannot)?;
+        Ok(())
+    }
+
     /// Authenticates a row as it is now. Its columns were just written, or verified before.
     pub(crate) fn seal(
         &self,
@@ -122,7 +181,7 @@ impl Rows {
         let select = format!("SELECT {} FROM {name} WHERE {} = ?1", table.selection(), columns[0]);
         let mac = transaction
             .prepare_cached(&select)
-            .and_then(|mut select| select.query_row([key], |row| self.mac(table, row)))
+            .and_then(|mut select| select.query_row([key], |row| self.mac(table, row, 0)))
             .map_err(&cannot)?;
         let update = format!("UPDATE {name} SET mac = ?2 WHERE {} = ?1", columns[0]);
         transaction
@@ -154,16 +213,21 @@ impl Rows {
         self.seal(transaction, &STORE, &1)
     }
 
-    fn mac(&self, table: &Table, row: &Row<'_>) -> rusqlite::Result<[u8; 32]> {
-        let mut text = Vec::new();
-        append(&mut text, TEXT, table.name.as_bytes());
-        for column in 1..=table.columns.len() {
-            match row.get_ref(column)? {
-                ValueRef::Null => append(&mut text, NULL, b""),
-                ValueRef::Integer(value) => append(&mut text, INTEGER, &value.to_be_bytes()),
-                ValueRef::Real(value) => append(&mut text, REAL, &value.to_be_bytes()),
-                ValueRef::Text(bytes) => append(&mut text, TEXT, bytes),
-                ValueRef::Blob(bytes) => append(&mut text, BLOB, bytes),
+    fn mac(&self, table: &Table, row: &Row<'_>, first: usize) -> rusqlite::Result<[u8; 32]> {
+        let mut text = message(table);
+        for column in first + 1..=first + table.columns.len() {
+            append_value(&mut text, row.get_ref(column)?);
+        }
+        Ok(hmac_sha256(&self.0, &text))
+    }
+
+    fn mac_of(&self, table: &Table, values: &[&dyn ToSql]) -> rusqlite::Result<[u8; 32]> {
+        let mut text = message(table);
+        for value in values {
+            match value.to_sql()? {
+                ToSqlOutput::Borrowed(value) => append_value(&mut text, value),
+                ToSqlOutput::Owned(value) => append_value(&mut text, ValueRef::from(&value)),
+                _ => return Err(rusqlite::Error::InvalidQuery),
             }
         }
         Ok(hmac_sha256(&self.0, &text))
@@ -198,6 +262,23 @@ impl Store {
         self.rows.seal_tables(&transaction, tables)?;
         transaction.commit().map_err(catalog("commit"))?;
         Ok(changed)
+    }
+}
+
+/// Begins what a MAC covers.
+fn message(table: &Table) -> Vec<u8> {
+    let mut text = Vec::new();
+    append(&mut text, TEXT, table.name.as_bytes());
+    text
+}
+
+fn append_value(text: &mut Vec<u8>, value: ValueRef<'_>) {
+    match value {
+        ValueRef::Null => append(text, NULL, b""),
+        ValueRef::Integer(value) => append(text, INTEGER, &value.to_be_bytes()),
+        ValueRef::Real(value) => append(text, REAL, &value.to_be_bytes()),
+        ValueRef::Text(bytes) => append(text, TEXT, bytes),
+        ValueRef::Blob(bytes) => append(text, BLOB, bytes),
     }
 }
 
@@ -255,6 +336,7 @@ pub(crate) const FEEDS: Table = Table {
         "id",
         "content",
         "source",
+        "site",
         "ingested_at",
         "sender",
         "sequence",
@@ -262,12 +344,22 @@ pub(crate) const FEEDS: Table = Table {
         "rows_accepted",
         "rows_missing",
         "rows_quarantined",
+        "replayed",
+        "state",
+        "reasons",
+        "decision",
+        "decided_at",
+        "profile",
+        "staged",
     ],
     uncovered: &[],
 };
 
-pub(crate) const QUARANTINE: Table =
-    Table { name: "quarantine", columns: &["feed", "file", "row_count", "sha256"], uncovered: &[] };
+pub(crate) const QUARANTINE: Table = Table {
+    name: "quarantine",
+    columns: &["id", "feed", "file", "row_count", "sha256"],
+    uncovered: &[],
+};
 
 pub(crate) const SHARDS: Table = Table {
     name: "shards",
@@ -291,6 +383,34 @@ pub(crate) const SUBJECTS: Table = Table {
     columns: &["pseudonym", "split", "source", "event_count", "span"],
     uncovered: &[],
 };
+
+/// Covered by the number of events in the subject's row: a range that is missing is noticed.
+pub(crate) const RANGES: Table = Table {
+    name: "ranges",
+    columns: &["subject", "shard", "first_row", "row_count", "span"],
+    uncovered: &[],
+};
+
+/// Covered by a digest in the feed's row, if the feed is held, or in the memory of its writer.
+pub(crate) const STAGED: Table = Table {
+    name: "staged",
+    columns: &[
+        "id",
+        "feed",
+        "subject",
+        "split",
+        "source",
+        "file",
+        "first_row",
+        "row_count",
+        "span",
+    ],
+    uncovered: &[],
+};
+
+/// Has no digest: the row of its feed says whether there is one, and it never changes.
+pub(crate) const PROFILES: Table =
+    Table { name: "profiles", columns: &["feed", "profile"], uncovered: &[] };
 
 /// The tables of which the row of `store` has a digest.
 pub(crate) const DIGESTED: [&Table; 6] =

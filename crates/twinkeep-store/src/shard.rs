@@ -9,7 +9,10 @@ use arrow_array::builder::{
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Float32Array, Int32Array, Int64Array, LargeStringArray,
+    RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::errors::ParquetError;
 use twinkeep_domain::{Code, Event, Events, Subject, Timestamp};
@@ -68,27 +71,71 @@ impl Collector {
     }
 
     fn try_add(&mut self, batch: &RecordBatch) -> Option<()> {
-        let subjects = batch.column_by_name(SUBJECT)?.as_primitive_opt::<Int64Type>()?;
-        let times = batch.column_by_name(TIME)?.as_primitive_opt::<TimestampMicrosecondType>()?;
-        let codes = batch.column_by_name(CODE)?.as_dictionary_opt::<Int32Type>()?;
-        let numbers = batch.column_by_name(NUMBER)?.as_primitive_opt::<Float32Type>()?;
-        let texts = batch.column_by_name(TEXT)?.as_string_opt::<i64>()?;
-        let names = codes.values().as_string_opt::<i32>()?;
-        let codes_here: Option<Vec<u32>> =
-            names.iter().map(|name| Some(self.events.intern(&Code::new(name?)?))).collect();
-        let codes_here = codes_here?;
+        let rows = ShardRows::of(batch)?;
+        let codes: Option<Vec<u32>> =
+            rows.codes().map(|name| Some(self.events.intern(&Code::new(name?)?))).collect();
+        let codes = codes?;
         self.events.rows.reserve(batch.num_rows());
         for row in 0..batch.num_rows() {
-            let key = usize::try_from(codes.keys().value(row)).ok()?;
             self.events.rows.push(Event {
-                subject: Subject::from_pseudonym(subjects.value(row))?,
-                time: times.is_valid(row).then(|| Timestamp::from_micros(times.value(row))),
-                code: *codes_here.get(key)?,
-                value: numbers.is_valid(row).then(|| numbers.value(row)),
-                text: texts.is_valid(row).then(|| texts.value(row).into()),
+                subject: rows.subject(row)?,
+                time: rows.time(row),
+                code: *codes.get(rows.code(row)?)?,
+                value: rows.value(row),
+                text: rows.text(row).map(Into::into),
             });
         }
         Some(())
+    }
+}
+
+/// A batch of a shard, column by column.
+pub(crate) struct ShardRows<'a> {
+    subjects: &'a Int64Array,
+    times: &'a TimestampMicrosecondArray,
+    codes: &'a DictionaryArray<Int32Type>,
+    names: &'a StringArray,
+    numbers: &'a Float32Array,
+    texts: &'a LargeStringArray,
+}
+
+impl<'a> ShardRows<'a> {
+    /// Finds the columns; `None` if one is missing or of another type.
+    pub(crate) fn of(batch: &'a RecordBatch) -> Option<Self> {
+        let codes = batch.column_by_name(CODE)?.as_dictionary_opt::<Int32Type>()?;
+        Some(Self {
+            subjects: batch.column_by_name(SUBJECT)?.as_primitive_opt::<Int64Type>()?,
+            times: batch.column_by_name(TIME)?.as_primitive_opt::<TimestampMicrosecondType>()?,
+            codes,
+            names: codes.values().as_string_opt::<i32>()?,
+            numbers: batch.column_by_name(NUMBER)?.as_primitive_opt::<Float32Type>()?,
+            texts: batch.column_by_name(TEXT)?.as_string_opt::<i64>()?,
+        })
+    }
+
+    /// The names that [`ShardRows::code`] points into.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = Option<&'a str>> {
+        self.names.iter()
+    }
+
+    pub(crate) fn subject(&self, row: usize) -> Option<Subject> {
+        Subject::from_pseudonym(self.subjects.value(row))
+    }
+
+    pub(crate) fn time(&self, row: usize) -> Option<Timestamp> {
+        self.times.is_valid(row).then(|| Timestamp::from_micros(self.times.value(row)))
+    }
+
+    pub(crate) fn code(&self, row: usize) -> Option<usize> {
+        usize::try_from(self.codes.keys().value(row)).ok()
+    }
+
+    pub(crate) fn value(&self, row: usize) -> Option<f32> {
+        self.numbers.is_valid(row).then(|| self.numbers.value(row))
+    }
+
+    pub(crate) fn text(&self, row: usize) -> Option<&'a str> {
+        self.texts.is_valid(row).then(|| self.texts.value(row))
     }
 }
 

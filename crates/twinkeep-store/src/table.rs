@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
@@ -56,14 +57,22 @@ impl Sealed<'_> {
         name: &str,
         batches: &mut dyn Iterator<Item = Result<RecordBatch, ParquetError>>,
     ) -> Result<Written, StoreError> {
+        let mut writing = self.begin(name)?;
+        for batch in batches {
+            writing.add(batch)?;
+        }
+        writing.finish()
+    }
+
+    /// Begins a file, which appears under its name when it is finished.
+    pub(crate) fn begin(&self, name: &str) -> Result<Writing, StoreError> {
         let key = self.ring.file_key(self.purpose, name)?;
-        let pending = PendingFile::create(&path(self.dir, name), PRIVATE_FILE)
+        let file = PendingFile::create(&path(self.dir, name), PRIVATE_FILE)
             .map_err(file("create", name))?;
-        let sink = Sink { file: pending, digest: Sha256::default() };
-        let (sink, row_count) = encode(&key, name, &self.schema, sink, batches)
-            .map_err(|source| encode_error(name, source))?;
-        sink.file.commit().map_err(file("write", name))?;
-        Ok(Written { file: name.to_owned(), row_count, sha256: sink.digest.finish() })
+        let sink = Sink { file, digest: Sha256::default() };
+        let writer =
+            writer(&key, name, &self.schema, sink).map_err(|source| encode_error(name, source))?;
+        Ok(Writing { writer, name: name.to_owned(), row_count: 0 })
     }
 
     /// Reads a whole file, after comparing its digest, and hands on its batches.
@@ -80,11 +89,11 @@ impl Sealed<'_> {
         self.decode(written, Bytes::from(bytes), None, take)
     }
 
-    /// Reads some rows of a file. Each part that is touched is authenticated by its own tag.
+    /// Reads some rows of a file, in increasing order. Each part that is touched is authenticated by its own tag.
     pub(crate) fn read_rows(
         &self,
         written: &Written,
-        rows: std::ops::Range<usize>,
+        rows: &[Range<usize>],
         take: &mut dyn FnMut(&RecordBatch) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let name = &written.file;
@@ -96,7 +105,7 @@ impl Sealed<'_> {
         &self,
         written: &Written,
         reader: R,
-        rows: Option<std::ops::Range<usize>>,
+        rows: Option<&[Range<usize>]>,
         take: &mut dyn FnMut(&RecordBatch) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let name = &written.file;
@@ -117,9 +126,9 @@ impl Sealed<'_> {
             let count = builder.metadata().file_metadata().num_rows();
             let count = usize::try_from(count).map_err(|_| damaged(None))?;
             let builder = match rows {
-                Some(rows) if count < rows.end => return Err(damaged(None)),
+                Some(rows) if !is_within(rows, count) => return Err(damaged(None)),
                 Some(rows) => builder.with_row_selection(RowSelection::from_consecutive_ranges(
-                    [rows].into_iter(),
+                    rows.iter().cloned(),
                     count,
                 )),
                 None => builder,
@@ -135,13 +144,44 @@ impl Sealed<'_> {
     }
 }
 
-fn encode(
+/// A file that is being written. Dropped before it is finished, it was never there.
+pub(crate) struct Writing {
+    writer: ArrowWriter<Sink>,
+    name: String,
+    row_count: i64,
+}
+
+impl Writing {
+    /// Adds rows; at most [`GROUP_BYTES`] wait in memory.
+    pub(crate) fn add(
+        &mut self,
+        batch: Result<RecordBatch, ParquetError>,
+    ) -> Result<(), StoreError> {
+        let cannot = |source| encode_error(&self.name, source);
+        let batch = batch.map_err(cannot)?;
+        self.row_count += batch.num_rows() as i64;
+        self.writer.write(&batch).map_err(cannot)?;
+        if GROUP_BYTES < self.writer.in_progress_size() {
+            self.writer.flush().map_err(cannot)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the file durable and gives it its name.
+    pub(crate) fn finish(self) -> Result<Written, StoreError> {
+        let Self { writer, name, row_count } = self;
+        let sink = writer.into_inner().map_err(|source| encode_error(&name, source))?;
+        sink.file.commit().map_err(file("write", &name))?;
+        Ok(Written { file: name, row_count, sha256: sink.digest.finish() })
+    }
+}
+
+fn writer(
     key: &SecretKey,
     name: &str,
     schema: &SchemaRef,
     sink: Sink,
-    batches: &mut dyn Iterator<Item = Result<RecordBatch, ParquetError>>,
-) -> Result<(Sink, i64), ParquetError> {
+) -> Result<ArrowWriter<Sink>, ParquetError> {
     let encryption = FileEncryptionProperties::builder(key.expose().to_vec())
         .with_aad_prefix(name.as_bytes().to_vec())
         .build()?;
@@ -154,14 +194,17 @@ fn encode(
     let options = ArrowWriterOptions::new().with_properties(properties);
     // Without notes of the writer's own types: the file says "text", as MEDS does.
     let options = options.with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(sink, Arc::clone(schema), options)?;
-    let mut row_count = 0;
-    for batch in batches {
-        let batch = batch?;
-        row_count += batch.num_rows() as i64;
-        writer.write(&batch)?;
-    }
-    Ok((writer.into_inner()?, row_count))
+    ArrowWriter::try_new_with_options(sink, Arc::clone(schema), options)
+}
+
+/// Whether the ranges come in order, do not touch one another's rows, and end within `count`.
+fn is_within(ranges: &[Range<usize>], count: usize) -> bool {
+    let mut end = 0;
+    ranges.iter().all(|range| {
+        let fits = end <= range.start && range.start <= range.end && range.end <= count;
+        end = range.end;
+        fits
+    })
 }
 
 fn encode_error(name: &str, error: ParquetError) -> StoreError {
@@ -191,6 +234,9 @@ pub(crate) const BATCH_ROWS: usize = 1 << 16;
 
 /// Small enough that one subject's rows are found in one or two groups, large enough for zstd.
 const ROW_GROUP_ROWS: usize = 1 << 17;
+
+/// Encoded bytes that wait for the end of their group: texts and refused files can be long.
+const GROUP_BYTES: usize = 32 << 20;
 
 /// A stay in intensive care has about 440 rows: one page or two are decoded for it.
 const PAGE_ROWS: usize = 4096;

@@ -5,11 +5,15 @@ use twinkeep_domain::{
 };
 use twinkeep_vault::{Pseudonymizer, SecretKey, SplitHasher};
 
-use crate::ingest::Step;
-use crate::{FeedCounts, FeedId, NewFeed, RefusedRow, Store, StoreError};
+use crate::writer::Step;
+use crate::{
+    Disposition, FeedCounts, FeedId, FeedWriter, NewFeed, NewPortion, Opening, ParsedFields,
+    PortionOutcome, RefusedRow, Store, StoreError, Turn,
+};
 
 mod catalog;
 mod crash;
+mod duplicates;
 mod forged;
 mod hostile;
 mod roundtrip;
@@ -20,6 +24,8 @@ const MARKED_CODE: &str = "ZQCODE//FERRITIN-X";
 const MARKED_TEXT: &str = "zq found unresponsive at home";
 const MARKED_RAW: &str = "03:17,ZQRAWPARAM,88717.25";
 const MARKED_FILE: &str = "zq-set/770019.txt";
+
+const SITE: &str = "north";
 
 fn root() -> SecretKey {
     SecretKey::from_slice(&[9; 32]).unwrap()
@@ -47,11 +53,14 @@ fn sample(seed: u8, subjects: u32, events: u32) -> Sample {
         let subject = pseudonyms.pseudonym(&source);
         mapping.push((subject, source));
         for index in 0..events {
+            // What has no time must differ in its value, or it is the same event.
+            let own = if index == 0 { f32::from(seed) / 4.0 } else { 0.0 };
+            let value = (number * 1000 + index) as f32 + 0.5 + own;
             all.rows.push(Event {
                 subject,
                 time: (index != 0).then(|| at(seed, index)),
                 code: codes[(index % 2) as usize],
-                value: (index % 5 != 4).then_some((number * 1000 + index) as f32 + 0.5),
+                value: (index % 5 != 4).then_some(value),
                 text: (index % 7 == 3).then(|| MARKED_TEXT.into()),
             });
         }
@@ -72,6 +81,8 @@ fn new_feed(sample: &Sample) -> NewFeed<'static> {
         ingested_at: Timestamp::from_micros(1_790_000_000_000_000),
         counts: FeedCounts { read: 10, accepted: 7, missing: 1, quarantined: 2 },
         delivery: None,
+        profile: None,
+        replayed: None,
     }
 }
 
@@ -84,17 +95,54 @@ fn add_stepwise(
     sample: &Sample,
     after: &dyn Fn(Step),
 ) -> Result<FeedId, StoreError> {
-    let row = |row| RefusedRow {
+    let splits = splits();
+    let mut writer = store.begin_feed_stepwise(opening(&splits), after)?;
+    add_portion(&mut writer, sample, &[refused(2), refused(3)])?;
+    writer.finish(&new_feed(sample), Disposition::Admit)
+}
+
+/// Adds a feed that has one portion and no refused rows.
+fn add_feed(store: &Store, sample: &Sample, feed: &NewFeed<'_>) -> Result<FeedId, StoreError> {
+    let splits = splits();
+    let turn = feed.delivery.map(|it| Turn { sender: it.sender, sequence: it.sequence });
+    let mut writer = store.begin_feed(Opening { turn, ..opening(&splits) })?;
+    add_portion(&mut writer, sample, &[])?;
+    writer.finish(feed, Disposition::Admit)
+}
+
+fn opening(splits: &SplitHasher) -> Opening<'_> {
+    Opening { site: SITE, turn: None, splits }
+}
+
+fn add_portion(
+    writer: &mut FeedWriter<'_>,
+    sample: &Sample,
+    refused: &[RefusedRow<'_>],
+) -> Result<PortionOutcome, StoreError> {
+    let portion = NewPortion {
+        screened: Screened::attest(sample.screened.events().clone()),
+        origin: &|index| (MARKED_FILE, index as u64 + 1),
+        mapping: &sample.mapping,
+    };
+    writer.add(portion, &mut refused.iter().copied())
+}
+
+fn refused(row: u64) -> RefusedRow<'static> {
+    RefusedRow {
         file: MARKED_FILE,
         row,
         field: Some("Value"),
         reason: "implausible-value",
         raw: MARKED_RAW.as_bytes(),
-    };
-    let mut refused = [row(2), row(3)].into_iter();
-    let feed = new_feed(sample);
-    let Sample { screened, mapping, .. } = sample;
-    store.add_feed_stepwise(&feed, screened, mapping, &mut refused, &splits(), after)
+        parsed: Some(ParsedFields {
+            source: MARKED_SOURCE,
+            time: Some(at(1, 7)),
+            name: MARKED_CODE,
+            value: Some("88717.25"),
+            unit: None,
+            text: Some(MARKED_TEXT),
+        }),
+    }
 }
 
 /// Returns how many events all splits have together.
@@ -104,4 +152,10 @@ fn event_count(store: &Store) -> usize {
         cohort.timelines.iter().map(|timeline| timeline.events().len()).sum()
     };
     Split::ALL.into_iter().map(count).sum()
+}
+
+/// Returns how many rows wait for their feed to be admitted.
+fn staged(store: &Store) -> i64 {
+    let select = "SELECT count(*) FROM staged";
+    store.connection().query_row(select, [], |row| row.get(0)).unwrap()
 }

@@ -3,7 +3,7 @@
 use twinkeep_domain::Timestamp;
 use twinkeep_vault::SecretKey;
 
-use super::{Sample, add, new_feed, root, sample, splits};
+use super::{Sample, add, add_feed, new_feed, root, sample};
 use crate::files::WriterLock;
 use crate::{Delivery, FeedId, NewApiKey, NewFeed, Store, StoreError};
 
@@ -14,8 +14,7 @@ fn later(micros: i64) -> Timestamp {
 fn deliver(store: &Store, sample: &Sample, sequence: u64) -> Result<FeedId, StoreError> {
     let delivery = Some(Delivery { sender: "sender-1", sequence, manifest_digest: [5; 32] });
     let feed = NewFeed { delivery, ..new_feed(sample) };
-    let nothing = &mut std::iter::empty();
-    store.add_feed(&feed, &sample.screened, &sample.mapping, nothing, &splits())
+    add_feed(store, sample, &feed)
 }
 
 #[test]
@@ -97,7 +96,7 @@ fn a_store_is_made_once_and_opens_with_its_key_only() {
     assert_eq!(error.code(), "store-already-exists");
     let error = Store::open(dir.path(), &SecretKey::random()).unwrap_err();
     assert_eq!(error.code(), "store-wrong-key");
-    store.connection().execute("UPDATE store SET schema_version = 3", []).unwrap();
+    store.connection().execute("UPDATE store SET schema_version = 1", []).unwrap();
     assert_eq!(Store::open(dir.path(), &root()).unwrap_err().code(), "store-schema-version");
     let nothing = tempfile::tempdir().unwrap();
     assert_eq!(Store::open(nothing.path(), &root()).unwrap_err().code(), "store-catalog");

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use twinkeep_domain::{Split, Subject, Timestamp};
 
-use super::{add, new_feed, root, sample, splits};
+use super::{add, add_feed, new_feed, root, sample};
 use crate::layout::{CATALOG, KEYRING, path};
 use crate::rows::{DIGESTED, STORE, SUBJECTS, Table};
 use crate::{Delivery, FeedId, NewApiKey, NewFeed, Store, StoreError};
@@ -134,6 +134,7 @@ fn edit(table: &Table, column: &str) -> String {
     let Table { name, columns, .. } = table;
     let value = match column {
         "split" => "CASE split WHEN 'train' THEN 'tuning' ELSE 'train' END".to_owned(),
+        "state" => "CASE state WHEN 'admitted' THEN 'rejected' ELSE 'admitted' END".to_owned(),
         "revoked_at" => "CASE WHEN revoked_at IS NULL THEN 7 END".to_owned(),
         _ => format!(
             "CASE typeof({column}) WHEN 'integer' THEN {column} + 1000 WHEN 'null' THEN \
@@ -142,7 +143,9 @@ fn edit(table: &Table, column: &str) -> String {
         ),
     };
     let value = match column {
-        "content" | "digest" | "source" | "span" | "sha256" => "zeroblob(32)",
+        "content" | "digest" | "source" | "span" | "sha256" | "reasons" | "decision" | "staged" => {
+            "zeroblob(32)"
+        }
         _ => &value,
     };
     let first = columns[0];
@@ -221,18 +224,18 @@ fn every_row_that_is_inserted_is_found() {
         mac";
     let keys = "INSERT INTO api_keys SELECT 'key-9', name, zeroblob(32), 'admin', created_at, NULL,
         NULL, NULL, mac";
-    let feeds = "INSERT INTO feeds SELECT 99, zeroblob(32), source, ingested_at, NULL, NULL, 1, 1,
-        1, 1, mac";
+    let feeds = "INSERT INTO feeds SELECT 99, zeroblob(32), source, site, ingested_at, NULL, NULL,
+        1, 1, 1, 1, NULL, state, reasons, decision, NULL, 0, staged, mac";
     let shards = "INSERT INTO shards SELECT 99, feed, split, 'events/other', row_count,
         sha256, mac";
-    let refused = "INSERT INTO quarantine SELECT 99, 'quarantine/other', row_count,
+    let refused = "INSERT INTO quarantine SELECT 99, feed, 'quarantine/other', row_count,
         sha256, mac";
     for (table, sql) in [
         ("senders", format!("{senders} {}", last("senders", "id"))),
         ("api_keys", format!("{keys} {}", last("api_keys", "id"))),
         ("feeds", format!("{feeds} {}", last("feeds", "id"))),
         ("shards", format!("{shards} {}", last("shards", "id"))),
-        ("quarantine", format!("{refused} {}", last("quarantine", "feed"))),
+        ("quarantine", format!("{refused} {}", last("quarantine", "id"))),
         (
             "settings",
             "INSERT INTO settings SELECT 'new', value, mac FROM settings".to_owned() + " LIMIT 1",
@@ -355,12 +358,10 @@ fn the_epoch_grows_with_every_change_but_the_last_use_of_a_key() {
     let delivery = Some(Delivery { sender: "sender-1", sequence: 1, manifest_digest: [5; 32] });
     let sample = sample(4, 3, 3);
     let feed = NewFeed { delivery, ..new_feed(&sample) };
-    let none = || std::iter::empty();
-    let deliver =
-        || store.add_feed(&feed, &sample.screened, &sample.mapping, &mut none(), &splits());
+    let deliver = || add_feed(&store, &sample, &feed);
     assert_eq!(grown(&|| deliver().map(drop)), 1);
     let before = store.epoch().unwrap();
-    assert_eq!(code(deliver()), "feed-already-ingested");
+    assert_eq!(code(deliver()), "feed-replayed");
     assert_eq!(store.epoch().unwrap(), before);
 }
 

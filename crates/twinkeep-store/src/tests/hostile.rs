@@ -178,15 +178,16 @@ fn a_range_of_rows_that_is_not_there_or_anothers_is_refused() {
     let subject = sample.mapping[0].0;
     let run = |sql: &str| store.connection().execute_batch(sql).unwrap();
     run("CREATE TEMP TABLE kept AS SELECT * FROM ranges");
-    for change in [
-        "UPDATE ranges SET first_row = first_row + 1",
-        "UPDATE ranges SET row_count = 100000",
-        "UPDATE ranges SET row_count = row_count - 1",
-        "UPDATE ranges SET first_row = -1",
-        "DELETE FROM ranges",
+    for (change, code) in [
+        ("UPDATE ranges SET first_row = first_row + 1", "store-row-changed"),
+        ("UPDATE ranges SET row_count = 100000", "store-row-changed"),
+        ("UPDATE ranges SET row_count = row_count - 1", "store-row-changed"),
+        ("UPDATE ranges SET first_row = -1", "store-row-changed"),
+        ("UPDATE ranges SET span = zeroblob(45)", "store-row-changed"),
+        ("DELETE FROM ranges", "store-damaged"),
     ] {
         run(change);
-        assert_eq!(store.timeline(subject).unwrap_err().code(), "store-damaged", "{change}");
+        assert_eq!(store.timeline(subject).unwrap_err().code(), code, "{change}");
         run("DELETE FROM ranges; INSERT INTO ranges SELECT * FROM kept");
     }
     assert!(store.timeline(subject).is_ok());

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use twinkeep_domain::{Event, Split, Subject};
 
-use super::{MARKED_CODE, MARKED_FILE, MARKED_RAW, add, at, event_count, root, sample, splits};
+use super::{
+    MARKED_CODE, MARKED_FILE, MARKED_RAW, MARKED_SOURCE, MARKED_TEXT, SITE, add, at, event_count,
+    root, sample, splits,
+};
 use crate::{FeedId, Store};
 
 /// Events as comparable texts, by subject, in order.
@@ -61,7 +64,8 @@ fn subjects_are_listed_in_pages_with_their_spans_and_people() {
         assert_eq!(record.subject, *subject);
         assert_eq!(record.event_count, 8);
         assert_eq!(record.span, Some((at(1, 1), at(1, 7))));
-        assert_eq!(store.source_of(*subject).unwrap().unwrap(), *source);
+        let named = store.source_of(*subject).unwrap().unwrap();
+        assert_eq!(named.reveal(), format!("{SITE}/{}", source.reveal()));
         assert_eq!(store.subject(*subject).unwrap().unwrap().split, record.split);
     }
     assert_eq!(store.subject_counts().unwrap().values().sum::<u64>(), 10);
@@ -104,8 +108,13 @@ fn refused_rows_are_kept_as_they_came() {
     assert_eq!(rows[0].raw.expose(), MARKED_RAW.as_bytes());
     assert_eq!((rows[0].row, rows[0].field.as_deref()), (2, Some("Value")));
     assert_eq!(rows[0].reason, "implausible-value");
+    let parsed = rows[0].parsed.as_ref().unwrap();
+    assert_eq!((parsed.source.as_str(), parsed.name.as_str()), (MARKED_SOURCE, MARKED_CODE));
+    assert_eq!((parsed.time, parsed.value.as_deref()), (Some(at(1, 7)), Some("88717.25")));
+    assert_eq!((parsed.unit.as_deref(), parsed.text.as_deref()), (None, Some(MARKED_TEXT)));
+    assert_eq!(rows.iter().map(|row| row.position).collect::<Vec<_>>(), [0, 1]);
     let page = store.quarantined(feed, 1, 1).unwrap();
-    assert_eq!(page.iter().map(|row| row.row).collect::<Vec<_>>(), [3]);
+    assert_eq!(page.iter().map(|row| (row.position, row.row)).collect::<Vec<_>>(), [(1, 3)]);
     assert_eq!(store.quarantined(feed, 5, 5).unwrap().len(), 0);
     assert_eq!(store.quarantined(FeedId(9), 0, 5).unwrap().len(), 0);
     let feeds = store.feeds().unwrap();

@@ -45,8 +45,8 @@ fn text(report: &IngestReport) -> String {
     }
     lines.push(format!(
         "stored       {:>12} events of {} subjects",
-        thousands(report.events as u64),
-        thousands(report.subjects as u64),
+        thousands(report.events),
+        thousands(report.subjects),
     ));
     if 0 < report.quarantined {
         lines.push(format!("look at them: twinkeep feed quarantine {}", report.feed));
