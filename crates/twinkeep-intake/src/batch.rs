@@ -21,7 +21,7 @@ use crate::limits::{Limits, TEXT_LEN_MAX};
 use crate::meter::Meter;
 use crate::{
     Counts, IntakeError, KindCount, Origin, ParsedRow, Place, Portion, Progress, QuarantinedRow,
-    ReadOptions, Reason, Stopped, Summary,
+    ReadOptions, Reason, Stopped, Summary, TableReport,
 };
 
 /// Everything that the readers share.
@@ -33,6 +33,7 @@ pub(crate) struct Batch<'a> {
     lexicon: Lexicon,
     progress: &'a mut dyn FnMut(Progress),
     take: &'a mut dyn FnMut(Portion) -> Result<(), Stopped>,
+    table: Option<&'a mut dyn FnMut(TableReport)>,
     bytes_total: Option<u64>,
     rows: HeldRows,
     counts: Counts,
@@ -45,6 +46,8 @@ pub(crate) struct Batch<'a> {
 pub(crate) struct Hands<'a> {
     pub progress: &'a mut dyn FnMut(Progress),
     pub take: &'a mut dyn FnMut(Portion) -> Result<(), Stopped>,
+    /// Takes what became of each table of a data set that a mapping explains.
+    pub table: Option<&'a mut dyn FnMut(TableReport)>,
 }
 
 /// Where a row is.
@@ -159,6 +162,7 @@ impl<'a> Batch<'a> {
             lexicon: Lexicon::new(options.pack),
             progress: hands.progress,
             take: hands.take,
+            table: hands.table,
             bytes_total,
             rows: HeldRows::new(options.pack),
             counts: Counts::default(),
@@ -240,6 +244,19 @@ impl<'a> Batch<'a> {
         self.counts.accepted += 1;
         self.rows.know(person);
         self.hand_on_if_full()
+    }
+
+    /// Counts a row, or a cell of one, that holds nothing.
+    pub(crate) fn miss(&mut self) -> Result<(), IntakeError> {
+        self.counts.missing += 1;
+        self.count()
+    }
+
+    /// Says what became of a table.
+    pub(crate) fn report_table(&mut self, report: TableReport) {
+        if let Some(take) = &mut self.table {
+            take(report);
+        }
     }
 
     /// Checks a row against the pack. If it passes, its person is known from then on; if it is

@@ -55,6 +55,24 @@ pub enum IntakeError {
         place: Place,
     },
 
+    /// No shipped mapping has a table with these columns.
+    #[error("no shipped mapping knows a table with the columns of {place}: {columns}")]
+    NoMapping {
+        /// Where.
+        place: Place,
+        /// The names of the columns, if the first line looks like names.
+        columns: String,
+    },
+
+    /// Several shipped mappings have a table with these columns.
+    #[error("more than one shipped mapping fits {place}: {names}")]
+    SeveralMappings {
+        /// Where.
+        place: Place,
+        /// Their names.
+        names: String,
+    },
+
     /// A feed says that it is one thing and is another.
     #[error("{place} is declared as `{declared}` but contains {found}")]
     MediaType {
@@ -125,6 +143,8 @@ impl IntakeError {
             Self::Read { .. } => "intake-read",
             Self::Damaged { .. } => "intake-damaged",
             Self::Unrecognized { .. } => "intake-unrecognized",
+            Self::NoMapping { .. } => "intake-no-mapping",
+            Self::SeveralMappings { .. } => "intake-several-mappings",
             Self::MediaType { .. } => "intake-media-type",
             Self::Empty { .. } => "intake-empty",
             Self::Parquet { .. } => "intake-parquet",

@@ -3,7 +3,7 @@
 use crate::batch::Batch;
 use crate::input::Input;
 use crate::members::Files;
-use crate::{IntakeError, ReadOptions, fhir, meds, physionet};
+use crate::{IntakeError, ReadOptions, fhir, mapped, meds, physionet};
 
 /// One format.
 pub(crate) struct Format {
@@ -24,6 +24,8 @@ pub(crate) struct Look<'l> {
     pub name: &'l str,
     /// The first bytes, up to 16 KiB.
     pub head: &'l [u8],
+    /// Whether it is the only file of the source.
+    pub alone: bool,
 }
 
 /// How a format is read.
@@ -36,15 +38,26 @@ pub(crate) enum Reader {
 }
 
 /// Returns the format of a file.
-pub(crate) fn find(options: &ReadOptions<'_>, name: &str, head: &[u8]) -> Option<&'static Format> {
-    let look = Look { options, name, head };
-    FORMATS.iter().find(|format| (format.recognizes)(&look))
+pub(crate) fn find(look: &Look<'_>) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| (format.recognizes)(look))
 }
 
 /// RFC 2046, 4.5.1: bytes of which nothing is known. The content decides.
 pub(crate) const UNDECLARED: &str = "application/octet-stream";
 
 const FORMATS: &[Format] = &[
+    Format {
+        name: "tables of a data set that was named",
+        media_types: mapped::MEDIA_TYPES,
+        recognizes: |look| look.options.mapping.is_some(),
+        read: Reader::DataSet(mapped::read_mapped),
+    },
+    Format {
+        name: "Parquet tables of a known data set",
+        media_types: mapped::MEDIA_TYPES,
+        recognizes: |look| meds::is_parquet(look.head) && mapped::is_known_table(look.name),
+        read: Reader::DataSet(mapped::read_mapped),
+    },
     Format {
         name: "MEDS Parquet",
         media_types: &["application/vnd.apache.parquet", "application/x-parquet"],
@@ -62,5 +75,11 @@ const FORMATS: &[Format] = &[
         media_types: &["application/fhir+json", "application/fhir+ndjson", "application/json"],
         recognizes: |look| fhir::is_fhir(look.head),
         read: Reader::DataSet(fhir::read_fhir),
+    },
+    Format {
+        name: "delimited text",
+        media_types: mapped::MEDIA_TYPES,
+        recognizes: mapped::recognizes,
+        read: Reader::DataSet(mapped::read_mapped),
     },
 ];

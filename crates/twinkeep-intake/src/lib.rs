@@ -7,7 +7,7 @@
 //! # Life of a row
 //!
 //! 1. [`read`] looks at the first bytes of a source; `formats` says who reads what.
-//! 2. `physionet`, `meds`, or `fhir` finds the row's subject, time, name, and value.
+//! 2. `physionet`, `meds`, `fhir`, or `mapped` finds the row's subject, time, name, and value.
 //! 3. `batch` looks the name up in the pack, converts and checks the value.
 //! 4. `held` keeps it until its portion is full, and then refuses what is there twice.
 //! 5. What passed is in [`Portion::screened`]; what did not is in [`Portion::quarantined`].
@@ -27,6 +27,7 @@
 
 mod archive;
 mod batch;
+mod csv;
 mod error;
 mod fhir;
 mod formats;
@@ -34,6 +35,8 @@ mod held;
 mod input;
 mod lexicon;
 mod limits;
+mod mapped;
+pub mod mapping;
 mod meds;
 mod members;
 mod meter;
@@ -45,12 +48,14 @@ mod source;
 pub mod synth;
 
 pub use error::{IntakeError, Place};
+pub use mapped::TableReport;
+pub use mapping::Mapping;
 pub use portion::{
     Counts, KindCount, Origin, ParsedRow, Portion, Progress, QuarantinedRow, ReadOptions, Stopped,
     Summary,
 };
 pub use reason::Reason;
-pub use source::{Source, read, read_at_once};
+pub use source::{Source, check_mapping, read, read_at_once};
 
 #[cfg(test)]
 mod tests;

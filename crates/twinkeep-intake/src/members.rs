@@ -10,7 +10,7 @@ use std::sync::Arc;
 use twinkeep_vault::spool::{Spool, SpoolWriter};
 
 use crate::batch::{At, Batch, Refusal};
-use crate::formats::{self, Reader};
+use crate::formats::{self, Look, Reader};
 use crate::input::{self, Blob, DiskFile, Input, KnownFile, cannot_spool, drain, spool};
 use crate::source::{Container, cannot_read, damaged, head, unpack};
 use crate::{IntakeError, Place, Reason};
@@ -92,7 +92,12 @@ impl Members {
         }
         let format = match &self.data_set {
             Some(_) => None,
-            None => formats::find(&batch.options, name, &head),
+            None => formats::find(&Look {
+                options: &batch.options,
+                name,
+                head: &head,
+                alone: self.alone,
+            }),
         };
         let mut reader = Cursor::new(head).chain(reader);
         match format.map(|format| format.read) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use twinkeep_domain::{Pack, Screened, SourceSubject, Subject, Timestamp};
 use twinkeep_vault::{Pseudonymizer, SecretBytes};
 
-use crate::Reason;
+use crate::{Mapping, Reason};
 
 /// By what a source is read.
 #[derive(Clone, Copy)]
@@ -24,6 +24,8 @@ pub struct ReadOptions<'a> {
     /// A folder on a disk with room for what does not fit into memory. It is encrypted, has no
     /// name there, and is gone when the reading ends.
     pub spool: &'a Path,
+    /// What the columns of tables mean; `None` to find it among the shipped mappings.
+    pub mapping: Option<&'a Mapping>,
 }
 
 /// A part of what a source holds.

@@ -7,6 +7,8 @@ pub enum Reason {
     MalformedRow,
     /// The file does not begin with the line that names its fields; the whole file is kept.
     MissingHeader,
+    /// The mapping has no table for the file; its first line is kept.
+    UnknownTable,
     /// The last line has no line end: the file may be cut short, in the middle of a number.
     UnfinishedRow,
     /// The line or text is longer than any real one.
@@ -43,9 +45,10 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of the checks.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NotAFile,
         Self::MissingHeader,
+        Self::UnknownTable,
         Self::SubjectMissing,
         Self::SubjectContradictory,
         Self::UnfinishedRow,
@@ -69,6 +72,7 @@ impl Reason {
         match self {
             Self::MalformedRow => "malformed-row",
             Self::MissingHeader => "missing-header",
+            Self::UnknownTable => "unknown-table",
             Self::UnfinishedRow => "unfinished-row",
             Self::TooLong => "too-long",
             Self::UnknownCode => "unknown-code",

@@ -10,12 +10,13 @@ use twinkeep_vault::digest::{Sha256, sha256};
 
 use crate::archive::{is_tar, read_archive};
 use crate::batch::{At, Batch, Hands, Refusal};
-use crate::formats::UNDECLARED;
+use crate::formats::{Look, UNDECLARED};
 use crate::input::DiskFile;
 use crate::limits::{FOLDER_DEPTH_MAX, Limits, ZSTD_WINDOW_LOG_MAX};
 use crate::members::Members;
 use crate::{
-    IntakeError, Place, Portion, Progress, ReadOptions, Reason, Stopped, Summary, formats,
+    IntakeError, Place, Portion, Progress, ReadOptions, Reason, Stopped, Summary, TableReport,
+    formats,
 };
 
 /// Where rows come from.
@@ -42,7 +43,7 @@ pub fn read<'a>(
     progress: &'a mut dyn FnMut(Progress),
     take: &'a mut dyn FnMut(Portion) -> Result<(), Stopped>,
 ) -> Result<Summary, IntakeError> {
-    read_within(source, options, Hands { progress, take }, Limits::STANDARD)
+    read_within(source, options, Hands { progress, take, table: None }, Limits::STANDARD)
 }
 
 /// As [`read`], in one portion: memory grows with the source.
@@ -59,11 +60,26 @@ pub fn read_at_once<'a>(
     };
     let pack = options.pack;
     let (pseudonyms, now, spool) = (options.pseudonyms, options.now, options.spool);
-    let options = ReadOptions { pack, pseudonyms, now, spool };
+    let options = ReadOptions { pack, pseudonyms, now, spool, mapping: options.mapping };
     let summary =
-        read_within(source, &options, Hands { progress: &mut *progress, take: &mut take }, limits)?;
+        read_within(source, &options, Hands { progress: &mut *progress, take: &mut take, table: None }, limits)?;
     // A source without rows is an error, so there was a portion.
     whole.map(|portion| (portion, summary)).ok_or(IntakeError::Stopped)
+}
+
+/// Reads tables by a mapping and reports what became of each; the events are not handed on.
+pub fn check_mapping<'a>(
+    path: &Path,
+    options: &ReadOptions<'a>,
+    progress: &'a mut dyn FnMut(Progress),
+    table: &'a mut dyn FnMut(TableReport),
+) -> Result<Summary, IntakeError> {
+    let mut take = |_: Portion| Ok(());
+    let hands = Hands { progress: &mut *progress, take: &mut take, table: Some(&mut *table) };
+    let (pack, pseudonyms) = (options.pack, options.pseudonyms);
+    let (now, spool, mapping) = (options.now, options.spool, options.mapping);
+    let options = ReadOptions { pack, pseudonyms, now, spool, mapping };
+    read_within(Source::Path(path), &options, hands, Limits::STANDARD)
 }
 
 /// As [`read`], with limits of the caller's choice.
@@ -172,7 +188,7 @@ fn check_media_type(
 ) -> Result<(), IntakeError> {
     let (found, names) = match container {
         Some(container) => container.names(),
-        None => match formats::find(&batch.options, label, head) {
+        None => match formats::find(&Look { options: &batch.options, name: label, head, alone: true }) {
             Some(format) => (format.name, format.media_types),
             None => return Err(IntakeError::Unrecognized { place: place.clone() }),
         },

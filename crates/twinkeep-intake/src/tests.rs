@@ -75,8 +75,9 @@ pub(crate) fn take_by(
         Ok(())
     };
     let spool = std::env::temp_dir();
-    let options = ReadOptions { pack, pseudonyms: &pseudonyms, now: NOW, spool: &spool };
-    let hands = Hands { progress: &mut |_| (), take: &mut add };
+    let options =
+        ReadOptions { pack, pseudonyms: &pseudonyms, now: NOW, spool: &spool, mapping: None };
+    let hands = Hands { progress: &mut |_| (), take: &mut add, table: None };
     let Summary { counts, digest, kinds } = read_within(source, &options, hands, limits)?;
     assert_eq!(counts.accepted + counts.missing + counts.quarantined, counts.read);
     assert_eq!(quarantined.len() as u64, counts.quarantined);

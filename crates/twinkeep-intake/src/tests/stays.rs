@@ -295,7 +295,7 @@ fn another_keep_gives_other_pseudonyms() {
         let pseudonyms = twinkeep_vault::Pseudonymizer::new(&root);
         let spool = std::env::temp_dir();
         let options =
-            ReadOptions { pack: &pack, pseudonyms: &pseudonyms, now: super::NOW, spool: &spool };
+            ReadOptions { pack: &pack, pseudonyms: &pseudonyms, now: super::NOW, spool: &spool, mapping: None };
         let mut source = GOOD.as_bytes();
         let stream = Source::Stream { name: "", media_type: "text/csv", reader: &mut source };
         let mut take = |portion: Portion| {
