@@ -126,7 +126,13 @@ fn ingest(
 }
 
 fn options<'a>(app: &'a App, pseudonyms: &'a Pseudonymizer) -> ReadOptions<'a> {
-    ReadOptions { pack: &app.pack, pseudonyms, now: app.now(), spool: app.layout.root(), mapping: None }
+    ReadOptions {
+        pack: &app.pack,
+        pseudonyms,
+        now: app.now(),
+        spool: app.layout.root(),
+        mapping: None,
+    }
 }
 
 /// What the catalog must learn about the sender of a sealed feed.

@@ -87,7 +87,8 @@ pub(crate) fn read_mapped(batch: &mut Batch<'_>, files: &Files) -> Result<(), In
     }
     for (index, (place, name)) in files.list().enumerate() {
         let source = File { files, index, place, name };
-        match mapping.find(&table_name(name), &source.headers(batch)) {
+        let found = mapping.find(&table_name(name), &source.headers(batch));
+        match found {
             Found::Ignored => {}
             Found::Table(table) => source.read(batch, mapping, table, &lookups)?,
             Found::None => source.refuse(batch)?,
@@ -329,11 +330,7 @@ impl Reading<'_> {
 }
 
 /// Reads a table that others refer to, wherever it lies in the source.
-fn read_lookup(
-    batch: &Batch<'_>,
-    files: &Files,
-    spec: &LookupSpec,
-) -> Result<Lookup, IntakeError> {
+fn read_lookup(batch: &Batch<'_>, files: &Files, spec: &LookupSpec) -> Result<Lookup, IntakeError> {
     let mut lookup = Lookup::new(spec.columns.len());
     for (index, (place, name)) in files.list().enumerate() {
         if !spec.is_called(&table_name(name)) {
@@ -355,8 +352,9 @@ fn read_lookup(
 }
 
 /// The shipped mappings, read once: each file of a source is compared with them.
-static SHIPPED: LazyLock<Vec<Mapping>> =
-    LazyLock::new(|| shipped_names().into_iter().filter_map(|name| shipped_mapping(name).ok()).collect());
+static SHIPPED: LazyLock<Vec<Mapping>> = LazyLock::new(|| {
+    shipped_names().into_iter().filter_map(|name| shipped_mapping(name).ok()).collect()
+});
 
 /// What the parts of an event are called in a mapping.
 const FIELDS: Fields = Fields { time: "time", name: "code", value: "value", unit: "unit" };

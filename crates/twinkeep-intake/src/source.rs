@@ -61,8 +61,12 @@ pub fn read_at_once<'a>(
     let pack = options.pack;
     let (pseudonyms, now, spool) = (options.pseudonyms, options.now, options.spool);
     let options = ReadOptions { pack, pseudonyms, now, spool, mapping: options.mapping };
-    let summary =
-        read_within(source, &options, Hands { progress: &mut *progress, take: &mut take, table: None }, limits)?;
+    let summary = read_within(
+        source,
+        &options,
+        Hands { progress: &mut *progress, take: &mut take, table: None },
+        limits,
+    )?;
     // A source without rows is an error, so there was a portion.
     whole.map(|portion| (portion, summary)).ok_or(IntakeError::Stopped)
 }
@@ -188,10 +192,12 @@ fn check_media_type(
 ) -> Result<(), IntakeError> {
     let (found, names) = match container {
         Some(container) => container.names(),
-        None => match formats::find(&Look { options: &batch.options, name: label, head, alone: true }) {
-            Some(format) => (format.name, format.media_types),
-            None => return Err(IntakeError::Unrecognized { place: place.clone() }),
-        },
+        None => {
+            match formats::find(&Look { options: &batch.options, name: label, head, alone: true }) {
+                Some(format) => (format.name, format.media_types),
+                None => return Err(IntakeError::Unrecognized { place: place.clone() }),
+            }
+        }
     };
     if declared == UNDECLARED || names.contains(&declared) {
         return Ok(());

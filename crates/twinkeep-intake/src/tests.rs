@@ -12,7 +12,8 @@ use crate::limits::Limits;
 use crate::pack_file::shipped_pack;
 use crate::source::read_within;
 use crate::{
-    Counts, IntakeError, KindCount, Origin, Portion, QuarantinedRow, ReadOptions, Source, Summary,
+    Counts, IntakeError, KindCount, Mapping, Origin, Portion, QuarantinedRow, ReadOptions, Source,
+    Summary,
 };
 
 mod archives;
@@ -21,6 +22,7 @@ mod meds;
 mod portions;
 mod real;
 mod stays;
+mod tables;
 
 /// Everything that a source held, in one piece.
 pub(crate) struct Intake {
@@ -55,6 +57,23 @@ pub(crate) fn take_by(
     pack: &Pack,
     limits: Limits,
 ) -> Result<Intake, IntakeError> {
+    take_all(source, pack, limits, None)
+}
+
+/// Reads tables by a mapping, or by the shipped one that fits.
+pub(crate) fn take_mapped(
+    source: Source<'_>,
+    mapping: Option<&Mapping>,
+) -> Result<Intake, IntakeError> {
+    take_all(source, &shipped_pack("icu").unwrap(), Limits::STANDARD, mapping)
+}
+
+fn take_all(
+    source: Source<'_>,
+    pack: &Pack,
+    limits: Limits,
+    by: Option<&Mapping>,
+) -> Result<Intake, IntakeError> {
     let pseudonyms = Pseudonymizer::new(&SecretKey::from_slice(&[7; 32]).unwrap());
     let (mut events, mut origins, mut mapping) = (Events::new(), Vec::new(), BTreeMap::new());
     let (mut quarantined, mut portion_count) = (Vec::new(), 0);
@@ -76,7 +95,7 @@ pub(crate) fn take_by(
     };
     let spool = std::env::temp_dir();
     let options =
-        ReadOptions { pack, pseudonyms: &pseudonyms, now: NOW, spool: &spool, mapping: None };
+        ReadOptions { pack, pseudonyms: &pseudonyms, now: NOW, spool: &spool, mapping: by };
     let hands = Hands { progress: &mut |_| (), take: &mut add, table: None };
     let Summary { counts, digest, kinds } = read_within(source, &options, hands, limits)?;
     assert_eq!(counts.accepted + counts.missing + counts.quarantined, counts.read);

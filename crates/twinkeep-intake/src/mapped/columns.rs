@@ -17,7 +17,8 @@ pub(crate) fn presentable(head: &[u8]) -> Option<String> {
     if !found || names.len() < 2 || names.len() != row.len() || !names.is_text() {
         return None;
     }
-    let columns: Option<Vec<&str>> = (0..names.len()).map(|index| name(names.field(index))).collect();
+    let columns: Option<Vec<&str>> =
+        (0..names.len()).map(|index| name(names.field(index))).collect();
     let differs = (0..row.len()).any(|index| {
         let field = row.field(index);
         field.is_empty() || field.iter().any(u8::is_ascii_digit)
@@ -59,7 +60,10 @@ mod tests {
     #[test]
     fn only_what_is_a_header_is_shown() {
         let show = |text: &str| presentable(text.as_bytes());
-        assert_eq!(show("Patient ID;When;Pulse\n10006;2164-10-23;80\n").unwrap(), "Patient ID, When, Pulse");
+        assert_eq!(
+            show("Patient ID;When;Pulse\n10006;2164-10-23;80\n").unwrap(),
+            "Patient ID, When, Pulse"
+        );
         // Rows of people without a header.
         for text in [
             "10006,John Smith,80\n10011,Jane Doe,81\n",

@@ -139,7 +139,9 @@ fn text(column: &dyn Array, at: usize) -> String {
         DataType::LargeUtf8 => column.as_string::<i64>().value(at).to_owned(),
         DataType::Utf8View => column.as_string_view().value(at).to_owned(),
         // Written by programs that do not say that their bytes are text.
-        DataType::Binary => String::from_utf8_lossy(column.as_binary::<i32>().value(at)).into_owned(),
+        DataType::Binary => {
+            String::from_utf8_lossy(column.as_binary::<i32>().value(at)).into_owned()
+        }
         DataType::Boolean => column.as_boolean().value(at).to_string(),
         DataType::Int8 => number!(Int8Type),
         DataType::Int16 => number!(Int16Type),
@@ -149,9 +151,11 @@ fn text(column: &dyn Array, at: usize) -> String {
         DataType::UInt16 => number!(UInt16Type),
         DataType::UInt32 => number!(UInt32Type),
         DataType::UInt64 => number!(UInt64Type),
-        DataType::Float32 => finite(f64::from(column.as_primitive::<Float32Type>().value(at)), || {
-            number!(Float32Type)
-        }),
+        DataType::Float32 => {
+            finite(f64::from(column.as_primitive::<Float32Type>().value(at)), || {
+                number!(Float32Type)
+            })
+        }
         DataType::Float64 => {
             finite(column.as_primitive::<Float64Type>().value(at), || number!(Float64Type))
         }
@@ -177,7 +181,9 @@ fn text(column: &dyn Array, at: usize) -> String {
             };
             let instant = |micros| jiff::Timestamp::from_microsecond(micros).ok();
             match zone {
-                Some(_) => micros.and_then(instant).map_or_else(String::new, |time| time.to_string()),
+                Some(_) => {
+                    micros.and_then(instant).map_or_else(String::new, |time| time.to_string())
+                }
                 None => micros.map_or_else(String::new, |micros| civil(micros, false)),
             }
         }

@@ -17,6 +17,8 @@ pub(crate) struct Table {
     pub files: Vec<Pattern>,
     /// Columns that it has and other tables have not.
     pub columns: Vec<String>,
+    /// Columns that others have and it has not.
+    pub without: Vec<String>,
     /// Columns that it may lack.
     pub optional: Vec<String>,
     pub dialect: Dialect,
@@ -125,6 +127,7 @@ impl Table {
     /// Returns whether a file with this header can be read as this table.
     pub(crate) fn fits(&self, header: &Header, lookups: &[LookupSpec]) -> bool {
         self.columns.iter().all(|column| header.find(column).is_some())
+            && !self.without.iter().any(|column| header.find(column).is_some())
             && self.bind(header, lookups).is_some()
     }
 

@@ -1,13 +1,13 @@
-//! The shape of a mapping file, and the step from it to a [`Mapping`].
-
-use std::collections::BTreeMap;
+//! The step from the keys of a mapping file to a [`Mapping`].
 
 use encoding_rs::Encoding;
 use jiff::civil;
 use jiff::tz::TimeZone;
-use serde::Deserialize;
-use toml::Spanned;
 
+use self::shape::{
+    WireCondition, WireDialect, WireEvent, WireFormat, WireLookup, WireMapping, WireTable,
+    WireTime, WireUnfinished, WireValue,
+};
 use super::pattern::Pattern;
 use super::table::{EventSpec, Join, LookupSpec, Table};
 use super::template::{Codes, Template};
@@ -16,177 +16,7 @@ use super::value::{Condition, ValueSpec};
 use super::{FORMAT, Mapping, MappingError};
 use crate::csv::{Delimiter, Dialect, Unfinished};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireMapping {
-    #[serde(rename = "format")]
-    _format: u32,
-    name: Spanned<String>,
-    title: String,
-    version: u32,
-    #[serde(default)]
-    dates_shifted: bool,
-    zone: Option<Spanned<String>>,
-    #[serde(default)]
-    missing: Vec<String>,
-    #[serde(default)]
-    subject: Vec<String>,
-    #[serde(default)]
-    ignore: Vec<String>,
-    /// What the words of the data set are called here, for `{column|code}`.
-    #[serde(default)]
-    codes: BTreeMap<String, String>,
-    dialect: Option<Spanned<WireDialect>>,
-    #[serde(default)]
-    lookup: Vec<Spanned<WireLookup>>,
-    table: Vec<Spanned<WireTable>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireDialect {
-    delimiter: Option<String>,
-    quote: Option<String>,
-    escape: Option<String>,
-    encoding: Option<String>,
-    decimal: Option<String>,
-    thousands: Option<String>,
-    unfinished: Option<WireUnfinished>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum WireUnfinished {
-    Refuse,
-    Keep,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireLookup {
-    name: String,
-    files: Vec<String>,
-    key: String,
-    columns: Vec<String>,
-    dialect: Option<Spanned<WireDialect>>,
-    #[serde(default)]
-    only: Vec<WireCondition>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireTable {
-    name: String,
-    #[serde(default)]
-    files: Vec<String>,
-    #[serde(default)]
-    columns: Vec<String>,
-    #[serde(default)]
-    optional: Vec<String>,
-    zone: Option<Spanned<String>>,
-    missing: Option<Vec<String>>,
-    subject: Option<Vec<String>>,
-    dialect: Option<Spanned<WireDialect>>,
-    #[serde(default)]
-    join: Vec<WireJoin>,
-    #[serde(default)]
-    only: Vec<WireCondition>,
-    event: Vec<Spanned<WireEvent>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireJoin {
-    name: String,
-    lookup: String,
-    key: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireEvent {
-    #[serde(default)]
-    code: Vec<String>,
-    /// Wide form: a column for each code.
-    #[serde(default)]
-    columns: BTreeMap<String, String>,
-    #[serde(default)]
-    time: Vec<WireTime>,
-    value: Option<WireValue>,
-    #[serde(default)]
-    unit: Vec<String>,
-    #[serde(default)]
-    text: Vec<String>,
-    #[serde(default)]
-    text_with_value: bool,
-    #[serde(default)]
-    optional: bool,
-    #[serde(default)]
-    only: Vec<WireCondition>,
-    #[serde(default)]
-    sum_over: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireTime {
-    column: Option<String>,
-    #[serde(default)]
-    columns: Vec<String>,
-    #[serde(default)]
-    formats: Vec<String>,
-    zone: Option<String>,
-    at: Option<String>,
-    offset: Option<WireUnit>,
-    epoch: Option<WireUnit>,
-    year_minus: Option<String>,
-    #[serde(default)]
-    origin: bool,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum WireUnit {
-    Microseconds,
-    Milliseconds,
-    Seconds,
-    Minutes,
-    Hours,
-    Days,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireValue {
-    column: Option<String>,
-    product: Option<Vec<String>>,
-    constant: Option<f64>,
-    scale: Option<f64>,
-    map: Option<BTreeMap<String, f64>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireCondition {
-    column: String,
-    #[serde(default)]
-    is: Vec<String>,
-    #[serde(default)]
-    is_not: Vec<String>,
-    #[serde(default)]
-    starts_with: Vec<String>,
-    #[serde(default)]
-    starts_not_with: Vec<String>,
-    empty: Option<bool>,
-    above: Option<f64>,
-    below: Option<f64>,
-}
-
-/// Only the format, so that a newer file is refused as such and not for its keys.
-#[derive(Deserialize)]
-struct WireFormat {
-    format: u32,
-}
+mod shape;
 
 pub(super) fn parse(text: &str) -> Result<Mapping, MappingError> {
     let format: WireFormat = toml::from_str(text).map_err(|error| syntax(text, &error))?;
@@ -311,6 +141,7 @@ fn table(
         name: wire.name,
         files: patterns(&wire.files),
         columns: wire.columns,
+        without: wire.without,
         optional: wire.optional,
         dialect: own.map_err(at(start))?.unwrap_or(defaults.dialect),
         missing: wire.missing.unwrap_or_else(|| defaults.missing.clone()),
@@ -421,19 +252,6 @@ fn time_spec(wire: WireTime, default: Option<&TimeZone>) -> Result<TimeSpec<Stri
         _ => return Err(("time", "takes one of `offset`, `epoch`, and `year_minus`")),
     };
     Ok(TimeSpec { columns, kind })
-}
-
-impl WireUnit {
-    fn micros(self) -> i64 {
-        match self {
-            Self::Microseconds => 1,
-            Self::Milliseconds => 1_000,
-            Self::Seconds => 1_000_000,
-            Self::Minutes => 60_000_000,
-            Self::Hours => 3_600_000_000,
-            Self::Days => 86_400_000_000,
-        }
-    }
 }
 
 fn value(wire: WireValue) -> Result<ValueSpec<String>, Wrong> {

@@ -158,7 +158,9 @@ fn nothing_to_read_is_an_error_and_so_is_something_else() {
     assert_eq!(take_bytes("text/csv", b"").unwrap_err().code(), "intake-empty");
     let header = b"Time,Parameter,Value\n";
     assert_eq!(read_error(header), "intake-empty", "no row, no identity");
-    for other in [&b"a,b,c\n1,2,3\n"[..], b"\x7fELF", b"PK\x03\x04", &[0; 600]] {
+    let table = take_bytes("text/csv", b"a,b,c\n1,2,3\n").unwrap_err();
+    assert_eq!(table.code(), "intake-no-mapping");
+    for other in [&b"a, b and c\n"[..], b"\x7fELF", b"PK\x03\x04", &[0; 600]] {
         assert_eq!(take_bytes("text/csv", other).unwrap_err().code(), "intake-unrecognized");
     }
     assert_eq!(
@@ -294,8 +296,13 @@ fn another_keep_gives_other_pseudonyms() {
         let root = SecretKey::from_slice(&[key; 32]).unwrap();
         let pseudonyms = twinkeep_vault::Pseudonymizer::new(&root);
         let spool = std::env::temp_dir();
-        let options =
-            ReadOptions { pack: &pack, pseudonyms: &pseudonyms, now: super::NOW, spool: &spool, mapping: None };
+        let options = ReadOptions {
+            pack: &pack,
+            pseudonyms: &pseudonyms,
+            now: super::NOW,
+            spool: &spool,
+            mapping: None,
+        };
         let mut source = GOOD.as_bytes();
         let stream = Source::Stream { name: "", media_type: "text/csv", reader: &mut source };
         let mut take = |portion: Portion| {
