@@ -169,9 +169,11 @@ impl Mapping {
     }
 }
 
+type ReadHeader<'h> = dyn Fn(&Dialect) -> Option<Header> + 'h;
+
 /// The names of the columns of a file, which depend on how it is written.
 struct Headers<'h> {
-    read: Box<dyn Fn(&Dialect) -> Option<Header> + 'h>,
+    read: Box<ReadHeader<'h>>,
     known: RefCell<Vec<(Dialect, Option<Header>)>>,
 }
 

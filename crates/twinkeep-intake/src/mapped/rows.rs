@@ -27,7 +27,7 @@ use crate::{IntakeError, Place, meds};
 
 /// The rows of one file behind its header.
 pub(crate) enum Rows<'r> {
-    Text(Records<'r>),
+    Text(Box<Records<'r>>),
     Parquet(ParquetRows),
 }
 
@@ -52,7 +52,7 @@ impl<'r> Rows<'r> {
         let mut records = Records::open(reader, dialect).map_err(cannot)?;
         let mut record = Record::default();
         let found = records.next(&mut record).map_err(cannot)?;
-        Ok((if found { Header::of(&record) } else { None }, Self::Text(records)))
+        Ok((if found { Header::of(&record) } else { None }, Self::Text(Box::new(records))))
     }
 
     /// Reads the next row; `false` at the end.

@@ -36,6 +36,11 @@ fn what_is_wrong_is_named_with_its_line() {
             "mapping-syntax: line 10: unknown field `colour`, expected one of `code`, `columns`, `time`, `value`, `unit`, `text`, `text_with_value`, `optional`, `only`, `sum_over`"
         ],
     );
+}
+
+#[test]
+fn what_is_wrong_in_an_event_is_named_with_its_line() {
+    let event = "[[table.event]]\ncode = [\"A\"]\n";
     for (line, expected) in [
         (
             "time = [{ column = \"t\", zone = \"Mars/Base\" }]",
@@ -83,6 +88,11 @@ fn what_is_wrong_is_named_with_its_line() {
     ] {
         refused(&format!("{TABLE}{event}{line}\n"), expected);
     }
+}
+
+#[test]
+fn what_is_wrong_in_a_table_is_named_with_its_line() {
+    let event = "[[table.event]]\ncode = [\"A\"]\n";
     for (line, expected) in [
         (
             "dialect = { delimiter = \"ab\" }",
