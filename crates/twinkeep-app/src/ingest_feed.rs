@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
-use twinkeep_intake::{IntakeError, ReadOptions, Source};
+use twinkeep_intake::{Dates, IntakeError, Judgement, ReadOptions, Source};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 use twinkeep_store::{Delivery, Disposition, FeedWriter, NewFeed, Opening, Turn};
 use twinkeep_vault::Pseudonymizer;
@@ -37,6 +37,8 @@ pub struct IngestRequest<'a> {
     pub allow_gap: bool,
     /// Whose record numbers a plain feed speaks in; by default, `local`.
     pub site: Option<&'a str>,
+    /// Whether the dates of the feed are real; times in the future are refused if they are.
+    pub dates: Dates,
 }
 
 /// What became of the rows: `accepted + missing + quarantined = read`.
@@ -116,7 +118,7 @@ fn ingest(
         let opening = Opening { site, turn: None, splits: &app.splits };
         let mut writer = app.store.begin_feed(opening)?;
         let source = Source::Path(request.feed);
-        let taken = take(&mut writer, source, &options(app, &pseudonyms), &mut |step| {
+        let taken = take(&mut writer, source, &options(app, &request, &pseudonyms), &mut |step| {
             progress(Progress { done: step.bytes_read, total: step.bytes_total.unwrap_or(0) });
         })
         .map_err(|error| refuse_source(request.feed, error))?;
@@ -125,13 +127,19 @@ fn ingest(
     }
 }
 
-fn options<'a>(app: &'a App, pseudonyms: &'a Pseudonymizer) -> ReadOptions<'a> {
+fn options<'a>(
+    app: &'a App,
+    request: &IngestRequest<'_>,
+    pseudonyms: &'a Pseudonymizer,
+) -> ReadOptions<'a> {
     ReadOptions {
         pack: &app.pack,
         pseudonyms,
         now: app.now(),
         spool: app.layout.root(),
         mapping: None,
+        dates: request.dates,
+        judgement: Judgement::ByThePack,
     }
 }
 
@@ -177,7 +185,7 @@ fn ingest_sealed(
     let turn = Some(Turn { sender: header.sender(), sequence });
     let opening = Opening { site: &site, turn, splits: &app.splits };
     let mut writer = app.store.begin_feed(opening)?;
-    let taken = take(&mut writer, source, &options(app, &pseudonyms), &mut |step| {
+    let taken = take(&mut writer, source, &options(app, &request, &pseudonyms), &mut |step| {
         progress(Progress { done: step.bytes_read, total });
     });
     if let Err(Unread::Store(error)) = taken {

@@ -24,7 +24,8 @@ mod time;
 pub use event::{Code, Cohort, Event, Events, Timeline};
 pub use forecast::{Basis, Forecast, ForecastPoint, QUANTILES, TargetForecast};
 pub use pack::{
-    ForecastPlan, Pack, PackError, Range, UnitConversion, Variable, VariableKind, Words,
+    CodeList, ForecastPlan, GroupRange, OtherCodes, Pack, PackError, Range, Rule, Screening, Sex,
+    SubjectCodes, UnitConversion, Variable, VariableKind, VariableRules, Words,
 };
 pub use screened::Screened;
 pub use split::{Split, SplitPlan};

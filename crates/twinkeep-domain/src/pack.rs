@@ -8,8 +8,13 @@ use std::collections::BTreeMap;
 
 use crate::{Code, SplitPlan, limits};
 
+mod screening;
 #[cfg(test)]
 mod tests;
+
+pub use screening::{
+    CodeList, GroupRange, OtherCodes, Rule, Screening, Sex, SubjectCodes, VariableRules,
+};
 
 /// One domain.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +26,7 @@ pub struct Pack {
     variables: Vec<Variable>,
     by_name: BTreeMap<String, usize>,
     forecast: ForecastPlan,
+    screening: Screening,
 }
 
 /// What people in this domain call things.
@@ -53,6 +59,8 @@ pub struct Variable {
     pub missing: Vec<f32>,
     /// Other names of this code in sources, with the factor and offset to the keep's unit.
     pub aliases: Vec<UnitConversion>,
+    /// What is asked of a value beyond its range.
+    pub rules: VariableRules,
 }
 
 /// A name that a source uses for a code, and how its values become the keep's.
@@ -64,6 +72,9 @@ pub struct UnitConversion {
     pub factor: f32,
     /// ... and then added.
     pub offset: f32,
+    /// The value that this name stands for, in the keep's unit, where the source gives none:
+    /// `GENDER//F` is 0.
+    pub value: Option<f32>,
 }
 
 /// Whether a variable changes over time.
@@ -88,6 +99,19 @@ impl Range {
     /// Returns whether `value` is plausible; NaN never is.
     pub fn contains(&self, value: f32) -> bool {
         self.low <= value && value <= self.high
+    }
+}
+
+impl Variable {
+    /// Returns all names of this variable: its code, its LOINC code as MEDS writes it, and its
+    /// aliases.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = vec![self.code.to_string()];
+        names.extend(self.aliases.iter().map(|alias| alias.name.clone()));
+        let loinc = self.loinc.as_ref().map(|loinc| format!("LOINC//{loinc}"));
+        // An alias may say how the values under it are converted.
+        names.extend(loinc.filter(|loinc| !names.contains(loinc)));
+        names
     }
 }
 
@@ -125,6 +149,10 @@ pub enum PackError {
     NoTarget,
     /// The forecast plan contradicts itself.
     ForecastPlan(&'static str),
+    /// A rule for screening speaks of a code that the pack does not have.
+    UnknownCode(String),
+    /// A rule for screening makes no sense for its variable.
+    Rule(String, &'static str),
 }
 
 impl std::fmt::Display for PackError {
@@ -136,6 +164,8 @@ impl std::fmt::Display for PackError {
             Self::DuplicateName(name) => write!(f, "the name `{name}` is used twice"),
             Self::Range(code) => write!(f, "the range of `{code}` is empty or not finite"),
             Self::NoTarget => write!(f, "no variable is a target, so nothing can be forecast"),
+            Self::UnknownCode(code) => write!(f, "a rule speaks of `{code}`, which is no variable"),
+            Self::Rule(code, reason) => write!(f, "a rule of `{code}` is wrong: {reason}"),
             Self::ForecastPlan(reason) => write!(f, "the forecast plan is wrong: {reason}"),
         }
     }
@@ -162,10 +192,10 @@ impl Pack {
             if !(low.is_finite() && high.is_finite() && low < high) {
                 return Err(PackError::Range(variable.code.to_string()));
             }
-            let aliases = variable.aliases.iter().map(|alias| alias.name.as_str());
-            for name in aliases.chain([variable.code.as_str()]) {
-                if by_name.insert(name.to_owned(), index).is_some() {
-                    return Err(PackError::DuplicateName(name.to_owned()));
+            variable.rules.check(variable)?;
+            for name in variable.names() {
+                if by_name.insert(name.clone(), index).is_some() {
+                    return Err(PackError::DuplicateName(name));
                 }
             }
         }
@@ -173,7 +203,21 @@ impl Pack {
             return Err(PackError::NoTarget);
         }
         check_plan(&forecast)?;
-        Ok(Self { name, title, version, words, variables, by_name, forecast })
+        let screening = Screening::default();
+        Ok(Self { name, title, version, words, variables, by_name, forecast, screening })
+    }
+
+    /// Adds the rules by which sources are screened; without them, other codes are refused and no
+    /// row is compared with another.
+    pub fn with_screening(mut self, screening: Screening) -> Result<Self, PackError> {
+        screening.check(&self)?;
+        self.screening = screening;
+        Ok(self)
+    }
+
+    /// Returns the rules by which sources are screened.
+    pub fn screening(&self) -> &Screening {
+        &self.screening
     }
 
     /// Returns the short name, such as `icu`.

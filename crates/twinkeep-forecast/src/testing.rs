@@ -29,6 +29,7 @@ pub(crate) fn pack() -> Pack {
         range: Range { low: -500.0, high: 500.0 },
         missing: Vec::new(),
         aliases: Vec::new(),
+        rules: Default::default(),
     };
     let variables = vec![
         variable("level", VariableKind::Series, true),

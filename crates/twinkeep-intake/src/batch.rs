@@ -15,13 +15,13 @@ use std::sync::Arc;
 use twinkeep_domain::{SourceSubject, Subject, Timestamp};
 use twinkeep_vault::SecretBytes;
 
-use crate::held::{Held, HeldRows};
-use crate::lexicon::{Judged, Lexicon};
-use crate::limits::{Limits, TEXT_LEN_MAX};
+use crate::held::{Given, Held, HeldRows};
+use crate::lexicon::{Found, Judged, Lexicon, Meaning};
+use crate::limits::{FUTURE_HOURS_MAX, Limits, TEXT_LEN_MAX};
 use crate::meter::Meter;
 use crate::{
-    Counts, IntakeError, KindCount, Origin, ParsedRow, Place, Portion, Progress, QuarantinedRow,
-    ReadOptions, Reason, Stopped, Summary, TableReport,
+    Counts, Dates, IntakeError, Judgement, KindCount, Origin, ParsedRow, Place, Portion, Progress,
+    QuarantinedRow, ReadOptions, Reason, Stopped, Summary, TableReport,
 };
 
 /// Everything that the readers share.
@@ -139,11 +139,10 @@ enum Passed {
 struct Verdict {
     time: Option<Timestamp>,
     code: u32,
-    /// Which name of the lexicon the source used.
-    name: u32,
     value: Option<f32>,
-    /// The value as it was in the source.
-    given: f32,
+    text: Option<Box<str>>,
+    /// How the source said it.
+    given: Given,
 }
 
 impl<'a> Batch<'a> {
@@ -277,18 +276,11 @@ impl<'a> Batch<'a> {
         self.count()?;
         match verdict {
             None => self.counts.missing += 1,
-            Some(verdict) => {
+            Some(Verdict { time, code, value, text, given }) => {
                 self.counts.accepted += 1;
-                self.rows.push(Held {
-                    subject: row.person.subject,
-                    time: verdict.time,
-                    code: verdict.code,
-                    value: verdict.value,
-                    text: row.text.map(Into::into),
-                    name: verdict.name,
-                    given: verdict.given,
-                    origin: at.origin(),
-                });
+                let subject = row.person.subject;
+                let origin = at.origin();
+                self.rows.push(Held { subject, time, code, value, text, given, origin });
             }
         }
         self.hand_on_if_full()
@@ -351,7 +343,8 @@ impl<'a> Batch<'a> {
     /// Hands on what is held. Unless it is the end, the rows of the person who is being read stay
     /// here, if they are not most of it: rules that look at several rows then see them together.
     fn hand_on(&mut self, all: bool) -> Result<(), IntakeError> {
-        let (portion, refused_count) = self.rows.portion(&self.lexicon, all);
+        let judge = self.options.judgement == Judgement::ByThePack;
+        let (portion, refused_count) = self.rows.portion(&self.lexicon, judge, all);
         self.counts.accepted -= refused_count;
         self.counts.quarantined += refused_count;
         self.check_quarantine()?;
@@ -360,34 +353,97 @@ impl<'a> Batch<'a> {
 
     fn judge(&mut self, row: &Row<'_>, fields: &Fields) -> Result<Passed, Refusal> {
         let refuse = |reason, field| Refusal { reason, field: Some(field) };
-        let meaning = self.lexicon.find(row.name).map_err(|reason| refuse(reason, fields.name))?;
-        if row
-            .unit
-            .is_some_and(|unit| unit != self.options.pack.variables()[meaning.code as usize].unit)
-        {
-            return Err(refuse(Reason::UnknownUnit, fields.unit));
-        }
-        let given = match row.value {
-            Value::Number(number) => number,
-            Value::Text(text) => {
-                number(text).ok_or_else(|| refuse(Reason::NotANumber, fields.value))?
-            }
-            Value::Missing => return Ok(Passed::Missing),
-            Value::Null if row.text.is_none() => return Ok(Passed::Missing),
-            Value::Null => return Err(refuse(Reason::NotANumber, fields.value)),
-        };
-        let judged = meaning.judge(given).map_err(|reason| refuse(reason, fields.value))?;
-        let Judged::Value(value) = judged else { return Ok(Passed::Missing) };
+        let unit = row.unit.map(str::trim).filter(|unit| !unit.is_empty());
         if row.text.is_some_and(|text| TEXT_LEN_MAX < text.len()) {
             return Err(Refusal { reason: Reason::TooLong, field: None });
         }
-        let time = match (meaning.is_static, row.time) {
-            (true, _) => None,
-            (false, None) => return Err(refuse(Reason::BadTime, fields.time)),
-            (false, time) => time,
+        let found = self.lexicon.find(row.name, unit).map_err(|reason| match unit {
+            Some(_) if reason == Reason::UnknownUnit => refuse(reason, fields.unit),
+            _ => refuse(reason, fields.name),
+        })?;
+        let Found::Known(meaning) = found else { return self.judge_other(row, unit, fields) };
+        if matches!(row.value, Value::Missing) {
+            return Ok(Passed::Missing);
+        }
+        let (judged, given) = self.judge_value(&meaning, row);
+        let judged = judged.map_err(|reason| refuse(reason, fields.value))?;
+        let Judged::Value(value) = judged else { return Ok(Passed::Missing) };
+        let is_static = self.lexicon.is_static(meaning.code);
+        let time = match row.time {
+            _ if is_static => None,
+            None => return Err(refuse(Reason::BadTime, fields.time)),
+            Some(time) => {
+                Some(self.check_time(time).map_err(|reason| refuse(reason, fields.time))?)
+            }
         };
-        let (code, name) = (meaning.code, meaning.name);
-        Ok(Passed::Event(Verdict { time, code, name, value: Some(value), given }))
+        // A text that stands for the value says nothing more than it.
+        let text = if given.is_finite() { row.text.map(Into::into) } else { None };
+        let given = Given { name: meaning.name, unit: meaning.unit, value: given };
+        Ok(Passed::Event(Verdict { time, code: meaning.code, value: Some(value), text, given }))
+    }
+
+    /// Finds the value of a row; with it comes the number that the source gave, NaN if none.
+    fn judge_value(&self, meaning: &Meaning, row: &Row<'_>) -> (Result<Judged, Reason>, f32) {
+        let plausible = self.options.judgement == Judgement::ByThePack;
+        let given = match row.value {
+            Value::Number(given) => Some(given),
+            Value::Text(text) => number(text),
+            Value::Null | Value::Missing => None,
+        };
+        if let Some(given) = given {
+            return (self.lexicon.judge(meaning, given, plausible), given);
+        }
+        let text = match row.value {
+            Value::Text(text) => Some(std::str::from_utf8(text).unwrap_or_default()),
+            _ => row.text,
+        };
+        let judged = self.lexicon.judge_text(meaning, text, plausible).unwrap_or(match text {
+            Some(_) => Err(Reason::NotANumber),
+            None => Ok(Judged::Missing),
+        });
+        (judged, f32::NAN)
+    }
+
+    /// Keeps what a row says under a code that is not in the pack. A number takes its unit along,
+    /// as the last part of the code: otherwise two units would be under one code.
+    fn judge_other(
+        &mut self,
+        row: &Row<'_>,
+        unit: Option<&str>,
+        fields: &Fields,
+    ) -> Result<Passed, Refusal> {
+        let refuse = |reason, field| Refusal { reason, field: Some(field) };
+        let (value, text) = match row.value {
+            Value::Number(value) if !value.is_finite() => {
+                return Err(refuse(Reason::NotANumber, fields.value));
+            }
+            Value::Number(value) => (Some(value), row.text),
+            Value::Missing => return Ok(Passed::Missing),
+            Value::Null => (None, row.text),
+            Value::Text(text) => match (number(text), std::str::from_utf8(text), row.text) {
+                (Some(value), _, text) => (Some(value), text),
+                (None, Ok(""), text) => (None, text),
+                (None, Ok(text), None) if text.len() <= TEXT_LEN_MAX => (None, Some(text)),
+                _ => return Err(refuse(Reason::NotANumber, fields.value)),
+            },
+        };
+        let time = row.time.map(|time| self.check_time(time)).transpose();
+        let time = time.map_err(|reason| refuse(reason, fields.time))?;
+        let unit = unit.filter(|_| value.is_some());
+        let code = self.rows.intern(row.name, unit);
+        let code = code.ok_or_else(|| refuse(Reason::UnknownCode, fields.name))?;
+        let given = Given { name: u32::MAX, unit: u32::MAX, value: value.unwrap_or(f32::NAN) };
+        Ok(Passed::Event(Verdict { time, code, value, text: text.map(Into::into), given }))
+    }
+
+    /// Refuses what has not happened yet, unless the dates of the source are shifted.
+    fn check_time(&self, time: Timestamp) -> Result<Timestamp, Reason> {
+        let real =
+            self.options.dates == Dates::Real && self.options.judgement == Judgement::ByThePack;
+        if real && self.options.now.plus_hours(FUTURE_HOURS_MAX) < time {
+            return Err(Reason::FutureTime);
+        }
+        Ok(time)
     }
 
     fn count(&mut self) -> Result<(), IntakeError> {

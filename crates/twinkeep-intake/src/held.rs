@@ -10,10 +10,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-use twinkeep_domain::{Event, Events, Pack, Screened, SourceSubject, Subject, Timestamp};
+use twinkeep_domain::{Code, Event, Events, Pack, Screened, SourceSubject, Subject, Timestamp};
 use twinkeep_vault::SecretBytes;
 
 use crate::batch::Person;
+use crate::context::Context;
 use crate::lexicon::Lexicon;
 use crate::{Origin, ParsedRow, Portion, QuarantinedRow, Reason};
 
@@ -27,17 +28,30 @@ pub(crate) struct Held {
     pub code: u32,
     pub value: Option<f32>,
     pub text: Option<Box<str>>,
-    /// Which name of the lexicon the source used.
-    pub name: u32,
-    /// The value as it was in the source.
-    pub given: f32,
+    pub given: Given,
     pub origin: Origin,
+}
+
+/// How the source said it.
+#[derive(Clone, Copy)]
+pub(crate) struct Given {
+    /// Which name of the lexicon it used; none of them for a code that the pack does not list.
+    pub name: u32,
+    /// Which unit of the lexicon, if it is not implied.
+    pub unit: u32,
+    /// The number, or NaN.
+    pub value: f32,
 }
 
 /// The rows of the portion that is being filled.
 pub(crate) struct HeldRows {
     /// The codes of the pack, and none else.
+    pack_codes: Events,
+    /// The codes of this portion: those of the pack come first.
     codes: Events,
+    /// Where other codes are among them, by name and unit.
+    other: BTreeMap<Box<[u8]>, u32>,
+    context: Context,
     rows: Vec<Held>,
     mapping: BTreeMap<Subject, SourceSubject>,
     quarantined: Vec<QuarantinedRow>,
@@ -53,7 +67,10 @@ impl HeldRows {
             codes.intern(&variable.code);
         }
         Self {
+            pack_codes: codes.clone(),
             codes,
+            other: BTreeMap::new(),
+            context: Context::new(pack),
             rows: Vec::new(),
             mapping: BTreeMap::new(),
             quarantined: Vec::new(),
@@ -83,6 +100,25 @@ impl HeldRows {
         self.quarantined.push(row);
     }
 
+    /// Returns the code of a name that is not in the pack; `None` if it is no code.
+    pub(crate) fn intern(&mut self, name: &[u8], unit: Option<&str>) -> Option<u32> {
+        let with_unit;
+        let name = match unit {
+            Some(unit) if !name.ends_with(unit.as_bytes()) => {
+                with_unit = [name, b"//", unit.as_bytes()].concat();
+                &with_unit
+            }
+            _ => name,
+        };
+        if let Some(&code) = self.other.get(name) {
+            return Some(code);
+        }
+        let code = self.codes.intern(&Code::new(std::str::from_utf8(name).ok()?)?);
+        self.other.insert(name.into(), code);
+        self.size += CODE_SIZE;
+        Some(code)
+    }
+
     /// Remembers who is behind a pseudonym.
     pub(crate) fn know(&mut self, person: &Person) {
         if self.last_known == Some(person.subject) {
@@ -99,31 +135,28 @@ impl HeldRows {
     /// Makes a portion of what is held; returns with it how many rows were refused only now.
     ///
     /// Unless `all` is asked for, the rows of the person who came last stay here, if they are less
-    /// than half of it.
-    pub(crate) fn portion(&mut self, lexicon: &Lexicon, all: bool) -> (Portion, u64) {
+    /// than half of it. Rows are compared with each other if `judge` asks for it.
+    pub(crate) fn portion(&mut self, lexicon: &Lexicon, judge: bool, all: bool) -> (Portion, u64) {
         let mut rows = mem::take(&mut self.rows);
-        let last = self.last_known.filter(|_| !all);
         // Stable: what the source has at one moment under one code stays in its order.
         rows.sort_by_key(|row| (row.subject, row.time, row.code));
-        let start = rows.partition_point(|row| Some(row.subject) < last);
-        let end = rows.partition_point(|row| Some(row.subject) <= last);
-        let kept = if last.is_some() && (end - start) * 2 < rows.len() {
-            rows.drain(start..end).collect()
-        } else {
-            Vec::new()
-        };
+        let kept = self.last_known.filter(|_| !all).map(|last| rows_of(last, &mut rows));
         let mapping = mem::take(&mut self.mapping);
         let mut quarantined = mem::take(&mut self.quarantined);
-        let refused = refuse_repeated(&mut rows);
+        let mut refused = refuse_repeated(&mut rows);
+        if judge {
+            let verdicts = self.context.judge(self.codes.codes(), &rows);
+            refused.extend(take_out(&mut rows, &verdicts));
+        }
         let refused_count = refused.len() as u64;
-        quarantined.extend(
-            refused
-                .into_iter()
-                .filter_map(|(row, reason)| quarantine(&row, reason, &mapping, lexicon)),
-        );
-        self.keep(kept, &mapping);
+        let codes = mem::replace(&mut self.codes, self.pack_codes.clone());
+        quarantined.extend(refused.into_iter().filter_map(|(row, reason)| {
+            let subject = mapping.get(&row.subject)?.clone();
+            Some(quarantine(row, reason, subject, (lexicon, codes.codes())))
+        }));
+        self.keep(kept.unwrap_or_default(), &codes, &mapping);
         let mut origins = Vec::with_capacity(rows.len());
-        let mut events = self.codes.clone();
+        let mut events = codes;
         events.rows.reserve_exact(rows.len());
         for Held { subject, time, code, value, text, origin, .. } in rows {
             events.rows.push(Event { subject, time, code, value, text });
@@ -135,43 +168,62 @@ impl HeldRows {
     }
 
     /// Begins the next portion with rows of the person who is being read.
-    fn keep(&mut self, rows: Vec<Held>, mapping: &BTreeMap<Subject, SourceSubject>) {
-        self.size = rows.iter().map(size_of_row).sum();
+    fn keep(
+        &mut self,
+        mut rows: Vec<Held>,
+        codes: &Events,
+        mapping: &BTreeMap<Subject, SourceSubject>,
+    ) {
+        self.size = 0;
         self.last_known = None;
-        if let Some((subject, source)) =
-            rows.first().and_then(|row| mapping.get_key_value(&row.subject))
-        {
+        self.other.clear();
+        let person = rows.first().and_then(|row| mapping.get_key_value(&row.subject));
+        if let Some((subject, source)) = person {
             self.mapping.insert(*subject, source.clone());
             self.last_known = Some(*subject);
             self.size += PERSON_SIZE;
+        }
+        for row in &mut rows {
+            row.code = self.codes.intern(&codes.codes()[row.code as usize]);
+            self.size += size_of_row(row);
         }
         self.rows = rows;
     }
 }
 
+/// Takes the rows of one person out, if they are less than half of all.
+fn rows_of(subject: Subject, rows: &mut Vec<Held>) -> Vec<Held> {
+    let start = rows.partition_point(|row| row.subject < subject);
+    let end = rows.partition_point(|row| row.subject <= subject);
+    if (end - start) * 2 < rows.len() { rows.drain(start..end).collect() } else { Vec::new() }
+}
+
 /// Takes out the rows that say what an earlier one says: same subject, time, code, value, text.
 fn refuse_repeated(rows: &mut Vec<Held>) -> Vec<(Held, Reason)> {
-    let mut repeated = Vec::new();
+    let mut repeated = BTreeMap::new();
     let mut from = 0;
-    while from < rows.len() {
-        let same = rows[from..].iter().take_while(|row| moment(row) == moment(&rows[from]));
-        let to = from + same.count();
-        if 1 < to - from {
+    for moment in rows.chunk_by(|left, right| moment(left) == moment(right)) {
+        if 1 < moment.len() {
             let mut seen = BTreeSet::new();
-            repeated.extend((from..to).filter(|&at| !seen.insert(said(&rows[at]))));
+            let again = (from..).zip(moment).filter(|(_, row)| !seen.insert(said(row)));
+            repeated.extend(again.map(|(at, _)| (at, Reason::Duplicate)));
         }
-        from = to;
+        from += moment.len();
     }
-    if repeated.is_empty() {
+    take_out(rows, &repeated)
+}
+
+/// Takes rows out by their index.
+fn take_out(rows: &mut Vec<Held>, verdicts: &BTreeMap<usize, Reason>) -> Vec<(Held, Reason)> {
+    if verdicts.is_empty() {
         return Vec::new();
     }
-    let repeated: BTreeSet<usize> = repeated.into_iter().collect();
     let mut at = 0;
     let refused = rows.extract_if(.., |_| {
         at += 1;
-        repeated.contains(&(at - 1))
+        verdicts.contains_key(&(at - 1))
     });
-    refused.map(|row| (row, Reason::Duplicate)).collect()
+    refused.zip(verdicts.values()).map(|(row, reason)| (row, *reason)).collect()
 }
 
 /// Rows are sorted by it.
@@ -184,25 +236,26 @@ fn said(row: &Held) -> (Option<u32>, Option<&str>) {
     (row.value.map(|value| (value + 0.0).to_bits()), row.text.as_deref())
 }
 
-/// Makes a refused row of one that had passed so far. `None` never happens: whoever has a row is
-/// in the mapping.
+/// Makes a refused row of one that had passed so far.
 fn quarantine(
-    row: &Held,
+    row: Held,
     reason: Reason,
-    mapping: &BTreeMap<Subject, SourceSubject>,
-    lexicon: &Lexicon,
-) -> Option<QuarantinedRow> {
+    subject: SourceSubject,
+    (lexicon, codes): (&Lexicon, &[Code]),
+) -> QuarantinedRow {
+    let Held { time, code, text, given, origin, .. } = row;
+    let own = codes.get(code as usize).map_or("", Code::as_str);
+    let value = if given.value.is_nan() { String::new() } else { given.value.to_string() };
     let parsed = ParsedRow {
-        subject: mapping.get(&row.subject)?.clone(),
-        time: row.time,
-        name: lexicon.name(row.name).into(),
-        value: row.given.to_string().into(),
-        unit: None,
-        text: row.text.clone(),
+        subject,
+        time,
+        name: lexicon.name(given.name).unwrap_or(own).into(),
+        value: value.into(),
+        unit: lexicon.unit(given.unit).map(Into::into),
+        text,
     };
     let raw = SecretBytes::new(parsed.to_line().into_bytes());
-    let origin = row.origin.clone();
-    Some(QuarantinedRow { origin, field: None, reason, raw, parsed: Some(parsed) })
+    QuarantinedRow { origin, field: None, reason, raw, parsed: Some(parsed) }
 }
 
 fn size_of_row(row: &Held) -> u64 {
@@ -215,3 +268,6 @@ const QUARANTINED_SIZE: usize = size_of::<QuarantinedRow>() + 120;
 
 /// What an entry of the mapping takes in memory.
 const PERSON_SIZE: u64 = 120;
+
+/// What a code takes in memory that is not in the pack.
+const CODE_SIZE: u64 = 400;

@@ -27,6 +27,7 @@
 
 mod archive;
 mod batch;
+mod context;
 mod csv;
 mod error;
 mod fhir;
@@ -44,17 +45,20 @@ pub mod pack_file;
 mod physionet;
 mod portion;
 mod reason;
+mod rows;
 mod source;
 pub mod synth;
+mod units;
 
 pub use error::{IntakeError, Place};
 pub use mapped::TableReport;
 pub use mapping::Mapping;
 pub use portion::{
-    Counts, KindCount, Origin, ParsedRow, Portion, Progress, QuarantinedRow, ReadOptions, Stopped,
-    Summary,
+    Counts, Dates, Judgement, KindCount, Origin, ParsedRow, Portion, Progress, QuarantinedRow,
+    ReadOptions, Stopped, Summary,
 };
 pub use reason::Reason;
+pub use rows::read_rows;
 pub use source::{Source, check_mapping, read, read_at_once};
 
 #[cfg(test)]

@@ -60,3 +60,10 @@ pub(crate) const ENTRY_NAME_LEN_MAX: u64 = 4096;
 /// A Zstandard file may ask its reader to remember this much, as a power of 2: 128 MiB, which is
 /// what its own tools take without being told to.
 pub(crate) const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+/// How far ahead of the present a time may be, in hours: clocks differ, and some sources give
+/// local time without saying so.
+pub(crate) const FUTURE_HOURS_MAX: f64 = 24.0;
+
+/// Of how many subjects age and sex are remembered from one portion to the next: 64 MiB.
+pub(crate) const DEMOGRAPHICS_COUNT_MAX: usize = 1_000_000;

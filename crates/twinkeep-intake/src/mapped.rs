@@ -28,7 +28,7 @@ use crate::mapping::{
 };
 use crate::members::Files;
 use crate::source::damaged;
-use crate::{IntakeError, Place, Reason};
+use crate::{Dates, IntakeError, Place, Reason};
 
 mod columns;
 mod rows;
@@ -81,6 +81,9 @@ pub(crate) fn recognizes(look: &Look<'_>) -> bool {
 /// Reads a data set.
 pub(crate) fn read_mapped(batch: &mut Batch<'_>, files: &Files) -> Result<(), IntakeError> {
     let mapping = choose(batch, files)?;
+    if mapping.dates_shifted() {
+        batch.options.dates = Dates::Shifted;
+    }
     let mut lookups = Vec::with_capacity(mapping.lookups.len());
     for lookup in &mapping.lookups {
         lookups.push(read_lookup(batch, files, lookup)?);

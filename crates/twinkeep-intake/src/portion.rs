@@ -26,6 +26,30 @@ pub struct ReadOptions<'a> {
     pub spool: &'a Path,
     /// What the columns of tables mean; `None` to find it among the shipped mappings.
     pub mapping: Option<&'a Mapping>,
+    /// Whether the dates of the source are real.
+    pub dates: Dates,
+    /// Who says what is plausible.
+    pub judgement: Judgement,
+}
+
+/// Whether the dates of a source are real.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dates {
+    /// They are, so nothing can have happened in the future.
+    #[default]
+    Real,
+    /// They were shifted to hide when things happened, as in MIMIC, whose years are 2110 to 2201.
+    Shifted,
+}
+
+/// Who says what is plausible.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Judgement {
+    /// The pack.
+    #[default]
+    ByThePack,
+    /// A person who looked at the rows: ranges, code lists, and rules between rows are not asked.
+    ByAPerson,
 }
 
 /// A part of what a source holds.

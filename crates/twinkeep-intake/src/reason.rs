@@ -21,6 +21,14 @@ pub enum Reason {
     NotANumber,
     /// The value is outside the pack's range.
     ImplausibleValue,
+    /// The value is not one of those that the pack lists.
+    UnknownValue,
+    /// The value changes faster than the pack says is possible, and comes back.
+    RateOfChange,
+    /// The value contradicts another one of the same moment.
+    Contradiction,
+    /// The time is in the future.
+    FutureTime,
     /// The time is missing, cannot be read, or is outside what the format allows.
     BadTime,
     /// The time is before that of an earlier row, in a format that is ordered by time.
@@ -45,7 +53,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of the checks.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::NotAFile,
         Self::MissingHeader,
         Self::UnknownTable,
@@ -59,13 +67,30 @@ impl Reason {
         Self::UnresolvedReference,
         Self::UnsupportedContent,
         Self::BadTime,
+        Self::FutureTime,
         Self::OutOfOrder,
         Self::UnknownCode,
         Self::UnknownUnit,
         Self::NotANumber,
         Self::ImplausibleValue,
+        Self::UnknownValue,
         Self::Duplicate,
+        Self::RateOfChange,
+        Self::Contradiction,
     ];
+
+    /// Returns whether it is a judgement, so that a person may overrule it: the row can be read, and
+    /// only the pack says that it is not so.
+    pub fn is_judgement(self) -> bool {
+        matches!(
+            self,
+            Self::ImplausibleValue
+                | Self::UnknownValue
+                | Self::RateOfChange
+                | Self::Contradiction
+                | Self::FutureTime
+        )
+    }
 
     /// Returns the permanent name of this reason.
     pub fn code(self) -> &'static str {
@@ -79,6 +104,10 @@ impl Reason {
             Self::UnknownUnit => "unknown-unit",
             Self::NotANumber => "not-a-number",
             Self::ImplausibleValue => "implausible-value",
+            Self::UnknownValue => "unknown-value",
+            Self::RateOfChange => "rate-of-change",
+            Self::Contradiction => "contradiction",
+            Self::FutureTime => "future-time",
             Self::BadTime => "bad-time",
             Self::OutOfOrder => "out-of-order",
             Self::Duplicate => "duplicate",

@@ -58,9 +58,7 @@ pub fn read_at_once<'a>(
         whole = Some(portion);
         Ok(())
     };
-    let pack = options.pack;
-    let (pseudonyms, now, spool) = (options.pseudonyms, options.now, options.spool);
-    let options = ReadOptions { pack, pseudonyms, now, spool, mapping: options.mapping };
+    let options = ReadOptions { ..*options };
     let summary = read_within(
         source,
         &options,
@@ -80,9 +78,7 @@ pub fn check_mapping<'a>(
 ) -> Result<Summary, IntakeError> {
     let mut take = |_: Portion| Ok(());
     let hands = Hands { progress: &mut *progress, take: &mut take, table: Some(&mut *table) };
-    let (pack, pseudonyms) = (options.pack, options.pseudonyms);
-    let (now, spool, mapping) = (options.now, options.spool, options.mapping);
-    let options = ReadOptions { pack, pseudonyms, now, spool, mapping };
+    let options = ReadOptions { ..*options };
     read_within(Source::Path(path), &options, hands, Limits::STANDARD)
 }
 

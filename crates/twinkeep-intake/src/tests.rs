@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use twinkeep_domain::{Event, Events, Pack, Screened, SourceSubject, Subject, Timestamp};
 use twinkeep_vault::{Pseudonymizer, SecretKey};
@@ -12,8 +12,8 @@ use crate::limits::Limits;
 use crate::pack_file::shipped_pack;
 use crate::source::read_within;
 use crate::{
-    Counts, IntakeError, KindCount, Mapping, Origin, Portion, QuarantinedRow, ReadOptions, Source,
-    Summary,
+    Counts, Dates, IntakeError, Judgement, KindCount, Mapping, Origin, Portion, QuarantinedRow,
+    ReadOptions, Source, Summary,
 };
 
 mod archives;
@@ -21,6 +21,7 @@ mod fhir;
 mod meds;
 mod portions;
 mod real;
+mod rules;
 mod stays;
 mod tables;
 
@@ -94,14 +95,19 @@ fn take_all(
         Ok(())
     };
     let spool = std::env::temp_dir();
-    let options =
-        ReadOptions { pack, pseudonyms: &pseudonyms, now: NOW, spool: &spool, mapping: by };
+    let options = ReadOptions { mapping: by, ..options(pack, &pseudonyms, &spool) };
     let hands = Hands { progress: &mut |_| (), take: &mut add, table: None };
     let Summary { counts, digest, kinds } = read_within(source, &options, hands, limits)?;
     assert_eq!(counts.accepted + counts.missing + counts.quarantined, counts.read);
     assert_eq!(quarantined.len() as u64, counts.quarantined);
     let screened = Screened::attest(events);
     Ok(Intake { screened, origins, mapping, quarantined, counts, digest, kinds, portion_count })
+}
+
+/// The options of these tests. The dates of the data sets are shifted.
+fn options<'a>(pack: &'a Pack, pseudonyms: &'a Pseudonymizer, spool: &'a Path) -> ReadOptions<'a> {
+    let (dates, judgement) = (Dates::Shifted, Judgement::ByThePack);
+    ReadOptions { pack, pseudonyms, now: NOW, spool, mapping: None, dates, judgement }
 }
 
 /// 2026-11-22.

@@ -234,6 +234,10 @@ pub(crate) struct IngestArgs {
     /// Whose record numbers a plain feed speaks in [default: local]
     #[arg(long, value_name = "NAME")]
     pub(crate) site: Option<String>,
+
+    /// Accept times in the future: the dates were shifted to protect people, as in MIMIC
+    #[arg(long)]
+    pub(crate) dates_shifted: bool,
 }
 
 /// `feed ...`

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use twinkeep_domain::{Subject, Timestamp};
 
-use super::{Held, refuse_repeated};
+use super::{Given, Held, refuse_repeated};
 use crate::Origin;
 
 proptest! {
@@ -26,8 +26,7 @@ proptest! {
                 code,
                 value: Some(if value == 0 && at % 2 == 0 { -0.0 } else { f32::from(value) }),
                 text: None,
-                name: 0,
-                given: 0.0,
+                given: Given { name: 0, unit: u32::MAX, value: 0.0 },
                 origin: Origin { file: "".into(), row: at },
             });
         }

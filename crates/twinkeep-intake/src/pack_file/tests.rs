@@ -1,6 +1,6 @@
 //! A pack file is read as specified, and a wrong one is refused with the key and the line.
 
-use twinkeep_domain::{PackError, VariableKind};
+use twinkeep_domain::{PackError, Rule, Sex, VariableKind};
 
 use super::{PackFileError, parse_pack, shipped_names, shipped_pack, shipped_text};
 
@@ -58,7 +58,10 @@ fn each_wrong_line_is_named() {
         ("factor = 0.5555556", "facter = 1", "line 29: unknown field `facter`"),
         ("train_percent = 60", "train_percent = 61", "line 11: `splits` must add up"),
         ("name = \"small\"", "name = \"../small\"", "line 3: `name` must be"),
-        ("format = 1", "format = 2", "the pack file has format 2"),
+        ("format = 1", "format = 3", "the pack file has format 3"),
+        ("format = 1", "format = 0", "the pack file has format 0"),
+        ("missing = [-1]", "values = [30]", "line 21: `values` needs `format = 2`"),
+        ("[words]", "[codes]\nother = \"keep\"\n[words]", "line 7: `codes` needs `format = 2`"),
         ("[words]", "[words", "line 7: "),
     ];
     for (right, wrong, message) in cases {
@@ -125,4 +128,29 @@ fn loinc_check_digit_holds(code: &str) -> bool {
         })
         .sum();
     check.parse() == Ok((10 - sum % 10) % 10) && digits.len() == number.len()
+}
+
+#[test]
+fn the_rules_of_format_2_are_read() {
+    let text = SMALL.replace("format = 1", "format = 2").replace(
+        "[words]",
+        "[codes]\nother = \"keep\"\n\n[subject]\nsex = \"S\"\n\n[[rule]]\nless = [\"T\", \"U\"]\n\n[words]",
+    );
+    let second = |code: &str| {
+        format!(
+            "\n[[variable]]\ncode = \"{code}\"\ntitle = \"X\"\nunit = \"1\"\nkind = \"series\"\n\
+             target = false\nrange = [0, 9]\ntexts = {{ HIGH = 9 }}\nchange_max_per_hour = 2\n\
+             required_percent = 50\nranges = [{{ sex = \"female\", age_max = 17, range = [1, 2] }}]\n"
+        )
+    };
+    let pack = parse_pack(&format!("{text}{}{}", second("S"), second("U"))).unwrap();
+    assert!(pack.screening().codes.keeps("anything"));
+    assert_eq!(pack.screening().rules, [Rule::Less(vec!["T".into(), "U".into()])]);
+    let rules = &pack.variables()[2].rules;
+    assert_eq!(rules.number_of("high"), Some(9.0));
+    assert_eq!(rules.change_max_per_hour, Some(2.0));
+    assert_eq!(rules.required_percent, Some(50.0));
+    assert!(rules.ranges[0].fits(Some(17.0), Some(Sex::Female)));
+    let error = parse_pack(&format!("{text}{}", second("S"))).unwrap_err();
+    assert_eq!(error.code(), "pack-contradiction", "there is no `U`");
 }

@@ -1,9 +1,12 @@
 //! The shape of a pack file, and the step from it to a [`Pack`].
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use toml::Spanned;
 use twinkeep_domain::{
-    Code, ForecastPlan, Pack, Range, SplitPlan, UnitConversion, Variable, VariableKind, Words,
+    Code, CodeList, ForecastPlan, GroupRange, OtherCodes, Pack, Range, Rule, Screening, Sex,
+    SplitPlan, SubjectCodes, UnitConversion, Variable, VariableKind, VariableRules, Words,
 };
 
 use super::{FORMAT, PackFileError};
@@ -11,14 +14,51 @@ use super::{FORMAT, PackFileError};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WirePack {
-    #[serde(rename = "format")]
-    _format: u32,
+    format: u32,
     name: Spanned<String>,
     title: String,
     version: u32,
     words: WireWords,
     forecast: Spanned<WirePlan>,
     variable: Vec<Spanned<WireVariable>>,
+    codes: Option<Spanned<WireCodes>>,
+    subject: Option<Spanned<WireSubject>>,
+    rule: Option<Vec<Spanned<WireRule>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireCodes {
+    #[serde(default)]
+    other: WireOther,
+    #[serde(default)]
+    accept: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WireOther {
+    #[default]
+    Refuse,
+    Keep,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireSubject {
+    age: Option<String>,
+    birth: Option<String>,
+    sex: Option<String>,
+    #[serde(default)]
+    female: f32,
+    #[serde(default = "one")]
+    male: f32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireRule {
+    less: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +103,46 @@ struct WireVariable {
     missing: Vec<f32>,
     #[serde(default)]
     aliases: Vec<WireAlias>,
+    ranges: Option<Vec<WireRange>>,
+    change_max_per_hour: Option<f32>,
+    values: Option<Vec<f32>>,
+    texts: Option<BTreeMap<String, f32>>,
+    molar_mass: Option<f32>,
+    valence: Option<u8>,
+    required_percent: Option<f32>,
+}
+
+impl WireVariable {
+    /// Returns the first key that format 1 does not have.
+    fn newer_key(&self) -> Option<&'static str> {
+        let keys = [
+            ("ranges", self.ranges.is_some()),
+            ("change_max_per_hour", self.change_max_per_hour.is_some()),
+            ("values", self.values.is_some()),
+            ("texts", self.texts.is_some()),
+            ("molar_mass", self.molar_mass.is_some()),
+            ("valence", self.valence.is_some()),
+            ("required_percent", self.required_percent.is_some()),
+            ("aliases", self.aliases.iter().any(|alias| alias.value.is_some())),
+        ];
+        keys.iter().find(|(_, present)| *present).map(|(key, _)| *key)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireRange {
+    sex: Option<WireSex>,
+    age_min: Option<f32>,
+    age_max: Option<f32>,
+    range: [f32; 2],
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WireSex {
+    Female,
+    Male,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +160,7 @@ struct WireAlias {
     factor: f32,
     #[serde(default)]
     offset: f32,
+    value: Option<f32>,
 }
 
 fn one() -> f32 {
@@ -88,8 +169,10 @@ fn one() -> f32 {
 
 pub(super) fn parse(text: &str) -> Result<Pack, PackFileError> {
     check_format(text)?;
-    let wire: WirePack = toml::from_str(text).map_err(|error| syntax(text, &error))?;
+    let mut wire: WirePack = toml::from_str(text).map_err(|error| syntax(text, &error))?;
     let line = |span: std::ops::Range<usize>| line_of(text, span.start);
+    check_keys(text, &wire)?;
+    let screening = screening(&mut wire);
     let name = wire.name.get_ref();
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || NAME_LEN_MAX < name.len() || !name.bytes().all(plain) {
@@ -108,6 +191,7 @@ pub(super) fn parse(text: &str) -> Result<Pack, PackFileError> {
     let plan = plan(plan_line, wire.forecast.into_inner())?;
     let words = Words { subject: wire.words.subject, subjects: wire.words.subjects };
     Pack::new(wire.name.into_inner(), wire.title, wire.version, words, variables?, plan)
+        .and_then(|pack| pack.with_screening(screening))
         .map_err(|source| PackFileError::Contradiction { source })
 }
 
@@ -118,10 +202,80 @@ fn check_format(text: &str) -> Result<(), PackFileError> {
         format: u32,
     }
     let Format { format } = toml::from_str(text).map_err(|error| syntax(text, &error))?;
-    if format == FORMAT { Ok(()) } else { Err(PackFileError::Format { found: format }) }
+    if (1..=FORMAT).contains(&format) {
+        Ok(())
+    } else {
+        Err(PackFileError::Format { found: format })
+    }
 }
 
-fn variable(line: usize, wire: WireVariable) -> Result<Variable, PackFileError> {
+/// A file of format 1 has none of the keys that came with format 2.
+fn check_keys(text: &str, wire: &WirePack) -> Result<(), PackFileError> {
+    if wire.format != 1 {
+        return Ok(());
+    }
+    let mut newer = Vec::new();
+    newer.extend(wire.codes.as_ref().map(|table| (table.span(), "codes")));
+    newer.extend(wire.subject.as_ref().map(|table| (table.span(), "subject")));
+    newer.extend(wire.rule.iter().flatten().map(|table| (table.span(), "rule")));
+    let of_variable =
+        |table: &Spanned<WireVariable>| Some((table.span(), table.get_ref().newer_key()?));
+    newer.extend(wire.variable.iter().filter_map(of_variable));
+    match newer.first() {
+        None => Ok(()),
+        Some((span, key)) => {
+            let line = line_of(text, span.start);
+            Err(PackFileError::Value { line, key, reason: "needs `format = 2`" })
+        }
+    }
+}
+
+fn screening(wire: &mut WirePack) -> Screening {
+    let codes = wire.codes.take().map(Spanned::into_inner).map(|codes| CodeList {
+        other: match codes.other {
+            WireOther::Refuse => OtherCodes::Refuse,
+            WireOther::Keep => OtherCodes::Keep,
+        },
+        accept: codes.accept,
+    });
+    let subject = wire.subject.take().map(Spanned::into_inner).map(|subject| SubjectCodes {
+        age: subject.age,
+        birth: subject.birth,
+        sex: subject.sex,
+        female: subject.female,
+        male: subject.male,
+    });
+    let rules = wire.rule.take().unwrap_or_default().into_iter();
+    Screening {
+        codes: codes.unwrap_or_default(),
+        subject: subject.unwrap_or_default(),
+        rules: rules.map(|rule| Rule::Less(rule.into_inner().less)).collect(),
+    }
+}
+
+fn rules(wire: &mut WireVariable) -> VariableRules {
+    let range = |group: WireRange| GroupRange {
+        sex: group.sex.map(|sex| match sex {
+            WireSex::Female => Sex::Female,
+            WireSex::Male => Sex::Male,
+        }),
+        age_min: group.age_min,
+        age_max: group.age_max,
+        range: Range { low: group.range[0], high: group.range[1] },
+    };
+    let texts = wire.texts.take().unwrap_or_default().into_iter();
+    VariableRules {
+        ranges: wire.ranges.take().unwrap_or_default().into_iter().map(range).collect(),
+        change_max_per_hour: wire.change_max_per_hour,
+        values: wire.values.take().unwrap_or_default(),
+        texts: texts.map(|(text, value)| (text.to_lowercase(), value)).collect(),
+        molar_mass: wire.molar_mass,
+        valence: wire.valence,
+        required_percent: wire.required_percent,
+    }
+}
+
+fn variable(line: usize, mut wire: WireVariable) -> Result<Variable, PackFileError> {
     let refuse = |key, reason| Err(PackFileError::Value { line, key, reason });
     let Some(code) = Code::new(&wire.code) else {
         return refuse(
@@ -139,11 +293,14 @@ fn variable(line: usize, wire: WireVariable) -> Result<Variable, PackFileError> 
         return refuse("missing", "must be finite numbers");
     }
     for alias in &wire.aliases {
-        let finite = alias.factor.is_finite() && alias.offset.is_finite();
+        let finite = alias.factor.is_finite()
+            && alias.offset.is_finite()
+            && alias.value.is_none_or(f32::is_finite);
         if Code::new(&alias.name).is_none() || !finite || alias.factor == 0.0 {
             return refuse("aliases", "need a name, a finite factor other than 0, a finite offset");
         }
     }
+    let rules = rules(&mut wire);
     Ok(Variable {
         code,
         title: wire.title,
@@ -159,8 +316,14 @@ fn variable(line: usize, wire: WireVariable) -> Result<Variable, PackFileError> 
         aliases: wire
             .aliases
             .into_iter()
-            .map(|WireAlias { name, factor, offset }| UnitConversion { name, factor, offset })
+            .map(|WireAlias { name, factor, offset, value }| UnitConversion {
+                name,
+                factor,
+                offset,
+                value,
+            })
             .collect(),
+        rules,
     })
 }
 

@@ -32,7 +32,7 @@ fn good() -> Vec<(&'static str, ArrayRef)> {
         Int64Array::from(vec![Some(7), Some(7), Some(7), None, Some(5), Some(5), Some(5)]);
     let time = [None, Some(2), Some(1), Some(1), Some(9), Some(9), Some(9)];
     let time: TimestampMicrosecondArray = time.iter().map(|t| t.map(|t: i64| BASE + t)).collect();
-    let code = ["Age", "HR", "LAB//220045//bpm", "HR", "DRUG//X", "LAB//220045//Hz", "HR"];
+    let code = ["Age", "HR", "LAB//220045//bpm", "HR", "DRUG//X", "LAB//220045//mmHg", "HR"];
     let number = [Some(54.0), Some(80.0), Some(81.0), Some(82.0), None, Some(1.2), None];
     let text = [None, None, Some("by hand"), None, Some("a,\"b\""), None, None];
     vec![

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use twinkeep_vault::{Pseudonymizer, SecretKey};
 
-use super::{Intake, NOW, take_within, tar};
+use super::{Intake, options, take_within, tar};
 use crate::limits::Limits;
 use crate::pack_file::shipped_pack;
-use crate::{Portion, ReadOptions, Source, Stopped, read};
+use crate::{Portion, Source, Stopped, read};
 
 /// Reads an archive of stays in portions of about this size.
 fn in_portions(stays: &[Vec<String>], portion_size_max: u64) -> Intake {
@@ -89,13 +89,7 @@ fn portions_are_no_larger_than_asked_for_and_keep_a_person_together() {
 fn a_caller_that_takes_no_more_ends_the_reading() {
     let pseudonyms = Pseudonymizer::new(&SecretKey::random());
     let (pack, spool) = (shipped_pack("icu").unwrap(), std::env::temp_dir());
-    let options = ReadOptions {
-        pack: &pack,
-        pseudonyms: &pseudonyms,
-        now: NOW,
-        spool: &spool,
-        mapping: None,
-    };
+    let options = options(&pack, &pseudonyms, &spool);
     let mut stay = &b"Time,Parameter,Value\n00:00,RecordID,1\n00:07,HR,73\n"[..];
     let source = Source::Stream { name: "feed", media_type: "text/csv", reader: &mut stay };
     let mut take = |_: Portion| Err(Stopped);

@@ -10,7 +10,7 @@ use twinkeep_vault::SecretKey;
 use super::Intake;
 use super::{reasons, take, take_bytes, take_within};
 use crate::limits::Limits;
-use crate::{Counts, Portion, ReadOptions, Source};
+use crate::{Counts, Portion, Source};
 
 const GOOD: &str = "Time,Parameter,Value\n00:00,RecordID,132539\n00:00,Age,54\n00:00,Height,-1\n\
     00:07,HR,73\n00:07,Temp,35.1\n48:00,HR,80\n";
@@ -296,13 +296,7 @@ fn another_keep_gives_other_pseudonyms() {
         let root = SecretKey::from_slice(&[key; 32]).unwrap();
         let pseudonyms = twinkeep_vault::Pseudonymizer::new(&root);
         let spool = std::env::temp_dir();
-        let options = ReadOptions {
-            pack: &pack,
-            pseudonyms: &pseudonyms,
-            now: super::NOW,
-            spool: &spool,
-            mapping: None,
-        };
+        let options = super::options(&pack, &pseudonyms, &spool);
         let mut source = GOOD.as_bytes();
         let stream = Source::Stream { name: "", media_type: "text/csv", reader: &mut source };
         let mut take = |portion: Portion| {

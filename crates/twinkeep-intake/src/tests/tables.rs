@@ -197,13 +197,7 @@ fn check(path: &Path, mapping: Option<&Mapping>) -> (Vec<TableReport>, crate::Co
     let pack = shipped_pack("icu").unwrap();
     let pseudonyms = Pseudonymizer::new(&SecretKey::from_slice(&[7; 32]).unwrap());
     let spool = std::env::temp_dir();
-    let options = ReadOptions {
-        pack: &pack,
-        pseudonyms: &pseudonyms,
-        now: super::NOW,
-        spool: &spool,
-        mapping,
-    };
+    let options = ReadOptions { mapping, ..super::options(&pack, &pseudonyms, &spool) };
     let mut reports = Vec::new();
     let summary =
         check_mapping(path, &options, &mut |_| (), &mut |report| reports.push(report)).unwrap();

@@ -32,6 +32,7 @@ fn pack() -> Pack {
         range: Range { low: 0.0, high: 100.0 },
         missing: Vec::new(),
         aliases: Vec::new(),
+        rules: Default::default(),
     };
     let words = Words { subject: "unit".into(), subjects: "units".into() };
     let variables = vec![variable("a"), variable("b")];

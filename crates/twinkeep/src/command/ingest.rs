@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use twinkeep_app::{AppError, Caller, IngestReport, IngestRequest, ingest_feed};
+use twinkeep_app::{AppError, Caller, Dates, IngestReport, IngestRequest, ingest_feed};
 
 use crate::cli::{Global, IngestArgs};
 use crate::output::{Output, thousands};
@@ -12,8 +12,12 @@ pub(crate) fn run(global: &Global, args: &IngestArgs, out: &Output) -> Result<()
     let app = open_keep(global)?;
     let bar = out.progress("ingesting");
     let started = Instant::now();
-    let request =
-        IngestRequest { feed: &args.feed, allow_gap: args.allow_gap, site: args.site.as_deref() };
+    let request = IngestRequest {
+        feed: &args.feed,
+        allow_gap: args.allow_gap,
+        site: args.site.as_deref(),
+        dates: if args.dates_shifted { Dates::Shifted } else { Dates::Real },
+    };
     let report = ingest_feed(&app, &Caller::operator(), request, &mut |progress| {
         bar.set(progress.done, progress.total);
     })?;

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use tempfile::TempDir;
 use twinkeep_app::{
-    App, Caller, Config, IngestRequest, InitRequest, LedgerLine, Surroundings, TrainRequest,
+    App, Caller, Config, Dates, IngestRequest, InitRequest, LedgerLine, Surroundings, TrainRequest,
 };
 use twinkeep_domain::Timestamp;
 use twinkeep_vault::KekSource;
@@ -53,7 +53,8 @@ impl TestKeep {
         let feed = self.root.parent().unwrap().join("feed");
         write_feed(&feed);
         let (app, caller) = (&*self.app, Caller::operator());
-        let request = IngestRequest { feed: &feed, allow_gap: false, site: None };
+        let request =
+            IngestRequest { feed: &feed, allow_gap: false, site: None, dates: Dates::Real };
         let report = twinkeep_app::ingest_feed(app, &caller, request, &mut |_| ()).unwrap();
         assert_eq!(report.accepted, report.read, "{report:?}");
         let report =
