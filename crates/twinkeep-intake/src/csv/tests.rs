@@ -1,3 +1,5 @@
+//! Records are cut as RFC 4180 says, with the right line numbers, whatever the bytes.
+
 use std::io::Cursor;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! A mapping is read as specified, and a wrong one is refused with the key and the line.
+
 use expect_test::{Expect, expect};
 
 use super::{Mapping, MappingError, parse_mapping, shipped_mapping, shipped_names};

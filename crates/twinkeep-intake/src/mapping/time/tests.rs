@@ -1,3 +1,5 @@
+//! Times as tables write them become the same moments, and what is no time is refused.
+
 use jiff::civil;
 use jiff::tz::TimeZone;
 
