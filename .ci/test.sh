@@ -1,16 +1,12 @@
 #!/bin/sh
-# `make test`: everything that can fail. The peers it needs come from the system or from Debian.
+# `make test`: everything that can fail.
 set -eu
 cd "$(dirname "$0")/.."
 CARGO=${CARGO:-cargo}
 
-# Peers: openssl shows what a sealed feed must not accept; curl calls the demo's server.
-for peer in openssl curl; do
-    command -v "$peer" >/dev/null 2>&1 || {
-        echo "installing $peer"
-        apt-get update -qq && apt-get install -y -qq "$peer"
-    }
-done
+sh .ci/peers.sh
+PATH=$PWD/target/peers/bin:$PATH
+export PATH
 
 "$CARGO" fmt --all --check
 "$CARGO" clippy --workspace --all-targets --locked --quiet -- -D warnings

@@ -11,6 +11,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("twinkeep-forecast", &["twinkeep-domain"]),
     ("twinkeep-twin", &["twinkeep-domain", "twinkeep-forecast"]),
     ("twinkeep-registry", &["twinkeep-domain", "twinkeep-vault"]),
+    ("twinkeep-connect", &["twinkeep-domain", "twinkeep-vault"]),
     (
         "twinkeep-app",
         &[
@@ -22,6 +23,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "twinkeep-forecast",
             "twinkeep-twin",
             "twinkeep-registry",
+            "twinkeep-connect",
         ],
     ),
     ("twinkeep-gate", &["twinkeep-domain", "twinkeep-vault", "twinkeep-app"]),
@@ -40,8 +42,9 @@ pub(crate) const LIVES_IN: &[(&str, &[&str])] = &[
     ("safetensors", &["twinkeep-registry"]),
     ("axum", &["twinkeep-gate"]),
     ("hyper", &["twinkeep-gate"]),
-    ("tokio", &["twinkeep-gate"]),
-    ("rustls", &["twinkeep-gate"]),
+    ("tokio", &["twinkeep-gate", "twinkeep-connect"]),
+    ("rustls", &["twinkeep-gate", "twinkeep-connect"]),
+    ("tokio-postgres", &["twinkeep-connect"]),
     ("clap", &["twinkeep"]),
     ("indicatif", &["twinkeep"]),
     ("rpassword", &["twinkeep"]),

@@ -21,8 +21,9 @@ use twinkeep_vault::sign::SigningKey;
 use twinkeep_vault::{KekSource, SecretKey, random_bytes};
 
 use crate::keep::{self, Descriptor, ledger_origin};
+use crate::key_file::{self, FIRST_GENERATION, KeyFiles};
 use crate::time_text::rfc3339;
-use crate::{AppError, Config, Layout, key_file};
+use crate::{AppError, Config, Layout};
 
 /// What kind of keep is wanted.
 #[derive(Debug)]
@@ -81,6 +82,7 @@ pub fn init_keep(request: &InitRequest<'_>) -> Result<InitReport, AppError> {
         created: rfc3339(request.now),
         pack: pack.name().to_owned(),
         kek: descriptor,
+        generation: FIRST_GENERATION,
     };
     let fingerprint = make_keys(&layout, &kek, &keep_id, request)?;
     write_public(&layout.config(), request.config.to_text().as_bytes())?;
@@ -125,11 +127,11 @@ fn make_keys(
     keep_id: &str,
     request: &InitRequest<'_>,
 ) -> Result<String, AppError> {
-    let keys = layout.keys();
     let public = layout.public();
-    for dir in [&keys, &public] {
+    for dir in [&layout.keys(), &public] {
         create_private_dir(dir).map_err(|error| write_error(dir, error))?;
     }
+    let keys = KeyFiles::new(&layout.keys(), FIRST_GENERATION);
     let root = SecretKey::random();
     key_file::write(&keys, keep::ROOT, kek, root.expose())?;
 
@@ -187,7 +189,8 @@ fn make_certificates(
     let server = authority
         .issue_server(&request.config.gate.names, request.now)
         .map_err(|error| failed().because(error).hint("check `gate.names`"))?;
-    let (keys, public) = (layout.keys(), layout.public());
+    let public = layout.public();
+    let keys = KeyFiles::new(&layout.keys(), FIRST_GENERATION);
     key_file::write(&keys, keep::AUTHORITY, kek, authority.expose_key())?;
     key_file::write(&keys, keep::SERVER, kek, server.key.expose())?;
     write_public(&public.join(keep::AUTHORITY_PUBLIC), authority.cert_pem().as_bytes())?;

@@ -12,7 +12,8 @@ use twinkeep_vault::identity::Identity;
 use twinkeep_vault::sign::{SigningKey, VerifyingKey};
 use twinkeep_vault::{KekDescriptor, KekError, KekSource, SecretBytes, SecretKey};
 
-use crate::{AppError, Config, Layout, Settings, key_file};
+use crate::key_file::{self, FIRST_GENERATION, KeyFiles};
+use crate::{AppError, Config, Layout, Settings};
 
 /// What `keep.json` says: nothing secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,8 +27,15 @@ pub struct Descriptor {
     pub created: String,
     /// The pack it was made with.
     pub pack: String,
-    /// How the key-encryption key is derived.
+    /// How the key-encryption key is had.
     pub kek: KekDescriptor,
+    /// Which generation of the files in `keys/` it opens.
+    #[serde(default = "first_generation")]
+    pub generation: u32,
+}
+
+fn first_generation() -> u32 {
+    FIRST_GENERATION
 }
 
 /// The keys of an unlocked keep.
@@ -121,10 +129,15 @@ impl Keep {
         Ok((pack, digest))
     }
 
+    /// Returns the files with the wrapped keys that hold now.
+    pub(crate) fn key_files(&self) -> KeyFiles {
+        KeyFiles::new(&self.layout.keys(), self.descriptor.generation)
+    }
+
     /// Unlocks the keys.
     pub(crate) fn unlock(&self, source: &KekSource) -> Result<Keys, AppError> {
         let kek = source.open(&self.descriptor.kek).map_err(kek_error)?;
-        let keys = self.layout.keys();
+        let keys = self.key_files();
         let broken = |name: &str| {
             AppError::refused("key-damaged", format!("the key `{name}` of the keep is damaged"))
         };
@@ -196,6 +209,9 @@ pub(crate) const IDENTITY: &str = "identity";
 pub(crate) const AUTHORITY: &str = "authority";
 pub(crate) const SERVER: &str = "server";
 pub(crate) const PACK: &str = "pack";
+
+/// Every key that is wrapped under the key-encryption key.
+pub(crate) const WRAPPED: [&str; 7] = [ROOT, LEDGER, MODEL, IDENTITY, AUTHORITY, SERVER, PACK];
 
 pub(crate) const LEDGER_PUBLIC: &str = "ledger.pub";
 pub(crate) const MODEL_PUBLIC: &str = "model.pem";

@@ -1,4 +1,7 @@
 //! Wrapped private keys: one JSON file a key in `keys/`, sealed under the key-encryption key.
+//!
+//! When the key-encryption key is rotated, all keys are written again as the next *generation*
+//! beside the old ones; `keep.json` says which generation holds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,16 +22,51 @@ struct Wire {
     sealed: String,
 }
 
-/// Seals `secret` under `kek` and writes it as `keys/<name>.key`.
+/// The keys of one generation.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyFiles {
+    dir: PathBuf,
+    generation: u32,
+}
+
+impl KeyFiles {
+    pub(crate) fn new(dir: &Path, generation: u32) -> Self {
+        Self { dir: dir.to_path_buf(), generation }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        match self.generation {
+            FIRST_GENERATION => self.dir.join(format!("{name}.key")),
+            later => self.dir.join(format!("{name}.{later}.key")),
+        }
+    }
+
+    /// Removes this generation's files of these names.
+    pub(crate) fn remove(&self, names: &[&str]) -> Result<(), AppError> {
+        for name in names {
+            let path = self.path(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    let attempt = format!("cannot remove `{}`", path.display());
+                    return Err(AppError::environment("keep-write", attempt).because(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Seals `secret` under `kek` and writes it.
 pub(crate) fn write(
-    keys: &Path,
+    keys: &KeyFiles,
     name: &str,
     kek: &SecretKey,
     secret: &[u8],
 ) -> Result<(), AppError> {
     let sealed = seal(kek, Purpose::PrivateKey, name.as_bytes(), secret);
     let wire = Wire { version: VERSION, name: name.to_owned(), sealed: to_hex(&sealed) };
-    let path = path(keys, name);
+    let path = keys.path(name);
     let text = serde_json::to_vec_pretty(&wire).map_err(|error| damaged(&path).because(error))?;
     write_atomic(&path, &text, PRIVATE_FILE).map_err(|error| {
         AppError::environment("keep-write", format!("cannot write `{}`", path.display()))
@@ -36,9 +74,9 @@ pub(crate) fn write(
     })
 }
 
-/// Reads and opens `keys/<name>.key`; refuses a file that others can read.
-pub(crate) fn read(keys: &Path, name: &str, kek: &SecretKey) -> Result<SecretBytes, AppError> {
-    let path = path(keys, name);
+/// Reads and opens a key; refuses a file that others can read.
+pub(crate) fn read(keys: &KeyFiles, name: &str, kek: &SecretKey) -> Result<SecretBytes, AppError> {
+    let path = keys.path(name);
     let io = |error| {
         AppError::environment("keep-read", format!("cannot read `{}`", path.display()))
             .because(error)
@@ -58,13 +96,12 @@ pub(crate) fn read(keys: &Path, name: &str, kek: &SecretKey) -> Result<SecretByt
         .map_err(|error| damaged(&path).because(error))
 }
 
-fn path(keys: &Path, name: &str) -> PathBuf {
-    keys.join(format!("{name}.key"))
-}
-
 fn damaged(path: &Path) -> AppError {
     AppError::refused("key-damaged", format!("`{}` is not a key of this keep", path.display()))
         .hint("restore the file from a backup of the keep")
 }
 
 const VERSION: u32 = 1;
+
+/// What `init` writes.
+pub(crate) const FIRST_GENERATION: u32 = 1;

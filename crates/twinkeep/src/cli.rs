@@ -46,16 +46,30 @@ pub(crate) struct Global {
 #[derive(Debug, Args)]
 pub(crate) struct SecretArgs {
     /// Read the passphrase from the first line of this file (mode 0600)
+    ///
+    /// The same for the PIN or token that `--kek-uri` needs.
     #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["passphrase_fd", "key_file"])]
     pub(crate) passphrase_file: Option<PathBuf>,
 
-    /// Read the passphrase from this open file descriptor
+    /// Read the passphrase, PIN, or token from this open file descriptor
     #[arg(long, global = true, value_name = "N", conflicts_with = "key_file")]
     pub(crate) passphrase_fd: Option<i32>,
 
     /// Use this key file (mode 0600; `init` and `identity new` create it if it is missing)
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
+
+    /// Ask this device or service for the key: `pkcs11:…`, `transit:https://…`, or `aws-kms:…`
+    ///
+    /// It wraps the keep's key and never gives out its own. docs/guides/keys.md shows each kind.
+    #[arg(
+        long = "kek-uri",
+        global = true,
+        env = "TWINKEEP_KEK_URI",
+        value_name = "URI",
+        conflicts_with = "key_file"
+    )]
+    pub(crate) kek_uri: Option<String>,
 }
 
 /// What there is to do, in the order of the pipeline.
@@ -349,6 +363,34 @@ pub(crate) enum KeyCommand {
         /// The key's id, from `key list`
         id: String,
     },
+    /// Rotate the keep's own keys
+    ///
+    /// A server that runs goes on. Safe to interrupt at any point, and to run again.
+    Rotate(RotateArgs),
+}
+
+/// Arguments of `key rotate`.
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    /// Put the keys under another passphrase, key file, device, or service [default: a prompt]
+    #[arg(long, required = true)]
+    pub(crate) kek: bool,
+
+    /// Read the new passphrase (or the PIN or token that `--new-kek-uri` needs) from this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["new_passphrase_fd", "new_key_file"])]
+    pub(crate) new_passphrase_file: Option<PathBuf>,
+
+    /// Read it from this open file descriptor
+    #[arg(long, value_name = "N", conflicts_with = "new_key_file")]
+    pub(crate) new_passphrase_fd: Option<i32>,
+
+    /// Use this key file from now on; it is created if it is missing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_key_file: Option<PathBuf>,
+
+    /// Ask this device or service from now on
+    #[arg(long, value_name = "URI", conflicts_with = "new_key_file")]
+    pub(crate) new_kek_uri: Option<String>,
 }
 
 /// Arguments of `serve`.

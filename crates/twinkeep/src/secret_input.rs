@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
 use std::path::Path;
 
-use twinkeep_app::AppError;
-use twinkeep_vault::files::{open_to_others, read_secret_bounded};
+use twinkeep_app::{AppError, KekQuestion, kek_source};
+use twinkeep_vault::files::{open_to_others, read_bounded, read_secret_bounded};
 use twinkeep_vault::{KekSource, SecretBytes};
 
-use crate::cli::SecretArgs;
+use crate::cli::{RotateArgs, SecretArgs};
+use crate::clock;
 
 /// Whether a new secret is being chosen; if so, a prompt asks twice.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,17 +21,66 @@ pub(crate) enum Asking {
     New,
 }
 
+/// What the options say about a secret.
+#[derive(Default)]
+struct Given<'a> {
+    passphrase_file: Option<&'a Path>,
+    passphrase_fd: Option<i32>,
+    key_file: Option<&'a Path>,
+    kek_uri: Option<&'a str>,
+}
+
 /// Gets the secret. `what` names it in the prompt.
 pub(crate) fn get(args: &SecretArgs, what: &str, asking: Asking) -> Result<KekSource, AppError> {
-    if let Some(path) = &args.key_file {
-        return Ok(KekSource::KeyFile(path.clone()));
-    }
-    let passphrase = match (&args.passphrase_file, args.passphrase_fd) {
-        (Some(path), _) => from_file(path)?,
-        (None, Some(number)) => from_descriptor(number)?,
-        (None, None) => from_prompt(what, asking)?,
+    let given = Given {
+        passphrase_file: args.passphrase_file.as_deref(),
+        passphrase_fd: args.passphrase_fd,
+        key_file: args.key_file.as_deref(),
+        kek_uri: args.kek_uri.as_deref(),
     };
-    Ok(KekSource::Passphrase(passphrase))
+    given.source(what, asking)
+}
+
+/// Gets the secret that is to open the keep from now on.
+pub(crate) fn get_new(args: &RotateArgs) -> Result<KekSource, AppError> {
+    let given = Given {
+        passphrase_file: args.new_passphrase_file.as_deref(),
+        passphrase_fd: args.new_passphrase_fd,
+        key_file: args.new_key_file.as_deref(),
+        kek_uri: args.new_kek_uri.as_deref(),
+    };
+    given.source("the keep from now on", Asking::New)
+}
+
+impl Given<'_> {
+    fn source(&self, what: &str, asking: Asking) -> Result<KekSource, AppError> {
+        if let Some(path) = self.key_file {
+            return Ok(KekSource::KeyFile(path.to_path_buf()));
+        }
+        let Some(uri) = self.kek_uri else {
+            return Ok(KekSource::Passphrase(self.secret(what, asking)?));
+        };
+        let question = KekQuestion {
+            variable: &|name| std::env::var(name).ok().filter(|value| !value.is_empty()),
+            secret: &mut |name| self.secret(name, Asking::Existing),
+            read: &certificates,
+            clock: clock::now,
+        };
+        kek_source(uri, question)
+    }
+
+    fn secret(&self, what: &str, asking: Asking) -> Result<SecretBytes, AppError> {
+        match (self.passphrase_file, self.passphrase_fd) {
+            (Some(path), _) => from_file(path),
+            (None, Some(number)) => from_descriptor(number),
+            (None, None) => from_prompt(what, asking),
+        }
+    }
+}
+
+fn certificates(path: &str) -> Result<Vec<u8>, AppError> {
+    read_bounded(Path::new(path), CERTIFICATES_SIZE_MAX)
+        .map_err(|error| AppError::usage("ca-file", format!("cannot read `{path}`")).because(error))
 }
 
 fn from_file(path: &Path) -> Result<SecretBytes, AppError> {
@@ -86,6 +136,9 @@ fn first_line(bytes: SecretBytes) -> SecretBytes {
     let line = text.get(..end).unwrap_or_default();
     SecretBytes::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
 }
+
+/// A whole store of authorities has some 250 KiB.
+const CERTIFICATES_SIZE_MAX: u64 = 4 << 20;
 
 /// Longer than any passphrase, and short enough that `/dev/zero` does no harm.
 const PASSPHRASE_SIZE_MAX: u64 = 4096;

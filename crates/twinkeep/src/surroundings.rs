@@ -19,15 +19,26 @@ pub(crate) fn state_dir() -> Option<PathBuf> {
 /// Opens the keep that the global options name, with the secret that they, the configuration, or
 /// a prompt give.
 pub(crate) fn open_keep(global: &Global) -> Result<App, AppError> {
+    Ok(open_keep_with(global)?.0)
+}
+
+/// Opens the keep, and returns what opened it too.
+pub(crate) fn open_keep_with(global: &Global) -> Result<(App, KekSource), AppError> {
     let keep = Keep::find(&global.keep)?;
     let given = &global.secret;
     let nothing_given = given.passphrase_file.is_none()
         && given.passphrase_fd.is_none()
-        && given.key_file.is_none();
+        && given.key_file.is_none()
+        && given.kek_uri.is_none();
+    // A keep that was put under another kind of secret since has no use for the file.
+    let by_file = keep.descriptor.kek.method == KEY_FILE_METHOD;
     let secret = match keep.settings.key_file {
-        Some(path) if nothing_given => KekSource::KeyFile(path),
+        Some(path) if nothing_given && by_file => KekSource::KeyFile(path),
         _ => secret_input::get(given, "the keep", Asking::Existing)?,
     };
     let surroundings = Surroundings { clock: clock::now, state_dir: state_dir() };
-    App::open(&global.keep, &secret, &surroundings)
+    Ok((App::open(&global.keep, &secret, &surroundings)?, secret))
 }
+
+/// What `keep.json` says of a keep that opens with a key file.
+const KEY_FILE_METHOD: &str = "key-file";

@@ -1,15 +1,22 @@
-//! `twinkeep key new|list|revoke`.
+//! `twinkeep key new|list|revoke|rotate`.
+
+use std::path::Path;
 
 use twinkeep_app::{
-    ApiKeyReport, AppError, Caller, Scope, list_api_keys, new_api_key, revoke_api_key,
+    ApiKeyReport, AppError, Caller, RotateKekReport, Scope, list_api_keys, new_api_key,
+    revoke_api_key, rotate_kek,
 };
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
-use crate::cli::{Global, KeyCommand};
+use crate::cli::{Global, KeyCommand, RotateArgs};
 use crate::output::{Output, table};
-use crate::surroundings::open_keep;
+use crate::secret_input;
+use crate::surroundings::{open_keep, open_keep_with};
 
 pub(crate) fn run(global: &Global, args: &KeyCommand, out: &Output) -> Result<(), AppError> {
+    if let KeyCommand::Rotate(args) = args {
+        return rotate(global, args, out);
+    }
     let app = open_keep(global)?;
     match args {
         KeyCommand::New { name, scopes, days, out: file } => {
@@ -41,7 +48,34 @@ pub(crate) fn run(global: &Global, args: &KeyCommand, out: &Output) -> Result<()
             revoke_api_key(&app, &Caller::operator(), id)?;
             out.result(&serde_json::json!({ "revoked": id }), |_| format!("{id} is revoked"))
         }
+        KeyCommand::Rotate(_) => Ok(()),
     }
+}
+
+fn rotate(global: &Global, args: &RotateArgs, out: &Output) -> Result<(), AppError> {
+    let (app, current) = open_keep_with(global)?;
+    let next = secret_input::get_new(args)?;
+    let report = rotate_kek(&app, &Caller::operator(), &current, &next)?;
+    if let (Some(named), Some(new)) = (&app.settings().key_file, &args.new_key_file)
+        && !same_file(named, new)
+    {
+        out.remark(
+            "`keep.key_file` in twinkeep.toml names the old file: change it, or give `--key-file`",
+        );
+    }
+    out.result(&report, |report: &RotateKekReport| {
+        format!(
+            "generation {}: opened by {} before, by {} now",
+            report.generation, report.from, report.to
+        )
+    })
+}
+
+fn same_file(left: &Path, right: &Path) -> bool {
+    left.canonicalize()
+        .ok()
+        .zip(right.canonicalize().ok())
+        .is_some_and(|(left, right)| left == right)
 }
 
 fn parse_scopes(names: &[String]) -> Result<Vec<Scope>, AppError> {

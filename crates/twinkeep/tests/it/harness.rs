@@ -143,6 +143,25 @@ impl Place {
     }
 }
 
+/// Returns a peer's program, if it is there; in CI it must be, elsewhere the test says that it was
+/// skipped.
+pub(crate) fn peer(name: &'static str) -> Option<&'static str> {
+    let found = Command::new("sh").args(["-c", &format!("command -v {name}")]).output().unwrap();
+    if found.status.success() {
+        return Some(name);
+    }
+    assert!(std::env::var_os("CI").is_none(), "`{name}` is missing: .ci/test.sh installs it");
+    println!("skipped: `{name}` is not installed");
+    None
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) {
+    use std::os::unix::fs::PermissionsExt as _;
+    write(path, bytes);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 /// Replaces a file's content, leaving its mode.
 pub(crate) fn write(path: &Path, bytes: &[u8]) {
     use std::io::Write as _;
@@ -156,7 +175,8 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn ran(output: &Output) -> Ran {
+/// Takes what a run of the program gave.
+pub(crate) fn ran(output: &Output) -> Ran {
     Ran {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

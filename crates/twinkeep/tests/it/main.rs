@@ -7,6 +7,7 @@
 
 mod harness;
 mod keep;
+mod kek;
 mod ledger;
 mod model;
 mod path;

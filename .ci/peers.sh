@@ -1,0 +1,33 @@
+#!/bin/sh
+# Installs the peers that the tests run beside, as far as they are missing: programs from Debian,
+# and Python packages into target/peers. The tests start and stop them themselves, on loopback.
+set -eu
+cd "$(dirname "$0")/.."
+
+# need PROGRAM PACKAGE: a program may lie outside of PATH, as Debian's servers do.
+missing=
+need() {
+    command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing="$missing $2"
+}
+need openssl openssl         # what a sealed feed must not accept
+need curl curl               # calls the demo's server
+need softhsm2-util softhsm2  # a PKCS#11 token
+if [ -n "$missing" ]; then
+    echo "installing$missing"
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+
+# python COMMAND-OR-MODULE PACKAGE…: into a folder of our own.
+venv=target/peers
+python() {
+    probe=$1
+    shift
+    [ -x "$venv/bin/$probe" ] && return
+    command -v "$probe" >/dev/null 2>&1 && return
+    echo "installing $*"
+    [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"
+}
+python moto_server 'moto[kms]' flask flask-cors # AWS KMS
