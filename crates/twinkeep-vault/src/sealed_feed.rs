@@ -28,6 +28,7 @@ mod expectation;
 mod header;
 mod reader;
 mod segment;
+mod verifier;
 mod writer;
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Opening: from a feed to plain bytes, one checked segment at a time.
+//!
+//! Two threads: the verifier's reads and checks, the caller's decrypts and uses.
 
 use std::io::{self, BufRead, Read, Write};
 
 use super::cobblestone::Message;
 use super::header::{Head, Recipient, wrapping_info};
-use super::segment::{
-    FRAME_LEN, Frame, Manifest, ManifestBuilder, SEGMENT_LEN, SIGNATURE_LEN, first_chunk, read_full,
-};
+use super::segment::{Manifest, ManifestBuilder, first_chunk};
+use super::verifier::Verifier;
 use super::{Expectation, FeedError, Header, SEGMENT_PLAINTEXT_LEN};
 use crate::identity::{Identity, PublicIdentity};
 use crate::sign::VerifyingKey;
@@ -16,13 +17,11 @@ use crate::{SecretBytes, SecretKey};
 ///
 /// The end of the data is not the end of the check: ask [`FeedReader::manifest`] or call
 /// [`FeedReader::finish`] before acting on the feed as a whole.
-pub struct FeedReader<'a> {
-    input: Box<dyn Read + Send + 'a>,
+pub struct FeedReader {
+    verifier: Verifier,
     header: Header,
     sender: PublicIdentity,
     message: Message,
-    progress: ManifestBuilder,
-    sealed: Vec<u8>,
     plain: SecretBytes,
     released: usize,
     available: usize,
@@ -73,14 +72,14 @@ pub fn inspect(input: &mut dyn Read, senders: &[PublicIdentity]) -> Result<Inspe
     Ok(Inspection { header: head.header, sender })
 }
 
-impl<'a> FeedReader<'a> {
+impl FeedReader {
     /// Reads and checks the head; nothing of the content is read yet.
     ///
     /// The feed must be signed by one of `senders`, continue what `expectation` remembers, and be
     /// sealed to `recipient`. Note that `expectation` is about one sender: where several may send,
     /// [`inspect`] tells which one it is, so that the right memory is passed with that sender.
     pub fn open(
-        mut input: Box<dyn Read + Send + 'a>,
+        mut input: Box<dyn Read + Send>,
         recipient: &Identity,
         senders: &[PublicIdentity],
         expectation: &Expectation,
@@ -92,13 +91,12 @@ impl<'a> FeedReader<'a> {
         expectation.check(&head.header)?;
         let content_key = unwrap_content_key(&head.header, sender.signing(), recipient)?;
         let message = head.message(&content_key)?;
+        let manifest = ManifestBuilder::new(&head);
         Ok(Self {
-            input,
+            verifier: Verifier::start(input, *sender.signing(), manifest)?,
             message,
-            progress: ManifestBuilder::new(&head),
             header: head.header,
             sender: sender.clone(),
-            sealed: vec![0; SEGMENT_LEN + SIGNATURE_LEN],
             plain: SecretBytes::zeroed(SEGMENT_PLAINTEXT_LEN),
             released: 0,
             available: 0,
@@ -165,46 +163,19 @@ impl<'a> FeedReader<'a> {
         Ok(self.plain.expose().get(self.released..self.available).unwrap_or_default())
     }
 
-    /// Reads, checks, and decrypts a segment; returns the length of its content.
+    /// Takes a segment that was checked, and decrypts it; returns the length of its content.
     fn next_segment(&mut self) -> Result<usize, FeedError> {
-        let index = self.progress.next_index();
-        let mut frame = [0; FRAME_LEN];
-        self.read_exactly_into(&mut frame)?;
-        let frame = Frame::decode(frame, index)?;
-        let mut sealed = std::mem::take(&mut self.sealed);
-        let read = self.read_exactly_into(&mut sealed[..frame.length + SIGNATURE_LEN]);
-        self.sealed = sealed;
-        read?;
-        let (body, rest) = self.sealed.split_at(frame.length);
-        let digest = blake3::hash(body);
-        self.sender
-            .signing()
-            .verify(&self.progress.statement(frame.last, &digest), &rest[..SIGNATURE_LEN])
-            .map_err(|_| FeedError::SegmentForged { index })?;
+        let segment = self.verifier.next()?;
+        let index = segment.index;
         let length = self
             .message
-            .open_chunks(first_chunk(index), body, self.plain.expose_mut())
+            .open_chunks(first_chunk(index), segment.ciphertext(), self.plain.expose_mut())
             .ok_or(FeedError::ChunkAltered { index })?;
-        self.progress.add(&digest, length);
-        if frame.last {
-            self.expect_end()?;
-            self.state = State::Complete(self.progress.finish());
+        if let Some(manifest) = &segment.end {
+            self.state = State::Complete(manifest.clone());
         }
+        self.verifier.recycle(segment);
         Ok(length)
-    }
-
-    fn read_exactly_into(&mut self, out: &mut [u8]) -> Result<(), FeedError> {
-        match read_full(&mut self.input, out).map_err(FeedError::io)? == out.len() {
-            true => Ok(()),
-            false => Err(FeedError::Truncated),
-        }
-    }
-
-    fn expect_end(&mut self) -> Result<(), FeedError> {
-        match read_full(&mut self.input, &mut [0]).map_err(FeedError::io)? {
-            0 => Ok(()),
-            _ => Err(FeedError::TrailingData),
-        }
     }
 }
 
@@ -235,7 +206,7 @@ impl CopyError {
     }
 }
 
-impl Read for FeedReader<'_> {
+impl Read for FeedReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if out.is_empty() {
             return Ok(0);
@@ -248,7 +219,7 @@ impl Read for FeedReader<'_> {
     }
 }
 
-impl BufRead for FeedReader<'_> {
+impl BufRead for FeedReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         Ok(self.content()?)
     }
@@ -258,7 +229,7 @@ impl BufRead for FeedReader<'_> {
     }
 }
 
-impl std::fmt::Debug for FeedReader<'_> {
+impl std::fmt::Debug for FeedReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FeedReader").field("header", &self.header).finish_non_exhaustive()
     }

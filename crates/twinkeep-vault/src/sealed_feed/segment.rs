@@ -98,11 +98,6 @@ impl ManifestBuilder {
         self.segment_count
     }
 
-    /// Returns how many bytes of content went by.
-    pub(super) fn plaintext_len(&self) -> u64 {
-        self.plaintext_len
-    }
-
     /// Returns what the sender signs for the next segment; every field has a fixed length.
     pub(super) fn statement(&self, last: bool, segment: &blake3::Hash) -> Vec<u8> {
         let parts: [&[u8]; 7] = [

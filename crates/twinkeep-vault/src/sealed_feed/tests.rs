@@ -1,6 +1,6 @@
 //! Tests of sealed feeds: what every feed must do. Vectors and attacks have their own files.
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 
 use super::{Expectation, FeedError, FeedOptions, FeedReader, Gaps, Manifest, SealError};
 use super::{SEGMENT_PLAINTEXT_LEN, SenderCheck, inspect, seal};
@@ -11,6 +11,15 @@ mod contrast;
 mod generate;
 mod tampering;
 mod wycheproof;
+
+/// An input that does not give anything.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("broken"))
+    }
+}
 
 /// A sender, a recipient, and what they need to know of each other.
 struct Parties {
@@ -51,7 +60,7 @@ impl Parties {
         feed: &[u8],
         expectation: &Expectation,
     ) -> (Vec<u8>, Result<Manifest, FeedError>) {
-        let input: Box<dyn Read + Send> = Box::new(feed);
+        let input = Box::new(Cursor::new(feed.to_vec()));
         read_all(FeedReader::open(input, &self.recipient, &self.senders, expectation))
     }
 }
@@ -61,7 +70,7 @@ fn options(sequence: u64, previous: Option<[u8; 32]>) -> FeedOptions {
 }
 
 /// Reads until the end or the refusal, in pieces of an odd size.
-fn read_all(reader: Result<FeedReader<'_>, FeedError>) -> (Vec<u8>, Result<Manifest, FeedError>) {
+fn read_all(reader: Result<FeedReader, FeedError>) -> (Vec<u8>, Result<Manifest, FeedError>) {
     let mut released = Vec::new();
     let mut reader = match reader {
         Ok(reader) => reader,
@@ -104,20 +113,20 @@ fn what_was_sealed_opens_at_every_boundary() {
 
 #[test]
 fn input_that_comes_in_drips_gives_the_same() {
-    struct Drip<'a>(&'a [u8], usize);
-    impl Read for Drip<'_> {
+    struct Drip(Cursor<Vec<u8>>, usize);
+    impl Read for Drip {
         fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
             self.1 += 1;
             if self.1.is_multiple_of(3) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            let length = out.len().min(self.0.len()).min(1_000);
+            let length = out.len().min(1_000);
             self.0.read(&mut out[..length])
         }
     }
     let parties = Parties::new();
     let (feed, _) = parties.seal(&content(100_000));
-    let input = Box::new(Drip(&feed, 0));
+    let input = Box::new(Drip(Cursor::new(feed), 0));
     let expectation = Expectation::first();
     let reader = FeedReader::open(input, &parties.recipient, &parties.senders, &expectation);
     let (released, end) = read_all(reader);
@@ -132,8 +141,12 @@ fn every_recipient_opens_the_feed_and_nobody_else() {
     let (feed, _) = parties.seal(b"content");
     for recipient in [Identity::generate("stranger").unwrap(), second] {
         let senders = &parties.senders;
-        let reader =
-            FeedReader::open(Box::new(&feed[..]), &recipient, senders, &Expectation::first());
+        let reader = FeedReader::open(
+            Box::new(Cursor::new(feed.clone())),
+            &recipient,
+            senders,
+            &Expectation::first(),
+        );
         match recipient.name() {
             "second" => assert!(!reader.as_ref().unwrap().header().quantum_safe()),
             _ => assert_eq!(reader.as_ref().unwrap_err().code(), "feed-wrong-recipient"),
@@ -182,7 +195,7 @@ fn the_manifest_is_the_same_for_sender_and_receiver_and_differs_for_each_feed() 
     let (feed, one) = parties.seal(b"same content");
     let (_, two) = parties.seal(b"same content");
     assert_ne!(one.digest, two.digest);
-    let input: Box<dyn Read + Send> = Box::new(&feed[..]);
+    let input: Box<dyn Read + Send> = Box::new(Cursor::new(feed.clone()));
     let expectation = Expectation::first();
     let mut reader =
         FeedReader::open(input, &parties.recipient, &parties.senders, &expectation).unwrap();
@@ -216,12 +229,6 @@ fn what_a_sender_asks_for_is_checked() {
 
 #[test]
 fn a_full_disk_and_a_broken_input_are_told_apart() {
-    struct Broken;
-    impl Read for Broken {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::Error::other("broken"))
-        }
-    }
     let parties = Parties::new();
     let (from, to) = (&parties.sender, &parties.recipients[..]);
     let mut full = &mut [0_u8; 100][..];
@@ -233,4 +240,52 @@ fn a_full_disk_and_a_broken_input_are_told_apart() {
     let expectation = Expectation::first();
     let result = FeedReader::open(input, &parties.recipient, &parties.senders, &expectation);
     assert_eq!(result.unwrap_err().code(), "feed-io");
+}
+
+/// The signer's thread stops first; the caller's must notice and not wait for it.
+#[test]
+fn an_output_that_breaks_ends_the_sealing() {
+    struct Full(usize);
+    impl io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let parties = Parties::new();
+    let (sender, to) = (&parties.sender, &parties.recipients[..]);
+    for room in [0, 2000, 3 << 20] {
+        let mut input = io::repeat(7).take(40 << 20);
+        let mut output = Full(room);
+        let sealed =
+            seal(&options(1, None), sender, to, &mut input, &mut output, &mut |_| {}).unwrap_err();
+        assert!(matches!(sealed, SealError::Write { .. }), "{sealed}");
+    }
+}
+
+#[test]
+fn an_input_that_breaks_ends_the_sealing() {
+    let parties = Parties::new();
+    let (sender, to) = (&parties.sender, &parties.recipients[..]);
+    let mut input = io::repeat(7).take(5 << 20).chain(Broken);
+    let mut out = Vec::new();
+    let sealed =
+        seal(&options(1, None), sender, to, &mut input, &mut out, &mut |_| {}).unwrap_err();
+    assert!(matches!(sealed, SealError::Read { .. }), "{sealed}");
+    assert!(parties.open(&out).1.is_err(), "what was written is refused");
+}
+
+#[test]
+fn a_reader_that_is_dropped_half_way_leaves_nothing_behind_that_waits() {
+    let parties = Parties::new();
+    let (feed, _) = parties.seal(&vec![7; 20 << 20]);
+    let input = Box::new(Cursor::new(feed));
+    let expectation = Expectation::first();
+    let mut reader =
+        FeedReader::open(input, &parties.recipient, &parties.senders, &expectation).unwrap();
+    reader.read_exact(&mut [0; 100]).unwrap();
+    drop(reader);
 }

@@ -106,7 +106,7 @@ fn check(path: &Path, vector: &Vector, used: &mut BTreeSet<PathBuf>) {
             Gaps::Refuse
         }
     };
-    let input: Box<dyn Read + Send> = Box::new(&feed[..]);
+    let input: Box<dyn Read + Send> = Box::new(std::io::Cursor::new(feed.clone()));
     let expectation = Expectation { last, gaps };
     let (released, end) = read_all(FeedReader::open(input, &recipient, &senders, &expectation));
     match end {
