@@ -10,6 +10,7 @@ use twinkeep_store::{ApiKeyRecord, NewApiKey};
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::random_bytes;
 
+use crate::sites::{LOCAL_SITE, check_site};
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller, Scope};
 
@@ -22,6 +23,9 @@ pub struct ApiKeyReport {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// Whose record numbers its events speak in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
     /// When it was made (RFC 3339).
     pub created: String,
     /// When it stops working (RFC 3339).
@@ -38,16 +42,17 @@ pub struct ApiKeyReport {
     pub key: Option<String>,
 }
 
-/// Creates a key.
+/// Creates a key. With `site`, events that it brings speak in the record numbers of that site only.
 pub fn new_api_key(
     app: &App,
     caller: &Caller,
     name: &str,
     scopes: &[Scope],
     days: u32,
+    site: Option<&str>,
 ) -> Result<ApiKeyReport, AppError> {
     let entry = app.entry(caller, EventClass::EntityManagement, Activity::Create, "key.created");
-    let result = create(app, name, scopes, days);
+    let result = create(app, name, scopes, days, site);
     let entry = match &result {
         Ok(report) => entry.with("key", report.id.as_str()),
         Err(_) => entry,
@@ -55,7 +60,13 @@ pub fn new_api_key(
     app.conclude(entry, result)
 }
 
-fn create(app: &App, name: &str, scopes: &[Scope], days: u32) -> Result<ApiKeyReport, AppError> {
+fn create(
+    app: &App,
+    name: &str,
+    scopes: &[Scope],
+    days: u32,
+    site: Option<&str>,
+) -> Result<ApiKeyReport, AppError> {
     if name.is_empty() || NAME_LEN_MAX < name.len() || name.chars().any(char::is_control) {
         let attempt = format!("a key's name has 1 to {NAME_LEN_MAX} characters");
         return Err(AppError::usage("key-name", attempt));
@@ -69,6 +80,12 @@ fn create(app: &App, name: &str, scopes: &[Scope], days: u32) -> Result<ApiKeyRe
     let now = app.now();
     let names: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
     let expires = now.plus_hours(24.0 * f64::from(days));
+    // The site first: a key without one would speak for the site of plain feeds.
+    if let Some(site) = site {
+        check_site(site)?;
+        app.remember_site(site)?;
+        app.store.set_setting(&key_site_key(&id), site)?;
+    }
     app.store.add_api_key(&NewApiKey {
         id: &id,
         name,
@@ -80,6 +97,7 @@ fn create(app: &App, name: &str, scopes: &[Scope], days: u32) -> Result<ApiKeyRe
     Ok(ApiKeyReport {
         id,
         name: name.to_owned(),
+        site: site.map(str::to_owned),
         scopes: names.into_iter().map(str::to_owned).collect(),
         created: rfc3339(now),
         expires: Some(rfc3339(expires)),
@@ -91,7 +109,11 @@ fn create(app: &App, name: &str, scopes: &[Scope], days: u32) -> Result<ApiKeyRe
 
 /// Lists all keys, revoked and expired ones too.
 pub fn list_api_keys(app: &App) -> Result<Vec<ApiKeyReport>, AppError> {
-    Ok(app.store.api_keys()?.into_iter().map(report).collect())
+    let line = |key: ApiKeyRecord| {
+        let site = app.store.setting(&key_site_key(&key.id))?;
+        Ok(ApiKeyReport { site, ..report(key) })
+    };
+    app.store.api_keys()?.into_iter().map(line).collect()
 }
 
 /// Revokes a key, at once.
@@ -122,17 +144,31 @@ impl App {
             self.store.touch_api_key(&found.id, now)?;
         }
         Ok(Caller {
-            id: format!("key:{}", found.id),
+            id: format!("{CALLER_PREFIX}{}", found.id),
             name: found.name,
             scopes: found.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
         })
     }
 }
 
+impl App {
+    /// Returns the site that a caller's events speak for; `None` if they may name any.
+    pub(crate) fn caller_site(&self, caller: &Caller) -> Result<Option<String>, AppError> {
+        let Some(id) = caller.id.strip_prefix(CALLER_PREFIX) else { return Ok(None) };
+        let site = self.store.setting(&key_site_key(id))?;
+        Ok(Some(site.unwrap_or_else(|| LOCAL_SITE.to_owned())))
+    }
+}
+
+fn key_site_key(id: &str) -> String {
+    format!("key-site/{id}")
+}
+
 fn report(key: ApiKeyRecord) -> ApiKeyReport {
     ApiKeyReport {
         id: key.id,
         name: key.name,
+        site: None,
         scopes: key.scopes,
         created: rfc3339(key.created_at),
         expires: key.expires_at.map(rfc3339),
@@ -159,6 +195,9 @@ const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// Lets people and secret scanners recognize a key of ours.
 const PREFIX: &str = "tk_";
+
+/// Before the id of a key where a caller is named.
+const CALLER_PREFIX: &str = "key:";
 
 const KEY_LEN: usize = PREFIX.len() + 40;
 

@@ -143,9 +143,14 @@ impl App {
         let bytes = entry.encode().map_err(|error| failed().because(error))?;
         let appended = self.ledger.append(&[bytes]).map_err(|error| failed().because(error))?;
         self.anchor.remember(&appended.checkpoint);
-        let registry = self.watermark.highest().registry;
-        self.watermark.raise(Marks { catalog: self.store.epoch()?, registry })?;
+        self.remember_catalog()?;
         Ok(appended.first_index)
+    }
+
+    /// Remembers how far the catalog has come, where what was done is on record already.
+    pub(crate) fn remember_catalog(&self) -> Result<(), AppError> {
+        let registry = self.watermark.highest().registry;
+        self.watermark.raise(Marks { catalog: self.store.epoch()?, registry })
     }
 
     /// Remembers the number of the registry's state, so that `models/` restored from an older

@@ -20,17 +20,27 @@ pub enum Scope {
     Predict,
     /// List twins, and read their state and forecasts.
     ReadTwins,
+    /// Record live events.
+    WriteEvents,
+    /// Deliver sealed feeds.
+    WriteFeeds,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 2] = [Self::Predict, Self::ReadTwins];
+    pub const ALL: [Self; 4] =
+        [Self::Predict, Self::ReadTwins, Self::WriteEvents, Self::WriteFeeds];
+
+    /// What a key may do if nobody says: ask, and change nothing.
+    pub const DEFAULT: [Self; 2] = [Self::Predict, Self::ReadTwins];
 
     /// Returns the name on the command line and in the catalog.
     pub fn name(self) -> &'static str {
         match self {
             Self::Predict => "predict",
             Self::ReadTwins => "twins:read",
+            Self::WriteEvents => "events:write",
+            Self::WriteFeeds => "feeds:write",
         }
     }
 

@@ -30,6 +30,7 @@ mod model_card;
 mod models;
 mod open_feed;
 mod predict;
+mod record_events;
 mod rotate_kek;
 mod seal_feed;
 mod senders;
@@ -62,6 +63,10 @@ pub use models::{
 };
 pub use open_feed::{OpenReport, OpenRequest, open_feed};
 pub use predict::{HistoryEvent, PredictRequest, predict};
+pub use record_events::{
+    LIVE_EVENT_COUNT_MAX, LiveEvent, RecordReport, RecordRequest, RefusedEvent, record_events,
+    show_refused_events,
+};
 pub use rotate_kek::{RotateKekReport, rotate_kek};
 pub use seal_feed::{SealReport, SealRequest, seal_feed};
 pub use senders::{SenderReport, add_sender, list_senders, revoke_sender};

@@ -1,6 +1,8 @@
 //! The API: one file a resource. A handler reads the wire type, calls one use case, and answers.
 
+pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod openapi;
 pub(crate) mod predict;
+pub(crate) mod time;
 pub(crate) mod twins;

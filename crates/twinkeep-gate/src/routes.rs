@@ -11,7 +11,7 @@ use axum::http::Response;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 
-use crate::api::{health, openapi, predict, twins};
+use crate::api::{events, health, openapi, predict, twins};
 use crate::edge::Peer;
 use crate::gate::Gate;
 use crate::guard::{self, Access, Post};
@@ -57,6 +57,12 @@ pub(crate) const API: &[Route] = &[
         path: "/api/v1/twins/{id}/forecast",
         access: Access::Key,
         mount: || get(twins::forecast),
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/events",
+        access: Access::Key,
+        mount: || post(events::record),
     },
     Route { method: "get", path: "/healthz", access: Access::Open, mount: || get(health::healthz) },
     Route {

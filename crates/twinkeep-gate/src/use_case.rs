@@ -60,7 +60,8 @@ pub(crate) async fn json<T: Serialize + Send + 'static>(
 /// Says no in the words of the use case, unless the machine failed: that is not the client's.
 fn to_refusal(error: &AppError) -> Refusal {
     let status = match (error.code(), error.class()) {
-        ("scope-missing", _) => StatusCode::FORBIDDEN,
+        ("scope-missing" | "site-foreign", _) => StatusCode::FORBIDDEN,
+        ("idempotency-key-reused" | "subject-too-long", _) => StatusCode::UNPROCESSABLE_ENTITY,
         ("subject-unknown", _) => StatusCode::NOT_FOUND,
         (LEDGER_WRITE, _) => return Refusal::unrecorded(),
         (_, Class::Usage) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -36,6 +36,7 @@ mod held;
 mod input;
 mod lexicon;
 mod limits;
+mod live;
 mod mapped;
 pub mod mapping;
 mod meds;
@@ -51,6 +52,7 @@ pub mod synth;
 mod units;
 
 pub use error::{IntakeError, Place};
+pub use live::{LiveRow, screen_events};
 pub use mapped::TableReport;
 pub use mapping::Mapping;
 pub use portion::{

@@ -159,6 +159,9 @@ const SCHEMA: &str = "
         shards BLOB NOT NULL DEFAULT x'',
         api_keys BLOB NOT NULL DEFAULT x'',
         settings BLOB NOT NULL DEFAULT x'',
+        live_count INTEGER NOT NULL DEFAULT 0,
+        live_last INTEGER NOT NULL DEFAULT 0, -- the highest number of a row so far
+        live_set BLOB NOT NULL DEFAULT (zeroblob(32)), -- keyed sum of the rows
         mac BLOB NOT NULL DEFAULT x''
     ) STRICT;
 
@@ -266,6 +269,27 @@ const SCHEMA: &str = "
         last_used_at INTEGER,
         mac BLOB NOT NULL DEFAULT x''
     ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE live_rows (
+        id INTEGER PRIMARY KEY,
+        refused INTEGER NOT NULL CHECK (refused IN (0, 1)),
+        subject INTEGER, -- null if the event was refused for want of one
+        content BLOB NOT NULL, -- sealed, with the subject's key where there is one
+        mac BLOB NOT NULL DEFAULT x''
+    ) STRICT;
+
+    CREATE INDEX live_rows_subject ON live_rows (subject);
+
+    CREATE TABLE live_requests (
+        id INTEGER PRIMARY KEY,
+        name BLOB NOT NULL UNIQUE, -- keyed digest
+        body BLOB NOT NULL, -- keyed digest
+        answer BLOB NOT NULL, -- sealed
+        hour INTEGER NOT NULL,
+        mac BLOB NOT NULL DEFAULT x''
+    ) STRICT;
+
+    CREATE INDEX live_requests_hour ON live_requests (hour);
 
     CREATE TABLE settings (
         name TEXT PRIMARY KEY,

@@ -54,9 +54,6 @@ impl Store {
         own: &Own<'_>,
     ) -> Result<Option<Vec<bool>>, StoreError> {
         let earlier = self.read(|connection| self.earlier(connection, &events.rows, own))?;
-        if earlier.is_empty() {
-            return Ok(None);
-        }
         let sealed = shards(&self.dir, self.keyring.now()?);
         let mut found = vec![false; events.rows.len()];
         for (written, ranges) in earlier.values() {
@@ -65,6 +62,7 @@ impl Store {
                 mark(events, batch, &mut found).ok_or_else(damaged)
             })?;
         }
+        self.read(|connection| self.mark_live(connection, events, &mut found))?;
         Ok(found.contains(&true).then_some(found))
     }
 

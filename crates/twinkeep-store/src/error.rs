@@ -54,6 +54,17 @@ pub enum StoreError {
         state: &'static str,
     },
 
+    /// The same name was given to two different requests.
+    #[error("this idempotency key was used for another request")]
+    RequestReused,
+
+    /// Too many live events wait for compaction.
+    #[error("{limit} live events wait to be compacted; no more are taken")]
+    LiveFull {
+        /// How many are taken.
+        limit: u64,
+    },
+
     /// Two people would share a pseudonym.
     #[error("a subject of this feed has the pseudonym of another person")]
     SubjectCollision,
@@ -137,6 +148,8 @@ impl StoreError {
             Self::FeedAlreadyIngested { .. } => "feed-already-ingested",
             Self::FeedReplayed { .. } => "feed-replayed",
             Self::Refused { .. } => "store-refused",
+            Self::RequestReused => "idempotency-key-reused",
+            Self::LiveFull { .. } => "live-full",
             Self::SubjectCollision => "subject-collision",
             Self::SubjectTooLong => "subject-too-long",
             Self::Catalog { .. } => "store-catalog",

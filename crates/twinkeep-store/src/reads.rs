@@ -10,6 +10,7 @@ use twinkeep_domain::{Code, Cohort, Event, SourceSubject, Split, Subject, Timeli
 use crate::duplicates::row_range;
 use crate::error::catalog;
 use crate::feeds::{admitted, written_at};
+use crate::live::LiveEvent;
 use crate::rows::{RANGES, SHARDS, SUBJECTS};
 use crate::shard::{Collector, shards};
 use crate::staged::subject_extent;
@@ -94,9 +95,11 @@ impl Store {
     pub fn timeline(&self, subject: Subject) -> Result<Option<Cohort>, StoreError> {
         let found = self.read(|connection| {
             let Some(row) = self.subject_row(connection, subject)? else { return Ok(None) };
-            Ok(Some((row.event_count as u64, self.ranges(connection, subject)?)))
+            let ranges = self.ranges(connection, subject)?;
+            let live = self.live_events_of(connection, subject)?;
+            Ok(Some((row.event_count as u64, ranges, live)))
         })?;
-        let Some((event_count, ranges)) = found else { return Ok(None) };
+        let Some((event_count, ranges, live)) = found else { return Ok(None) };
         let sealed = shards(&self.dir, self.keyring.now()?);
         let mut collector = Collector::default();
         for (written, rows) in ranges {
@@ -104,9 +107,10 @@ impl Store {
                 collector.add(&written.file, batch)
             })?;
         }
+        live.into_iter().for_each(|event| collector.add_live(event));
         let (codes, events) = collector.finish();
-        // INVARIANT: the rows of its ranges are the subject's, and all of them; anything else was
-        // not written here.
+        // INVARIANT: the rows of its ranges and its live events are the subject's, and all of them;
+        // anything else was not written here.
         let damaged = || StoreError::Damaged { file: "ranges".to_owned(), source: None };
         if events.len() as u64 != event_count {
             return Err(damaged());
@@ -119,7 +123,7 @@ impl Store {
     /// compared with its digest first.
     pub fn cohort(&self, split: Split) -> Result<Cohort, StoreError> {
         let mut written = Vec::new();
-        self.read(|connection| {
+        let live = self.read(|connection| {
             let admitted = admitted(&self.rows, connection)?;
             self.rows.scan(connection, &SHARDS, &mut |row| {
                 let counts = admitted.contains(&row.get(2)?);
@@ -127,15 +131,42 @@ impl Store {
                     written.push(written_at(4)(row)?);
                 }
                 Ok(())
-            })
+            })?;
+            self.live_events_in(connection, split)
         })?;
         let sealed = shards(&self.dir, self.keyring.now()?);
         let mut collector = Collector::default();
         for written in written {
             sealed.read_all(&written, &mut |batch| collector.add(&written.file, batch))?;
         }
+        live.into_iter().for_each(|event| collector.add_live(event));
         let (codes, events) = collector.finish();
         Ok(cohort(codes, events))
+    }
+
+    /// Returns the live events of a split.
+    fn live_events_in(
+        &self,
+        connection: &Connection,
+        split: Split,
+    ) -> Result<Vec<LiveEvent>, StoreError> {
+        let mut splits: BTreeMap<Subject, bool> = BTreeMap::new();
+        let mut found = Vec::new();
+        for event in self.live_events(connection)? {
+            let wanted = match splits.get(&event.subject) {
+                Some(&wanted) => wanted,
+                None => {
+                    let row = self.subject_row(connection, event.subject)?;
+                    let wanted = row.ok_or(SUBJECT_CHANGED)?.split == split.name();
+                    splits.insert(event.subject, wanted);
+                    wanted
+                }
+            };
+            if wanted {
+                found.push(event);
+            }
+        }
+        Ok(found)
     }
 
     /// Returns the row of a subject, verified.
@@ -154,7 +185,7 @@ impl Store {
     }
 
     /// Returns where a subject's events are.
-    fn ranges(
+    pub(crate) fn ranges(
         &self,
         connection: &Connection,
         subject: Subject,

@@ -49,6 +49,11 @@ impl Rows {
         Self(root.derive(Purpose::CatalogColumn, b"row-mac"))
     }
 
+    /// Returns the key of the MACs, from which others are derived.
+    pub(crate) fn key(&self) -> &SecretKey {
+        &self.0
+    }
+
     /// Compares a row, read as [`Table::selection`], with its MAC; returns the MAC.
     pub(crate) fn check(&self, table: &Table, row: &Row<'_>) -> Result<[u8; 32], StoreError> {
         self.check_at(table, row, 0)
@@ -117,7 +122,10 @@ impl Rows {
         let found: i64 = connection
             .query_row("SELECT count(*) FROM subjects", [], |row| row.get(0))
             .map_err(catalog(CHECK))?;
-        if found == known { Ok(()) } else { Err(SUBJECTS.changed()) }
+        if found != known {
+            return Err(SUBJECTS.changed());
+        }
+        self.scan_live(connection, &mut |_| Ok(()))
     }
 
     /// Inserts a row with its MAC, and returns the MAC. `values` are the columns of the table.
@@ -312,6 +320,9 @@ pub(crate) const STORE: Table = Table {
         "shards",
         "api_keys",
         "settings",
+        "live_count",
+        "live_last",
+        "live_set",
     ],
     uncovered: &[],
 };
@@ -411,6 +422,17 @@ pub(crate) const STAGED: Table = Table {
 /// Has no digest: the row of its feed says whether there is one, and it never changes.
 pub(crate) const PROFILES: Table =
     Table { name: "profiles", columns: &["feed", "profile"], uncovered: &[] };
+
+/// Has no digest but a count and a sum: rows come one by one.
+pub(crate) const LIVE_ROWS: Table =
+    Table { name: "live_rows", columns: &["id", "refused", "subject", "content"], uncovered: &[] };
+
+/// Has no digest: a request that is forgotten is one that nobody repeats.
+pub(crate) const LIVE_REQUESTS: Table = Table {
+    name: "live_requests",
+    columns: &["id", "name", "body", "answer", "hour"],
+    uncovered: &[],
+};
 
 /// The tables of which the row of `store` has a digest.
 pub(crate) const DIGESTED: [&Table; 6] =

@@ -20,6 +20,7 @@ use twinkeep_vault::Purpose;
 
 use crate::StoreError;
 use crate::keyring::Ring;
+use crate::live::LiveEvent;
 use crate::table::{BATCH_ROWS, Sealed, Written};
 
 /// Returns what reads and writes shards.
@@ -63,6 +64,12 @@ impl Collector {
     pub(crate) fn add(&mut self, file: &str, batch: &RecordBatch) -> Result<(), StoreError> {
         self.try_add(batch)
             .ok_or_else(|| StoreError::Damaged { file: file.to_owned(), source: None })
+    }
+
+    /// Takes over a live event.
+    pub(crate) fn add_live(&mut self, event: LiveEvent) {
+        let code = self.events.intern(&event.code);
+        self.events.rows.push(event.into_event(code));
     }
 
     /// Returns the codes and the events, in the order in which they came.

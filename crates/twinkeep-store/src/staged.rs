@@ -157,7 +157,7 @@ impl Store {
     }
 
     /// Adds events to a subject; returns whether it is a new one.
-    fn admit_subject(
+    pub(crate) fn admit_subject(
         &self,
         transaction: &Transaction<'_>,
         ring: &Ring,
@@ -187,7 +187,8 @@ impl Store {
     }
 }
 
-fn staged(
+/// Makes the row of one person.
+pub(crate) fn staged(
     people: &People<'_>,
     subject: Subject,
     file: Option<&str>,

@@ -16,6 +16,7 @@ use crate::error;
 use crate::files::{WriterLock, remove_garbage};
 use crate::keyring::Keyring;
 use crate::layout::{CATALOG, EVENTS, data_folders, path};
+use crate::live::Live;
 use crate::rows::Rows;
 
 /// A keep's events and catalog. Threads may share it; processes may open the same folder.
@@ -25,6 +26,7 @@ pub struct Store {
     pub(crate) keyring: Keyring,
     pub(crate) columns: Columns,
     pub(crate) rows: Rows,
+    pub(crate) live: Live,
     connection: Mutex<Connection>,
 }
 
@@ -106,6 +108,7 @@ impl Store {
             keyring,
             columns: Columns::new(root),
             rows: Rows::new(root),
+            live: Live::default(),
             connection: Mutex::new(connection),
         }
     }

@@ -16,6 +16,7 @@ mod crash;
 mod duplicates;
 mod forged;
 mod hostile;
+mod live;
 mod roundtrip;
 
 /// Values that no other byte of a store resembles.

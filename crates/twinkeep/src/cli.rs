@@ -94,6 +94,9 @@ pub(crate) enum Command {
     /// List feeds, and show what was refused in them
     #[command(subcommand)]
     Feed(FeedCommand),
+    /// Record a live event, and show which ones were refused
+    #[command(subcommand)]
+    Event(EventCommand),
     /// Learn a forecaster from the stored events
     Train(TrainArgs),
     /// List, show, verify, and release model versions
@@ -269,6 +272,42 @@ pub(crate) enum FeedCommand {
     },
 }
 
+/// `event ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventCommand {
+    /// Record one event: screened, durable at once, and known to the twin
+    Add {
+        /// The source's own identifier, or `sub-...` of a twin that is there
+        subject: String,
+        /// A code of the pack or another name of it
+        code: String,
+        /// The value
+        #[arg(allow_negative_numbers = true)]
+        value: f32,
+        /// The unit of the value [default: the one that goes with the code]
+        #[arg(long)]
+        unit: Option<String>,
+        /// When: RFC 3339, or hours since the start of relative times [default: now]
+        #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+        time: Option<String>,
+        /// A text that goes with it
+        #[arg(long)]
+        text: Option<String>,
+        /// Whose record number the subject is [default: local]
+        #[arg(long, value_name = "NAME")]
+        site: Option<String>,
+    },
+    /// Show the live events that were refused
+    Refused {
+        /// How many at most
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// Show the events as they came; without it, only why
+        #[arg(long)]
+        reveal: bool,
+    },
+}
+
 /// Arguments of `train`.
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
@@ -349,6 +388,9 @@ pub(crate) enum KeyCommand {
         /// What it may do (repeat for several) [default: predict, twins:read]
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
+        /// Whose record numbers its live events speak in [default: local]
+        #[arg(long, value_name = "NAME")]
+        site: Option<String>,
         /// Days until it expires
         #[arg(long, default_value_t = 90, value_name = "DAYS")]
         days: u32,

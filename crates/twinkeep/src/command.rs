@@ -1,5 +1,6 @@
 //! One file a command, or a group of commands for one thing.
 
+mod event;
 mod feed;
 mod identity;
 mod ingest;
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Open(args) => seal::open(global, args, out),
         Command::Ingest(args) => ingest::run(global, args, out),
         Command::Feed(args) => feed::run(global, args, out),
+        Command::Event(args) => event::run(global, args, out),
         Command::Train(args) => train::run(global, args, out),
         Command::Model(args) => model::run(global, args, out),
         Command::Twin(args) => twin::run(global, args, out),

@@ -1,6 +1,5 @@
 //! `POST /predict` and `POST /api/v1/predict`: a forecast from a history in the request.
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -8,10 +7,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, Response};
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
 use twinkeep_app::{Caller, HistoryEvent, PredictRequest};
-use twinkeep_domain::{Timestamp, limits};
+use twinkeep_domain::limits;
 
+use crate::api::time::{TimeWire, same_kind};
 use crate::gate::Gate;
 use crate::json;
 use crate::refusal::Refusal;
@@ -37,13 +36,6 @@ struct EventWire {
     value: f32,
 }
 
-/// Hours since a moment that only the client knows, or a time in RFC 3339.
-#[derive(Clone, Copy)]
-enum TimeWire {
-    Hours(f64),
-    Absolute(Timestamp),
-}
-
 /// Answers with the forecast.
 pub(crate) async fn predict(
     State(gate): State<Arc<Gate>>,
@@ -62,12 +54,7 @@ impl PredictWire {
             let message = format!("at most {} events", limits::REQUEST_EVENT_COUNT_MAX);
             return Err(Refusal::unprocessable("history-too-long", &message));
         }
-        let mut times = events.iter().filter_map(|event| event.time).chain(prediction_time);
-        let hours = times.next().is_some_and(|time| matches!(time, TimeWire::Hours(_)));
-        if times.any(|time| matches!(time, TimeWire::Hours(_)) != hours) {
-            let message = "give all times in hours, or all of them in RFC 3339";
-            return Err(Refusal::unprocessable("time-mixed", message));
-        }
+        same_kind(events.iter().filter_map(|event| event.time).chain(prediction_time))?;
         let events = events.into_iter().map(|EventWire { time, code, value }| HistoryEvent {
             time: time.map(TimeWire::timestamp),
             code,
@@ -78,53 +65,6 @@ impl PredictWire {
             prediction_time: prediction_time.map(TimeWire::timestamp),
             horizons_hours: horizons_hours.unwrap_or_default(),
         })
-    }
-}
-
-impl TimeWire {
-    fn timestamp(self) -> Timestamp {
-        match self {
-            Self::Hours(hours) => Timestamp::RELATIVE_ORIGIN.plus_hours(hours),
-            Self::Absolute(time) => time,
-        }
-    }
-
-    fn hours<E: serde::de::Error>(hours: f64) -> Result<Self, E> {
-        let valid = hours.is_finite() && hours.abs() <= f64::from(limits::HORIZON_HOURS_MAX);
-        if valid { Ok(Self::Hours(hours)) } else { Err(E::custom("out of range")) }
-    }
-}
-
-impl<'de> Deserialize<'de> for TimeWire {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TimeVisitor)
-    }
-}
-
-struct TimeVisitor;
-
-impl Visitor<'_> for TimeVisitor {
-    type Value = TimeWire;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("hours, or a time in RFC 3339")
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, hours: f64) -> Result<TimeWire, E> {
-        TimeWire::hours(hours)
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, hours: i64) -> Result<TimeWire, E> {
-        TimeWire::hours(hours as f64)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, hours: u64) -> Result<TimeWire, E> {
-        TimeWire::hours(hours as f64)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<TimeWire, E> {
-        let time = twinkeep_app::parse_rfc3339(text).ok_or_else(|| E::custom("not RFC 3339"))?;
-        Ok(TimeWire::Absolute(time))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{GateSettings, Rate};
 
 mod api;
 mod attack;
+mod events;
 mod handlers;
 mod http2;
 mod keep;
@@ -97,7 +98,7 @@ impl Drop for Served {
 /// Makes a key with some scopes.
 fn new_key(keep: &TestKeep, scopes: &[Scope]) -> String {
     let caller = Caller::operator();
-    let report = twinkeep_app::new_api_key(&keep.app, &caller, "test", scopes, 1).unwrap();
+    let report = twinkeep_app::new_api_key(&keep.app, &caller, "test", scopes, 1, None).unwrap();
     report.key.unwrap()
 }
 

@@ -169,7 +169,8 @@ fn every_column_that_is_edited_is_found() {
     }
     for column in &STORE.columns[2..] {
         let value = match *column {
-            "epoch" | "subject_count" => format!("{column} - 1"),
+            "epoch" | "subject_count" | "live_count" | "live_last" => format!("{column} - 1"),
+            "live_set" => "randomblob(32)".to_owned(),
             "key_check" => continue,
             _ => "zeroblob(32)".to_owned(),
         };

@@ -19,14 +19,17 @@ pub(crate) fn run(global: &Global, args: &KeyCommand, out: &Output) -> Result<()
     }
     let app = open_keep(global)?;
     match args {
-        KeyCommand::New { name, scopes, days, out: file } => {
+        KeyCommand::New { name, scopes, site, days, out: file } => {
             let scopes = parse_scopes(scopes)?;
             if let Some(path) = file.as_ref().filter(|path| path.symlink_metadata().is_ok()) {
                 let attempt = format!("`{}` exists", path.display());
                 return Err(AppError::refused("key-file-exists", attempt)
                     .hint("choose another file; no key was made"));
             }
-            let mut report = new_api_key(&app, &Caller::operator(), name, &scopes, *days)?;
+            let mut report = {
+                let (caller, site) = (Caller::operator(), site.as_deref());
+                new_api_key(&app, &caller, name, &scopes, *days, site)?
+            };
             if let Some(path) = file {
                 let key = report.key.take().unwrap_or_default();
                 write_atomic(path, format!("{key}\n").as_bytes(), PRIVATE_FILE).map_err(
@@ -80,7 +83,7 @@ fn same_file(left: &Path, right: &Path) -> bool {
 
 fn parse_scopes(names: &[String]) -> Result<Vec<Scope>, AppError> {
     if names.is_empty() {
-        return Ok(Scope::ALL.to_vec());
+        return Ok(Scope::DEFAULT.to_vec());
     }
     let parse = |name: &String| {
         Scope::parse(name).ok_or_else(|| {

@@ -17,18 +17,28 @@ use twinkeep_vault::KekSource;
 pub(super) struct TestKeep {
     pub(super) app: Arc<App>,
     pub(super) root: PathBuf,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl TestKeep {
     /// The keep that tests share: a hundred and twenty people and a released model.
     pub(super) fn shared() -> &'static Self {
         static SHARED: OnceLock<TestKeep> = OnceLock::new();
-        SHARED.get_or_init(|| {
-            let keep = Self::empty();
-            keep.fill();
-            keep
-        })
+        SHARED.get_or_init(Self::filled)
+    }
+
+    /// A keep of one's own, with the same people and a model.
+    pub(super) fn filled() -> Self {
+        let keep = Self::empty();
+        keep.fill();
+        keep
+    }
+
+    /// Opens the keep once more, as another process would.
+    pub(super) fn reopen(&self) -> App {
+        let secret = KekSource::KeyFile(self.dir.path().join("kek"));
+        let surroundings = Surroundings { clock: now, state_dir: None };
+        App::open(&self.root, &secret, &surroundings).unwrap()
     }
 
     /// A keep of one's own, with nobody in it and no model.
@@ -46,7 +56,7 @@ impl TestKeep {
         .unwrap();
         let surroundings = Surroundings { clock: now, state_dir: None };
         let app = App::open(&root, &secret, &surroundings).unwrap();
-        Self { app: Arc::new(app), root, _dir: dir }
+        Self { app: Arc::new(app), root, dir: dir }
     }
 
     fn fill(&self) {
