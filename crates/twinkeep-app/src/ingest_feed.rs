@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
-use twinkeep_intake::{Dates, IntakeError, Judgement, ReadOptions, Source};
+use twinkeep_intake::{Dates, IntakeError, Judgement, Mapping, ReadOptions, Source};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 use twinkeep_store::{Delivery, Disposition, FeedWriter, NewFeed, Opening, Turn};
 use twinkeep_vault::Pseudonymizer;
@@ -39,6 +39,8 @@ pub struct IngestRequest<'a> {
     pub site: Option<&'a str>,
     /// Whether the dates of the feed are real; times in the future are refused if they are.
     pub dates: Dates,
+    /// What the columns of tables mean; by default, the shipped mapping that fits.
+    pub mapping: Option<&'a Mapping>,
 }
 
 /// What became of the rows: `accepted + missing + quarantined = read`.
@@ -76,6 +78,10 @@ pub fn ingest_feed(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<IngestReport, AppError> {
     let entry = app.entry(caller, EventClass::DatastoreActivity, Activity::Create, "feed.ingested");
+    let entry = match request.mapping {
+        Some(mapping) => entry.with("mapping", mapping.name()),
+        None => entry,
+    };
     let result = ingest(app, caller, request, progress);
     let entry = match &result {
         Ok(report) => describe(entry, report),
@@ -129,7 +135,7 @@ fn ingest(
 
 fn options<'a>(
     app: &'a App,
-    request: &IngestRequest<'_>,
+    request: &IngestRequest<'a>,
     pseudonyms: &'a Pseudonymizer,
 ) -> ReadOptions<'a> {
     ReadOptions {
@@ -137,7 +143,7 @@ fn options<'a>(
         pseudonyms,
         now: app.now(),
         spool: app.layout.root(),
-        mapping: None,
+        mapping: request.mapping,
         dates: request.dates,
         judgement: Judgement::ByThePack,
     }
@@ -260,6 +266,22 @@ fn refuse_source(path: &Path, error: Unread) -> AppError {
         Unread::Source(error) => error,
         Unread::Store(error) => return error.into(),
     };
+    refuse_intake(path, error)
+}
+
+/// A source that cannot be read.
+pub(crate) fn refuse_intake(path: &Path, error: IntakeError) -> AppError {
     let attempt = format!("cannot ingest `{}`; nothing was stored", path.display());
-    AppError::refused(error.code(), attempt).because(error)
+    let hint = match &error {
+        IntakeError::NoMapping { .. } => Some(
+            "say what the columns mean with `--mapping NAME|FILE`; `twinkeep mapping list` names the shipped ones",
+        ),
+        IntakeError::SeveralMappings { .. } => Some("choose one with `--mapping NAME`"),
+        _ => None,
+    };
+    let refused = AppError::refused(error.code(), attempt).because(error);
+    match hint {
+        Some(hint) => refused.hint(hint),
+        None => refused,
+    }
 }

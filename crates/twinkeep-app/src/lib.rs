@@ -26,6 +26,7 @@ mod keep;
 mod kek_source;
 mod key_file;
 mod layout;
+mod mappings;
 mod model_card;
 mod models;
 mod open_feed;
@@ -58,6 +59,10 @@ pub use init_keep::{InitReport, InitRequest, init_keep};
 pub use keep::{Descriptor, Keep};
 pub use kek_source::{KekQuestion, kek_source};
 pub use layout::Layout;
+pub use mappings::{
+    FileCheck, MappingCheck, MappingLine, MappingText, list_mappings, load_mapping, show_mapping,
+    try_mapping,
+};
 pub use models::{
     ModelLine, ModelReport, VerifyReport, list_models, release_model, show_model, verify_model,
 };
@@ -74,7 +79,7 @@ pub use serving::{ServerIdentity, record_closed, record_opened, server_identity}
 pub use synthesize::{SynthReport, SynthRequest, synthesize};
 pub use time_text::{parse_rfc3339, rfc3339};
 pub use train_model::{TrainReport, TrainRequest, train_model};
-pub use twinkeep_intake::Dates;
+pub use twinkeep_intake::{Dates, Mapping};
 pub use twinkeep_intake::pack_file::{
     shipped_names as shipped_pack_names, shipped_text as shipped_pack_text,
 };

@@ -103,4 +103,7 @@ pub fn shipped_names() -> Vec<&'static str> {
 /// The newest format; raised when a key is added.
 const FORMAT: u32 = 2;
 
-const SHIPPED: [(&str, &str); 1] = [("icu", include_str!("../../../packs/icu.toml"))];
+const SHIPPED: [(&str, &str); 2] = [
+    ("audience", include_str!("../../../packs/audience.toml")),
+    ("icu", include_str!("../../../packs/icu.toml")),
+];

@@ -91,6 +91,9 @@ pub(crate) enum Command {
     Open(OpenArgs),
     /// Read a feed, screen it, and store its events encrypted
     Ingest(IngestArgs),
+    /// List, show, and try what the columns of tables mean
+    #[command(subcommand)]
+    Mapping(MappingCommand),
     /// List feeds, and show what was refused in them
     #[command(subcommand)]
     Feed(FeedCommand),
@@ -124,7 +127,7 @@ pub(crate) struct InitArgs {
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
 
-    /// Domain: the name of a shipped pack (`icu`) or a pack file
+    /// Domain: the name of a shipped pack (`icu`, `audience`) or a pack file
     #[arg(long, value_name = "NAME|FILE", default_value = "icu")]
     pub(crate) pack: String,
 
@@ -240,7 +243,8 @@ pub(crate) struct OpenArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example: twinkeep ingest monday.tar.gz.sealed")]
 pub(crate) struct IngestArgs {
-    /// A sealed feed, or a plain file or folder: PhysioNet 2012 text, MEDS Parquet
+    /// A sealed feed, or a plain file, folder, or archive: CSV or Parquet tables, MEDS, FHIR,
+    /// PhysioNet 2012 text
     #[arg(value_name = "FEED")]
     pub(crate) feed: PathBuf,
 
@@ -255,6 +259,32 @@ pub(crate) struct IngestArgs {
     /// Accept times in the future: the dates were shifted to protect people, as in MIMIC
     #[arg(long)]
     pub(crate) dates_shifted: bool,
+
+    /// What the columns of tables mean: a shipped mapping or a file [default: the one that fits]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) mapping: Option<String>,
+}
+
+/// `mapping ...`
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep mapping check my.toml sample.csv")]
+pub(crate) enum MappingCommand {
+    /// List the mappings that the program brings along
+    List,
+    /// Print a shipped mapping, to read or to begin your own with
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Read a sample by a mapping and tell what maps; nothing is stored
+    Check {
+        /// A shipped mapping, or a file
+        #[arg(value_name = "NAME|FILE")]
+        mapping: String,
+        /// A file, folder, or archive
+        #[arg(value_name = "SAMPLE")]
+        sample: PathBuf,
+    },
 }
 
 /// `feed ...`

@@ -7,6 +7,7 @@ mod ingest;
 mod init;
 mod key;
 mod ledger;
+mod mapping;
 mod model;
 mod seal;
 mod sender;
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Seal(args) => seal::seal(global, args, out),
         Command::Open(args) => seal::open(global, args, out),
         Command::Ingest(args) => ingest::run(global, args, out),
+        Command::Mapping(args) => mapping::run(args, out),
         Command::Feed(args) => feed::run(global, args, out),
         Command::Event(args) => event::run(global, args, out),
         Command::Train(args) => train::run(global, args, out),

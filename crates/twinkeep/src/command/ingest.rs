@@ -2,13 +2,16 @@
 
 use std::time::Instant;
 
-use twinkeep_app::{AppError, Caller, Dates, IngestReport, IngestRequest, ingest_feed};
+use twinkeep_app::{
+    AppError, Caller, Dates, IngestReport, IngestRequest, ingest_feed, load_mapping,
+};
 
 use crate::cli::{Global, IngestArgs};
 use crate::output::{Output, thousands};
 use crate::surroundings::open_keep;
 
 pub(crate) fn run(global: &Global, args: &IngestArgs, out: &Output) -> Result<(), AppError> {
+    let mapping = args.mapping.as_deref().map(load_mapping).transpose()?;
     let app = open_keep(global)?;
     let bar = out.progress("ingesting");
     let started = Instant::now();
@@ -17,6 +20,7 @@ pub(crate) fn run(global: &Global, args: &IngestArgs, out: &Output) -> Result<()
         allow_gap: args.allow_gap,
         site: args.site.as_deref(),
         dates: if args.dates_shifted { Dates::Shifted } else { Dates::Real },
+        mapping: mapping.as_ref(),
     };
     let report = ingest_feed(&app, &Caller::operator(), request, &mut |progress| {
         bar.set(progress.done, progress.total);

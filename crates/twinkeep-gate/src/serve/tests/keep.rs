@@ -63,8 +63,13 @@ impl TestKeep {
         let feed = self.root.parent().unwrap().join("feed");
         write_feed(&feed);
         let (app, caller) = (&*self.app, Caller::operator());
-        let request =
-            IngestRequest { feed: &feed, allow_gap: false, site: None, dates: Dates::Real };
+        let request = IngestRequest {
+            feed: &feed,
+            allow_gap: false,
+            site: None,
+            dates: Dates::Real,
+            mapping: None,
+        };
         let report = twinkeep_app::ingest_feed(app, &caller, request, &mut |_| ()).unwrap();
         assert_eq!(report.accepted, report.read, "{report:?}");
         let report =
