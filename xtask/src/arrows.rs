@@ -39,6 +39,8 @@ pub(crate) const LIVES_IN: &[(&str, &[&str])] = &[
     ("rcgen", &["twinkeep-vault"]),
     ("rusqlite", &["twinkeep-store"]),
     ("parquet", &["twinkeep-store", "twinkeep-intake"]),
+    ("csv-core", &["twinkeep-intake"]),
+    ("encoding_rs", &["twinkeep-intake"]),
     ("safetensors", &["twinkeep-registry"]),
     ("axum", &["twinkeep-gate"]),
     ("hyper", &["twinkeep-gate"]),

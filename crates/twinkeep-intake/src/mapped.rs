@@ -61,21 +61,28 @@ pub(crate) const MEDIA_TYPES: &[&str] = &[
     "application/x-parquet",
 ];
 
-/// Returns whether a shipped mapping has a table that is called like this file. The columns of
+/// Returns whether a shipped mapping speaks of a file that is called like this. The columns of
 /// Parquet are at its end, so that its name has to do.
 pub(crate) fn is_known_table(file: &str) -> bool {
     let name = table_name(file);
-    SHIPPED.iter().any(|mapping| mapping.tables.iter().any(|table| table.is_called(&name)))
+    SHIPPED.iter().any(|mapping| {
+        mapping.tables.iter().any(|table| table.is_called(&name)) || mapping.ignores(&name)
+    })
 }
 
-/// Returns whether a text is a table of a shipped mapping. The only file of a source may also be a
-/// table that none has, so that the refusal can say which columns it has.
+/// Returns whether a text is a table of a shipped mapping, or one beside them. The only file of a
+/// source may also be a table that none has, so that the refusal can say which columns it has.
 pub(crate) fn recognizes(look: &Look<'_>) -> bool {
     let name = table_name(look.name);
     let headers =
         Headers::new(|dialect| header_of(Box::new(Cursor::new(look.head)), dialect).ok().flatten());
-    SHIPPED.iter().any(|mapping| matches!(mapping.find(&name, &headers), Found::Table(_)))
-        || (look.alone && columns::presentable(look.head).is_some())
+    let is_table = look.name.to_lowercase().contains(".csv");
+    SHIPPED.iter().any(|mapping| match mapping.find(&name, &headers) {
+        Found::Table(_) => true,
+        // A read-me beside other things does not make a data set of them.
+        Found::Ignored => is_table,
+        Found::None => false,
+    }) || (look.alone && columns::presentable(look.head).is_some())
 }
 
 /// Reads a data set.
@@ -149,10 +156,14 @@ enum Found<'m> {
 }
 
 impl Mapping {
+    fn ignores(&self, name: &str) -> bool {
+        self.ignored.iter().any(|pattern| pattern.matches(name))
+    }
+
     /// Finds the table that a file holds. A file with the name of a table is that table if it has
     /// its columns; any other file if it has the columns of exactly one table.
     fn find(&self, name: &str, headers: &Headers<'_>) -> Found<'_> {
-        if self.ignored.iter().any(|pattern| pattern.matches(name)) {
+        if self.ignores(name) {
             return Found::Ignored;
         }
         let fits = |table: &&Table| {

@@ -13,6 +13,7 @@ use crate::pack_file::shipped_pack;
 use crate::{IntakeError, ReadOptions, Source, TableReport, check_mapping};
 
 mod data_sets;
+mod schemas;
 
 /// A hospital's own export: pulse and pressure side by side, times of Berlin, decimal commas.
 const WIDE: &str = r#"

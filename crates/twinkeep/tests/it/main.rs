@@ -15,3 +15,4 @@ mod path;
 mod physionet;
 mod refusals;
 mod serve;
+mod tables;
