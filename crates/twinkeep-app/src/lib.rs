@@ -79,10 +79,10 @@ pub use serving::{ServerIdentity, record_closed, record_opened, server_identity}
 pub use synthesize::{SynthReport, SynthRequest, synthesize};
 pub use time_text::{parse_rfc3339, rfc3339};
 pub use train_model::{TrainReport, TrainRequest, train_model};
-pub use twinkeep_intake::{Dates, Mapping};
 pub use twinkeep_intake::pack_file::{
     shipped_names as shipped_pack_names, shipped_text as shipped_pack_text,
 };
+pub use twinkeep_intake::{Dates, Mapping};
 pub use twinkeep_ledger::{Activity, Class as EventClass, Entry, Severity};
 pub use twinkeep_twin::chart::{Letters, readable_unit};
 pub use twins::{

@@ -13,7 +13,7 @@ use twinkeep_intake::mapping::{
     MAPPING_SIZE_MAX, parse_mapping, shipped_mapping, shipped_mapping_text, shipped_names,
 };
 use twinkeep_intake::pack_file::shipped_pack;
-use twinkeep_intake::{Mapping, ReadOptions, TableReport, check_mapping};
+use twinkeep_intake::{Dates, Judgement, Mapping, ReadOptions, TableReport, check_mapping};
 use twinkeep_vault::files::read_bounded;
 use twinkeep_vault::{Pseudonymizer, SecretKey};
 
@@ -131,7 +131,15 @@ pub fn try_mapping(
         AppError::refused(error.code(), "a shipped pack is wrong").because(error)
     })?;
     let pseudonyms = Pseudonymizer::new(&SecretKey::random());
-    let options = ReadOptions { pack: &pack, pseudonyms: &pseudonyms, now, spool, mapping };
+    let options = ReadOptions {
+        pack: &pack,
+        pseudonyms: &pseudonyms,
+        now,
+        spool,
+        mapping,
+        dates: Dates::Real,
+        judgement: Judgement::ByThePack,
+    };
     let mut files = Vec::new();
     let mut report = |step: twinkeep_intake::Progress| {
         progress(Progress { done: step.bytes_read, total: step.bytes_total.unwrap_or(0) });
