@@ -11,7 +11,11 @@ use crate::csv::{Dialect, Record, Records};
 /// A first line of names consists of words, and the line below it holds a number, a date, or
 /// nothing in at least one place. So a file without a header never shows its first row.
 pub(crate) fn presentable(head: &[u8]) -> Option<String> {
-    let mut records = Records::open(Box::new(Cursor::new(head)), &Dialect::STANDARD).ok()?;
+    // What is not UTF-8 is most often this; for a message that is good enough.
+    let is_utf8 = std::str::from_utf8(head).is_ok() || is_cut(head);
+    let encoding = (!is_utf8).then_some(encoding_rs::WINDOWS_1252);
+    let dialect = Dialect { encoding, ..Dialect::STANDARD };
+    let mut records = Records::open(Box::new(Cursor::new(head)), &dialect).ok()?;
     let (mut names, mut row) = (Record::default(), Record::default());
     let found = records.next(&mut names).ok()? && records.next(&mut row).ok()?;
     if !found || names.len() < 2 || names.len() != row.len() || !names.is_text() {
@@ -31,15 +35,20 @@ pub(crate) fn presentable(head: &[u8]) -> Option<String> {
     Some(columns.join(", "))
 }
 
+/// Returns whether a text is UTF-8 but for a last character that is cut off.
+fn is_cut(head: &[u8]) -> bool {
+    std::str::from_utf8(head).is_err_and(|error| error.error_len().is_none())
+}
+
 /// Returns a word that begins with a letter and has no digits in a row that could be a number of
 /// a person.
 fn name(field: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(field).ok()?.trim();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_ -./()".contains(&byte);
+    let plain = |char: char| char.is_alphanumeric() || "_ -./()".contains(char);
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let valid = text.len() <= NAME_LEN_MAX
-        && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-        && text.bytes().all(plain)
+        && text.starts_with(|char: char| char.is_alphabetic() || char == '_')
+        && text.chars().all(plain)
         && digits <= DIGIT_COUNT_MAX;
     valid.then_some(text)
 }
@@ -64,6 +73,8 @@ mod tests {
             show("Patient ID;When;Pulse\n10006;2164-10-23;80\n").unwrap(),
             "Patient ID, When, Pulse"
         );
+        let latin = b"Gr\xf6\xdfe;Puls\n180;80\n";
+        assert_eq!(presentable(latin).unwrap(), "Größe, Puls");
         // Rows of people without a header.
         for text in [
             "10006,John Smith,80\n10011,Jane Doe,81\n",
