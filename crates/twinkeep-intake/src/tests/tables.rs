@@ -62,10 +62,10 @@ fn write(path: &Path, bytes: &[u8]) {
     fs::File::create(path).unwrap().write_all(bytes).unwrap();
 }
 
-/// Returns code, time, and value of each event, in the order of the portion.
+/// Returns code, time, and value of each event that has one, in the order of the portion.
 fn events(intake: &Intake) -> Vec<(String, Option<String>, f32)> {
     let events = intake.screened.events();
-    let rows = events.rows.iter().map(|row| {
+    let rows = events.rows.iter().filter(|row| row.value.is_some()).map(|row| {
         let time = row
             .time
             .map(|time| jiff::Timestamp::from_microsecond(time.micros()).unwrap().to_string());
