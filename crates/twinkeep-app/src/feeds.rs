@@ -32,6 +32,17 @@ pub struct FeedLine {
     pub missing: u64,
     /// Rows that were refused.
     pub quarantined: u64,
+    /// `admitted`; `held` until somebody decides; `rejected`.
+    pub state: String,
+    /// Why it was held.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held_because: Vec<String>,
+    /// Why it was released or rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+    /// The feed whose refused rows these are, if they were screened again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replayed: Option<String>,
 }
 
 /// What was refused in one feed.
@@ -74,6 +85,10 @@ pub fn list_feeds(app: &App) -> Result<Vec<FeedLine>, AppError> {
         accepted: feed.counts.accepted,
         missing: feed.counts.missing,
         quarantined: feed.counts.quarantined,
+        state: feed.state.name().to_owned(),
+        held_because: read_reasons(&feed.reasons),
+        decision: Some(feed.decision).filter(|decision| !decision.is_empty()),
+        replayed: feed.replayed.map(feed_name),
     };
     Ok(app.store.feeds()?.into_iter().map(line).collect())
 }
@@ -97,16 +112,30 @@ pub fn show_quarantine(
     app.conclude(entry, result)
 }
 
-fn show(app: &App, feed: &str, reveal: bool) -> Result<QuarantineReport, AppError> {
+/// Finds a feed by the name that people use.
+pub(crate) fn parse_feed(app: &App, feed: &str) -> Result<FeedRecord, AppError> {
     let missing = || {
         AppError::refused("feed-unknown", "there is no such feed")
             .hint("`twinkeep feed list` shows the ids")
     };
     let number = feed.strip_prefix(PREFIX).and_then(|digits| digits.parse().ok());
     let id = FeedId(number.ok_or_else(missing)?);
-    let known = app.store.feeds()?.into_iter().find(|known| known.id == id).ok_or_else(missing)?;
+    app.store.feeds()?.into_iter().find(|known| known.id == id).ok_or_else(missing)
+}
+
+/// Writes why a feed is held, as the catalog keeps it.
+pub(crate) fn write_reasons(reasons: &[String]) -> String {
+    serde_json::to_string(reasons).unwrap_or_default()
+}
+
+fn read_reasons(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+fn show(app: &App, feed: &str, reveal: bool) -> Result<QuarantineReport, AppError> {
+    let known = parse_feed(app, feed)?;
     let count = usize::try_from(known.counts.quarantined).unwrap_or(usize::MAX);
-    let rows = app.store.quarantined(id, 0, count)?;
+    let rows = app.store.quarantined(known.id, 0, count)?;
     let mut reasons = BTreeMap::new();
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {

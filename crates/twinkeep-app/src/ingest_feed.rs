@@ -8,7 +8,8 @@
 //!    nothing of it counts yet.
 //! 3. A sealed feed must be genuine to its last byte.
 //! 4. The ledger gets the intent, so that a crash cannot hide what was stored.
-//! 5. The store makes the feed exist, with the sender's new state, in one step.
+//! 5. The store makes the feed exist, with the sender's new state, in one step. If there is a
+//!    reason to look at it first, it is held: nothing of it is read until it is released.
 //! 6. The ledger gets the counts.
 
 use std::collections::BTreeMap;
@@ -17,12 +18,12 @@ use std::path::Path;
 use serde::Serialize;
 use twinkeep_intake::{Dates, IntakeError, Judgement, Mapping, ReadOptions, Source};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
-use twinkeep_store::{Delivery, Disposition, FeedWriter, NewFeed, Opening, Turn};
+use twinkeep_store::{Delivery, Disposition, FeedState, FeedWriter, NewFeed, Opening, Turn};
 use twinkeep_vault::Pseudonymizer;
 use twinkeep_vault::identity::PublicIdentity;
 use twinkeep_vault::sealed_feed::{Expectation, FeedError, FeedReader, inspect};
 
-use crate::feeds::feed_name;
+use crate::feeds::{feed_name, write_reasons};
 use crate::open_feed::{open_file, refuse_feed};
 use crate::sites::{LOCAL_SITE, check_site};
 use crate::store_feed::{Taken, Unread, feed_counts, finish, take};
@@ -41,6 +42,8 @@ pub struct IngestRequest<'a> {
     pub dates: Dates,
     /// What the columns of tables mean; by default, the shipped mapping that fits.
     pub mapping: Option<&'a Mapping>,
+    /// Hold the feed whatever is in it: nothing of it is read until it is released.
+    pub hold: bool,
 }
 
 /// What became of the rows: `accepted + missing + quarantined = read`.
@@ -68,6 +71,11 @@ pub struct IngestReport {
     pub subjects: u64,
     /// Events that were stored.
     pub events: u64,
+    /// `admitted`, or `held` until somebody releases or rejects it.
+    pub state: String,
+    /// Why it was held.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held_because: Vec<String>,
 }
 
 /// Ingests one feed.
@@ -97,7 +105,8 @@ fn describe(entry: Entry, report: &IngestReport) -> Entry {
         .with("read", number(report.read))
         .with("accepted", number(report.accepted))
         .with("missing", number(report.missing))
-        .with("quarantined", number(report.quarantined));
+        .with("quarantined", number(report.quarantined))
+        .with("state", report.state.as_str());
     match report.sequence {
         Some(sequence) => entry.with("sequence", number(sequence)),
         None => entry,
@@ -128,7 +137,7 @@ fn ingest(
             progress(Progress { done: step.bytes_read, total: step.bytes_total.unwrap_or(0) });
         })
         .map_err(|error| refuse_source(request.feed, error))?;
-        let place = Place { path: request.feed, site };
+        let place = Place { request, site };
         store(app, caller, place, writer, taken, None)
     }
 }
@@ -201,12 +210,12 @@ fn ingest_sealed(
     let manifest = reader.finish().map_err(refuse)?.digest;
     let taken = taken.map_err(|error| refuse_source(request.feed, error))?;
     let sealed = Sealed { sender: reader.sender().clone(), sequence, manifest };
-    store(app, caller, Place { path: request.feed, site: &site }, writer, taken, Some(sealed))
+    store(app, caller, Place { request, site: &site }, writer, taken, Some(sealed))
 }
 
 /// Where a feed is from.
 struct Place<'a> {
-    path: &'a Path,
+    request: IngestRequest<'a>,
     site: &'a str,
 }
 
@@ -221,7 +230,7 @@ fn store(
     let Taken { summary, mut reasons } = taken;
     let sender = sealed.as_ref().map(|sealed| sealed.sender.key_id());
     let feed = NewFeed {
-        source: &place.path.display().to_string(),
+        source: &place.request.feed.display().to_string(),
         digest: summary.digest,
         ingested_at: app.now(),
         counts: feed_counts(summary.counts),
@@ -235,7 +244,13 @@ fn store(
     };
     let subjects = writer.subject_count()?;
     let totals = writer.totals();
-    let id = finish(app, caller, writer, place.site, &feed, Disposition::Admit)?;
+    let held_because = reasons_to_hold(place.request);
+    let held = write_reasons(&held_because);
+    let disposition = match held_because.is_empty() {
+        true => Disposition::Admit,
+        false => Disposition::Hold { reasons: &held },
+    };
+    let id = finish(app, caller, writer, place.site, &feed, disposition)?;
     for (reason, count) in [("duplicate", totals.duplicates), ("erased-subject", totals.erased)] {
         if 0 < count {
             *reasons.entry(reason).or_insert(0) += count;
@@ -253,7 +268,17 @@ fn store(
         reasons,
         subjects,
         events: totals.stored,
+        state: if held_because.is_empty() { FeedState::Admitted } else { FeedState::Held }
+            .name()
+            .to_owned(),
+        held_because,
     })
+}
+
+/// Returns why nothing of a feed is to be read before somebody has looked at it.
+fn reasons_to_hold(request: IngestRequest<'_>) -> Vec<String> {
+    let asked = request.hold.then(|| "whoever ingested it asked for that".to_owned());
+    asked.into_iter().collect()
 }
 
 /// A file that does not begin as a sealed feed does is a plain one.

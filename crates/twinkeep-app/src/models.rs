@@ -6,6 +6,7 @@ use twinkeep_ledger::{Activity, Class as EventClass};
 use twinkeep_registry::{VersionId, VersionRecord};
 use twinkeep_vault::digest::{sha256, to_hex};
 
+use crate::reason::check_reason;
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller};
 
@@ -120,11 +121,7 @@ pub fn release_model(
 }
 
 fn release(app: &App, caller: &Caller, version: &str, reason: &str) -> Result<ModelLine, AppError> {
-    let reason = reason.trim();
-    if reason.is_empty() || REASON_LEN_MAX < reason.len() || reason.chars().any(char::is_control) {
-        let attempt = format!("a reason has 1 to {REASON_LEN_MAX} characters");
-        return Err(AppError::usage("reason", attempt));
-    }
+    let reason = check_reason(reason)?;
     let id = parse(version)?;
     verify(app, &id)?;
     app.registry
@@ -140,5 +137,3 @@ fn parse(version: &str) -> Result<VersionId, AppError> {
             .hint("`twinkeep model list` shows the versions")
     })
 }
-
-const REASON_LEN_MAX: usize = 500;

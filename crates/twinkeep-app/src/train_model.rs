@@ -10,6 +10,7 @@ use serde_json::json;
 use twinkeep_domain::{Cohort, Split, Tensor, TensorData};
 use twinkeep_forecast::{Evaluation, Model, TrainConfig, evaluate, train};
 use twinkeep_ledger::{Activity, Class as EventClass};
+use twinkeep_store::FeedState;
 use twinkeep_vault::digest::{Sha256, to_hex};
 
 use crate::model_card::card;
@@ -115,8 +116,14 @@ fn documents(
     weights_sha256: &str,
     subjects: [usize; 3],
 ) -> Result<BTreeMap<String, Vec<u8>>, AppError> {
-    let shards: Vec<String> =
-        app.store.feeds()?.iter().flat_map(|feed| &feed.shard_digests).map(|d| to_hex(d)).collect();
+    let shards: Vec<String> = app
+        .store
+        .feeds()?
+        .iter()
+        .filter(|feed| feed.state == FeedState::Admitted)
+        .flat_map(|feed| &feed.shard_digests)
+        .map(|d| to_hex(d))
+        .collect();
     // Threads change the time, never the result, so they are no part of the record.
     let mut configuration = json!(config);
     if let Some(fields) = configuration.as_object_mut() {

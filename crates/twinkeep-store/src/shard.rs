@@ -72,6 +72,11 @@ impl Collector {
         self.events.rows.push(event.into_event(code));
     }
 
+    /// Returns the events with their codes.
+    pub(crate) fn into_events(self) -> Events {
+        self.events
+    }
+
     /// Returns the codes and the events, in the order in which they came.
     pub(crate) fn finish(self) -> (Vec<Code>, Vec<Event>) {
         (self.events.codes().to_vec(), self.events.rows)

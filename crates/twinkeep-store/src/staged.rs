@@ -102,6 +102,22 @@ impl Store {
         )
     }
 
+    /// Replaces a row of `staged`.
+    pub(crate) fn replace_staged(
+        &self,
+        transaction: &Transaction<'_>,
+        id: i64,
+        feed: i64,
+        row: &StagedRow,
+    ) -> Result<(), StoreError> {
+        let StagedRow { pseudonym, split, source, file, first_row, row_count, span } = row;
+        self.rows.replace(
+            transaction,
+            &STAGED,
+            &[&id, &feed, pseudonym, split, source, file, first_row, row_count, span],
+        )
+    }
+
     /// Visits the rows of a feed, verified, in the order in which they were put down. What was
     /// visited counts only if this succeeds.
     pub(crate) fn scan_staged(
@@ -166,6 +182,10 @@ impl Store {
         let StagedRow { pseudonym, split, source, row_count, span, .. } = row;
         let subject = Subject::from_pseudonym(*pseudonym)
             .ok_or(StoreError::RowChanged { table: "staged" })?;
+        if ring.is_erased(subject) && row.file.is_none() {
+            // Erased while the feed was held, which only named the subject.
+            return Ok(false);
+        }
         let columns = ring.columns_of(subject)?;
         let extent = range_extent(&columns, *pseudonym, span)?;
         let known = self.subject_row(transaction, subject)?;
@@ -231,7 +251,7 @@ pub(crate) fn subject_extent(
 }
 
 /// Reads a row, selected as [`crate::rows::Table::selection`].
-fn staged_row(row: &Row<'_>) -> rusqlite::Result<StagedRow> {
+pub(crate) fn staged_row(row: &Row<'_>) -> rusqlite::Result<StagedRow> {
     Ok(StagedRow {
         pseudonym: row.get(3)?,
         split: row.get(4)?,

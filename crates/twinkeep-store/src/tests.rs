@@ -7,14 +7,15 @@ use twinkeep_vault::{Pseudonymizer, SecretKey, SplitHasher};
 
 use crate::writer::Step;
 use crate::{
-    Disposition, FeedCounts, FeedId, FeedWriter, NewFeed, NewPortion, Opening, ParsedFields,
-    PortionOutcome, RefusedRow, Store, StoreError, Turn,
+    Decision, Disposition, FeedCounts, FeedId, FeedWriter, NewFeed, NewPortion, Opening,
+    ParsedFields, PortionOutcome, RefusedRow, Store, StoreError, Turn,
 };
 
 mod catalog;
 mod crash;
 mod duplicates;
 mod forged;
+mod held;
 mod hostile;
 mod live;
 mod roundtrip;
@@ -24,6 +25,9 @@ const MARKED_SOURCE: &str = "zq-person-7719";
 const MARKED_CODE: &str = "ZQCODE//FERRITIN-X";
 const MARKED_TEXT: &str = "zq found unresponsive at home";
 const MARKED_RAW: &str = "03:17,ZQRAWPARAM,88717.25";
+const MARKED_PROFILE: &[u8] = b"zq profile of a feed";
+const MARKED_REASONS: &str = "zq the mean of CREATININE is 88 times what it was";
+const MARKED_DECISION: &str = "zq asked Dr. Marked";
 const MARKED_FILE: &str = "zq-set/770019.txt";
 
 const SITE: &str = "north";
@@ -109,6 +113,21 @@ fn add_feed(store: &Store, sample: &Sample, feed: &NewFeed<'_>) -> Result<FeedId
     let mut writer = store.begin_feed(Opening { turn, ..opening(&splits) })?;
     add_portion(&mut writer, sample, &[])?;
     writer.finish(feed, Disposition::Admit)
+}
+
+/// Adds a feed that is held.
+fn hold(store: &Store, sample: &Sample) -> Result<FeedId, StoreError> {
+    let splits = splits();
+    let mut writer = store.begin_feed(opening(&splits))?;
+    let outcome = add_portion(&mut writer, sample, &[])?;
+    let counts =
+        FeedCounts { read: outcome.stored, accepted: outcome.stored, ..FeedCounts::default() };
+    let feed = NewFeed { counts, profile: Some(MARKED_PROFILE), ..new_feed(sample) };
+    writer.finish(&feed, Disposition::Hold { reasons: MARKED_REASONS })
+}
+
+fn decision() -> Decision<'static> {
+    Decision { reason: MARKED_DECISION, at: Timestamp::from_micros(1_790_000_000_000_001) }
 }
 
 fn opening(splits: &SplitHasher) -> Opening<'_> {

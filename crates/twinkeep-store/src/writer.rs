@@ -612,5 +612,5 @@ fn name_sources(
 }
 
 /// The permanent names of the reasons; intake has the first too.
-const ERASED: &str = "erased-subject";
-const DUPLICATE: &str = "duplicate";
+pub(crate) const ERASED: &str = "erased-subject";
+pub(crate) const DUPLICATE: &str = "duplicate";

@@ -94,7 +94,7 @@ pub(crate) enum Command {
     /// List, show, and try what the columns of tables mean
     #[command(subcommand)]
     Mapping(MappingCommand),
-    /// List feeds, and show what was refused in them
+    /// List feeds, show what was refused in them, and decide about those that are held
     #[command(subcommand)]
     Feed(FeedCommand),
     /// Record a live event, and show which ones were refused
@@ -263,6 +263,10 @@ pub(crate) struct IngestArgs {
     /// What the columns of tables mean: a shipped mapping or a file [default: the one that fits]
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) mapping: Option<String>,
+
+    /// Hold the feed: nothing of it is used until `feed release`
+    #[arg(long)]
+    pub(crate) hold: bool,
 }
 
 /// `mapping ...`
@@ -299,6 +303,24 @@ pub(crate) enum FeedCommand {
         /// Show the rows as they were read; without it, only where and why
         #[arg(long)]
         reveal: bool,
+    },
+    /// Use a feed that is held from now on
+    ///
+    /// Events that another feed brought meanwhile are not stored again but quarantined.
+    Release {
+        /// The feed's id, from `feed list`
+        feed: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Never use a feed that is held: its events become refused rows
+    Reject {
+        /// The feed's id, from `feed list`
+        feed: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
     },
 }
 

@@ -9,19 +9,24 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{add, add_stepwise, event_count, root, sample, staged};
+use super::{Sample, add, add_stepwise, decision, event_count, hold, root, sample, staged};
 use crate::layout::{data_folders, path};
-use crate::{Store, StoreError};
+use crate::{FeedId, FeedState, Store, StoreError};
 
 const DIR: &str = "TWINKEEP_TEST_CRASH_DIR";
 const STEP: &str = "TWINKEEP_TEST_CRASH_STEP";
+const RELEASE: &str = "TWINKEEP_TEST_CRASH_RELEASE";
 
 /// Not a test of its own: the child process runs it.
 #[test]
 fn child() {
     let Some(dir) = env::var_os(DIR) else { return };
-    let step: usize = env::var(STEP).unwrap().parse().unwrap();
     let store = Store::open(Path::new(&dir), &root()).unwrap();
+    if env::var_os(RELEASE).is_some() {
+        store.release_feed(FeedId(1), decision()).unwrap();
+        return;
+    }
+    let step: usize = env::var(STEP).unwrap().parse().unwrap();
     let done = AtomicUsize::new(0);
     let crash = |_| {
         if done.fetch_add(1, Ordering::Relaxed) == step {
@@ -32,14 +37,14 @@ fn child() {
 }
 
 fn start_child(dir: &Path, step: usize) -> Child {
-    Command::new(env::current_exe().unwrap())
-        .args(["--exact", "tests::crash::child"])
-        .env(DIR, dir)
-        .env(STEP, step.to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    child_process(dir).env(STEP, step.to_string()).spawn().unwrap()
+}
+
+fn child_process(dir: &Path) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "tests::crash::child"]).env(DIR, dir);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 /// Opens the store after a crash and checks that the feed is whole or absent; then adds it.
@@ -85,6 +90,35 @@ fn a_crash_between_any_two_steps_leaves_the_feed_once_or_not_at_all() {
     let mut expected = vec![false; 8];
     expected.extend([true, true]);
     assert_eq!(outcomes, expected);
+}
+
+/// The held feed has events that were admitted meanwhile, so its shards are written again.
+#[test]
+fn a_kill_during_a_release_leaves_every_event_once() {
+    for round in 0..16 {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create(dir.path(), &root()).unwrap();
+        hold(&store, &sample(1, 40, 200)).unwrap();
+        let other = Sample { digest: [2; 32], ..sample(1, 20, 200) };
+        add(&store, &other).unwrap();
+        drop(store);
+        let mut command = child_process(dir.path());
+        let mut child = command.env(RELEASE, "1").spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(2500 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let store = Store::open(dir.path(), &root()).unwrap();
+        match store.feeds().unwrap()[0].state {
+            FeedState::Held => {
+                assert_eq!(event_count(&store), 20 * 200);
+                store.release_feed(FeedId(1), decision()).unwrap();
+            }
+            state => assert_eq!(state, FeedState::Admitted),
+        }
+        assert_eq!(event_count(&store), 40 * 200);
+        assert_eq!(store.quarantined(FeedId(1), 0, 10_000).unwrap().len(), 20 * 200);
+        assert_eq!(staged(&store), 0);
+    }
 }
 
 #[test]

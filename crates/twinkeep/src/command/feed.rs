@@ -1,6 +1,9 @@
-//! `twinkeep feed list|quarantine`.
+//! `twinkeep feed list|quarantine|release|reject`.
 
-use twinkeep_app::{AppError, Caller, FeedLine, QuarantineReport, list_feeds, show_quarantine};
+use twinkeep_app::{
+    AppError, Caller, DecisionReport, FeedLine, QuarantineReport, list_feeds, reject_feed,
+    release_feed, show_quarantine,
+};
 
 use crate::cli::{FeedCommand, Global};
 use crate::output::{Output, table, thousands};
@@ -14,22 +17,38 @@ pub(crate) fn run(global: &Global, args: &FeedCommand, out: &Output) -> Result<(
             let report = show_quarantine(&app, &Caller::operator(), feed, *reveal)?;
             out.result(&report, quarantine)
         }
+        FeedCommand::Release { feed, reason } => {
+            out.result(&release_feed(&app, &Caller::operator(), feed, reason)?, decision)
+        }
+        FeedCommand::Reject { feed, reason } => {
+            out.result(&reject_feed(&app, &Caller::operator(), feed, reason)?, decision)
+        }
     }
 }
 
 fn list(feeds: &[FeedLine]) -> String {
-    let header = ["id", "ingested", "sender", "read", "accepted", "missing", "quarantined"];
+    let header =
+        ["id", "state", "ingested", "sender", "read", "accepted", "missing", "quarantined"];
     let rows = feeds.iter().map(|feed| {
         let sender = match (&feed.sender, feed.sequence) {
             (Some(sender), Some(sequence)) => format!("{sender} #{sequence}"),
             _ => "plain".to_owned(),
         };
-        let mut row = vec![feed.id.clone(), feed.ingested.clone(), sender];
+        let mut row = vec![feed.id.clone(), feed.state.clone(), feed.ingested.clone(), sender];
         row.extend([feed.read, feed.accepted, feed.missing, feed.quarantined].map(thousands));
         row
     });
     let header = header.map(str::to_owned).to_vec();
     table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
+}
+
+fn decision(report: &DecisionReport) -> String {
+    let DecisionReport { feed, state, events, refused } = report;
+    format!(
+        "{feed} is {state}: {} events count, {} were refused",
+        thousands(*events),
+        thousands(*refused)
+    )
 }
 
 /// A hostile row must not drive the terminal that shows it.

@@ -21,6 +21,7 @@ pub(crate) fn run(global: &Global, args: &IngestArgs, out: &Output) -> Result<()
         site: args.site.as_deref(),
         dates: if args.dates_shifted { Dates::Shifted } else { Dates::Real },
         mapping: mapping.as_ref(),
+        hold: args.hold,
     };
     let report = ingest_feed(&app, &Caller::operator(), request, &mut |progress| {
         bar.set(progress.done, progress.total);
@@ -32,7 +33,20 @@ pub(crate) fn run(global: &Global, args: &IngestArgs, out: &Output) -> Result<()
         seconds,
         thousands((report.read as f64 / seconds) as u64),
     ));
-    out.result(&report, text)
+    out.result(&report, text)?;
+    refuse_held(&report, args.hold)
+}
+
+/// A feed that was held is safe, but somebody must look at it: a script notices by the exit code.
+fn refuse_held(report: &IngestReport, asked: bool) -> Result<(), AppError> {
+    if report.held_because.is_empty() || asked {
+        return Ok(());
+    }
+    let feed = &report.feed;
+    let attempt = format!("{feed} is held: nothing of it is used until somebody has looked at it");
+    Err(AppError::refused("feed-held", attempt).hint(format!(
+        "look at the reasons, then run `twinkeep feed release {feed}` or `twinkeep feed reject {feed}`"
+    )))
 }
 
 fn text(report: &IngestReport) -> String {
@@ -56,6 +70,10 @@ fn text(report: &IngestReport) -> String {
         thousands(report.events),
         thousands(report.subjects),
     ));
+    if !report.held_because.is_empty() {
+        lines.push("held         nothing of it is used, because".to_owned());
+        lines.extend(report.held_because.iter().map(|reason| format!("  - {reason}")));
+    }
     if 0 < report.quarantined {
         lines.push(format!("look at them: twinkeep feed quarantine {}", report.feed));
     }

@@ -69,6 +69,7 @@ impl TestKeep {
             site: None,
             dates: Dates::Real,
             mapping: None,
+            hold: false,
         };
         let report = twinkeep_app::ingest_feed(app, &caller, request, &mut |_| ()).unwrap();
         assert_eq!(report.accepted, report.read, "{report:?}");
