@@ -9,12 +9,14 @@ use twinkeep_registry::{Registry, RegistryKeys};
 use twinkeep_store::Store;
 use twinkeep_vault::digest::{hmac_sha256, to_hex};
 use twinkeep_vault::identity::Identity;
-use twinkeep_vault::{KekSource, Pseudonymizer, Purpose, SecretBytes, SecretKey, SplitHasher};
+use twinkeep_vault::{
+    DateShift, KekSource, Pseudonymizer, Purpose, SecretBytes, SecretKey, SplitHasher,
+};
 
 use crate::anchor::Anchor;
 use crate::served::Served;
 use crate::watermark::{Marks, Watermark};
-use crate::{AppError, Caller, Keep, Layout, Settings};
+use crate::{AppError, Caller, Deidentify, Keep, Layout, Settings};
 
 /// What a use case may know of the world outside the keep.
 #[derive(Clone, Debug)]
@@ -36,6 +38,7 @@ pub struct App {
     pub(crate) identity: Identity,
     pub(crate) pseudonyms: Pseudonymizer,
     pub(crate) splits: SplitHasher,
+    pub(crate) date_shift: DateShift,
     pub(crate) served: Mutex<Option<Arc<Served>>>,
     ledger: Ledger,
     anchor: Anchor,
@@ -79,6 +82,7 @@ impl App {
             identity: keys.identity,
             pseudonyms: Pseudonymizer::new(&keys.root),
             splits: SplitHasher::new(&keys.root, plan),
+            date_shift: DateShift::new(&keys.root),
             served: Mutex::new(None),
             ledger,
             anchor,
@@ -106,6 +110,13 @@ impl App {
     /// Returns what the operator chose.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Returns by what dates are shifted, if rows are to be de-identified: because it is asked for,
+    /// or because it is the rule of this keep.
+    pub(crate) fn date_shift_by(&self, asked: Option<Deidentify>) -> Option<&DateShift> {
+        let rule = asked.or(self.settings.intake.deidentify);
+        rule.map(|Deidentify::SafeHarbor| &self.date_shift)
     }
 
     /// Returns the current time.

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// How the keep is opened.
     pub keep: KeepConfig,
+    /// Reading of feeds.
+    pub intake: IntakeConfig,
     /// The network edge.
     pub gate: GateConfig,
     /// Training.
@@ -26,6 +28,23 @@ pub struct KeepConfig {
     /// The key file that opens the keep, if it is not a passphrase. A path, never a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
+}
+
+/// Reading of feeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IntakeConfig {
+    /// The rule by which every feed is de-identified, whoever sends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deidentify: Option<Deidentify>,
+}
+
+/// A rule of de-identification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deidentify {
+    /// HIPAA Safe Harbor, 45 CFR 164.514(b)(2), with shifted dates.
+    SafeHarbor,
 }
 
 /// The network edge.
@@ -86,6 +105,8 @@ impl Default for TrainSettings {
 pub struct Settings {
     /// The key file, resolved against the keep's folder.
     pub key_file: Option<PathBuf>,
+    /// Reading of feeds.
+    pub intake: IntakeConfig,
     /// The network edge.
     pub gate: GateConfig,
     /// Training.
@@ -149,7 +170,7 @@ impl Config {
 
     /// Checks every value and resolves paths against the keep's folder.
     pub fn check(self, keep: &Path) -> Result<Settings, ConfigError> {
-        let Self { keep: KeepConfig { key_file }, gate, train } = self;
+        let Self { keep: KeepConfig { key_file }, intake, gate, train } = self;
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });
         if gate.listen.parse::<std::net::SocketAddr>().is_err() {
             return refuse("gate.listen", "an address and a port, such as `127.0.0.1:8443`");
@@ -176,14 +197,14 @@ impl Config {
             return refuse("train.threads", "1 to 256");
         }
         let key_file = key_file.map(|path| keep.join(path));
-        Ok(Settings { key_file, gate, train })
+        Ok(Settings { key_file, intake, gate, train })
     }
 }
 
 impl From<Settings> for Config {
     fn from(settings: Settings) -> Self {
-        let Settings { key_file, gate, train } = settings;
-        Self { keep: KeepConfig { key_file }, gate, train }
+        let Settings { key_file, intake, gate, train } = settings;
+        Self { keep: KeepConfig { key_file }, intake, gate, train }
     }
 }
 
@@ -218,6 +239,8 @@ fn edit_distance(left: &str, right: &str) -> usize {
 const KEYS: &[&str] = &[
     "keep",
     "key_file",
+    "intake",
+    "deidentify",
     "gate",
     "listen",
     "names",

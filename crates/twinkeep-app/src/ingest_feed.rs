@@ -23,6 +23,7 @@ use twinkeep_vault::Pseudonymizer;
 use twinkeep_vault::identity::PublicIdentity;
 use twinkeep_vault::sealed_feed::{Expectation, FeedError, FeedReader, inspect};
 
+use crate::config::Deidentify;
 use crate::feeds::{feed_name, write_reasons};
 use crate::open_feed::{open_file, refuse_feed};
 use crate::sites::{LOCAL_SITE, check_site};
@@ -44,6 +45,8 @@ pub struct IngestRequest<'a> {
     pub mapping: Option<&'a Mapping>,
     /// Hold the feed whatever is in it: nothing of it is read until it is released.
     pub hold: bool,
+    /// The rule by which it is de-identified; the keep's own rule holds in any case.
+    pub deidentify: Option<Deidentify>,
 }
 
 /// What became of the rows: `accepted + missing + quarantined = read`.
@@ -76,6 +79,12 @@ pub struct IngestReport {
     /// Why it was held.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held_because: Vec<String>,
+    /// Resources of FHIR that tell nothing about a patient, by kind; they are no rows.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub passed_over: BTreeMap<&'static str, u64>,
+    /// Identifiers that were taken out, by kind; absent if the feed was not de-identified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removed: Option<BTreeMap<&'static str, u64>>,
 }
 
 /// Ingests one feed.
@@ -107,8 +116,17 @@ fn describe(entry: Entry, report: &IngestReport) -> Entry {
         .with("missing", number(report.missing))
         .with("quarantined", number(report.quarantined))
         .with("state", report.state.as_str());
-    match report.sequence {
+    let entry = match report.sequence {
         Some(sequence) => entry.with("sequence", number(sequence)),
+        None => entry,
+    };
+    match &report.removed {
+        Some(removed) => {
+            let entry = entry.with("deidentified", "safe-harbor");
+            removed.iter().fold(entry, |entry, (kind, count)| {
+                entry.with(&format!("removed-{kind}"), number(*count))
+            })
+        }
         None => entry,
     }
 }
@@ -155,6 +173,7 @@ fn options<'a>(
         mapping: request.mapping,
         dates: request.dates,
         judgement: Judgement::ByThePack,
+        deidentify: app.date_shift_by(request.deidentify),
     }
 }
 
@@ -228,6 +247,8 @@ fn store(
     sealed: Option<Sealed>,
 ) -> Result<IngestReport, AppError> {
     let Taken { summary, mut reasons } = taken;
+    let passed_over = summary.kinds.iter().filter(|(_, kind)| !kind.is_read);
+    let passed_over = passed_over.map(|(name, kind)| (*name, kind.count)).collect();
     let sender = sealed.as_ref().map(|sealed| sealed.sender.key_id());
     let feed = NewFeed {
         source: &place.request.feed.display().to_string(),
@@ -272,6 +293,8 @@ fn store(
             .name()
             .to_owned(),
         held_because,
+        passed_over,
+        removed: summary.removed,
     })
 }
 

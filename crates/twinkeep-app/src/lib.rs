@@ -52,7 +52,9 @@ pub use answer::{ForecastAnswer, LastAnswer, PointAnswer, TargetAnswer};
 pub use api_keys::{ApiKeyReport, list_api_keys, new_api_key, revoke_api_key};
 pub use app::{App, Surroundings};
 pub use caller::{Caller, Scope};
-pub use config::{Config, ConfigError, GateConfig, KeepConfig, Settings, TrainSettings};
+pub use config::{
+    Config, ConfigError, Deidentify, GateConfig, IntakeConfig, KeepConfig, Settings, TrainSettings,
+};
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
 pub use error::{AppError, Class};
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};

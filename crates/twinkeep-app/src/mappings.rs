@@ -139,6 +139,8 @@ pub fn try_mapping(
         mapping,
         dates: Dates::Real,
         judgement: Judgement::ByThePack,
+        // Nothing is stored.
+        deidentify: None,
     };
     let mut files = Vec::new();
     let mut report = |step: twinkeep_intake::Progress| {

@@ -141,6 +141,7 @@ fn screen(app: &App, caller: &Caller, request: &RecordRequest) -> Result<Screene
         mapping: None,
         dates: Dates::Real,
         judgement: Judgement::ByThePack,
+        deidentify: app.date_shift_by(None),
     };
     let failed = |error: twinkeep_intake::IntakeError| {
         AppError::refused(error.code(), "cannot screen the events")

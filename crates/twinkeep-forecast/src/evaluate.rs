@@ -114,7 +114,7 @@ fn measure(
     sums: &mut [Sums],
 ) -> bool {
     let plan = pack.forecast();
-    let Some(start) = timeline.start() else { return false };
+    let Some(start) = codes.start(timeline) else { return false };
     let cut = start.plus_hours(f64::from(plan.evaluation_cut_hours));
     let seen = timeline.events().partition_point(|event| event.time.is_none_or(|time| time < cut));
     let (past, future) = timeline.events().split_at(seen);

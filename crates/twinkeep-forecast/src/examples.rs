@@ -61,7 +61,7 @@ impl Examples {
             targets: pack.targets().map(|_| TargetExamples::default()).collect(),
         };
         for (subject, timeline) in (0_u32..).zip(&cohort.timelines) {
-            let Some(start) = timeline.start() else { continue };
+            let Some(start) = codes.start(timeline) else { continue };
             let mut cuts: Vec<_> =
                 cuts_hours.iter().map(|&hours| start.plus_hours(f64::from(hours))).collect();
             cuts.sort();

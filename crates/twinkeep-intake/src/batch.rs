@@ -15,6 +15,7 @@ use std::sync::Arc;
 use twinkeep_domain::{SourceSubject, Subject, Timestamp};
 use twinkeep_vault::SecretBytes;
 
+use crate::deidentify::Deidentifier;
 use crate::held::{Given, Held, HeldRows};
 use crate::lexicon::{Found, Judged, Lexicon, Meaning};
 use crate::limits::{FUTURE_HOURS_MAX, Limits, TEXT_LEN_MAX};
@@ -40,6 +41,7 @@ pub(crate) struct Batch<'a> {
     kinds: BTreeMap<&'static str, KindCount>,
     file_count: u64,
     last: Option<Person>,
+    pub(crate) deidentifier: Option<Deidentifier<'a>>,
 }
 
 /// To whom a batch reports, and to whom it hands on what it has.
@@ -90,6 +92,7 @@ impl Person {
 }
 
 /// A row whose fields were found.
+#[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
     pub person: &'a Person,
     pub time: Option<Timestamp>,
@@ -168,6 +171,9 @@ impl<'a> Batch<'a> {
             kinds: BTreeMap::new(),
             file_count: 0,
             last: None,
+            deidentifier: options
+                .deidentify
+                .map(|shift| Deidentifier::new(shift, options.pack, options.now)),
         }
     }
 
@@ -267,6 +273,20 @@ impl<'a> Batch<'a> {
         fields: &Fields,
         raw: &dyn Fn() -> Vec<u8>,
     ) -> Result<(), IntakeError> {
+        if self.screen_without_identifiers(at, row, fields)? {
+            return Ok(());
+        }
+        self.screen_row(at, row, fields, raw)
+    }
+
+    /// As [`Batch::screen`], of a row from which all was taken out that must go.
+    pub(crate) fn screen_row(
+        &mut self,
+        at: At<'_>,
+        row: &Row<'_>,
+        fields: &Fields,
+        raw: &dyn Fn() -> Vec<u8>,
+    ) -> Result<(), IntakeError> {
         let verdict = match self.judge(row, fields) {
             Ok(Passed::Event(verdict)) => Some(verdict),
             Ok(Passed::Missing) => None,
@@ -293,7 +313,12 @@ impl<'a> Batch<'a> {
         refusal: Refusal,
         raw: Vec<u8>,
     ) -> Result<(), IntakeError> {
-        self.quarantine(at, refusal, raw, None)
+        let Some(clean) = &mut self.deidentifier else {
+            return self.quarantine(at, refusal, raw, None);
+        };
+        // Nobody knows what is in it, so nothing of it is kept.
+        let file = clean.label(at.file);
+        self.quarantine(At { file: &file, row: at.row }, refusal, Vec::new(), None)
     }
 
     /// Ends the reading.
@@ -305,10 +330,12 @@ impl<'a> Batch<'a> {
         if !self.rows.is_empty() {
             self.hand_on(true)?;
         }
-        Ok(Summary { counts: self.counts, digest, kinds: self.kinds })
+        let removed = self.deidentifier.map(|one| one.removed());
+        Ok(Summary { counts: self.counts, digest, kinds: self.kinds, removed })
     }
 
-    fn quarantine(
+    /// Keeps a row that is refused.
+    pub(crate) fn quarantine(
         &mut self,
         at: At<'_>,
         refusal: Refusal,
@@ -460,7 +487,7 @@ impl<'a> Batch<'a> {
 }
 
 /// Keeps what a row says, so that it can be screened again; `None` if it is not text.
-fn parse(row: &Row<'_>) -> Option<ParsedRow> {
+pub(crate) fn parse(row: &Row<'_>) -> Option<ParsedRow> {
     let text = |bytes| std::str::from_utf8(bytes).ok();
     Some(ParsedRow {
         subject: row.person.source(),

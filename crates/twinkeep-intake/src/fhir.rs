@@ -7,7 +7,8 @@
 //! 2. [`facts`] says what a resource tells: whose it is, what happened, and when. [`terms`] makes
 //!    the codes, [`when`] the times, [`known`] follows references.
 //! 3. What refers to something that has not come yet is held back until the Bundle or file ends.
-//! 4. Each row is screened like a row of any other format.
+//! 4. If identifiers must go, [`identity`] learns first who the patients are.
+//! 5. Each row is screened like a row of any other format.
 //!
 //! # Invariants
 //!
@@ -18,6 +19,7 @@
 
 mod facts;
 mod html;
+mod identity;
 mod known;
 mod split;
 mod terms;
@@ -29,7 +31,10 @@ mod wire;
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
-use facts::{Content, FactValue, MALFORMED, content, content_of_patient, head, parse, refusal};
+use facts::{
+    Content, FactValue, MALFORMED, content, content_of_patient, head as head_of, parse, refusal,
+};
+use identity::identity;
 use known::{Known, Trouble};
 use split::{Extent, Failed, Piece, Place, split};
 use terms::Kind;
@@ -49,6 +54,9 @@ pub(crate) fn is_fhir(head: &[u8]) -> bool {
 
 /// Reads the files of an export, or of a folder of Bundles, in their order.
 pub(crate) fn read_fhir(batch: &mut Batch<'_>, files: &Files) -> Result<(), IntakeError> {
+    if batch.deidentifies() {
+        learn(batch, files)?;
+    }
     let mut resources = Resources::default();
     for (index, (place, name)) in files.list().enumerate() {
         let mut reader = BufReader::with_capacity(BUFFER_LEN, files.open(batch, index)?);
@@ -63,6 +71,42 @@ pub(crate) fn read_fhir(batch: &mut Batch<'_>, files: &Files) -> Result<(), Inta
         }
         let mut take = |found: Found<'_>| screen(batch, name, found);
         match resources.read(&mut reader, &mut take) {
+            Ok(()) => {}
+            Err(Failed::Taken(error)) => return Err(error),
+            Err(Failed::Read(error)) => return Err(damaged(batch, place, error)),
+        }
+    }
+    Ok(())
+}
+
+/// Reads who the patients are before anything else, wherever they stand: a note that comes before
+/// its patient must lose the name too.
+fn learn(batch: &mut Batch<'_>, files: &Files) -> Result<(), IntakeError> {
+    for (index, (place, _)) in files.list().enumerate() {
+        let mut reader = BufReader::with_capacity(BUFFER_LEN, files.open(batch, index)?);
+        let head = reader.fill_buf().map_err(|error| damaged(batch, place, error))?;
+        if !is_fhir(head) {
+            continue;
+        }
+        let mut take = |piece: Piece| {
+            let inside = parse::<Entry<'_>>(&piece.bytes).ok();
+            let (address, json) = match (piece.place, &inside) {
+                (Place::Entry, Some(Entry { full_url, resource: Some(resource) })) => {
+                    (full_url.as_deref(), resource.get().as_bytes())
+                }
+                _ => (None, piece.bytes.as_slice()),
+            };
+            if !matches!(head_of(json), Ok((Some(Kind::Patient), _))) {
+                return Ok(());
+            }
+            let Ok((id, terms)) = identity(json) else { return Ok(()) };
+            let id = id.as_deref().or(address.and_then(|address| address.strip_prefix(URN)));
+            match id.and_then(|id| batch.person(id)) {
+                Some(person) => batch.learn(&person, terms),
+                None => Ok(()),
+            }
+        };
+        match split(&mut reader, RESOURCE_LEN_MAX, &mut take) {
             Ok(()) => {}
             Err(Failed::Taken(error)) => return Err(error),
             Err(Failed::Read(error)) => return Err(damaged(batch, place, error)),
@@ -166,7 +210,7 @@ impl Resources {
                 Place::Alone => return self.resource(row, None, raw, take),
                 Place::Entry => return self.entry(row, raw, take),
                 Place::Bundle => {
-                    if head(raw).is_err() {
+                    if head_of(raw).is_err() {
                         take(Found::Refused { row, refusal: MALFORMED, raw })?;
                     }
                 }
@@ -197,7 +241,7 @@ impl Resources {
         raw: &[u8],
         take: &mut Take<'_>,
     ) -> Result<(), IntakeError> {
-        let (kind, id) = match head(raw) {
+        let (kind, id) = match head_of(raw) {
             Ok((Some(kind), id)) => (kind, id),
             Ok((None, _)) => {
                 let refusal = refusal(Reason::MalformedRow, "resourceType");
@@ -212,7 +256,7 @@ impl Resources {
         match kind {
             // A Patient that has only an address is called by it.
             Kind::Patient => {
-                let uuid = address.and_then(|address| address.strip_prefix("urn:uuid:"));
+                let uuid = address.and_then(|address| address.strip_prefix(URN));
                 let id = id.as_deref().or(uuid);
                 if let (Some(address), Some(id)) = (address, id) {
                     self.known.add_patient(address, id);
@@ -271,6 +315,9 @@ const HELD_LEN_MAX: usize = 32 << 20;
 
 /// What the parts of a row are called when one of them is wrong.
 const FIELDS: Fields = Fields { time: "time", name: "code", value: "value", unit: "unit" };
+
+/// Before the address that a Bundle gives to an entry.
+const URN: &str = "urn:uuid:";
 
 /// Read at a time.
 const BUFFER_LEN: usize = 1 << 16;

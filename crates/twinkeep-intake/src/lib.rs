@@ -29,6 +29,7 @@ mod archive;
 mod batch;
 mod context;
 mod csv;
+mod deidentify;
 mod error;
 mod fhir;
 mod formats;

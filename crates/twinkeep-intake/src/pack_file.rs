@@ -103,7 +103,8 @@ pub fn shipped_names() -> Vec<&'static str> {
 /// The newest format; raised when a key is added.
 const FORMAT: u32 = 2;
 
-const SHIPPED: [(&str, &str); 2] = [
+const SHIPPED: [(&str, &str); 3] = [
     ("audience", include_str!("../../../packs/audience.toml")),
+    ("ehr", include_str!("../../../packs/ehr.toml")),
     ("icu", include_str!("../../../packs/icu.toml")),
 ];

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use twinkeep_domain::{Pack, Screened, SourceSubject, Subject, Timestamp};
-use twinkeep_vault::{Pseudonymizer, SecretBytes};
+use twinkeep_vault::{DateShift, Pseudonymizer, SecretBytes};
 
 use crate::{Mapping, Reason};
 
@@ -30,6 +30,8 @@ pub struct ReadOptions<'a> {
     pub dates: Dates,
     /// Who says what is plausible.
     pub judgement: Judgement,
+    /// Takes the identifiers of Safe Harbor out of all rows, and shifts their dates by this.
+    pub deidentify: Option<&'a DateShift>,
 }
 
 /// Whether the dates of a source are real.
@@ -96,6 +98,8 @@ pub struct Summary {
     pub digest: [u8; 32],
     /// How many things of each kind there were, where a format has kinds: resources of FHIR.
     pub kinds: BTreeMap<&'static str, KindCount>,
+    /// How many identifiers of each kind were taken out, if the source was de-identified.
+    pub removed: Option<BTreeMap<&'static str, u64>>,
 }
 
 /// How many things of one kind a source holds.

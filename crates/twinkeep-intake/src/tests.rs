@@ -5,7 +5,7 @@ use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
 use twinkeep_domain::{Event, Events, Pack, Screened, SourceSubject, Subject, Timestamp};
-use twinkeep_vault::{Pseudonymizer, SecretKey};
+use twinkeep_vault::{DateShift, Pseudonymizer, SecretKey};
 
 use crate::batch::Hands;
 use crate::limits::Limits;
@@ -34,6 +34,7 @@ pub(crate) struct Intake {
     pub counts: Counts,
     pub digest: [u8; 32],
     pub kinds: BTreeMap<&'static str, KindCount>,
+    pub removed: Option<BTreeMap<&'static str, u64>>,
     pub portion_count: usize,
 }
 
@@ -58,7 +59,7 @@ pub(crate) fn take_by(
     pack: &Pack,
     limits: Limits,
 ) -> Result<Intake, IntakeError> {
-    take_all(source, pack, limits, None)
+    take_all(source, pack, limits, None, false)
 }
 
 /// Reads tables by a mapping, or by the shipped one that fits.
@@ -66,7 +67,17 @@ pub(crate) fn take_mapped(
     source: Source<'_>,
     mapping: Option<&Mapping>,
 ) -> Result<Intake, IntakeError> {
-    take_all(source, &shipped_pack("icu").unwrap(), Limits::STANDARD, mapping)
+    take_all(source, &shipped_pack("icu").unwrap(), Limits::STANDARD, mapping, false)
+}
+
+/// Reads a source, with or without the identifiers in it.
+pub(crate) fn take_as(
+    source: Source<'_>,
+    pack: &Pack,
+    limits: Limits,
+    deidentify: bool,
+) -> Result<Intake, IntakeError> {
+    take_all(source, pack, limits, None, deidentify)
 }
 
 fn take_all(
@@ -74,8 +85,10 @@ fn take_all(
     pack: &Pack,
     limits: Limits,
     by: Option<&Mapping>,
+    deidentify: bool,
 ) -> Result<Intake, IntakeError> {
-    let pseudonyms = Pseudonymizer::new(&SecretKey::from_slice(&[7; 32]).unwrap());
+    let root = SecretKey::from_slice(&[7; 32]).unwrap();
+    let (pseudonyms, shift) = (Pseudonymizer::new(&root), DateShift::new(&root));
     let (mut events, mut origins, mut mapping) = (Events::new(), Vec::new(), BTreeMap::new());
     let (mut quarantined, mut portion_count) = (Vec::new(), 0);
     let mut add = |portion: Portion| {
@@ -95,19 +108,39 @@ fn take_all(
         Ok(())
     };
     let spool = std::env::temp_dir();
-    let options = ReadOptions { mapping: by, ..options(pack, &pseudonyms, &spool) };
+    let deidentify = deidentify.then_some(&shift);
+    let options = ReadOptions { mapping: by, deidentify, ..options(pack, &pseudonyms, &spool) };
     let hands = Hands { progress: &mut |_| (), take: &mut add, table: None };
-    let Summary { counts, digest, kinds } = read_within(source, &options, hands, limits)?;
+    let Summary { counts, digest, kinds, removed } = read_within(source, &options, hands, limits)?;
     assert_eq!(counts.accepted + counts.missing + counts.quarantined, counts.read);
     assert_eq!(quarantined.len() as u64, counts.quarantined);
     let screened = Screened::attest(events);
-    Ok(Intake { screened, origins, mapping, quarantined, counts, digest, kinds, portion_count })
+    Ok(Intake {
+        screened,
+        origins,
+        mapping,
+        quarantined,
+        counts,
+        digest,
+        kinds,
+        removed,
+        portion_count,
+    })
 }
 
 /// The options of these tests. The dates of the data sets are shifted.
 fn options<'a>(pack: &'a Pack, pseudonyms: &'a Pseudonymizer, spool: &'a Path) -> ReadOptions<'a> {
     let (dates, judgement) = (Dates::Shifted, Judgement::ByThePack);
-    ReadOptions { pack, pseudonyms, now: NOW, spool, mapping: None, dates, judgement }
+    ReadOptions {
+        pack,
+        pseudonyms,
+        now: NOW,
+        spool,
+        mapping: None,
+        dates,
+        judgement,
+        deidentify: None,
+    }
 }
 
 /// 2026-11-22.

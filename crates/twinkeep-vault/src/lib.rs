@@ -33,7 +33,7 @@ pub mod spool;
 pub use envelope::{OpenError, open, open_key, seal, seal_key};
 pub use kek::{KekDescriptor, KekError, KekProvider, KekSource, UnwrapKek, WrapKek};
 pub use key_tree::KeyTree;
-pub use pseudonym::{Pseudonymizer, SplitHasher};
+pub use pseudonym::{DateShift, Pseudonymizer, SplitHasher};
 pub use purpose::Purpose;
 pub use random::random_bytes;
 pub use secret::{SecretBytes, SecretKey};

@@ -56,11 +56,37 @@ impl SplitHasher {
     }
 }
 
+/// Says by how many days the dates of a subject are shifted when a feed is de-identified.
+pub struct DateShift(SecretKey);
+
+impl DateShift {
+    /// Derives the key from the keep's root key.
+    pub fn new(root: &SecretKey) -> Self {
+        Self(root.derive(Purpose::DateShift, b""))
+    }
+
+    /// Returns the shift of a subject in days: the same each time, within this keep, and always
+    /// into the past, so that no shifted date lies in the future.
+    pub fn days(&self, subject: Subject) -> i32 {
+        let digest = hmac_sha256(&self.0, &subject.reveal().to_be_bytes());
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest[..8]);
+        let days = DAYS_MIN + u64::from_be_bytes(first) % (DAYS_MAX - DAYS_MIN + 1);
+        -i32::try_from(days).unwrap_or(i32::MAX)
+    }
+}
+
+/// Less would leave the month of a date.
+const DAYS_MIN: u64 = 31;
+
+/// Five years: more than the seasons, and little enough that practice has hardly changed.
+const DAYS_MAX: u64 = 1826;
+
 #[cfg(test)]
 mod tests {
-    use twinkeep_domain::SourceSubject;
+    use twinkeep_domain::{SourceSubject, Subject};
 
-    use super::Pseudonymizer;
+    use super::{DateShift, Pseudonymizer};
     use crate::SecretKey;
 
     #[test]
@@ -79,5 +105,17 @@ mod tests {
         let pseudonym = |site: &str| keep.for_site(site).pseudonym(&person);
         assert_eq!(pseudonym("north"), pseudonym("north"));
         assert_ne!(pseudonym("north"), pseudonym("south"));
+    }
+
+    #[test]
+    fn dates_of_a_subject_are_shifted_alike_and_into_the_past() {
+        let shift = DateShift::new(&SecretKey::from_slice(&[1; 32]).unwrap());
+        let other = DateShift::new(&SecretKey::from_slice(&[2; 32]).unwrap());
+        let all: Vec<_> = (0..2000).map(|at| Subject::from_pseudonym(at).unwrap()).collect();
+        let days: Vec<_> = all.iter().map(|subject| shift.days(*subject)).collect();
+        assert!(days.iter().all(|days| (-1826..=-31).contains(days)));
+        assert!(days.iter().any(|days| *days < -1700) && days.iter().any(|days| -150 < *days));
+        assert_eq!(days, all.iter().map(|subject| shift.days(*subject)).collect::<Vec<_>>());
+        assert_ne!(days, all.iter().map(|subject| other.days(*subject)).collect::<Vec<_>>());
     }
 }

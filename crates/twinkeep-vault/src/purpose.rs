@@ -23,6 +23,8 @@ pub enum Purpose {
     Pseudonym,
     /// Assigns subjects to splits.
     Split,
+    /// Shifts the dates of subjects.
+    DateShift,
     /// Makes references to subjects in the ledger.
     LedgerReference,
     /// Authenticates how far the catalog and the registry have come.
@@ -45,6 +47,7 @@ impl Purpose {
             Self::CatalogColumn => "twinkeep/v1/catalog-column",
             Self::Pseudonym => "twinkeep/v1/pseudonym",
             Self::Split => "twinkeep/v1/split",
+            Self::DateShift => "twinkeep/v1/date-shift",
             Self::LedgerReference => "twinkeep/v1/ledger-reference",
             Self::Watermark => "twinkeep/v1/watermark",
             Self::FeedContent => "twinkeep/v1/feed-content",

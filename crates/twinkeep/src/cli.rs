@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Guarded digital twins of patients and audiences
 ///
@@ -127,7 +127,7 @@ pub(crate) struct InitArgs {
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
 
-    /// Domain: the name of a shipped pack (`icu`, `audience`) or a pack file
+    /// Domain: the name of a shipped pack (`icu`, `ehr`, `audience`) or a pack file
     #[arg(long, value_name = "NAME|FILE", default_value = "icu")]
     pub(crate) pack: String,
 
@@ -267,6 +267,16 @@ pub(crate) struct IngestArgs {
     /// Hold the feed: nothing of it is used until `feed release`
     #[arg(long)]
     pub(crate) hold: bool,
+    /// Take out what names people, by this rule, and shift all dates of a person alike
+    #[arg(long, value_name = "RULE")]
+    pub(crate) deidentify: Option<DeidentifyRule>,
+}
+
+/// A rule of de-identification.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DeidentifyRule {
+    /// HIPAA Safe Harbor, 45 CFR 164.514(b)(2)
+    SafeHarbor,
 }
 
 /// `mapping ...`

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use twinkeep_app::{
-    AppError, Caller, Dates, IngestReport, IngestRequest, ingest_feed, load_mapping,
+    AppError, Caller, Dates, Deidentify, IngestReport, IngestRequest, ingest_feed, load_mapping,
 };
 
-use crate::cli::{Global, IngestArgs};
+use crate::cli::{DeidentifyRule, Global, IngestArgs};
 use crate::output::{Output, thousands};
 use crate::surroundings::open_keep;
 
@@ -19,6 +19,7 @@ pub(crate) fn run(global: &Global, args: &IngestArgs, out: &Output) -> Result<()
         feed: &args.feed,
         allow_gap: args.allow_gap,
         site: args.site.as_deref(),
+        deidentify: args.deidentify.map(|DeidentifyRule::SafeHarbor| Deidentify::SafeHarbor),
         dates: if args.dates_shifted { Dates::Shifted } else { Dates::Real },
         mapping: mapping.as_ref(),
         hold: args.hold,
@@ -64,6 +65,12 @@ fn text(report: &IngestReport) -> String {
     }
     for (reason, count) in &report.reasons {
         lines.push(format!("  {reason:<22} {:>8}", thousands(*count)));
+    }
+    for (kind, count) in &report.passed_over {
+        lines.push(format!("passed over  {:>12} {kind}", thousands(*count)));
+    }
+    for (kind, count) in report.removed.iter().flatten() {
+        lines.push(format!("taken out    {:>12} of kind {kind}", thousands(*count)));
     }
     lines.push(format!(
         "stored       {:>12} events of {} subjects",

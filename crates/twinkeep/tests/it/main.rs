@@ -7,6 +7,7 @@
 
 mod event;
 mod feeds;
+mod fhir;
 mod harness;
 mod keep;
 mod kek;

@@ -70,6 +70,7 @@ impl TestKeep {
             dates: Dates::Real,
             mapping: None,
             hold: false,
+            deidentify: None,
         };
         let report = twinkeep_app::ingest_feed(app, &caller, request, &mut |_| ()).unwrap();
         assert_eq!(report.accepted, report.read, "{report:?}");
