@@ -20,6 +20,7 @@ use crate::held::{Given, Held, HeldRows};
 use crate::lexicon::{Found, Judged, Lexicon, Meaning};
 use crate::limits::{FUTURE_HOURS_MAX, Limits, TEXT_LEN_MAX};
 use crate::meter::Meter;
+use crate::profile::Profile;
 use crate::{
     Counts, Dates, IntakeError, Judgement, KindCount, Origin, ParsedRow, Place, Portion, Progress,
     QuarantinedRow, ReadOptions, Reason, Stopped, Summary, TableReport,
@@ -39,6 +40,9 @@ pub(crate) struct Batch<'a> {
     rows: HeldRows,
     counts: Counts,
     kinds: BTreeMap<&'static str, KindCount>,
+    profile: Profile,
+    /// Rows whose value says "not recorded", for each variable of the pack.
+    missing: Vec<u64>,
     file_count: u64,
     last: Option<Person>,
     pub(crate) deidentifier: Option<Deidentifier<'a>>,
@@ -135,7 +139,8 @@ pub(crate) struct Refusal {
 /// What screening made of a row that it does not refuse.
 enum Passed {
     Event(Verdict),
-    Missing,
+    /// Of which variable, if it is one.
+    Missing(Option<u32>),
 }
 
 /// What an event says, in the words of the keep.
@@ -169,6 +174,8 @@ impl<'a> Batch<'a> {
             rows: HeldRows::new(options.pack),
             counts: Counts::default(),
             kinds: BTreeMap::new(),
+            profile: Profile::default(),
+            missing: vec![0; options.pack.variables().len()],
             file_count: 0,
             last: None,
             deidentifier: options
@@ -289,7 +296,12 @@ impl<'a> Batch<'a> {
     ) -> Result<(), IntakeError> {
         let verdict = match self.judge(row, fields) {
             Ok(Passed::Event(verdict)) => Some(verdict),
-            Ok(Passed::Missing) => None,
+            Ok(Passed::Missing(code)) => {
+                if let Some(count) = code.and_then(|code| self.missing.get_mut(code as usize)) {
+                    *count += 1;
+                }
+                None
+            }
             Err(refusal) => return self.quarantine(at, refusal, raw(), parse(row)),
         };
         self.rows.know(row.person);
@@ -330,8 +342,11 @@ impl<'a> Batch<'a> {
         if !self.rows.is_empty() {
             self.hand_on(true)?;
         }
+        let (counts, kinds) = (self.counts, self.kinds);
         let removed = self.deidentifier.map(|one| one.removed());
-        Ok(Summary { counts: self.counts, digest, kinds: self.kinds, removed })
+        let mut profile = Profile { counts, ..self.profile };
+        profile.add_missing(self.options.pack, &self.missing);
+        Ok(Summary { counts, digest, kinds, removed, profile })
     }
 
     /// Keeps a row that is refused.
@@ -375,6 +390,7 @@ impl<'a> Batch<'a> {
         self.counts.accepted -= refused_count;
         self.counts.quarantined += refused_count;
         self.check_quarantine()?;
+        self.profile.add(&portion, self.options.pack);
         (self.take)(portion).map_err(|Stopped| IntakeError::Stopped)
     }
 
@@ -390,11 +406,13 @@ impl<'a> Batch<'a> {
         })?;
         let Found::Known(meaning) = found else { return self.judge_other(row, unit, fields) };
         if matches!(row.value, Value::Missing) {
-            return Ok(Passed::Missing);
+            return Ok(Passed::Missing(Some(meaning.code)));
         }
         let (judged, given) = self.judge_value(&meaning, row);
         let judged = judged.map_err(|reason| refuse(reason, fields.value))?;
-        let Judged::Value(value) = judged else { return Ok(Passed::Missing) };
+        let Judged::Value(value) = judged else {
+            return Ok(Passed::Missing(Some(meaning.code)));
+        };
         let is_static = self.lexicon.is_static(meaning.code);
         let time = match row.time {
             _ if is_static => None,
@@ -445,7 +463,7 @@ impl<'a> Batch<'a> {
                 return Err(refuse(Reason::NotANumber, fields.value));
             }
             Value::Number(value) => (Some(value), row.text),
-            Value::Missing => return Ok(Passed::Missing),
+            Value::Missing => return Ok(Passed::Missing(None)),
             Value::Null => (None, row.text),
             Value::Text(text) => match (number(text), std::str::from_utf8(text), row.text) {
                 (Some(value), _, text) => (Some(value), text),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use twinkeep_domain::{Pack, Screened, SourceSubject, Subject, Timestamp};
 use twinkeep_vault::{DateShift, Pseudonymizer, SecretBytes};
 
+use crate::profile::Profile;
 use crate::{Mapping, Reason};
 
 /// By what a source is read.
@@ -100,6 +101,8 @@ pub struct Summary {
     pub kinds: BTreeMap<&'static str, KindCount>,
     /// How many identifiers of each kind were taken out, if the source was de-identified.
     pub removed: Option<BTreeMap<&'static str, u64>>,
+    /// The feed in numbers.
+    pub profile: Profile,
 }
 
 /// How many things of one kind a source holds.

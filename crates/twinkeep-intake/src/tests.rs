@@ -10,6 +10,7 @@ use twinkeep_vault::{DateShift, Pseudonymizer, SecretKey};
 use crate::batch::Hands;
 use crate::limits::Limits;
 use crate::pack_file::shipped_pack;
+use crate::profile::Profile;
 use crate::source::read_within;
 use crate::{
     Counts, Dates, IntakeError, Judgement, KindCount, Mapping, Origin, Portion, QuarantinedRow,
@@ -35,6 +36,7 @@ pub(crate) struct Intake {
     pub digest: [u8; 32],
     pub kinds: BTreeMap<&'static str, KindCount>,
     pub removed: Option<BTreeMap<&'static str, u64>>,
+    pub profile: Profile,
     pub portion_count: usize,
 }
 
@@ -111,7 +113,8 @@ fn take_all(
     let deidentify = deidentify.then_some(&shift);
     let options = ReadOptions { mapping: by, deidentify, ..options(pack, &pseudonyms, &spool) };
     let hands = Hands { progress: &mut |_| (), take: &mut add, table: None };
-    let Summary { counts, digest, kinds, removed } = read_within(source, &options, hands, limits)?;
+    let Summary { counts, digest, kinds, removed, profile } =
+        read_within(source, &options, hands, limits)?;
     assert_eq!(counts.accepted + counts.missing + counts.quarantined, counts.read);
     assert_eq!(quarantined.len() as u64, counts.quarantined);
     let screened = Screened::attest(events);
@@ -124,6 +127,7 @@ fn take_all(
         digest,
         kinds,
         removed,
+        profile,
         portion_count,
     })
 }
@@ -179,7 +183,7 @@ pub(crate) fn reasons(intake: &Intake) -> BTreeMap<(&'static str, &'static str),
 }
 
 /// Returns the folder with real data, or says that a test is skipped.
-fn real_data() -> Option<PathBuf> {
+pub(crate) fn real_data() -> Option<PathBuf> {
     let near = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let folder = std::env::var_os("TWINKEEP_DATA").map_or_else(near, PathBuf::from);
     if !folder.is_dir() {
