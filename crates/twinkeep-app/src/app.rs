@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use twinkeep_domain::{Pack, Subject, Timestamp};
-use twinkeep_ledger::{Activity, Checkpoint, Class, Entry, Ledger, Severity};
+use twinkeep_ledger::{Activity, Checkpoint, Class, Entry, Ledger, Severity, View};
 use twinkeep_registry::{Registry, RegistryKeys};
 use twinkeep_store::Store;
 use twinkeep_vault::digest::{hmac_sha256, to_hex};
 use twinkeep_vault::identity::Identity;
+use twinkeep_vault::sign::SigningKey;
 use twinkeep_vault::{
     DateShift, KekSource, Pseudonymizer, Purpose, SecretBytes, SecretKey, SplitHasher,
 };
@@ -45,6 +46,7 @@ pub struct App {
     watermark: Watermark,
     references: SecretKey,
     server_key: SecretBytes,
+    pub(crate) prover: SigningKey,
     clock: fn() -> Timestamp,
 }
 
@@ -62,6 +64,7 @@ impl App {
         let keys = keep.unlock(secret)?;
         let (pack, pack_sha256) = keep.pack(&keys.pack_sha256)?;
         let origin = keep.ledger_origin();
+        let prover = keys.ledger_again()?;
         let anchor = Anchor::new(anchor_paths(&keep, surroundings.state_dir.as_deref()));
         let remembered = anchor.remembered(&origin, &keys.ledger.verifying_key())?;
         let newest = newest(&remembered);
@@ -73,6 +76,7 @@ impl App {
         let watermark = Watermark::read(paths, &keys.root)?;
         let store = Store::open(&keep.layout.store(), &keys.root)?;
         refuse_older_catalog(&store, &watermark)?;
+        refuse_older_keyring(&store, &watermark)?;
         let registry_keys = RegistryKeys { signer: keys.model, root: keys.root.clone() };
         let registry = Registry::open(&keep.layout.models(), registry_keys)?;
         registry.refuse_older_than(watermark.highest().registry)?;
@@ -89,6 +93,7 @@ impl App {
             watermark,
             references,
             server_key: keys.server,
+            prover,
             clock: surroundings.clock,
             layout: keep.layout,
             settings: keep.settings,
@@ -160,15 +165,23 @@ impl App {
 
     /// Remembers how far the catalog has come, where what was done is on record already.
     pub(crate) fn remember_catalog(&self) -> Result<(), AppError> {
-        let registry = self.watermark.highest().registry;
-        self.watermark.raise(Marks { catalog: self.store.epoch()?, registry })
+        self.watermark.raise(self.marks(self.watermark.highest().registry)?)
     }
 
     /// Remembers the number of the registry's state, so that `models/` restored from an older
     /// copy is noticed.
     pub(crate) fn remember_registry(&self) -> Result<(), AppError> {
-        let marks = Marks { catalog: self.store.epoch()?, registry: self.registry.counter()? };
-        self.watermark.raise(marks)
+        self.watermark.raise(self.marks(self.registry.counter()?)?)
+    }
+
+    fn marks(&self, registry: u64) -> Result<Marks, AppError> {
+        let (catalog, keyring) = (self.store.epoch()?, self.store.keyring_generation()?);
+        Ok(Marks { catalog, registry, keyring })
+    }
+
+    /// Returns the ledger as it is now.
+    pub(crate) fn ledger_view(&self) -> Result<View, AppError> {
+        Ok(self.ledger.view()?)
     }
 
     /// Records how something ended: the report if it was done, or the code of the refusal.
@@ -202,6 +215,16 @@ fn refuse_older_catalog(store: &Store, watermark: &Watermark) -> Result<(), AppE
     let attempt = format!("the catalog was rolled back: it is at {found}, and {seen} was seen");
     Err(AppError::refused("catalog-rolled-back", attempt)
         .hint("restore the newest backup of the whole keep; revoked keys may live in this one"))
+}
+
+fn refuse_older_keyring(store: &Store, watermark: &Watermark) -> Result<(), AppError> {
+    let (found, seen) = (store.keyring_generation()?, watermark.highest().keyring);
+    if seen <= found {
+        return Ok(());
+    }
+    let attempt = format!("the keyring was rolled back: it is at {found}, and {seen} was seen");
+    Err(AppError::refused("keyring-rolled-back", attempt)
+        .hint("restore its newest backup; an older one opens what was erased since"))
 }
 
 /// Returns the files that remember how far the catalog and the registry have come.

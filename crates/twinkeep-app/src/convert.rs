@@ -68,6 +68,9 @@ impl From<RegistryError> for AppError {
                     .because(error)
                     .hint("restore `models/` from a backup, and find out who could write there")
             }
+            RegistryError::Marked { .. } => Self::refused(code, "the model was refused")
+                .because(error)
+                .hint("train a new version with `twinkeep train`, and release that"),
             RegistryError::Unknown { .. } => Self::refused(code, "there is no such model version")
                 .hint("`twinkeep model list` shows the versions"),
             _ => Self::refused(code, "the model was refused").because(error),

@@ -49,6 +49,14 @@ pub(crate) struct Keys {
     pub(crate) pack_sha256: Vec<u8>,
 }
 
+impl Keys {
+    /// Returns the ledger's key a second time, for what is signed beside the ledger.
+    pub(crate) fn ledger_again(&self) -> Result<SigningKey, AppError> {
+        let broken = || AppError::refused("key-damaged", "the key of the ledger is damaged");
+        SigningKey::from_seed(self.ledger.expose_seed()).ok_or_else(broken)
+    }
+}
+
 /// What can be known of a keep without its secret.
 pub struct Keep {
     /// Where things are.

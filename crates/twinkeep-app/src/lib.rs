@@ -15,10 +15,14 @@ mod answer;
 mod api_keys;
 mod app;
 mod caller;
+mod concerns;
 mod config;
 mod convert;
 mod decide_feed;
+mod envelope;
+mod erase_subject;
 mod error;
+mod export_subject;
 mod feeds;
 mod identities;
 mod ingest_feed;
@@ -56,7 +60,9 @@ pub use config::{
     Config, ConfigError, Deidentify, GateConfig, IntakeConfig, KeepConfig, Settings, TrainSettings,
 };
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
+pub use erase_subject::{EraseReport, EraseRequest, ErasureProof, erase_subject, verify_erasure};
 pub use error::{AppError, Class};
+pub use export_subject::{SubjectExport, export_subject};
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
 pub use identities::{IdentityReport, new_identity, show_identity};
 pub use ingest_feed::{IngestReport, IngestRequest, ingest_feed};

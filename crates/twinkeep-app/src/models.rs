@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use twinkeep_ledger::{Activity, Class as EventClass};
-use twinkeep_registry::{VersionId, VersionRecord};
+use twinkeep_registry::{Mark, VersionId, VersionRecord};
 use twinkeep_vault::digest::{sha256, to_hex};
 
 use crate::reason::check_reason;
@@ -21,6 +21,9 @@ pub struct ModelLine {
     pub since: String,
     /// Why, if somebody said.
     pub reason: String,
+    /// How many people were erased since whom it may have learned from.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub erased_since: usize,
 }
 
 /// One version with its documents.
@@ -30,6 +33,9 @@ pub struct ModelReport {
     pub version: String,
     /// Its state.
     pub state: String,
+    /// What to know before serving it: people who were erased since it may have learned from them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<String>,
     /// The model card.
     pub card: Value,
     /// Errors and coverage on held-out subjects.
@@ -66,7 +72,13 @@ fn line(record: &VersionRecord) -> ModelLine {
         state: record.status.name().to_owned(),
         since: last.map(|step| rfc3339(step.at)).unwrap_or_default(),
         reason: last.map(|step| step.reason.clone()).unwrap_or_default(),
+        erased_since: record.marks.len(),
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Shows one version's card, evaluation, and training record.
@@ -81,10 +93,15 @@ pub fn show_model(app: &App, version: &str) -> Result<ModelReport, AppError> {
     Ok(ModelReport {
         version: version.to_owned(),
         state: record.status.name().to_owned(),
+        marks: record.marks.iter().map(mark).collect(),
         card: document("card.json"),
         evaluation: document("evaluation.json"),
         training: document("training.json"),
     })
+}
+
+fn mark(mark: &Mark) -> String {
+    format!("{}: {}", rfc3339(mark.at), mark.reason)
 }
 
 /// Verifies a version: signature, digests, tensors. One that fails is quarantined.

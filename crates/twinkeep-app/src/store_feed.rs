@@ -17,7 +17,9 @@ use twinkeep_store::{
     FeedCounts, FeedId, FeedWriter, NewFeed, NewPortion, ParsedFields, ParsedRecord, RefusedRow,
     StoreError,
 };
+use twinkeep_vault::Pseudonymizer;
 
+use crate::concerns::people_in;
 use crate::{App, AppError, Caller};
 
 /// Why a source did not get into the store.
@@ -48,7 +50,7 @@ pub(crate) fn take(
         for row in &portion.quarantined {
             *reasons.entry(row.reason.code()).or_insert(0) += 1;
         }
-        add(writer, portion).map_err(|error| {
+        add(writer, portion, options.pseudonyms).map_err(|error| {
             failed = Some(error);
             Stopped
         })
@@ -60,12 +62,25 @@ pub(crate) fn take(
     }
 }
 
-fn add(writer: &mut FeedWriter<'_>, portion: Portion) -> Result<(), StoreError> {
+fn add(
+    writer: &mut FeedWriter<'_>,
+    portion: Portion,
+    pseudonyms: &Pseudonymizer,
+) -> Result<(), StoreError> {
     let Portion { screened, origins, mapping, quarantined } = portion;
     let origin =
         |index: usize| origins.get(index).map_or(("", 0), |origin| (&*origin.file, origin.row));
     let portion = NewPortion { screened, origin: &origin, mapping: &mapping };
-    writer.add(portion, &mut quarantined.iter().map(refused)).map(drop)
+    let mut rows = Vec::with_capacity(quarantined.len());
+    for row in &quarantined {
+        let mut people = people_in(row, pseudonyms);
+        // Of a refused row of somebody who was erased, nothing is kept either.
+        rows.push(match writer.any_erased(&mut people)? {
+            true => RefusedRow { row: row.origin.row, ..RefusedRow::ERASED },
+            false => refused(row),
+        });
+    }
+    writer.add(portion, &mut rows.into_iter()).map(drop)
 }
 
 fn refused(row: &QuarantinedRow) -> RefusedRow<'_> {

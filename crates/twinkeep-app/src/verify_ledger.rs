@@ -99,7 +99,7 @@ pub fn show_ledger(
         .collect()
 }
 
-fn line(index: u64, entry: Entry) -> LedgerLine {
+pub(crate) fn line(index: u64, entry: Entry) -> LedgerLine {
     let details = entry.details.into_iter().map(|(name, detail)| {
         let value = match detail {
             Detail::Text(text) => text.into(),

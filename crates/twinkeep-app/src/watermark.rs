@@ -1,7 +1,7 @@
-//! How far the catalog and the registry have come, remembered outside of both.
+//! How far the catalog, the registry, and the keyring have come, remembered outside of them.
 //!
 //! A catalog that is put back from an older copy is authentic: revoked keys live again in it, and
-//! feeds can be replayed. So the highest numbers that were seen lie in the keep beside the catalog
+//! feeds can be replayed; a keyring that is put back opens what was erased. So the highest numbers that were seen lie in the keep beside the catalog
 //! and in the user's state folder, under a MAC of the keep, and an older catalog or registry does
 //! not open. (`anchor` does the same for the ledger, which is signed and can be checked without a
 //! secret.)
@@ -25,6 +25,8 @@ pub(crate) struct Marks {
     pub(crate) catalog: u64,
     /// The number of the registry's state.
     pub(crate) registry: u64,
+    /// The keyring's generation.
+    pub(crate) keyring: u64,
 }
 
 impl Marks {
@@ -33,6 +35,7 @@ impl Marks {
         Self {
             catalog: self.catalog.max(other.catalog),
             registry: self.registry.max(other.registry),
+            keyring: self.keyring.max(other.keyring),
         }
     }
 }
@@ -50,6 +53,7 @@ struct Wire {
     version: u32,
     catalog: u64,
     registry: u64,
+    keyring: u64,
     mac: String,
 }
 
@@ -113,7 +117,8 @@ fn read_all(paths: &[PathBuf], key: &SecretKey) -> Result<Marks, AppError> {
 }
 
 fn mac(key: &SecretKey, marks: Marks) -> [u8; 32] {
-    let text = format!("{VERSION}\n{}\n{}\n", marks.catalog, marks.registry);
+    let Marks { catalog, registry, keyring } = marks;
+    let text = format!("{VERSION}\n{catalog}\n{registry}\n{keyring}\n");
     hmac_sha256(key, text.as_bytes())
 }
 
@@ -122,6 +127,7 @@ fn render(key: &SecretKey, marks: Marks) -> String {
         version: VERSION,
         catalog: marks.catalog,
         registry: marks.registry,
+        keyring: marks.keyring,
         mac: to_hex(&mac(key, marks)),
     };
     serde_json::to_string(&wire).unwrap_or_default()
@@ -129,12 +135,13 @@ fn render(key: &SecretKey, marks: Marks) -> String {
 
 fn parse(key: &SecretKey, text: &[u8]) -> Option<Marks> {
     let wire: Wire = serde_json::from_slice(text).ok()?;
-    let marks = Marks { catalog: wire.catalog, registry: wire.registry };
+    let Wire { catalog, registry, keyring, .. } = wire;
+    let marks = Marks { catalog, registry, keyring };
     let genuine = equal_in_constant_time(&from_hex(&wire.mac)?, &mac(key, marks));
     (wire.version == VERSION && genuine).then_some(marks)
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -149,9 +156,9 @@ mod tests {
         let root = SecretKey::random();
         let open = || Watermark::read(vec![dir.path().join("a")], &root).unwrap();
         let (server, command) = (open(), open());
-        command.raise(Marks { catalog: 4, registry: 3 }).unwrap();
-        server.raise(Marks { catalog: 5, registry: 0 }).unwrap();
-        assert_eq!(open().highest(), Marks { catalog: 5, registry: 3 });
+        command.raise(Marks { catalog: 4, registry: 3, keyring: 2 }).unwrap();
+        server.raise(Marks { catalog: 5, registry: 0, keyring: 1 }).unwrap();
+        assert_eq!(open().highest(), Marks { catalog: 5, registry: 3, keyring: 2 });
     }
 
     #[test]
@@ -160,10 +167,10 @@ mod tests {
         let root = SecretKey::random();
         let paths = || vec![dir.path().join("a"), dir.path().join("deep/b")];
         let watermark = Watermark::read(paths(), &root).unwrap();
-        watermark.raise(Marks { catalog: 7, registry: 2 }).unwrap();
-        watermark.raise(Marks { catalog: 5, registry: 3 }).unwrap();
+        watermark.raise(Marks { catalog: 7, registry: 2, keyring: 1 }).unwrap();
+        watermark.raise(Marks { catalog: 5, registry: 3, keyring: 1 }).unwrap();
         let again = Watermark::read(paths(), &root).unwrap();
-        assert_eq!(again.highest(), Marks { catalog: 7, registry: 3 });
+        assert_eq!(again.highest(), Marks { catalog: 7, registry: 3, keyring: 1 });
         std::fs::remove_file(dir.path().join("a")).unwrap();
         assert_eq!(Watermark::read(paths(), &root).unwrap().highest().catalog, 7);
         let other = Watermark::read(paths(), &SecretKey::random());

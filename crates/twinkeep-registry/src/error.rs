@@ -29,6 +29,13 @@ pub enum RegistryError {
         action: &'static str,
     },
 
+    /// The version may have learned from somebody who was erased since.
+    #[error("model version `{id}` may have learned from a person who was erased")]
+    Marked {
+        /// Which version.
+        id: VersionId,
+    },
+
     /// The version is not what was signed.
     #[error("model version `{id}` failed verification")]
     Verification {
@@ -122,6 +129,7 @@ impl RegistryError {
             Self::Exists => "registry-exists",
             Self::Unknown { .. } => "model-unknown",
             Self::Transition { .. } => "model-state",
+            Self::Marked { .. } => "model-marked",
             Self::Verification { source, .. } => source.code(),
             Self::State { .. } => "registry-state",
             Self::RolledBack { .. } => "registry-rolled-back",

@@ -26,7 +26,7 @@ use twinkeep_vault::{Purpose, SecretKey};
 
 use crate::state::State;
 use crate::version::{self, Built, Files, Opened};
-use crate::{LoadedModel, RegistryError, Status, Step, Verified, VersionId, VersionRecord};
+use crate::{LoadedModel, Mark, RegistryError, Status, Step, Verified, VersionId, VersionRecord};
 
 #[cfg(test)]
 mod tests;
@@ -192,6 +192,9 @@ impl Registry {
             if !matches!(status, Status::Candidate | Status::Retired) {
                 return Err(transition(id, status, "released"));
             }
+            if !state.record(id)?.marks.is_empty() {
+                return Err(RegistryError::Marked { id: id.clone() });
+            }
             self.read_version(id)?;
             let retired = state.in_service().cloned();
             if let Some(before) = &retired {
@@ -222,6 +225,25 @@ impl Registry {
         }
         let _lock = self.lock()?;
         self.move_to_quarantine(id)
+    }
+
+    /// Marks every version that was submitted at or after `since`: it may have learned from
+    /// somebody who is erased now. Returns them; doing so again changes nothing but the number.
+    ///
+    /// What is in service stays so, and says so; a marked version is not released again.
+    pub fn mark_learned_since(
+        &self,
+        since: Timestamp,
+        by: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Vec<VersionId>, RegistryError> {
+        step(Status::Candidate, by, reason, now)?;
+        let mark = Mark { at: now, by: by.to_owned(), reason: reason.to_owned() };
+        let learned = |record: &VersionRecord| {
+            record.steps.first().is_some_and(|submitted| since <= submitted.at)
+        };
+        self.change(|state| Ok(state.mark(&mark, learned)))
     }
 
     /// Verifies the version in service and returns its content; no other version loads.

@@ -48,6 +48,17 @@ impl fmt::Debug for Step {
     }
 }
 
+/// Something that whoever serves a version should know, and that is no change of its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// When.
+    pub at: Timestamp,
+    /// Who made it.
+    pub by: String,
+    /// What: `a person it may have learned from was erased`.
+    pub reason: String,
+}
+
 /// A version and everything that was decided about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionRecord {
@@ -57,6 +68,8 @@ pub struct VersionRecord {
     pub status: Status,
     /// All changes, the oldest first.
     pub steps: Vec<Step>,
+    /// All marks, the oldest first.
+    pub marks: Vec<Mark>,
 }
 
 impl Status {
@@ -118,6 +131,16 @@ struct WireState {
 struct WireVersion {
     id: String,
     steps: Vec<WireStep>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    marks: Vec<WireMark>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireMark {
+    at_micros: i64,
+    by: String,
+    reason: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -147,8 +170,25 @@ impl State {
                 id: id.clone(),
                 status: step.status,
                 steps: vec![step],
+                marks: Vec::new(),
             }),
         }
+    }
+
+    /// Marks the versions that `chosen` names, unless they have that mark; returns them.
+    pub(crate) fn mark(
+        &mut self,
+        mark: &Mark,
+        chosen: impl Fn(&VersionRecord) -> bool,
+    ) -> Vec<VersionId> {
+        let mut marked = Vec::new();
+        for record in self.versions.iter_mut().filter(|record| chosen(record)) {
+            if record.marks.iter().all(|known| known.reason != mark.reason) {
+                record.marks.push(mark.clone());
+            }
+            marked.push(record.id.clone());
+        }
+        marked
     }
 
     /// Returns the version that is served.
@@ -194,9 +234,15 @@ impl State {
             by: step.by.clone(),
             reason: step.reason.clone(),
         };
+        let mark = |mark: &Mark| WireMark {
+            at_micros: mark.at.micros(),
+            by: mark.by.clone(),
+            reason: mark.reason.clone(),
+        };
         let version = |record: &VersionRecord| WireVersion {
             id: record.id.as_str().to_owned(),
             steps: record.steps.iter().map(step).collect(),
+            marks: record.marks.iter().map(mark).collect(),
         };
         let versions = self.versions.iter().map(version).collect();
         WireState { version: 1, counter: self.counter, versions }
@@ -221,6 +267,15 @@ impl State {
                     reason: step.reason.clone(),
                 };
                 state.step(&id, step);
+            }
+            let mark = |mark: &WireMark| Mark {
+                at: Timestamp::from_micros(mark.at_micros),
+                by: mark.by.clone(),
+                reason: mark.reason.clone(),
+            };
+            let marks = version.marks.iter().map(mark).collect();
+            if let Some(record) = state.versions.last_mut() {
+                record.marks = marks;
             }
         }
         Some(state)

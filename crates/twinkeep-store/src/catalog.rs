@@ -162,6 +162,8 @@ const SCHEMA: &str = "
         live_count INTEGER NOT NULL DEFAULT 0,
         live_last INTEGER NOT NULL DEFAULT 0, -- the highest number of a row so far
         live_set BLOB NOT NULL DEFAULT (zeroblob(32)), -- keyed sum of the rows
+        doomed BLOB NOT NULL DEFAULT x'',
+        erasures BLOB NOT NULL DEFAULT x'',
         mac BLOB NOT NULL DEFAULT x''
     ) STRICT;
 
@@ -290,6 +292,22 @@ const SCHEMA: &str = "
     ) STRICT;
 
     CREATE INDEX live_requests_hour ON live_requests (hour);
+
+    CREATE TABLE doomed ( -- keys that are to be destroyed
+        what TEXT PRIMARY KEY, -- a file, or a subject
+        successor TEXT, -- the file that took its place
+        row_count INTEGER,
+        sha256 BLOB,
+        mac BLOB NOT NULL DEFAULT x''
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE erasures (
+        reference TEXT PRIMARY KEY, -- keyed digest
+        erased_at INTEGER NOT NULL,
+        complete INTEGER NOT NULL, -- whether all keys are destroyed
+        record BLOB NOT NULL, -- sealed
+        mac BLOB NOT NULL DEFAULT x''
+    ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE settings (
         name TEXT PRIMARY KEY,

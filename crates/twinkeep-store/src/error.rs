@@ -138,6 +138,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Returns whether a file is gone that was there: another one may have taken its place.
+    pub(crate) fn is_gone(&self) -> bool {
+        match self {
+            Self::KeyDestroyed { .. } => true,
+            Self::File { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     /// Returns the permanent name of this error.
     pub fn code(&self) -> &'static str {
         match self {

@@ -22,12 +22,12 @@ use crate::duplicates::Own;
 use crate::error::catalog;
 use crate::extent::Extent;
 use crate::feeds::{FeedId, FeedState, written_at};
-use crate::files::{FileNumbers, WriterLock, remove_garbage};
+use crate::files::{FileNumbers, WriterLock};
 use crate::keyring::Ring;
 use crate::layout::{quarantine_file, shard_file};
 use crate::plan::subject_ranges;
 use crate::quarantine::{ParsedFields, QuarantineWriter, RefusedRow, quarantine};
-use crate::rows::{FEEDS, QUARANTINE, SHARDS, STAGED};
+use crate::rows::{DOOMED, FEEDS, QUARANTINE, SHARDS, STAGED};
 use crate::shard::{Collector, shards, write_shard};
 use crate::staged::staged_row;
 use crate::table::Written;
@@ -89,12 +89,13 @@ impl Store {
         self.clear(rejected, &lock)
     }
 
-    /// Removes the files that were replaced, or what a failed change left.
+    /// Destroys the keys of the files that were replaced and removes them, or removes what a
+    /// failed change left.
     fn clear<T>(&self, result: Result<T, StoreError>, lock: &WriterLock) -> Result<T, StoreError> {
         // Nothing is removed on the word of a catalog that does not hold.
         if !matches!(result, Err(StoreError::RowChanged { .. })) {
             // Should this fail, the next opening removes it.
-            let _ = remove_garbage(&self.dir, &self.connection(), lock);
+            let _ = self.execute_doomed(lock, &|_| ());
         }
         result
     }
@@ -216,7 +217,9 @@ impl Store {
             }
         };
         let ring = self.keyring.now()?;
-        self.change(&[&FEEDS, &SHARDS, &QUARANTINE], |transaction| {
+        self.change(&[&FEEDS, &SHARDS, &QUARANTINE, &DOOMED], |transaction| {
+            // A copy of the file that was replaced must not outlive an erasure.
+            self.doom_file(transaction, &shard.written.file, written.as_ref())?;
             // What was staged may be another one since another shard was replaced.
             let expected = self.held(transaction, FeedId(held.id))?.staged;
             self.scan_staged(transaction, held.id, &expected, &mut |_| Ok(()))?;
@@ -321,9 +324,11 @@ impl Store {
         let mut numbers = self.read(|connection| FileNumbers::after(connection, &ring, lock))?;
         let held = self.read(|connection| self.held(connection, feed))?;
         let (refused, count) = self.refuse_shards(&held, &ring, &mut numbers)?;
-        self.change(&[&FEEDS, &SHARDS, &QUARANTINE], |transaction| {
+        self.change(&[&FEEDS, &SHARDS, &QUARANTINE, &DOOMED], |transaction| {
             let cannot = catalog("reject the feed");
-            self.held(transaction, feed)?;
+            for shard in self.held(transaction, feed)?.shards {
+                self.doom_file(transaction, &shard.written.file, None)?;
+            }
             for delete in
                 ["DELETE FROM shards WHERE feed = ?1", "DELETE FROM staged WHERE feed = ?1"]
             {

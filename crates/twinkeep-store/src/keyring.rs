@@ -91,6 +91,11 @@ impl Ring {
         self.subjects.key(subject.reveal() as u64).is_none()
     }
 
+    /// Returns whether anybody was erased.
+    pub(crate) fn any_erased(&self) -> bool {
+        !self.subjects.is_whole()
+    }
+
     fn destroy(&mut self, doomed: &Doomed) {
         for (name, successor) in &doomed.files {
             let Some(number) = file_number(name) else { continue };

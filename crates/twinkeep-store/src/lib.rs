@@ -25,8 +25,11 @@
 
 mod api_keys;
 mod catalog;
+mod doomed;
 mod duplicates;
+mod erase;
 mod error;
+mod export;
 mod extent;
 mod feeds;
 mod files;
@@ -47,7 +50,9 @@ mod table;
 mod writer;
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};
+pub use erase::{ErasedFile, ErasureRecord, ErasureRequest};
 pub use error::StoreError;
+pub use export::{Company, MedsFile, write_meds_codes, write_meds_splits};
 pub use feeds::{FeedId, FeedRecord, FeedState};
 pub use held::Decision;
 pub use live::{LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused, LiveRequest};

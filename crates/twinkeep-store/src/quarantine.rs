@@ -39,6 +39,12 @@ pub struct RefusedRow<'a> {
     pub parsed: Option<ParsedFields<'a>>,
 }
 
+impl RefusedRow<'_> {
+    /// What is left of a row about somebody who was erased.
+    pub const ERASED: Self =
+        Self { file: "", row: 0, field: None, reason: "erased-subject", raw: b"", parsed: None };
+}
+
 /// The fields of a refused row, before anything was checked or converted.
 #[derive(Clone, Copy)]
 pub struct ParsedFields<'a> {
@@ -88,6 +94,33 @@ pub struct ParsedRecord {
     pub unit: Option<String>,
     /// The text, if it has one.
     pub text: Option<String>,
+}
+
+impl QuarantinedRecord {
+    /// Returns the row as it was written.
+    pub(crate) fn as_refused(&self) -> RefusedRow<'_> {
+        RefusedRow {
+            file: std::str::from_utf8(self.file.expose()).unwrap_or_default(),
+            row: self.row,
+            field: self.field.as_deref(),
+            reason: &self.reason,
+            raw: self.raw.expose(),
+            parsed: self.parsed.as_ref().map(ParsedRecord::as_fields),
+        }
+    }
+}
+
+impl ParsedRecord {
+    fn as_fields(&self) -> ParsedFields<'_> {
+        ParsedFields {
+            source: &self.source,
+            time: self.time,
+            name: &self.name,
+            value: self.value.as_deref(),
+            unit: self.unit.as_deref(),
+            text: self.text.as_deref(),
+        }
+    }
 }
 
 impl std::fmt::Debug for QuarantinedRecord {
@@ -220,6 +253,22 @@ pub(crate) fn read_quarantine(
             .ok_or_else(|| StoreError::Damaged { file: written.file.clone(), source: None })
     })?;
     Ok(records)
+}
+
+/// Visits all refused rows of one file, after comparing its digest.
+pub(crate) fn visit(
+    sealed: &Sealed<'_>,
+    written: &Written,
+    visit: &mut dyn FnMut(QuarantinedRecord) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut next = 0;
+    sealed.read_all(written, &mut |batch| {
+        let mut records = Vec::with_capacity(batch.num_rows());
+        add(&mut records, batch, next)
+            .ok_or_else(|| StoreError::Damaged { file: written.file.clone(), source: None })?;
+        next += records.len() as u64;
+        records.into_iter().try_for_each(&mut *visit)
+    })
 }
 
 fn add(records: &mut Vec<QuarantinedRecord>, batch: &RecordBatch, first: u64) -> Option<()> {

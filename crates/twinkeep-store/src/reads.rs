@@ -93,55 +93,74 @@ impl Store {
 
     /// Returns one subject's timeline as a cohort of one; `None` if the subject is not there.
     pub fn timeline(&self, subject: Subject) -> Result<Option<Cohort>, StoreError> {
-        let found = self.read(|connection| {
-            let Some(row) = self.subject_row(connection, subject)? else { return Ok(None) };
-            let ranges = self.ranges(connection, subject)?;
-            let live = self.live_events_of(connection, subject)?;
-            Ok(Some((row.event_count as u64, ranges, live)))
-        })?;
-        let Some((event_count, ranges, live)) = found else { return Ok(None) };
-        let sealed = shards(&self.dir, self.keyring.now()?);
-        let mut collector = Collector::default();
-        for (written, rows) in ranges {
-            sealed.read_rows(&written, slice::from_ref(&rows), &mut |batch| {
-                collector.add(&written.file, batch)
+        self.retrying(|| {
+            let found = self.read(|connection| {
+                let Some(row) = self.subject_row(connection, subject)? else { return Ok(None) };
+                let ranges = self.ranges(connection, subject)?;
+                let live = self.live_events_of(connection, subject)?;
+                Ok(Some((row.event_count as u64, ranges, live)))
             })?;
-        }
-        live.into_iter().for_each(|event| collector.add_live(event));
-        let (codes, events) = collector.finish();
-        // INVARIANT: the rows of its ranges and its live events are the subject's, and all of them;
-        // anything else was not written here.
-        let damaged = || StoreError::Damaged { file: "ranges".to_owned(), source: None };
-        if events.len() as u64 != event_count {
-            return Err(damaged());
-        }
-        let timeline = Timeline::new(subject, events).ok_or_else(damaged)?;
-        Ok(Some(Cohort { codes, timelines: vec![timeline] }))
+            let Some((event_count, ranges, live)) = found else { return Ok(None) };
+            let sealed = shards(&self.dir, self.keyring.now()?);
+            let mut collector = Collector::default();
+            for (written, rows) in ranges {
+                sealed.read_rows(&written, slice::from_ref(&rows), &mut |batch| {
+                    collector.add(&written.file, batch)
+                })?;
+            }
+            live.into_iter().for_each(|event| collector.add_live(event));
+            let (codes, events) = collector.finish();
+            // INVARIANT: the rows of its ranges and its live events are the subject's, and all of them;
+            // anything else was not written here.
+            let damaged = || StoreError::Damaged { file: "ranges".to_owned(), source: None };
+            if events.len() as u64 != event_count {
+                return Err(damaged());
+            }
+            let timeline = Timeline::new(subject, events).ok_or_else(damaged)?;
+            Ok(Some(Cohort { codes, timelines: vec![timeline] }))
+        })
     }
 
     /// Returns the timelines of all subjects of a split, by increasing pseudonym. Every file is
     /// compared with its digest first.
     pub fn cohort(&self, split: Split) -> Result<Cohort, StoreError> {
-        let mut written = Vec::new();
-        let live = self.read(|connection| {
-            let admitted = admitted(&self.rows, connection)?;
-            self.rows.scan(connection, &SHARDS, &mut |row| {
-                let counts = admitted.contains(&row.get(2)?);
-                if counts && row.get::<_, String>(3)? == split.name() {
-                    written.push(written_at(4)(row)?);
-                }
-                Ok(())
+        self.retrying(|| {
+            let mut written = Vec::new();
+            let live = self.read(|connection| {
+                let admitted = admitted(&self.rows, connection)?;
+                self.rows.scan(connection, &SHARDS, &mut |row| {
+                    let counts = admitted.contains(&row.get(2)?);
+                    if counts && row.get::<_, String>(3)? == split.name() {
+                        written.push(written_at(4)(row)?);
+                    }
+                    Ok(())
+                })?;
+                self.live_events_in(connection, split)
             })?;
-            self.live_events_in(connection, split)
-        })?;
-        let sealed = shards(&self.dir, self.keyring.now()?);
-        let mut collector = Collector::default();
-        for written in written {
-            sealed.read_all(&written, &mut |batch| collector.add(&written.file, batch))?;
+            let sealed = shards(&self.dir, self.keyring.now()?);
+            let mut collector = Collector::default();
+            for written in written {
+                sealed.read_all(&written, &mut |batch| collector.add(&written.file, batch))?;
+            }
+            live.into_iter().for_each(|event| collector.add_live(event));
+            let (codes, events) = collector.finish();
+            Ok(cohort(codes, events))
+        })
+    }
+
+    /// Reads once more if what was to be read was replaced meanwhile, by a compaction or an erasure.
+    pub(crate) fn retrying<T>(
+        &self,
+        read: impl Fn() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        for _ in 0..RETRIES {
+            let before = self.epoch()?;
+            match read() {
+                Err(error) if error.is_gone() && before != self.epoch()? => {}
+                result => return result,
+            }
         }
-        live.into_iter().for_each(|event| collector.add_live(event));
-        let (codes, events) = collector.finish();
-        Ok(cohort(codes, events))
+        read()
     }
 
     /// Returns the live events of a split.
@@ -243,7 +262,7 @@ fn subject_row(row: &Row<'_>) -> rusqlite::Result<SubjectRow> {
 }
 
 /// Groups events by subject.
-fn cohort(codes: Vec<Code>, events: Vec<Event>) -> Cohort {
+pub(crate) fn cohort(codes: Vec<Code>, events: Vec<Event>) -> Cohort {
     let mut groups: BTreeMap<Subject, Vec<Event>> = BTreeMap::new();
     let mut events = events.into_iter().peekable();
     while let Some(first) = events.next() {
@@ -258,5 +277,8 @@ fn cohort(codes: Vec<Code>, events: Vec<Event>) -> Cohort {
         groups.into_iter().filter_map(|(subject, events)| Timeline::new(subject, events));
     Cohort { codes, timelines: timelines.collect() }
 }
+
+/// Replacing files takes seconds, and reading them less.
+const RETRIES: usize = 3;
 
 const SUBJECT_CHANGED: StoreError = StoreError::RowChanged { table: "subjects" };

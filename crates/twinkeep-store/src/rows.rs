@@ -323,6 +323,8 @@ pub(crate) const STORE: Table = Table {
         "live_count",
         "live_last",
         "live_set",
+        "doomed",
+        "erasures",
     ],
     uncovered: &[],
 };
@@ -434,6 +436,18 @@ pub(crate) const LIVE_REQUESTS: Table = Table {
     uncovered: &[],
 };
 
+pub(crate) const DOOMED: Table = Table {
+    name: "doomed",
+    columns: &["what", "successor", "row_count", "sha256"],
+    uncovered: &[],
+};
+
+pub(crate) const ERASURES: Table = Table {
+    name: "erasures",
+    columns: &["reference", "erased_at", "complete", "record"],
+    uncovered: &[],
+};
+
 /// The tables of which the row of `store` has a digest.
-pub(crate) const DIGESTED: [&Table; 6] =
-    [&SENDERS, &FEEDS, &QUARANTINE, &SHARDS, &API_KEYS, &SETTINGS];
+pub(crate) const DIGESTED: [&Table; 8] =
+    [&SENDERS, &FEEDS, &QUARANTINE, &SHARDS, &API_KEYS, &SETTINGS, &DOOMED, &ERASURES];

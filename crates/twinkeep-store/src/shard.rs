@@ -151,6 +151,12 @@ impl<'a> ShardRows<'a> {
     }
 }
 
+/// Returns whom a row of a batch is about.
+pub(crate) fn subject_at(batch: &RecordBatch, row: usize) -> Option<Subject> {
+    let subjects = batch.column_by_name(SUBJECT)?.as_primitive_opt::<Int64Type>()?;
+    Subject::from_pseudonym(*subjects.values().get(row)?)
+}
+
 fn batch(
     schema: &SchemaRef,
     names: &ArrayRef,

@@ -13,7 +13,7 @@ use twinkeep_vault::files::{PRIVATE_FILE, create_private_dir, sync_dir};
 use crate::StoreError;
 use crate::catalog::{self, Columns};
 use crate::error;
-use crate::files::{WriterLock, remove_garbage};
+use crate::files::WriterLock;
 use crate::keyring::Keyring;
 use crate::layout::{CATALOG, EVENTS, data_folders, path};
 use crate::live::Live;
@@ -60,7 +60,8 @@ impl Store {
         Ok(Self::new(dir, root, keyring, connection))
     }
 
-    /// Opens a store, and removes what an interrupted ingest left unless another one is running.
+    /// Opens a store. Completes an erasure that was interrupted, and removes what an interrupted
+    /// ingest left, unless another process writes right now.
     ///
     /// Refused, and nothing removed, if a row was added, changed, or removed without the key.
     pub fn open(dir: &Path, root: &SecretKey) -> Result<Self, StoreError> {
@@ -69,10 +70,11 @@ impl Store {
         catalog::check(&transaction, root)?;
         drop(transaction);
         let keyring = Keyring::open(dir, root)?;
+        let store = Self::new(dir, root, keyring, connection);
         if let Some(lock) = WriterLock::take(dir)? {
-            remove_garbage(dir, &connection, &lock)?;
+            store.execute_doomed(&lock, &|_| ())?;
         }
-        Ok(Self::new(dir, root, keyring, connection))
+        Ok(store)
     }
 
     /// Returns a number that grows with every change but the last use of an API key.

@@ -14,6 +14,7 @@ use crate::{
 mod catalog;
 mod crash;
 mod duplicates;
+mod erase;
 mod forged;
 mod held;
 mod hostile;

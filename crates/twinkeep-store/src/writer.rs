@@ -269,6 +269,16 @@ impl FeedWriter<'_> {
         FeedId(self.id)
     }
 
+    /// Returns whether one of these people was erased: nothing about them is kept. People cost
+    /// nothing while nobody was.
+    pub fn any_erased(
+        &self,
+        people: &mut dyn Iterator<Item = Subject>,
+    ) -> Result<bool, StoreError> {
+        let ring = self.store.keyring.now()?;
+        Ok(ring.any_erased() && Iterator::any(&mut &mut *people, |it| ring.is_erased(it)))
+    }
+
     /// Returns what became of the events so far.
     pub fn totals(&self) -> PortionOutcome {
         self.totals
@@ -393,8 +403,7 @@ impl FeedWriter<'_> {
 
     /// Nothing is kept of who was erased, not even the name of a file.
     fn refuse_erased(&mut self, row: u64) -> Result<(), StoreError> {
-        let (file, field, reason, parsed) = ("", None, ERASED, None);
-        self.refuse(&RefusedRow { file, row, field, reason, raw: b"", parsed })
+        self.refuse(&RefusedRow { row, ..RefusedRow::ERASED })
     }
 
     fn refuse_duplicate(

@@ -76,6 +76,11 @@ impl KeyTree {
         true
     }
 
+    /// Returns whether no key was ever destroyed.
+    pub fn is_whole(&self) -> bool {
+        self.places.first().is_some_and(|place| place.depth == 0)
+    }
+
     /// Returns how many nodes there are; each takes 41 bytes.
     pub fn node_count(&self) -> usize {
         self.places.len()
@@ -217,7 +222,9 @@ mod tests {
     fn a_destroyed_key_is_gone_and_its_neighbors_are_not() {
         let mut tree = KeyTree::random();
         let before = [0, 76, 78, u64::MAX].map(|number| key(&tree, number));
+        assert!(tree.is_whole());
         assert!(tree.destroy(77));
+        assert!(!tree.is_whole());
         assert!(!tree.destroy(77));
         assert_eq!(tree.node_count(), super::NODES_LEFT);
         assert_eq!(key(&tree, 77), None);

@@ -108,6 +108,9 @@ pub(crate) enum Command {
     /// List twins, show their state, and forecast them
     #[command(subcommand)]
     Twin(TwinCommand),
+    /// Export and erase what is kept about a person
+    #[command(subcommand)]
+    Subject(SubjectCommand),
     /// Create, list, and revoke API keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -437,6 +440,39 @@ pub(crate) enum TwinCommand {
         /// Write the fan chart as SVG: plaintext, mode 0600
         #[arg(long, value_name = "FILE", requires = "target")]
         svg: Option<PathBuf>,
+    },
+}
+
+/// `subject ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubjectCommand {
+    /// Write everything that is kept about a person to a folder: plaintext, mode 0600
+    Export {
+        /// `sub-...` from `twin list`, or the source's own identifier, as ID or SITE/ID
+        subject: String,
+        /// Folder to create
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Erase a person for good, in every copy of the data, and prove it
+    Erase {
+        /// `sub-...` from `twin list`, or the source's own identifier, as ID or SITE/ID
+        subject: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// The subject once more: an erasure cannot be undone
+        #[arg(long, value_name = "SUBJECT")]
+        confirm: String,
+        /// Where to write the signed proof [default: erasure-REFERENCE.json]
+        #[arg(long, value_name = "FILE")]
+        proof: Option<PathBuf>,
+    },
+    /// Check a proof of erasure; needs no secret
+    VerifyErasure {
+        /// The proof
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
 }
 

@@ -12,6 +12,7 @@ mod model;
 mod seal;
 mod sender;
 mod serve;
+mod subject;
 mod synth;
 mod train;
 mod twin;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Train(args) => train::run(global, args, out),
         Command::Model(args) => model::run(global, args, out),
         Command::Twin(args) => twin::run(global, args, out),
+        Command::Subject(args) => subject::run(global, args, out),
         Command::Key(args) => key::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),
         Command::Ledger(args) => ledger::run(global, args, out),

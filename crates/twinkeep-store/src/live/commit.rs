@@ -230,7 +230,6 @@ impl Store {
 
     /// Removes live rows within a transaction that verified them: they were put into files, or are
     /// to be forgotten. The caller authenticates the row of `store` anew.
-    #[cfg_attr(not(test), expect(dead_code, reason = "compaction and erasure remove rows"))]
     pub(crate) fn remove_live_rows(
         &self,
         transaction: &Transaction<'_>,

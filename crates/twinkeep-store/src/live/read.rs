@@ -17,7 +17,6 @@ use crate::{QuarantinedRecord, Store, StoreError};
 /// A live event, with what is needed to remove its row.
 pub(crate) struct LiveEvent {
     /// The number of its row.
-    #[cfg_attr(not(test), expect(dead_code, reason = "compaction and erasure remove rows"))]
     pub id: i64,
     /// Whose it is.
     pub subject: Subject,
@@ -29,6 +28,8 @@ pub(crate) struct LiveEvent {
     pub value: Option<f32>,
     /// The text, if it has one.
     pub text: Option<Box<str>>,
+    /// When it came.
+    pub received_at: Timestamp,
 }
 
 impl LiveEvent {
@@ -70,20 +71,43 @@ impl Store {
             })
         })?;
         let skip = usize::try_from(offset).unwrap_or(usize::MAX);
-        let read = |row: LiveRow| {
-            let content = self.live_content(&row)?;
-            let refused = RefusedContent::decode(content.expose()).ok_or(CHANGED)?;
-            Ok(QuarantinedRecord {
-                position: row.id as u64,
-                file: SecretBytes::new(b"live".to_vec()),
-                row: refused.row,
-                field: refused.field,
-                reason: refused.reason,
-                raw: refused.raw,
-                parsed: None,
-            })
-        };
-        found.into_iter().skip(skip).take(limit).map(read).collect()
+        found.iter().skip(skip).take(limit).map(|row| self.live_refusal(row)).collect()
+    }
+
+    pub(crate) fn live_refusal(&self, row: &LiveRow) -> Result<QuarantinedRecord, StoreError> {
+        let content = self.live_content(row)?;
+        let refused = RefusedContent::decode(content.expose()).ok_or(CHANGED)?;
+        Ok(QuarantinedRecord {
+            position: row.id as u64,
+            file: SecretBytes::new(b"live".to_vec()),
+            row: refused.row,
+            field: refused.field,
+            reason: refused.reason,
+            raw: refused.raw,
+            parsed: None,
+        })
+    }
+
+    /// Returns the rows that concern a subject, events and refused ones: those with its pseudonym,
+    /// and those of nobody known that `concerns` recognizes.
+    pub(crate) fn live_rows_about(
+        &self,
+        connection: &Connection,
+        subject: Subject,
+        concerns: &dyn Fn(&QuarantinedRecord) -> bool,
+    ) -> Result<Vec<LiveRow>, StoreError> {
+        let mut found = Vec::new();
+        self.scan_live(connection, &mut |row| {
+            let about = match row.subject {
+                Some(known) => known == subject,
+                None => concerns(&self.live_refusal(&row)?),
+            };
+            if about {
+                found.push(row);
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Returns the live events of one subject, in the order in which they came.
@@ -155,9 +179,9 @@ impl Store {
 
     fn live_event(&self, row: &LiveRow, subject: Subject) -> Result<LiveEvent, StoreError> {
         let content = self.live_content(row)?;
-        let EventContent { time, code, value, text, .. } =
+        let EventContent { time, code, value, text, received_at } =
             EventContent::decode(content.expose()).ok_or(CHANGED)?;
-        Ok(LiveEvent { id: row.id, subject, time, code, value, text })
+        Ok(LiveEvent { id: row.id, subject, time, code, value, text, received_at })
     }
 
     /// Opens what is in a row, with the key of its subject if it has one.

@@ -14,8 +14,8 @@ use crate::files::WriterLock;
 use crate::keyring::Doomed;
 use crate::layout::CATALOG;
 use crate::{
-    Disposition, FeedCounts, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused, LiveRequest, NewFeed,
-    NewPortion, Opening, Store, StoreError,
+    Disposition, ErasureRequest, FeedCounts, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused,
+    LiveRequest, NewFeed, NewPortion, Opening, Store, StoreError,
 };
 
 const MARKED: &str = "zq-live-person-5521";
@@ -312,4 +312,27 @@ fn nothing_of_a_person_is_on_the_disk() {
             assert!(!found, "{marked} in {}", path.display());
         }
     }
+}
+
+#[test]
+fn the_live_events_of_an_erased_person_go_and_come_in_no_more() {
+    let (dir, store) = store();
+    add(&store, batch(1, &[(1.0, 10.0)])).unwrap();
+    add(&store, batch(2, &[(1.0, 20.0)])).unwrap();
+    let request = ErasureRequest {
+        subject: person(1).0,
+        reference: "0011223344556677",
+        reason: "on paper",
+        at: at(5.0),
+        concerns: &|_, _| false,
+        names: &|_, _| false,
+    };
+    let record = store.erase(&request).unwrap();
+    assert_eq!((record.event_count, record.known_since), (1, Some(at(0.0))));
+    assert_eq!((values(&store, 1), values(&store, 2)), (vec![], vec![20.0]));
+    assert_eq!(store.live_count().unwrap(), 1);
+    drop(store);
+    let store = Store::open(&dir.path().join("store"), &root()).unwrap();
+    assert_eq!(store.live_count().unwrap(), 1);
+    assert!(store.is_erased(person(1).0).unwrap());
 }

@@ -32,9 +32,12 @@ pub(crate) fn run(global: &Global, args: &ModelCommand, out: &Output) -> Result<
 }
 
 fn list(models: &[ModelLine]) -> String {
-    let header = ["version", "state", "since", "reason"].map(str::to_owned).to_vec();
+    let header = ["version", "state", "since", "erased since", "reason"];
+    let header = header.map(str::to_owned).to_vec();
     let rows = models.iter().map(|model| {
-        vec![model.version.clone(), model.state.clone(), model.since.clone(), model.reason.clone()]
+        let erased = model.erased_since.to_string();
+        let cells = [&model.version, &model.state, &model.since, &erased, &model.reason];
+        cells.map(String::clone).to_vec()
     });
     table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
 }
@@ -42,8 +45,9 @@ fn list(models: &[ModelLine]) -> String {
 fn show(report: &ModelReport) -> String {
     let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
     let field = |name: &str| report.evaluation.get(name).cloned().unwrap_or(Value::Null);
+    let marks: String = report.marks.iter().map(|mark| format!("marked       {mark}\n")).collect();
     format!(
-        "version      {}\nstate        {}\nmedian MASE  {}\n90 % covers  {}\nweights      {}\n\ncard\n{}\n\n\
+        "version      {}\nstate        {}\n{marks}median MASE  {}\n90 % covers  {}\nweights      {}\n\ncard\n{}\n\n\
          (`--json` has the evaluation of each target and the training record)",
         report.version,
         report.state,

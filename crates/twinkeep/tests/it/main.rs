@@ -17,4 +17,5 @@ mod path;
 mod physionet;
 mod refusals;
 mod serve;
+mod subject;
 mod tables;

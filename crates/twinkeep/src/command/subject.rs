@@ -1,0 +1,81 @@
+//! `twinkeep subject export|erase|verify-erasure`.
+
+use std::path::{Path, PathBuf};
+
+use twinkeep_app::{
+    AppError, Caller, EraseReport, EraseRequest, ErasureProof, erase_subject, export_subject,
+    verify_erasure,
+};
+use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
+
+use crate::cli::{Global, SubjectCommand};
+use crate::output::{Output, thousands};
+use crate::surroundings::open_keep;
+
+pub(crate) fn run(global: &Global, args: &SubjectCommand, out: &Output) -> Result<(), AppError> {
+    let operator = Caller::operator();
+    match args {
+        SubjectCommand::Export { subject, out: folder } => {
+            let report = export_subject(&open_keep(global)?, &operator, subject, folder)?;
+            out.remark("what was written is plaintext about a person: protect it, then delete it");
+            out.result(&report, |report| {
+                let written = report.files.join(", ");
+                format!("{} events in `{}`: {written}", report.events, folder.display())
+            })
+        }
+        SubjectCommand::Erase { subject, reason, confirm, proof } => {
+            let request = EraseRequest { subject, confirm, reason };
+            let report = erase_subject(&open_keep(global)?, &operator, request)?;
+            let name = format!("erasure-{}.json", report.reference);
+            let path = proof.clone().unwrap_or_else(|| PathBuf::from(name));
+            write_proof(&path, &report)?;
+            out.result(&report, |report| erased(report, &path))
+        }
+        SubjectCommand::VerifyErasure { file } => {
+            out.result(&verify_erasure(&global.keep, file)?, proven)
+        }
+    }
+}
+
+fn write_proof(path: &Path, report: &EraseReport) -> Result<(), AppError> {
+    write_atomic(path, &report.proof, PRIVATE_FILE).map_err(|error| {
+        let attempt = format!(
+            "the person is erased, and the proof cannot be written to `{}`",
+            path.display()
+        );
+        AppError::environment("erasure-proof", attempt)
+            .because(error)
+            .hint("run the same command again with another `--proof FILE`: it erases nothing twice")
+    })
+}
+
+fn erased(report: &EraseReport, proof: &Path) -> String {
+    let models = match report.models.as_slice() {
+        [] => "none".to_owned(),
+        models => format!("{} (train anew, then release that)", models.join(", ")),
+    };
+    format!(
+        "erased         {}\nevents         {}\nrefused rows   {}\nfiles rekeyed  {}\n\
+         models marked  {models}\nledger entry   {}\nproof          {}\n\n\
+         Now replace the backup of the keyring, destroy the old one, and take a new snapshot.",
+        report.reference,
+        thousands(report.events),
+        thousands(report.refused_rows),
+        report.files,
+        report.ledger_index,
+        proof.display(),
+    )
+}
+
+fn proven(proof: &ErasureProof) -> String {
+    format!(
+        "the proof holds: {} was erased from {} on {}\n{} events, {} refused rows, {} files rekeyed; ledger entry {}",
+        proof.subject_reference,
+        proof.keep,
+        proof.erased,
+        thousands(proof.events),
+        thousands(proof.refused_rows),
+        proof.files.len(),
+        proof.ledger.index,
+    )
+}
