@@ -215,7 +215,7 @@ fn decimal(number: i128, scale: i8) -> String {
 /// Parquet begins with four bytes.
 const MAGIC_LEN: u64 = 4;
 
-/// Rows that are decoded at a time: some MiB.
-const BATCH_ROWS: usize = 1 << 13;
+/// Rows that are decoded at a time: some hundred KiB, and 1 GiB if each has the longest of notes.
+const BATCH_ROWS: usize = 1 << 10;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
