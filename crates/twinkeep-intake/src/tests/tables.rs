@@ -272,7 +272,7 @@ proptest! {
         let retail = shipped_mapping("online-retail").unwrap();
         let pack = shipped_pack("audience").unwrap();
         let intake =
-            super::take_all(Source::Path(&path), &pack, Limits::STANDARD, Some(&retail)).unwrap();
+            super::take_all(Source::Path(&path), &pack, Limits::STANDARD, Some(&retail), false).unwrap();
         // What is said twice of one moment is refused as a duplicate, with its value.
         let repeated = intake.quarantined.iter().filter_map(|row| row.parsed.as_ref());
         let repeated = repeated.filter(|row| &*row.name == "PurchaseAmount");
