@@ -19,10 +19,13 @@ check: ## Format, clippy with warnings denied, tidy: before every commit
 bench: ## Measure against real peers in the same run, and print the ratios
 	@CARGO="$(CARGO)" sh benches/run.sh
 
+fuzz: ## Fuzz every parser of outside bytes, 60 s each (installs cargo-fuzz)
+	@CARGO="$(CARGO)" sh fuzz/run.sh
+
 docs: ## Regenerate the reference pages from the program
 	@CARGO="$(CARGO)" sh docs/generate.sh
 
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check bench docs deny
+.PHONY: help demo test check bench fuzz docs deny

@@ -19,6 +19,8 @@ mod audit;
 mod credential;
 mod edge;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod guard;
 mod headers;

@@ -1,0 +1,33 @@
+#!/bin/sh
+# `make fuzz`: runs every fuzz target for SECONDS_EACH seconds (60), from seeds that it makes first.
+# libFuzzer needs compiler options that stable Rust keeps to itself; this build only turns them on.
+set -eu
+cd "$(dirname "$0")/.."
+CARGO=${CARGO:-cargo}
+SECONDS_EACH=${SECONDS_EACH:-60}
+TARGETS=${TARGETS:-$(sed -n 's/^name = "\(.*\)"$/\1/p' fuzz/Cargo.toml | grep -v twinkeep-fuzz)}
+export RUSTC_BOOTSTRAP=1
+
+"$CARGO" fuzz --version >/dev/null 2>&1 || "$CARGO" install --locked --quiet cargo-fuzz
+
+seed() { mkdir -p "fuzz/corpus/$1"; cat >"fuzz/corpus/$1/$2"; }
+printf 'xTime,Parameter,Value\n00:00,RecordID,1\n00:00,Age,60\n00:07,HR,73\n' | seed source stay
+printf 'y{"resourceType":"Patient","id":"1","birthDate":"1950-01-01","gender":"male"}\n' | seed source patient
+printf 'x' | cat - "$(find conformance -name '*.gz' | head -n 1)" 2>/dev/null | seed source gzip || true
+printf 'y{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Observation","id":"1","status":"final","subject":{"reference":"Patient/1"},"effectiveDateTime":"2020-01-01T00:00:00Z","code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},"valueQuantity":{"value":70,"unit":"/min","system":"http://unitsofmeasure.org","code":"/min"}}}]}\n' | seed source bundle
+printf 'D"status":"final","subject":{"reference":"Patient/1"},"effectiveDateTime":"2020-01-01","code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},"valueQuantity":{"value":70,"code":"/min"}}\n' | seed fhir observation
+for letter in a b c d e f g h; do
+    printf '%ssubject_id,charttime,itemid,value,valuenum,valueuom\n1,2150-01-01 00:00:00,220045,80,80,bpm\n' "$letter" | seed table "chart-$letter"
+    printf '%sInvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n1,2,a,3,2010-12-01 08:26:00,2.5,17850,UK\n' "$letter" | seed table "retail-$letter"
+done
+for pack in packs/*.toml crates/*/packs/*.toml; do [ -f "$pack" ] && seed files "$(basename "$pack")" <"$pack"; done
+printf 'm0000z' | seed sealed_feed changed
+printf 'c0000' | seed sealed_feed cut
+printf '\007GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n' | seed http pipeline
+find conformance -name '*.sig' -o -name '*.json' | head -n 20 | while read -r file; do seed trust "$(basename "$file")" <"$file"; done
+
+for target in $TARGETS; do
+    echo "== $target, $SECONDS_EACH s"
+    "$CARGO" fuzz run --sanitizer none "$target" -- \
+        -max_total_time="$SECONDS_EACH" -timeout=20 -rss_limit_mb=4096 -max_len=65536 -print_final_stats=1 -verbosity=0
+done
