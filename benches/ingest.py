@@ -1,4 +1,5 @@
-"""Ingest 4,000 stays (PhysioNet 2012, set a): read, screen, store encrypted; beside pandas.
+"""Ingest 4,000 stays (PhysioNet 2012, set a): read, screen, store encrypted; beside pandas
+with pandera.
 
 The peer reads the same archive, checks the same ranges, drops duplicates, and writes Parquet in
 the clear: less than what ours does, with the tools that people do it with.
@@ -32,7 +33,7 @@ with tempfile.TemporaryDirectory() as folder:
     peer = f"{sys.executable} {root}/benches/ingest_pandas.py {archive} {root}/packs/icu.toml"
     commands = {
         "twinkeep ingest": f"{twinkeep} --keep keep ingest {archive} --quiet",
-        "pandas": peer,
+        "pandas + pandera": peer,
     }
 
     def fresh(name):

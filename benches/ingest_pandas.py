@@ -1,4 +1,4 @@
-"""The peer of ingest.py: pandas reads, screens, and writes the same archive."""
+"""The peer of ingest.py: pandas reads and writes the same archive, pandera screens it."""
 
 import io
 import sys
@@ -6,11 +6,22 @@ import tarfile
 import tomllib
 
 import pandas as pd
+import pandera.pandas as pa
 
 archive, pack = sys.argv[1], sys.argv[2]
 with open(pack, "rb") as file:
     variables = tomllib.load(file)["variable"]
 ranges = {v["code"]: v["range"] for v in variables}
+
+schema = pa.DataFrameSchema(
+    {
+        "Time": pa.Column(str, pa.Check.str_matches(r"^\d\d:\d\d$")),
+        "Parameter": pa.Column(str, pa.Check.isin([*ranges, "RecordID"])),
+        "Value": pa.Column(float, nullable=True, coerce=True),
+    },
+    checks=pa.Check(lambda rows: (rows["low"] <= rows["Value"]) & (rows["Value"] <= rows["high"])),
+    drop_invalid_rows=True,
+)
 
 frames = []
 with tarfile.open(archive, "r:gz") as tar:
@@ -21,12 +32,11 @@ with tarfile.open(archive, "r:gz") as tar:
             frame["subject"] = member.name
             frames.append(frame)
 rows = pd.concat(frames, ignore_index=True)
-value = pd.to_numeric(rows["Value"], errors="coerce")
-low = rows["Parameter"].map({code: bounds[0] for code, bounds in ranges.items()})
-high = rows["Parameter"].map({code: bounds[1] for code, bounds in ranges.items()})
-missing = value == -1
-good = (value >= low) & (value <= high) & ~missing
-refused = rows[~good & ~missing]
-accepted = rows[good].drop_duplicates()
+rows["low"] = rows["Parameter"].map({code: bounds[0] for code, bounds in ranges.items()})
+rows["high"] = rows["Parameter"].map({code: bounds[1] for code, bounds in ranges.items()})
+rows = rows[rows["Value"] != -1]
+good = schema.validate(rows, lazy=True)
+refused = rows.loc[rows.index.difference(good.index)]
+accepted = good.drop_duplicates()
 accepted.to_parquet("accepted.parquet")
 refused.to_parquet("refused.parquet")

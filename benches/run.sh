@@ -8,11 +8,11 @@ for peer in openssl age python3; do
     command -v "$peer" >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq "$peer"; }
 done
 venv=.cache/bench-venv
-if [ ! -x $venv/bin/python ]; then
-    python3 -m venv $venv
-    $venv/bin/pip install --quiet pandas pyarrow
-fi
+[ -x $venv/bin/python ] || python3 -m venv $venv
+[ -x $venv/bin/MEDS_transform-pipeline ] ||
+    $venv/bin/pip install --quiet --disable-pip-version-check pandas pyarrow pandera MEDS-transforms
 "$CARGO" build --release --locked --quiet --package twinkeep
 bin=$PWD/${CARGO_TARGET_DIR:-target}/release/twinkeep
 $venv/bin/python benches/seal.py "$bin"
 $venv/bin/python benches/ingest.py "$bin"
+$venv/bin/python benches/ingest_meds.py "$bin"
