@@ -45,9 +45,7 @@ pub(crate) struct Global {
 /// Where the secret that opens a keep or an identity comes from; by default, a prompt.
 #[derive(Debug, Args)]
 pub(crate) struct SecretArgs {
-    /// Read the passphrase from the first line of this file (mode 0600)
-    ///
-    /// The same for the PIN or token that `--kek-uri` needs.
+    /// Read the passphrase, PIN, or token from the first line of this file (mode 0600)
     #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["passphrase_fd", "key_file"])]
     pub(crate) passphrase_file: Option<PathBuf>,
 
@@ -60,8 +58,6 @@ pub(crate) struct SecretArgs {
     pub(crate) key_file: Option<PathBuf>,
 
     /// Ask this device or service for the key: `pkcs11:…`, `transit:https://…`, or `aws-kms:…`
-    ///
-    /// It wraps the keep's key and never gives out its own. docs/guides/keys.md shows each kind.
     #[arg(
         long = "kek-uri",
         global = true,
