@@ -29,6 +29,18 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("twinkeep-gate", &["twinkeep-domain", "twinkeep-vault", "twinkeep-app"]),
     ("twinkeep", &["twinkeep-domain", "twinkeep-vault", "twinkeep-app", "twinkeep-gate"]),
     ("xtask", &[]),
+    (
+        "fuzz",
+        &[
+            "twinkeep-domain",
+            "twinkeep-vault",
+            "twinkeep-ledger",
+            "twinkeep-intake",
+            "twinkeep-registry",
+            "twinkeep-app",
+            "twinkeep-gate",
+        ],
+    ),
 ];
 
 /// Each heavy or delicate dependency and the crates of ours in which it may live.
