@@ -57,7 +57,7 @@ impl Caller {
     }
 
     /// The program itself, acting on what it found.
-    pub(crate) fn system() -> Self {
+    pub fn system() -> Self {
         Self { id: "system".to_owned(), name: "system".to_owned(), scopes: Vec::new() }
     }
 

@@ -67,6 +67,8 @@ pub struct GateConfig {
     pub request_seconds_max: u32,
     /// Largest request body, in bytes.
     pub body_size_max: u32,
+    /// Largest sealed feed that may be pushed, in bytes.
+    pub feed_size_max: u64,
 }
 
 impl Default for GateConfig {
@@ -80,6 +82,7 @@ impl Default for GateConfig {
             connection_count_per_address_max: 256,
             request_seconds_max: 10,
             body_size_max: 1 << 20,
+            feed_size_max: 4 << 30,
         }
     }
 }
@@ -193,6 +196,9 @@ impl Config {
         if !(1024..=64 << 20).contains(&gate.body_size_max) {
             return refuse("gate.body_size_max", "1 KiB to 64 MiB");
         }
+        if !(1 << 20..=1 << 40).contains(&gate.feed_size_max) {
+            return refuse("gate.feed_size_max", "1 MiB to 1 TiB");
+        }
         if !(1..=256).contains(&train.threads) {
             return refuse("train.threads", "1 to 256");
         }
@@ -250,6 +256,7 @@ const KEYS: &[&str] = &[
     "connection_count_per_address_max",
     "request_seconds_max",
     "body_size_max",
+    "feed_size_max",
     "train",
     "threads",
     "seed",

@@ -64,6 +64,11 @@ impl Layout {
         self.root.join("models")
     }
 
+    /// Sealed feeds that were pushed and are not stored yet.
+    pub fn incoming(&self) -> PathBuf {
+        self.root.join("incoming")
+    }
+
     /// Events, quarantine, and catalog.
     pub fn store(&self) -> PathBuf {
         self.root.join("store")

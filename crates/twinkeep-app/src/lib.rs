@@ -25,6 +25,7 @@ mod error;
 mod export_subject;
 mod feeds;
 mod identities;
+mod incoming;
 mod ingest_feed;
 mod init_keep;
 mod keep;
@@ -35,11 +36,14 @@ mod mappings;
 mod model_card;
 mod models;
 mod open_feed;
+mod outbox;
 mod predict;
 mod reason;
+mod receive_feed;
 mod record_events;
 mod rotate_kek;
 mod seal_feed;
+mod send_feed;
 mod senders;
 mod served;
 mod serving;
@@ -65,6 +69,7 @@ pub use error::{AppError, Class};
 pub use export_subject::{SubjectExport, export_subject};
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
 pub use identities::{IdentityReport, new_identity, show_identity};
+pub use incoming::FeedAddress;
 pub use ingest_feed::{IngestReport, IngestRequest, ingest_feed};
 pub use init_keep::{InitReport, InitRequest, init_keep};
 pub use keep::{Descriptor, Keep};
@@ -79,12 +84,17 @@ pub use models::{
 };
 pub use open_feed::{OpenReport, OpenRequest, open_feed};
 pub use predict::{HistoryEvent, PredictRequest, predict};
+pub use receive_feed::{
+    DeliveryError, DeliveryReport, DeliveryState, Upload, UploadStart, cancel_upload, open_upload,
+    show_delivery, store_delivery, waiting_deliveries,
+};
 pub use record_events::{
     LIVE_EVENT_COUNT_MAX, LiveEvent, RecordReport, RecordRequest, RefusedEvent, record_events,
     show_refused_events,
 };
 pub use rotate_kek::{RotateKekReport, rotate_kek};
 pub use seal_feed::{SealReport, SealRequest, seal_feed};
+pub use send_feed::{SendRequest, SentFeed, send_feeds};
 pub use senders::{SenderReport, add_sender, list_senders, revoke_sender};
 pub use serving::{ServerIdentity, record_closed, record_opened, server_identity};
 pub use synthesize::{SynthReport, SynthRequest, synthesize};

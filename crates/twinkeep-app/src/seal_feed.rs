@@ -87,7 +87,9 @@ pub fn seal_feed(
     // The state goes first: after a crash in between, the next feed leaves a gap, which a receiver
     // can allow. The other order would use a sequence number twice.
     let digest = to_hex(&manifest.digest);
-    sent.set(Stream { recipients: names, sequence: options.sequence, manifest: digest.clone() });
+    let before = last.map(|last| last.manifest);
+    let (sequence, manifest) = (options.sequence, digest.clone());
+    sent.set(Stream { recipients: names, sequence, manifest, before });
     sent.write(request.identity)?;
     output.commit().map_err(write_error)?;
     Ok(SealReport {
@@ -98,6 +100,55 @@ pub fn seal_feed(
         content_size: size,
         recipients: recipients.iter().map(|to| to.name().to_owned()).collect(),
     })
+}
+
+/// The place that the next feed will have.
+pub(crate) struct Next {
+    /// The sender's key.
+    pub(crate) sender: String,
+    /// Its number.
+    pub(crate) sequence: u64,
+}
+
+/// Returns the place that the next feed of a sender to these recipients will have.
+pub(crate) fn next_in_sequence(
+    identity: &Path,
+    secret: &KekSource,
+    recipients: &[PathBuf],
+) -> Result<Next, AppError> {
+    let sender = open_identity(identity, secret)?.public().key_id();
+    let last = Sent::read(identity)?.last(&names(recipients)?);
+    Ok(Next { sender, sequence: last.map_or(1, |last| last.sequence + 1) })
+}
+
+/// Forgets the last feed to these recipients, of which nothing was stored anywhere: the next one
+/// gets its number. Does nothing if it is not the last one.
+pub(crate) fn take_back(
+    identity: &Path,
+    recipients: &[PathBuf],
+    sequence: u64,
+) -> Result<(), AppError> {
+    let mut sent = Sent::read(identity)?;
+    let names = names(recipients)?;
+    match sent.last(&names) {
+        Some(Stream { sequence: last, before, .. }) if last == sequence => {
+            sent.streams.retain(|stream| stream.recipients != names);
+            if let Some(manifest) = before {
+                let sequence = sequence - 1;
+                sent.set(Stream { recipients: names, sequence, manifest, before: None });
+            }
+            sent.write(identity)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn names(recipients: &[PathBuf]) -> Result<Vec<String>, AppError> {
+    let read = |path: &PathBuf| read_public(path).map(|identity| identity.key_id());
+    let mut names: Vec<String> = recipients.iter().map(read).collect::<Result<_, _>>()?;
+    names.sort();
+    names.dedup();
+    Ok(names)
 }
 
 type Manifest = twinkeep_vault::sealed_feed::Manifest;
@@ -207,6 +258,9 @@ struct Stream {
     recipients: Vec<String>,
     sequence: u64,
     manifest: String,
+    /// The manifest of the feed before, in case the receiver refuses this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<String>,
 }
 
 impl Stream {

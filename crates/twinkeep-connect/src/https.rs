@@ -5,6 +5,7 @@
 //! - Plain HTTP goes to this machine itself only, where nobody can listen in between.
 //! - No error says what was sent.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +71,15 @@ pub(crate) struct Service {
 impl Service {
     /// Takes the address of a service, such as `https://vault.example:8200`.
     pub(crate) fn new(base: &str, trust: &Trust) -> Result<Self, HttpsError> {
+        Self::with_timeout(base, trust, TIMEOUT)
+    }
+
+    /// As [`Service::new`], for answers that take up to this long.
+    pub(crate) fn with_timeout(
+        base: &str,
+        trust: &Trust,
+        timeout: Duration,
+    ) -> Result<Self, HttpsError> {
         let wrong = || HttpsError::Address { address: base.to_owned() };
         let uri: Uri = base.parse().map_err(|_| wrong())?;
         let host = uri.host().ok_or_else(wrong)?.to_owned();
@@ -89,7 +99,7 @@ impl Service {
             .build();
         let agent = Agent::config_builder()
             .tls_config(tls)
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(Some(timeout))
             .max_redirects(0)
             .proxy(None)
             .http_status_as_error(false)
@@ -121,6 +131,32 @@ impl Service {
         Ok((status, read(answer.into_body()).map_err(unreachable)?))
     }
 
+    /// Sends a request of any method and returns the whole answer.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answered, HttpsError> {
+        let unreachable =
+            |source| HttpsError::Unreachable { host: self.host.clone(), source: Box::new(source) };
+        let mut request = ureq::http::Request::builder().method(method).uri(self.address(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body).map_err(|error| unreachable(error.into()))?;
+        let (parts, body) = self.agent.run(request).map_err(unreachable)?.into_parts();
+        let text = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        };
+        Ok(Answered {
+            status: parts.status.as_u16(),
+            headers: parts.headers.iter().filter_map(text).collect(),
+            body: read(body).map_err(unreachable)?,
+        })
+    }
+
     /// Says that an answer had this status.
     pub(crate) fn refused(&self, status: u16) -> HttpsError {
         HttpsError::Status { host: self.host.clone(), status }
@@ -130,6 +166,14 @@ impl Service {
     pub(crate) fn confused(&self) -> HttpsError {
         HttpsError::Answer { host: self.host.clone() }
     }
+}
+
+/// What a service answered.
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 fn read(mut body: Body) -> Result<Vec<u8>, ureq::Error> {

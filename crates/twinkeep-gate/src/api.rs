@@ -1,8 +1,10 @@
 //! The API: one file a resource. A handler reads the wire type, calls one use case, and answers.
 
 pub(crate) mod events;
+pub(crate) mod feeds;
 pub(crate) mod health;
 pub(crate) mod openapi;
 pub(crate) mod predict;
 pub(crate) mod time;
 pub(crate) mod twins;
+pub(crate) mod upload_head;

@@ -23,6 +23,8 @@ pub(crate) struct Gate {
     pub(crate) tally: Arc<Tally>,
     /// One permit for each request under way.
     pub(crate) permits: Semaphore,
+    /// The right to store a pushed feed: one at a time, as the store has one writer.
+    pub(crate) storing: Semaphore,
     identities: Limiter<String>,
     addresses: Limiter<AddressKey>,
     started: Instant,
@@ -46,6 +48,7 @@ impl Gate {
             sessions: Sessions::new(settings.sessions()),
             tally: Arc::new(Tally::default()),
             permits: Semaphore::new(settings.request_count_max),
+            storing: Semaphore::new(1),
             identities: Limiter::new(settings.identity_rate, LIMITED_CLIENT_COUNT_MAX),
             addresses: Limiter::new(settings.address_rate, LIMITED_CLIENT_COUNT_MAX),
             started: Instant::now(),

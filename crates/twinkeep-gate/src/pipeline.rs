@@ -202,6 +202,10 @@ fn need(gate: &Gate, peer: Peer, note: &Note, response: &Response<Body>) -> Need
     }
 }
 
+/// Headers that say what the client may do instead of what was refused.
+const KEPT_WITH_REFUSAL: [HeaderName; 3] =
+    [ALLOW, HeaderName::from_static("upload-offset"), HeaderName::from_static("upload-complete")];
+
 /// Gives the answer its final form.
 fn render(shape: Shape, id: RequestId, response: Response<Body>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
@@ -209,10 +213,11 @@ fn render(shape: Shape, id: RequestId, response: Response<Body>) -> Response<Bod
     let mut response = match parts.extensions.remove::<Refusal>() {
         None => Response::from_parts(parts, body),
         Some(refusal) => {
-            let allow = parts.headers.remove(ALLOW);
             let mut response = render_refusal(shape, id, &refusal);
-            if let Some(allow) = allow {
-                response.headers_mut().insert(ALLOW, allow);
+            for name in KEPT_WITH_REFUSAL {
+                if let Some(value) = parts.headers.remove(&name) {
+                    response.headers_mut().insert(name, value);
+                }
             }
             response
         }

@@ -9,9 +9,9 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Response;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, head, patch, post, put};
 
-use crate::api::{events, health, openapi, predict, twins};
+use crate::api::{events, feeds, health, openapi, predict, twins};
 use crate::edge::Peer;
 use crate::gate::Gate;
 use crate::guard::{self, Access, Post};
@@ -64,6 +64,11 @@ pub(crate) const API: &[Route] = &[
         access: Access::Key,
         mount: || post(events::record),
     },
+    Route { method: "put", path: FEED, access: Access::Key, mount: || put(feeds::receive) },
+    Route { method: "patch", path: FEED, access: Access::Key, mount: || patch(feeds::receive) },
+    Route { method: "head", path: FEED, access: Access::Key, mount: || head(feeds::offset) },
+    Route { method: "get", path: FEED, access: Access::Key, mount: || get(feeds::show) },
+    Route { method: "delete", path: FEED, access: Access::Key, mount: || delete(feeds::cancel) },
     Route { method: "get", path: "/healthz", access: Access::Open, mount: || get(health::healthz) },
     Route {
         method: "get",
@@ -72,6 +77,9 @@ pub(crate) const API: &[Route] = &[
         mount: || get(openapi::document),
     },
 ];
+
+/// One pushed feed.
+const FEED: &str = "/api/v1/feeds/{sender}/{sequence}";
 
 /// The pages, and what they load.
 const PAGES: &[Route] = &[

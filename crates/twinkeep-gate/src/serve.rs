@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_rustls::TlsAcceptor;
 use twinkeep_app::App;
 
+use crate::api::feeds;
 use crate::edge::admission::Admission;
 use crate::edge::{self, Edge};
 use crate::gate::Gate;
@@ -61,8 +62,10 @@ pub fn serve(
     let edge = Arc::new(edge(&gate, TlsAcceptor::from(config)));
     runtime.block_on(async {
         let counting = tokio::spawn(count(Arc::clone(&gate)));
+        let storing = tokio::spawn(feeds::store_waiting(Arc::clone(&gate)));
         edge::run(edge, listener, stop.0).await;
         counting.abort();
+        storing.abort();
         record_counts(&gate).await;
     });
     // A use case that is still at work holds the keep's files; it is given the same grace.

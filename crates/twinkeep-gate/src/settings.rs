@@ -66,6 +66,7 @@ impl GateSettings {
                 head: self.request_arrival_time,
                 idle: self.idle_time,
                 request: self.request_time,
+                read_rate_min: READ_RATE_MIN,
                 write: self.request_arrival_time,
                 write_rate_min: WRITE_RATE_MIN,
                 connection: CONNECTION_TIME,
@@ -81,6 +82,9 @@ impl GateSettings {
 
 /// More than two cores answer in a second of use cases; beyond that, waiting helps nobody.
 const REQUEST_COUNT_MAX: usize = 256;
+
+/// Bytes a second: the slowest line of a clinic sends faster.
+const READ_RATE_MIN: u64 = 16 * 1024;
 
 /// Bytes a second: an old modem reads faster.
 const WRITE_RATE_MIN: u64 = 4 * 1024;

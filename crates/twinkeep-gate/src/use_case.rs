@@ -26,7 +26,7 @@ pub(crate) async fn run<T: Send + 'static>(
     match blocking(gate, work).await? {
         Ok(report) => Ok(report),
         Err(error) => {
-            let mut refusal = to_refusal(&error);
+            let mut refusal = refuse(&error);
             refusal.recorded = error.code() != LEDGER_WRITE;
             Err(refusal)
         }
@@ -48,8 +48,12 @@ pub(crate) async fn json<T: Serialize + Send + 'static>(
     gate: &Arc<Gate>,
     work: impl FnOnce(&App) -> Result<T, AppError> + Send + 'static,
 ) -> Result<Response<Body>, Refusal> {
-    let report = run(gate, work).await?;
-    let body = serde_json::to_vec(&report).map_err(|_| Refusal::bug())?;
+    recorded_json(&run(gate, work).await?)
+}
+
+/// Answers with a report whose audit entry is in the ledger.
+pub(crate) fn recorded_json<T: Serialize>(report: &T) -> Result<Response<Body>, Refusal> {
+    let body = serde_json::to_vec(report).map_err(|_| Refusal::bug())?;
     let mut response = Response::new(Body::from(body));
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
@@ -58,11 +62,22 @@ pub(crate) async fn json<T: Serialize + Send + 'static>(
 }
 
 /// Says no in the words of the use case, unless the machine failed: that is not the client's.
-fn to_refusal(error: &AppError) -> Refusal {
+pub(crate) fn refuse(error: &AppError) -> Refusal {
     let status = match (error.code(), error.class()) {
         ("scope-missing" | "site-foreign", _) => StatusCode::FORBIDDEN,
         ("idempotency-key-reused" | "subject-too-long", _) => StatusCode::UNPROCESSABLE_ENTITY,
-        ("subject-unknown", _) => StatusCode::NOT_FOUND,
+        ("feed-unknown-sender", _) => StatusCode::FORBIDDEN,
+        ("subject-unknown" | "feed-not-here", _) => StatusCode::NOT_FOUND,
+        ("feed-size", _) => StatusCode::PAYLOAD_TOO_LARGE,
+        ("disk-full", _) => StatusCode::INSUFFICIENT_STORAGE,
+        (
+            "feed-replayed" | "feed-gap" | "feed-forked" | "feed-busy" | "feed-already-ingested",
+            _,
+        ) => StatusCode::CONFLICT,
+        // A feed that is not genuine, or holds nothing that can be read, is the sender's to mend.
+        (code, Class::Refused) if code.starts_with("feed-") || code.starts_with("intake-") => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         (LEDGER_WRITE, _) => return Refusal::unrecorded(),
         (_, Class::Usage) => StatusCode::UNPROCESSABLE_ENTITY,
         ("history-empty", _) => StatusCode::CONFLICT,

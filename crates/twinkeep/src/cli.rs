@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Synth(SynthArgs),
     /// Seal a file or folder into a feed: encrypted to recipients, signed by the sender
     Seal(SealArgs),
+    /// Seal files and folders, and push each as a feed to a keep
+    Send(SendArgs),
     /// Open a sealed feed and write what is in it
     Open(OpenArgs),
     /// Read a feed, screen it, and store its events encrypted
@@ -216,6 +218,43 @@ pub(crate) struct SealArgs {
     /// Where to write the feed [default: PATH.sealed]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `send`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: twinkeep send monday/ --to https://keep.example:8443 --identity general-hospital.identity \\\n  --recipient keep.identity.pub --ca ca.pem --api-key-file keep.key\n\n\
+                  What is sealed stays in general-hospital.identity.outbox until the keep has stored it.\n\
+                  Without a path, what waits there is sent."
+)]
+pub(crate) struct SendArgs {
+    /// Files and folders; each is a feed
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Address of the keep's gate
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: String,
+
+    /// The sender's private identity
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: PathBuf,
+
+    /// The public identity of the keep
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recipient: PathBuf,
+
+    /// Certificate of the keep's authority (`keep/public/ca.pem`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: PathBuf,
+
+    /// File (mode 0600) with an API key that has the scope `feeds:write`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) api_key_file: PathBuf,
+
+    /// How often a request that fails is tried again
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub(crate) retries: u32,
 }
 
 /// Arguments of `open`.

@@ -10,6 +10,7 @@ mod ledger;
 mod mapping;
 mod model;
 mod seal;
+mod send;
 mod sender;
 mod serve;
 mod subject;
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Sender(args) => sender::run(global, args, out),
         Command::Synth(args) => synth::run(args, out),
         Command::Seal(args) => seal::seal(global, args, out),
+        Command::Send(args) => send::run(global, args, out),
         Command::Open(args) => seal::open(global, args, out),
         Command::Ingest(args) => ingest::run(global, args, out),
         Command::Mapping(args) => mapping::run(args, out),

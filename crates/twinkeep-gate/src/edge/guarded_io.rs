@@ -65,6 +65,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedIo<T> {
                 let before = out.filled().len();
                 ready!(Pin::new(inner).poll_read(cx, out))?;
                 let count = out.filled().len() - before;
+                watch.received(count);
                 if 0 < *preface_left {
                     *preface_left = preface_left.saturating_sub(count);
                     match *preface_left {
@@ -101,6 +102,7 @@ fn poll_filtered<T: AsyncRead + Unpin>(
         let mut chunk = ReadBuf::new(&mut chunk);
         ready!(Pin::new(&mut *inner).poll_read(cx, &mut chunk))?;
         *ended = chunk.filled().is_empty();
+        watch.received(chunk.filled().len());
         filter.push(chunk.filled());
         if !filter.passed().is_empty() {
             watch.head_ended();

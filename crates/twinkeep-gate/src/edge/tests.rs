@@ -32,6 +32,7 @@ const SHORT: EdgeLimits = EdgeLimits {
         idle: Duration::from_millis(1200),
         request: Duration::from_millis(2500),
         write: Duration::from_millis(800),
+        read_rate_min: 1 << 30,
         write_rate_min: 1 << 20,
         connection: Duration::from_secs(600),
         drain: Duration::from_millis(800),

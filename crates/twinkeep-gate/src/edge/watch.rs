@@ -7,8 +7,8 @@
 //! # Invariants
 //!
 //! - In every state there is a deadline: no connection can live for ever.
-//! - A trickle of bytes moves no deadline by itself; only whole requests, and answers read at a
-//!   minimum rate, do.
+//! - A trickle of bytes moves no deadline by itself; only whole requests, and bodies and answers
+//!   that come or are read at a minimum rate, do.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,8 +24,11 @@ pub(crate) struct StallLimits {
     pub(crate) head: Duration,
     /// Without any request under way.
     pub(crate) idle: Duration,
-    /// From a request's head to the last byte of its answer.
+    /// From a request's head to the last byte of its answer; longer while its body arrives at
+    /// `read_rate_min`.
     pub(crate) request: Duration,
+    /// Bytes a second at which a body must arrive to be given longer.
+    pub(crate) read_rate_min: u64,
     /// With an answer waiting that the client does not read.
     pub(crate) write: Duration,
     /// Bytes a second that a client must read once its answers wait.
@@ -86,6 +89,8 @@ struct State {
     /// When the last request ended.
     quiet_since: Instant,
     in_flight: BTreeMap<u64, Instant>,
+    /// Bytes that came since a request is under way.
+    received: u64,
     next_request: u64,
     blocked: Option<Blocked>,
     ending_since: Option<Instant>,
@@ -113,6 +118,7 @@ impl Watch {
             head_since: None,
             quiet_since: now,
             in_flight: BTreeMap::new(),
+            received: 0,
             next_request: 0,
             blocked: None,
             ending_since: None,
@@ -138,6 +144,15 @@ impl Watch {
             number
         });
         InFlight { watch: Arc::clone(self), number }
+    }
+
+    /// The client sent `count` bytes.
+    pub(crate) fn received(&self, count: usize) {
+        self.with(|state| {
+            if !state.in_flight.is_empty() {
+                state.received = state.received.saturating_add(count as u64);
+            }
+        });
     }
 
     /// The network took `count` bytes; `all` of what waited, or only a part.
@@ -187,7 +202,8 @@ impl State {
             }
         };
         if let Some(&oldest) = self.in_flight.values().min() {
-            consider(oldest + limits.request, Stall::Request);
+            let earned = Duration::from_secs(self.received / limits.read_rate_min.max(1));
+            consider(oldest + limits.request + earned.min(limits.connection), Stall::Request);
         } else if let Some(since) = self.head_since {
             // A head that waits behind the request before it is not late yet.
             consider(since.max(self.quiet_since) + limits.head, Stall::Head);
@@ -208,6 +224,9 @@ impl Drop for InFlight {
         let now = Instant::now();
         self.watch.with(|state| {
             state.in_flight.remove(&self.number);
+            if state.in_flight.is_empty() {
+                state.received = 0;
+            }
             state.quiet_since = now;
         });
     }

@@ -16,6 +16,7 @@ mod model;
 mod path;
 mod physionet;
 mod refusals;
+mod send;
 mod serve;
 mod subject;
 mod tables;

@@ -12,6 +12,7 @@ const LIMITS: StallLimits = StallLimits {
     idle: Duration::from_secs(30),
     request: Duration::from_secs(60),
     write: Duration::from_secs(5),
+    read_rate_min: 1 << 30,
     write_rate_min: 1000,
     connection: Duration::from_secs(3600),
     drain: Duration::from_secs(3),

@@ -8,6 +8,7 @@ const LIMITS: StallLimits = StallLimits {
     head: Duration::from_secs(10),
     idle: Duration::from_secs(30),
     request: Duration::from_secs(60),
+    read_rate_min: 1000,
     write: Duration::from_secs(5),
     write_rate_min: 1000,
     connection: Duration::from_secs(3600),
@@ -89,4 +90,20 @@ fn a_busy_connection_ends_when_it_is_old() {
     let watch = Watch::new(LIMITS, start);
     let _request = watch.request_began(start + seconds(3590));
     assert_eq!(watch.deadline(), (start + seconds(3600), Stall::Age));
+}
+
+#[test]
+fn a_body_that_arrives_at_the_minimum_rate_is_given_longer() {
+    let start = Instant::now();
+    let watch = Watch::new(LIMITS, start);
+    watch.received(1_000_000);
+    let request = watch.request_began(start);
+    assert_eq!(watch.deadline(), (start + seconds(60), Stall::Request));
+    watch.received(30_999);
+    assert_eq!(watch.deadline(), (start + seconds(90), Stall::Request));
+    watch.received(usize::MAX);
+    assert_eq!(watch.deadline(), (start + seconds(3600), Stall::Age));
+    drop(request);
+    let _next = watch.request_began(start);
+    assert_eq!(watch.deadline(), (start + seconds(60), Stall::Request));
 }
