@@ -28,6 +28,7 @@ mod tests;
 mod when;
 mod wire;
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
@@ -131,9 +132,12 @@ fn screen(batch: &mut Batch<'_>, file: &Arc<str>, found: Found<'_>) -> Result<()
     let Some(person) = batch.person(patient) else {
         return batch.refuse(at, refusal(Reason::SubjectMissing, "id"), raw.to_vec());
     };
+    // A resource is kept once, however many of its parts are refused.
+    let is_kept = Cell::new(false);
+    let raw = || if is_kept.replace(true) { Vec::new() } else { raw.to_vec() };
     for fact in facts {
         match fact {
-            Err(refusal) => batch.refuse(at, refusal, raw.to_vec())?,
+            Err(refusal) => batch.refuse(at, refusal, raw())?,
             Ok(fact) => {
                 let row = Row {
                     person: &person,
@@ -148,7 +152,7 @@ fn screen(batch: &mut Batch<'_>, file: &Arc<str>, found: Found<'_>) -> Result<()
                     unit: fact.unit.as_deref(),
                     text: fact.text.as_deref(),
                 };
-                batch.screen(at, &row, &FIELDS, &|| raw.to_vec())?;
+                batch.screen(at, &row, &FIELDS, &raw)?;
             }
         }
     }

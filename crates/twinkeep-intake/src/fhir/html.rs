@@ -7,10 +7,13 @@
 pub(super) fn text_of_html(html: &str) -> String {
     let mut text = String::with_capacity(html.len());
     let mut rest = html;
+    // Behind it no tag can end; found once, so that time does not grow with the square of the text.
+    let last_end = html.rfind('>').unwrap_or(0);
     while let Some(at) = rest.find('<') {
         push_decoded(&mut text, &rest[..at]);
         let tag = &rest[at..];
-        let Some(length) = tag_length(tag) else {
+        let begins_at = html.len() - tag.len();
+        let Some(length) = tag_length(tag, begins_at < last_end) else {
             // A sign for "less than", as in `BP <120`.
             text.push('<');
             rest = &tag[1..];
@@ -30,7 +33,7 @@ pub(super) fn text_of_html(html: &str) -> String {
 }
 
 /// Returns how long the tag or comment is that begins here; `None` if none does.
-fn tag_length(text: &str) -> Option<usize> {
+fn tag_length(text: &str, may_end: bool) -> Option<usize> {
     if let Some(comment) = text.strip_prefix("<!--") {
         return Some(comment.find("-->").map_or(text.len(), |end| 4 + end + 3));
     }
@@ -38,8 +41,11 @@ fn tag_length(text: &str) -> Option<usize> {
     if !(next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?')) {
         return None;
     }
+    if !may_end {
+        return None;
+    }
     let mut quote = None;
-    for (at, char) in text.char_indices() {
+    for (at, char) in text.char_indices().take(QUOTES_LEN_MAX) {
         match (quote, char) {
             (None, '>') => return Some(at + 1),
             (None, '"' | '\'') => quote = Some(char),
@@ -47,7 +53,8 @@ fn tag_length(text: &str) -> Option<usize> {
             _ => {}
         }
     }
-    None
+    // An image inside of an attribute, or a quote that never ends.
+    text.find('>').map(|at| at + 1)
 }
 
 fn tag_name(tag: &str) -> String {
@@ -127,6 +134,9 @@ const BREAKING: [&str; 17] = [
 /// Tags whose content nobody sees.
 const HIDDEN: [&str; 3] = ["script", "style", "title"];
 
+/// How far quotes are followed: no attribute with a `>` in it is longer.
+const QUOTES_LEN_MAX: usize = 512;
+
 /// The longest character reference that is decoded, with both of its signs.
 const REFERENCE_LEN_MAX: usize = 10;
 
@@ -149,6 +159,17 @@ mod tests {
         assert_eq!(text_of_html("a <b c"), "a <b c");
         assert_eq!(text_of_html("a <!-- b"), "a");
         assert_eq!(text_of_html("a <script>b"), "a");
+        assert_eq!(text_of_html("a <b title='x>y"), "a y");
+        let image = format!("a <img src='data:{}'> b", "A".repeat(5000));
+        assert_eq!(text_of_html(&image), "a  b");
+    }
+
+    #[test]
+    fn time_does_not_grow_with_the_square_of_the_text() {
+        for part in ["<a ", "<a '", "<!-", "</", "&", "<script>", "<script></", "<a>\n", "<"] {
+            let text = text_of_html(&part.repeat((4 << 20) / part.len()));
+            assert!(text.len() <= 4 << 20);
+        }
     }
 
     proptest! {

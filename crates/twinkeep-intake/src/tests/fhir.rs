@@ -131,6 +131,19 @@ fn no_name_of_a_real_export_is_left_in_its_notes() {
     }
 }
 
+#[test]
+fn a_resource_with_many_refused_parts_is_kept_once() {
+    let component = r#"{"code":{"text":"x"},"valueInteger":1}"#;
+    let components = vec![component; 1000].join(",");
+    let feed = format!(
+        r#"{{"resourceType":"Observation","subject":{{"reference":"Patient/p"}},"issued":"2020-01-01T00:00:00Z","component":[{components}]}}"#
+    );
+    let intake = read_bytes(feed.as_bytes(), false);
+    assert_eq!(intake.counts.quarantined, 1000);
+    let kept: usize = intake.quarantined.iter().map(|row| row.raw.expose().len()).sum();
+    assert_eq!(kept, feed.len());
+}
+
 const PATIENT: &str = r#"{"resourceType":"Patient","id":"p","birthDate":"1930-05-06","gender":"male","name":[{"family":"Quispe","given":["Ileana"]}],"telecom":[{"system":"phone","value":"0171 55 21"}],"address":[{"line":["Rua das Flores"],"city":"Tavira","postalCode":"8800"}]}"#;
 
 fn note(text: &str) -> String {

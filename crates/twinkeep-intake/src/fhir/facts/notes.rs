@@ -68,6 +68,9 @@ fn text_of(attachment: Attachment) -> Result<String, Refusal> {
     let malformed = refusal(Reason::MalformedRow, "attachment.data");
     data.retain(|char| !char.is_ascii_whitespace());
     let bytes = STANDARD.decode(data).map_err(|_| malformed)?;
+    if NOTE_SIZE_MAX < bytes.len() {
+        return Err(refusal(Reason::TooLong, "attachment.data"));
+    }
     let text = match charset {
         "utf-8" | "utf8" | "us-ascii" => String::from_utf8(bytes).map_err(|_| malformed)?,
         // The first 256 characters of Unicode are those of Latin-1.
@@ -80,3 +83,6 @@ fn text_of(attachment: Attachment) -> Result<String, Refusal> {
     }
     Ok(text)
 }
+
+/// Longest attachment, in bytes: four times as long as the text of an event may be, for markup.
+const NOTE_SIZE_MAX: usize = 4 << 20;
