@@ -228,6 +228,9 @@ impl Notes {
         }
         for form in &self.forms {
             for one in form.pattern.captures_iter(text).filter_map(|all| all.name("x")) {
+                if !(form.accepts)(one.as_str()) {
+                    continue;
+                }
                 let put = match form.kind {
                     Kind::Age => (AGE_MAX + 1).to_string(),
                     kind => format!("[{}]", kind.code()),

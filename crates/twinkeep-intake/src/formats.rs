@@ -72,7 +72,12 @@ const FORMATS: &[Format] = &[
     },
     Format {
         name: "FHIR R4 JSON",
-        media_types: &["application/fhir+json", "application/fhir+ndjson", "application/json"],
+        media_types: &[
+            "application/fhir+json",
+            "application/fhir+ndjson",
+            "application/json",
+            "application/x-ndjson",
+        ],
         recognizes: |look| fhir::is_fhir(look.head),
         read: Reader::DataSet(fhir::read_fhir),
     },

@@ -17,25 +17,51 @@ pub(super) fn compile(pattern: &str) -> Regex {
 pub(super) struct Form {
     pub kind: Kind,
     pub pattern: Regex,
+    /// Whether what was found may be taken for one.
+    pub accepts: fn(&str) -> bool,
 }
 
 /// Returns all forms. Where two of them meet, the earlier one says of which kind it is.
 pub(super) fn forms() -> Vec<Form> {
-    let labelled = LABELLED.iter().map(|(kind, labels)| {
-        let label = format!("(?i:\\b(?:{labels}))");
-        (*kind, format!("{label}{LINK}(?P<x>{ID})"))
-    });
-    let plain = PLAIN.iter().map(|(kind, pattern)| (*kind, (*pattern).to_owned()));
-    let all =
-        plain.chain(labelled).chain(LAST.iter().map(|(kind, text)| (*kind, (*text).to_owned())));
-    all.map(|(kind, pattern)| Form { kind, pattern: compile(&pattern) }).collect()
+    let form = |kind, pattern: &str, accepts| Form { kind, pattern: compile(pattern), accepts };
+    let label = |labels: &str| format!("(?i:\\b(?:{labels}))");
+    let mut forms: Vec<Form> =
+        PLAIN.iter().map(|(kind, pattern)| form(*kind, pattern, |_| true)).collect();
+    for (kind, labels) in CLEAR {
+        forms.push(form(*kind, &format!("{}{LINK}(?P<x>{ID})", label(labels)), has_three_digits));
+    }
+    for (kind, labels) in UNCLEAR {
+        let label = label(labels);
+        forms.push(form(*kind, &format!("{label}{NUMBER}(?P<x>{ID})"), has_three_digits));
+        forms.push(form(*kind, &format!("{label}{LINK}(?P<x>{ID})"), is_no_amount));
+    }
+    forms.extend(LAST.iter().map(|(kind, pattern)| form(*kind, pattern, |_| true)));
+    forms
 }
 
-/// What stands between a label and its number.
+fn has_three_digits(text: &str) -> bool {
+    3 <= digit_count(text)
+}
+
+/// A dose or a time after an unclear label (`pump 125`, `order 1000mg`) must stay.
+fn is_no_amount(text: &str) -> bool {
+    let is_mixed = text.contains(|char: char| char.is_ascii_uppercase() || char == '-');
+    6 <= digit_count(text) || (is_mixed && 4 <= digit_count(text))
+}
+
+fn digit_count(text: &str) -> usize {
+    text.bytes().filter(u8::is_ascii_digit).count()
+}
+
+/// What may stand between a label and its number.
 const LINK: &str = "(?i:'?s?[ \\t]*(?:\\(?(?:id(?:entifier|entification)?|no\\.?|number|num\\.?|nbr|\
                     code|ref)\\)?[ \\t]*){0,2}#?[ \\t]*(?:[:=#][ \\t]*|is[ \\t]+|was[ \\t]+)?)";
 
-/// A number, which may have letters, hyphens, and slashes but has at least three digits.
+/// What says that a number follows which is no amount.
+const NUMBER: &str = "(?i:'?s?[ \\t]*(?:(?:id(?:entifier|entification)?|no\\.?|number|num\\.?|nbr)[ \\t]*#?|#)\
+                      [ \\t]*(?:[:=#][ \\t]*|is[ \\t]+|was[ \\t]+)?)";
+
+/// A number, which may have letters, hyphens, and slashes.
 const ID: &str = "[A-Za-z]{0,6}[-/]?[0-9](?:[A-Za-z0-9]|[-/.][A-Za-z0-9])*[0-9][0-9A-Za-z]*";
 
 /// Forms that need no label, the most certain first.
@@ -95,7 +121,11 @@ const PLAIN: &[(Kind, &str)] = &[
         Kind::Age,
         r"(?i)\b(?:aged?|age of|turned|turns|turning)[ \t]*:?[ \t]*(?P<x>9[0-9]|1[0-4][0-9])\b",
     ),
-    (Kind::Age, r"\b(?P<x>9[0-9]|1[0-4][0-9])[ -]?(?:[MF]\b|yoM|yoF)"),
+    // Without what follows, `99F` is a temperature.
+    (
+        Kind::Age,
+        r"\b(?P<x>9[0-9]|1[0-4][0-9])[ -]?(?:yo)?[MF][ \t]+(?i:with|w/|presenting|presents|here|c/o|admitted|who|h/o|s/p|hx|pmh|brought|found|was|is)\b",
+    ),
     (
         Kind::Age,
         r"(?i)\b(?P<x>ninety(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?|one[ -]hundred(?:[ -](?:and[ -])?\w+)?)[ -]years?[ -](?:old|of age)\b",
@@ -103,37 +133,45 @@ const PLAIN: &[(Kind, &str)] = &[
     (Kind::Age, r"(?i)\b(?P<x>nonagenarian|centenarian)\b"),
 ];
 
-/// Labels of numbers. A label stays; it says nothing about a person.
-const LABELLED: &[(Kind, &str)] = &[
+/// Labels after which a number names somebody. A label stays; it says nothing about a person.
+const CLEAR: &[(Kind, &str)] = &[
     (
         Kind::Record,
-        r"mrn|m\.r\.n\.?|mr#|medical record|med(?:ical)? rec(?:ord)?|health record|chart|record|patient id|pt id|patient identifier|hospital number|unit number|patient number|urn|nhs",
+        r"mrn|m\.r\.n\.?|mr#|medical record|med(?:ical)? rec(?:ord)?|health record|record number|chart number|patient id|pt id|patient identifier|hospital number|unit number|patient number|urn",
     ),
-    (
-        Kind::HealthPlan,
-        r"member|policy|subscriber|health plan|insurance|beneficiary|medicare|medicaid|hicn|mbi|group|payer|plan",
-    ),
-    (
-        Kind::Account,
-        r"account|acct\.?|invoice|bill(?:ing)?|bank|iban|routing|credit card|debit card|card|financial",
-    ),
+    (Kind::HealthPlan, r"member id|policy number|subscriber id|beneficiary|hicn|mbi|nhs"),
+    (Kind::Account, r"account|acct\.?|iban|credit card|debit card"),
     (
         Kind::License,
-        r"driver'?s?[ \t]+licen[cs]e|licen[cs]e|certificate|certification|cert\.?|dea|npi|passport|registration|permit",
+        r"driver'?s?[ \t]+licen[cs]e|licen[cs]e|certificate|certification|dea|npi|passport|registration",
     ),
-    (Kind::Vehicle, r"vin|vehicle|licen[cs]e plate|number plate|plate|registration plate|tag"),
-    (
-        Kind::Device,
-        r"serial|s/n|device|udi|imei|implant|pacemaker|defibrillator|prosthesis|pump|monitor|sensor|model|lot",
-    ),
+    (Kind::Vehicle, r"vin|licen[cs]e plate|number plate|registration plate"),
+    (Kind::Device, r"serial|s/n|udi|imei"),
     (
         Kind::Biometric,
         r"finger[ -]?prints?|thumb[ -]?print|voice[ -]?print|retina(?:l)?(?: scan)?|iris(?: scan)?|biometric|palm[ -]?print|face[ -]?id|facial(?: scan)?|hand geometry|dna profile",
     ),
+    (Kind::Other, r"accession|barcode|csn|requisition|docket"),
+];
+
+/// Labels after which an amount may stand too.
+const UNCLEAR: &[(Kind, &str)] = &[
+    (Kind::Record, r"chart|record"),
+    (
+        Kind::HealthPlan,
+        r"member|policy|subscriber|health plan|insurance|medicare|medicaid|group|payer|plan",
+    ),
+    (Kind::Account, r"invoice|bill(?:ing)?|bank|routing|card|financial"),
+    (Kind::License, r"cert\.?|permit"),
+    (Kind::Vehicle, r"vehicle|plate|tag"),
+    (
+        Kind::Device,
+        r"device|implant|pacemaker|defibrillator|prosthesis|pump|monitor|sensor|model|lot",
+    ),
     (Kind::Photo, r"photo(?:graph)?|image file|picture|video"),
     (
         Kind::Other,
-        r"case|accession|specimen|sample|barcode|study|order|encounter|visit|csn|claim|requisition|req|ref(?:erence)?|rx|prescription|confirmation|badge|employee|student|military|trial|protocol|subject|ticket|tracking|inmate|booking|docket|identifier|id",
+        r"case|specimen|sample|study|order|encounter|visit|claim|req|ref(?:erence)?|rx|prescription|confirmation|badge|employee|student|military|trial|protocol|subject|ticket|tracking|inmate|booking|identifier|id",
     ),
 ];
 

@@ -10,6 +10,7 @@ use twinkeep_vault::{DateShift, SecretKey};
 use super::{Deidentifier, Kind, Terms};
 use crate::pack_file::shipped_pack;
 
+mod forms;
 mod generator;
 
 use generator::Generator;

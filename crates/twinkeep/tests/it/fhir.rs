@@ -36,7 +36,7 @@ fn an_export_is_accounted_for_row_by_row_and_kind_by_kind() {
     assert!(report.get("removed").is_none());
     let list = place.run(&["twin", "list"]).done();
     assert_eq!(list["twins"].as_array().unwrap().len(), 1);
-    let shown = place.show(&["ingest", "export.ndjson"]);
+    let shown = keep_of("ehr").show(&["ingest", "export.ndjson"]);
     assert!(shown.stdout.contains("passed over"), "{}", shown.stdout);
 }
 
