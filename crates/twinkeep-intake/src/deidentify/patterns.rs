@@ -104,7 +104,11 @@ const PLAIN: &[(Kind, &str)] = &[
     (Kind::Phone, r"(?P<x>\+[0-9]{1,3}[ \t.-]?\(?[0-9]{1,4}\)?(?:[ \t.-]?[0-9]{2,4}){2,4}\b)"),
     (
         Kind::Phone,
-        r"(?i)\b(?:phone|tel|telephone|cell|cellphone|mobile|pager|beeper|ext|extension|call|ph|text|voicemail)(?:[ \t]*(?:no\.?|number|#))?\.?[ \t]*(?:[:#][ \t]*|is[ \t]+|at[ \t]+)?(?P<x>[+(]?[0-9][0-9 \t().-]{2,}[0-9])",
+        r"(?i)\b(?:phone|tel|telephone|cell|cellphone|mobile|call|text|voicemail)(?:[ \t]*(?:no\.?|number|#))?\.?[ \t]*(?:[:#][ \t]*|is[ \t]+|at[ \t]+)?(?P<x>[+(]?[0-9][0-9 \t().-]{5,}[0-9])",
+    ),
+    (
+        Kind::Phone,
+        r"(?i)\b(?:ext|extension|pager|beeper)(?:[ \t]*(?:no\.?|number|#))?\.?[ \t]*[:#]?[ \t]*(?P<x>[0-9]{3,7})\b",
     ),
     (Kind::Phone, r"(?P<x>\b[0-9]{3}-[0-9]{4}\b)"),
     (Kind::Account, r"(?P<x>\b[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}(?:[ -][0-9]{4})?\b)"),

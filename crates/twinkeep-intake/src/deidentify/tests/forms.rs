@@ -29,6 +29,7 @@ fn each_kind_has_its_place_holder() {
         "Serial number PM-448712, case S21-48211, fingerprint ID FP-1234567, see wound_12.jpg.",
         "Serial number [device], case [other], fingerprint ID [biometric], see [photo].",
     );
+    check("Tel +49 89 1234 5678, pager 44127.", "Tel [phone], pager [phone].");
     check("Key 3f2504e0-4f89-11d3-9a0c-0305e82c3301.", "Key [other].");
 }
 
