@@ -128,7 +128,7 @@ pub(crate) fn write_reasons(reasons: &[String]) -> String {
     serde_json::to_string(reasons).unwrap_or_default()
 }
 
-fn read_reasons(text: &str) -> Vec<String> {
+pub(crate) fn read_reasons(text: &str) -> Vec<String> {
     serde_json::from_str(text).unwrap_or_default()
 }
 

@@ -24,6 +24,7 @@ use twinkeep_vault::identity::PublicIdentity;
 use twinkeep_vault::sealed_feed::{Expectation, FeedError, FeedReader, inspect};
 
 use crate::config::Deidentify;
+use crate::feed_history::{SenderLine, departures};
 use crate::feeds::{feed_name, write_reasons};
 use crate::open_feed::{open_file, refuse_feed};
 use crate::sites::{LOCAL_SITE, check_site};
@@ -250,6 +251,11 @@ fn store(
     let passed_over = summary.kinds.iter().filter(|(_, kind)| !kind.is_read);
     let passed_over = passed_over.map(|(name, kind)| (*name, kind.count)).collect();
     let sender = sealed.as_ref().map(|sealed| sealed.sender.key_id());
+    let profile = summary.profile.to_json();
+    let line = SenderLine { site: place.site, sender: sender.as_deref() };
+    let mut held_because = reasons_to_hold(place.request);
+    let departures = departures(app, line, &summary.profile)?;
+    held_because.extend(departures.into_iter().map(|departure| departure.sentence));
     let feed = NewFeed {
         source: &place.request.feed.display().to_string(),
         digest: summary.digest,
@@ -260,12 +266,11 @@ fn store(
             sequence: sealed.sequence,
             manifest_digest: sealed.manifest,
         }),
-        profile: None,
+        profile: Some(&profile),
         replayed: None,
     };
     let subjects = writer.subject_count()?;
     let totals = writer.totals();
-    let held_because = reasons_to_hold(place.request);
     let held = write_reasons(&held_because);
     let disposition = match held_because.is_empty() {
         true => Disposition::Admit,

@@ -155,9 +155,12 @@ impl Pair<'_> {
             let own = feed.codes.get(code).filter(|own| is_enough(own, known))?;
             Distance::between(&known.values, &own.values)
         });
-        let before = largest(before.map(|distance| distance.shift)) * HISTORY_FACTOR;
-        let threshold = distance_allowed(new, known).max(before);
-        if distance.shift <= threshold && distance.stability <= stability_allowed(new, known) {
+        let before: Vec<Distance> = before.collect();
+        let of_before =
+            |measure: fn(&Distance) -> f64| largest(before.iter().map(measure)) * HISTORY_FACTOR;
+        let threshold = distance_allowed(new, known).max(of_before(|one| one.shift));
+        let stability = stability_allowed(new, known).max(of_before(|one| one.stability));
+        if distance.shift <= threshold && distance.stability <= stability {
             return;
         }
         let variable = pack.find(code).map(|index| &pack.variables()[index]);

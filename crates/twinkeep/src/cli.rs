@@ -344,6 +344,17 @@ pub(crate) enum MappingCommand {
 pub(crate) enum FeedCommand {
     /// List the feeds that were ingested
     List,
+    /// Show a feed in numbers, beside what its sender has sent before
+    ///
+    /// For each variable: how many rows, and the quantiles of its values. Bars show where a
+    /// variable departs from earlier feeds; these are the reasons why a feed is held.
+    Show {
+        /// The feed's id, from `feed list`
+        feed: String,
+        /// Also draw it into this file
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+    },
     /// Show the rows of a feed that were refused, with the reasons
     Quarantine {
         /// The feed's id, from `feed list`

@@ -68,6 +68,7 @@ fn observe(random: &mut Random) -> Vec<(u32, usize, String)> {
         while minute < MINUTES {
             let at = minute as u32;
             let state = body.at(at);
+            let mut systolic = f64::INFINITY;
             for (index, channel) in CHANNELS.iter().enumerate() {
                 if channel.panel != panel || random.chance(panel.gap()) {
                     continue;
@@ -75,7 +76,13 @@ fn observe(random: &mut Random) -> Vec<(u32, usize, String)> {
                 let load: f64 = channel.load.iter().zip(state).map(|(load, x)| load * x).sum();
                 let day = channel.day * body.day(at);
                 let value = base[index] + load + day + channel.noise * random.normal();
-                let value = value.clamp(channel.bounds.0, channel.bounds.1);
+                let mut value = value.clamp(channel.bounds.0, channel.bounds.1);
+                // The same beat of the heart: the lower pressure follows the upper one.
+                if channel.code.ends_with("SysABP") {
+                    systolic = value;
+                } else if channel.code.ends_with("DiasABP") {
+                    value = value.min(systolic - PULSE_PRESSURE_MIN);
+                }
                 let digits = channel.digits;
                 seen.push((at, index, line(at, channel.code, value, digits)));
             }
@@ -98,5 +105,8 @@ fn line(minute: u32, code: &str, value: f64, digits: usize) -> String {
 pub(super) fn clock(minute: u32) -> String {
     format!("{:02}:{:02}", minute / 60, minute % 60)
 }
+
+/// In mmHg.
+const PULSE_PRESSURE_MIN: f64 = 10.0;
 
 const MINUTES: f64 = 48.0 * 60.0;

@@ -1,18 +1,24 @@
-//! `twinkeep feed list|quarantine|release|reject`.
+//! `twinkeep feed list|show|quarantine|release|reject`.
 
 use twinkeep_app::{
     AppError, Caller, DecisionReport, FeedLine, QuarantineReport, list_feeds, reject_feed,
-    release_feed, show_quarantine,
+    release_feed, show_feed, show_quarantine,
 };
 
 use crate::cli::{FeedCommand, Global};
 use crate::output::{Output, table, thousands};
 use crate::surroundings::open_keep;
 
+mod picture;
+
 pub(crate) fn run(global: &Global, args: &FeedCommand, out: &Output) -> Result<(), AppError> {
     let app = open_keep(global)?;
     match args {
         FeedCommand::List => out.list(&list_feeds(&app)?, list),
+        FeedCommand::Show { feed, svg } => {
+            let shown = show_feed(&app, &Caller::operator(), feed, svg.as_deref())?;
+            out.result(&shown, picture::text)
+        }
         FeedCommand::Quarantine { feed, reveal } => {
             let report = show_quarantine(&app, &Caller::operator(), feed, *reveal)?;
             out.result(&report, quarantine)

@@ -1,0 +1,3 @@
+//! What only a process of its own can show.
+
+mod memory;
