@@ -22,10 +22,13 @@ bench: ## Measure against real peers in the same run, and print the ratios
 fuzz: ## Fuzz every parser of outside bytes, 60 s each (installs cargo-fuzz)
 	@CARGO="$(CARGO)" sh fuzz/run.sh
 
+crash: ## Kill an ingest at 200 random points, and look whether every event is there once
+	TWINKEEP_CRASH_POINTS=200 TWINKEEP_CRASH_STAYS=400 $(CARGO) test --package twinkeep --test it crash:: -- --nocapture
+
 docs: ## Regenerate the reference pages from the program
 	@CARGO="$(CARGO)" sh docs/generate.sh
 
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check bench fuzz docs deny
+.PHONY: help demo test check bench crash fuzz docs deny

@@ -16,3 +16,4 @@ bin=$PWD/${CARGO_TARGET_DIR:-target}/release/twinkeep
 $venv/bin/python benches/seal.py "$bin"
 $venv/bin/python benches/ingest.py "$bin"
 $venv/bin/python benches/ingest_meds.py "$bin"
+$venv/bin/python benches/memory.py "$bin"

@@ -32,6 +32,8 @@ pub struct FeedLine {
     pub missing: u64,
     /// Rows that were refused.
     pub quarantined: u64,
+    /// How many of them were screened again and are events of another feed now.
+    pub released: u64,
     /// `admitted`; `held` until somebody decides; `rejected`.
     pub state: String,
     /// Why it was held.
@@ -62,6 +64,8 @@ pub struct QuarantineLine {
     /// The file within the source; shown with `reveal` only, since it may name a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// Its number among the refused rows of the feed, counted from 1: what `feed replay` takes.
+    pub number: u64,
     /// The row, counted from 1.
     pub row: u64,
     /// The field that was wrong, if it was one.
@@ -69,6 +73,9 @@ pub struct QuarantineLine {
     pub field: Option<String>,
     /// Why.
     pub reason: String,
+    /// The feed that it is of now, if it was screened again and passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub released: Option<String>,
     /// The row as it was read; shown with `reveal` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
@@ -85,6 +92,7 @@ pub fn list_feeds(app: &App) -> Result<Vec<FeedLine>, AppError> {
         accepted: feed.counts.accepted,
         missing: feed.counts.missing,
         quarantined: feed.counts.quarantined,
+        released: feed.released,
         state: feed.state.name().to_owned(),
         held_because: read_reasons(&feed.reasons),
         decision: Some(feed.decision).filter(|decision| !decision.is_empty()),
@@ -142,7 +150,9 @@ fn show(app: &App, feed: &str, reveal: bool) -> Result<QuarantineReport, AppErro
         *reasons.entry(row.reason.clone()).or_insert(0) += 1;
         lines.push(QuarantineLine {
             file: reveal.then(|| text(&row.file)),
+            number: row.position + 1,
             row: row.row,
+            released: row.released.map(feed_name),
             raw: reveal.then(|| raw(&row)),
             field: row.field,
             reason: row.reason,

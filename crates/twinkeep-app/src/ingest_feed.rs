@@ -304,9 +304,9 @@ fn store(
 }
 
 /// Returns why nothing of a feed is to be read before somebody has looked at it.
-fn reasons_to_hold(request: IngestRequest<'_>) -> Vec<String> {
+fn reasons_to_hold(request: IngestRequest<'_>, departures: Vec<String>) -> Vec<String> {
     let asked = request.hold.then(|| "whoever ingested it asked for that".to_owned());
-    asked.into_iter().collect()
+    asked.into_iter().chain(departures).collect()
 }
 
 /// A file that does not begin as a sealed feed does is a plain one.

@@ -42,6 +42,7 @@ mod predict;
 mod reason;
 mod receive_feed;
 mod record_events;
+mod replay_feed;
 mod rotate_kek;
 mod seal_feed;
 mod send_feed;
@@ -94,6 +95,7 @@ pub use record_events::{
     LIVE_EVENT_COUNT_MAX, LiveEvent, RecordReport, RecordRequest, RefusedEvent, record_events,
     show_refused_events,
 };
+pub use replay_feed::{ReplayReport, ReplayRequest, replay_feed};
 pub use rotate_kek::{RotateKekReport, rotate_kek};
 pub use seal_feed::{SealReport, SealRequest, seal_feed};
 pub use send_feed::{SendRequest, SentFeed, send_feeds};

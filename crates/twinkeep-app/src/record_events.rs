@@ -295,6 +295,8 @@ pub fn show_refused_events(
     let rows = app.store.live_refused(0, limit).map_err(AppError::from);
     let rows = app.conclude(entry.with("feed", "live"), rows)?;
     let line = |row: twinkeep_store::QuarantinedRecord| QuarantineLine {
+        number: row.row,
+        released: None,
         file: None,
         row: row.row,
         field: row.field,

@@ -25,6 +25,7 @@
 
 #![deny(clippy::expect_used)]
 
+mod again;
 mod archive;
 mod batch;
 mod context;
@@ -54,6 +55,7 @@ mod source;
 pub mod synth;
 mod units;
 
+pub use again::{AgainRow, screen_again};
 pub use error::{IntakeError, Place};
 pub use live::{LiveRow, screen_events};
 pub use mapped::TableReport;

@@ -159,6 +159,7 @@ const SCHEMA: &str = "
         shards BLOB NOT NULL DEFAULT x'',
         api_keys BLOB NOT NULL DEFAULT x'',
         settings BLOB NOT NULL DEFAULT x'',
+        releases BLOB NOT NULL DEFAULT x'',
         live_count INTEGER NOT NULL DEFAULT 0,
         live_last INTEGER NOT NULL DEFAULT 0, -- the highest number of a row so far
         live_set BLOB NOT NULL DEFAULT (zeroblob(32)), -- keyed sum of the rows
@@ -213,6 +214,16 @@ const SCHEMA: &str = "
         file TEXT NOT NULL UNIQUE,
         row_count INTEGER NOT NULL,
         sha256 BLOB NOT NULL,
+        mac BLOB NOT NULL DEFAULT x''
+    ) STRICT;
+
+    -- Refused rows that were screened again and passed: by their place in the feed's quarantine.
+    CREATE TABLE releases (
+        id INTEGER PRIMARY KEY,
+        feed INTEGER NOT NULL REFERENCES feeds (id),
+        first_row INTEGER NOT NULL,
+        row_count INTEGER NOT NULL,
+        released INTEGER NOT NULL REFERENCES feeds (id), -- the feed that they are of now
         mac BLOB NOT NULL DEFAULT x''
     ) STRICT;
 

@@ -69,6 +69,8 @@ pub struct FeedRecord {
     pub decided_at: Option<Timestamp>,
     /// Whose refused rows these are, if they were screened again.
     pub replayed: Option<FeedId>,
+    /// How many of its refused rows are events of another feed now.
+    pub released: u64,
     /// Whether there is a profile of it.
     pub has_profile: bool,
 }
@@ -85,6 +87,7 @@ impl Store {
     pub fn feeds(&self) -> Result<Vec<FeedRecord>, StoreError> {
         let mut senders = BTreeMap::new();
         let mut shards: BTreeMap<i64, BTreeMap<String, [u8; 32]>> = BTreeMap::new();
+        let mut released: BTreeMap<FeedId, u64> = BTreeMap::new();
         let mut feeds = Vec::new();
         self.read(|connection| {
             self.rows.scan(connection, &SENDERS, &mut |row| {
@@ -96,6 +99,9 @@ impl Store {
                 shards.entry(row.get(2)?).or_default().insert(file, sha256);
                 Ok(())
             })?;
+            for release in self.releases(connection)? {
+                *released.entry(release.feed).or_default() += release.rows.end - release.rows.start;
+            }
             self.rows.scan(connection, &FEEDS, &mut |row| {
                 feeds.push((record(row, &senders)?, sealed_texts(row)?));
                 Ok(())
@@ -104,6 +110,7 @@ impl Store {
         let whole = |(mut feed, texts): (FeedRecord, SealedTexts)| {
             let id = feed.id.0;
             let open = |column, text: &[u8]| self.columns.open_text("feeds", column, id, text);
+            feed.released = released.get(&feed.id).copied().unwrap_or_default();
             feed.source = open("source", &texts.source)?;
             feed.reasons = open("reasons", &texts.reasons)?;
             feed.decision = open("decision", &texts.decision)?;
@@ -129,6 +136,11 @@ impl Store {
             let limit = limit - records.len();
             records.extend(read_quarantine(&sealed, &written, skip, limit, before)?);
             before += written.row_count as u64;
+        }
+        let releases = self.read(|connection| self.releases(connection))?;
+        for release in releases.iter().filter(|release| release.feed == feed) {
+            let rows = records.iter_mut().filter(|row| release.rows.contains(&row.position));
+            rows.for_each(|row| row.released = Some(release.released));
         }
         Ok(records)
     }
@@ -224,6 +236,7 @@ fn record(row: &Row<'_>, senders: &BTreeMap<i64, String>) -> rusqlite::Result<Fe
         decision: String::new(),
         decided_at: time(row.get(16)?),
         has_profile: row.get(17)?,
+        released: 0,
         shard_digests: Vec::new(),
     })
 }

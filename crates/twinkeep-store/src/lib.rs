@@ -40,6 +40,7 @@ mod live;
 mod plan;
 mod quarantine;
 mod reads;
+mod releases;
 mod rows;
 mod senders;
 mod settings;
@@ -62,7 +63,7 @@ pub use senders::SenderRecord;
 pub use store::Store;
 pub use writer::{
     Delivery, Disposition, FeedCounts, FeedWriter, NewFeed, NewPortion, Opening, PortionOutcome,
-    Turn,
+    Replayed, Turn,
 };
 
 #[cfg(test)]

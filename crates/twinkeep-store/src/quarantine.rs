@@ -19,6 +19,7 @@ use twinkeep_domain::Timestamp;
 use twinkeep_vault::{Purpose, SecretBytes};
 
 use crate::StoreError;
+use crate::feeds::FeedId;
 use crate::keyring::Ring;
 use crate::table::{BATCH_ROWS, Sealed, Writing, Written};
 
@@ -66,6 +67,8 @@ pub struct ParsedFields<'a> {
 pub struct QuarantinedRecord {
     /// Where it is among the refused rows of its feed, counted from 0.
     pub position: u64,
+    /// The feed that it is of now, if it was screened again and passed.
+    pub released: Option<FeedId>,
     /// Name of the file within the source. It may name a person.
     pub file: SecretBytes,
     /// Line or row, counted from 1; 0 if it is the whole file.
@@ -290,6 +293,7 @@ fn add(records: &mut Vec<QuarantinedRecord>, batch: &RecordBatch, first: u64) ->
         });
         records.push(QuarantinedRecord {
             position: first + records.len() as u64,
+            released: None,
             file: SecretBytes::new(files.value(row).as_bytes().to_vec()),
             row: u64::try_from(numbers.value(row)).ok()?,
             field: fields.is_valid(row).then(|| fields.value(row).to_owned()),

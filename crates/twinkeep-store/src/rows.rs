@@ -320,6 +320,7 @@ pub(crate) const STORE: Table = Table {
         "shards",
         "api_keys",
         "settings",
+        "releases",
         "live_count",
         "live_last",
         "live_set",
@@ -371,6 +372,14 @@ pub(crate) const FEEDS: Table = Table {
 pub(crate) const QUARANTINE: Table = Table {
     name: "quarantine",
     columns: &["id", "feed", "file", "row_count", "sha256"],
+    uncovered: &[],
+};
+
+/// Rows are named by their place among the refused rows of the feed, in the order of its files:
+/// whoever writes such a file again must leave every row in its place.
+pub(crate) const RELEASES: Table = Table {
+    name: "releases",
+    columns: &["id", "feed", "first_row", "row_count", "released"],
     uncovered: &[],
 };
 
@@ -449,5 +458,5 @@ pub(crate) const ERASURES: Table = Table {
 };
 
 /// The tables of which the row of `store` has a digest.
-pub(crate) const DIGESTED: [&Table; 8] =
-    [&SENDERS, &FEEDS, &QUARANTINE, &SHARDS, &API_KEYS, &SETTINGS, &DOOMED, &ERASURES];
+pub(crate) const DIGESTED: [&Table; 9] =
+    [&SENDERS, &FEEDS, &QUARANTINE, &RELEASES, &SHARDS, &API_KEYS, &SETTINGS, &DOOMED, &ERASURES];

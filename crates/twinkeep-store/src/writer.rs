@@ -10,6 +10,7 @@
 //! A writer that is dropped, and a process that dies, leave garbage, which is removed.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction};
@@ -25,7 +26,8 @@ use crate::keyring::Ring;
 use crate::layout::quarantine_file;
 use crate::plan::{plan, subject_ranges};
 use crate::quarantine::{ParsedFields, QuarantineWriter, RefusedRow, quarantine};
-use crate::rows::{FEEDS, PROFILES, QUARANTINE, SENDERS, SHARDS};
+use crate::releases::Release;
+use crate::rows::{FEEDS, PROFILES, QUARANTINE, RELEASES, SENDERS, SHARDS};
 use crate::senders::find_sender;
 use crate::shard::{shards, write_shard};
 use crate::staged::People;
@@ -78,7 +80,18 @@ pub struct NewFeed<'a> {
     /// What is known of its distribution; kept sealed, and given back as it is.
     pub profile: Option<&'a [u8]>,
     /// Whose refused rows these are, if they were screened again.
-    pub replayed: Option<FeedId>,
+    pub replayed: Option<Replayed<'a>>,
+}
+
+/// Refused rows of a feed that were screened again and passed.
+#[derive(Clone, Copy)]
+pub struct Replayed<'a> {
+    /// Of which feed.
+    pub feed: FeedId,
+    /// Which ones, by their positions; in order, and none twice.
+    pub rows: &'a [Range<u64>],
+    /// Why somebody accepted them although they were refused; empty if the pack did. Kept sealed.
+    pub because: &'a str,
 }
 
 /// Whether a feed counts at once.
@@ -455,7 +468,7 @@ impl FeedWriter<'_> {
         let store = self.store;
         let content = store.content_name(&feed.digest);
         let staged = std::mem::take(&mut self.staged).finish();
-        store.change(&[&FEEDS, &SENDERS, &SHARDS, &QUARANTINE], |transaction| {
+        store.change(&[&FEEDS, &SENDERS, &SHARDS, &QUARANTINE, &RELEASES], |transaction| {
             let turn = feed.delivery.map(|it| Turn { sender: it.sender, sequence: it.sequence });
             let sender = store.check_turn(transaction, turn)?;
             if store.check_content(transaction, Some(&content))? != self.id {
@@ -464,6 +477,9 @@ impl FeedWriter<'_> {
             self.insert_feed(transaction, feed, disposition, &content, &staged)?;
             if let (Some(sender), Some(delivery)) = (sender, feed.delivery) {
                 store.advance_sender(transaction, sender, &delivery)?;
+            }
+            if let Some(replayed) = feed.replayed {
+                store.insert_releases(transaction, self.id, replayed)?;
             }
             let shards = self.insert_shards(transaction)?;
             if let Some(written) = &quarantined {
@@ -513,10 +529,10 @@ impl FeedWriter<'_> {
                 &accepted,
                 &missing,
                 &quarantined,
-                &feed.replayed.map(|feed| feed.0),
+                &feed.replayed.map(|replayed| replayed.feed.0),
                 &state.name(),
                 &seal("reasons", reasons),
-                &seal("decision", ""),
+                &seal("decision", feed.replayed.map_or("", |replayed| replayed.because)),
                 &None::<i64>,
                 &i64::from(feed.profile.is_some()),
                 staged,
@@ -578,6 +594,28 @@ impl Store {
             .map_err(catalog("add the quarantine"))?;
         let values: [&dyn rusqlite::ToSql; 5] = [&id, &feed, file, row_count, sha256];
         self.rows.insert(transaction, &QUARANTINE, &values).map(drop)
+    }
+
+    /// Marks refused rows as released. A row is released once.
+    fn insert_releases(
+        &self,
+        transaction: &Transaction<'_>,
+        feed: i64,
+        replayed: Replayed<'_>,
+    ) -> Result<(), StoreError> {
+        let known = self.releases(transaction)?;
+        let mut ids = known.iter().map(|release| release.id).max().unwrap_or(0) + 1..;
+        for rows in replayed.rows {
+            let again = |known: &Release| known.feed == replayed.feed && known.meets(rows);
+            if known.iter().any(again) {
+                return Err(StoreError::Refused { what: "row", state: "already released" });
+            }
+            let (first, count) = (rows.start as i64, (rows.end - rows.start) as i64);
+            let id = ids.next().unwrap_or(i64::MAX);
+            let values: [&dyn rusqlite::ToSql; 5] = [&id, &replayed.feed.0, &first, &count, &feed];
+            self.rows.insert(transaction, &RELEASES, &values)?;
+        }
+        Ok(())
     }
 
     fn advance_sender(

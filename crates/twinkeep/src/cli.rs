@@ -363,6 +363,28 @@ pub(crate) enum FeedCommand {
         #[arg(long)]
         reveal: bool,
     },
+    /// Screen refused rows of a feed again; those that pass become a new feed
+    ///
+    /// Duplicates and the events of a rejected feed are left out unless they are asked for.
+    Replay {
+        /// The feed's id, from `feed list`
+        feed: String,
+        /// Only rows that were refused for this reason (repeat for several)
+        #[arg(long = "reason", value_name = "CODE")]
+        reasons: Vec<String>,
+        /// Only this row, by its number in `feed quarantine`
+        #[arg(long, value_name = "N")]
+        row: Option<u64>,
+        /// Accept rows that can be read and that only the pack calls implausible
+        #[arg(long, requires = "because")]
+        accept: bool,
+        /// Why they are accepted
+        #[arg(long, value_name = "TEXT", requires = "accept")]
+        because: Option<String>,
+        /// Accept times in the future: the dates were shifted to protect people
+        #[arg(long)]
+        dates_shifted: bool,
+    },
     /// Use a feed that is held from now on
     ///
     /// Events that another feed brought meanwhile are not stored again but quarantined.

@@ -79,6 +79,7 @@ impl Store {
         let refused = RefusedContent::decode(content.expose()).ok_or(CHANGED)?;
         Ok(QuarantinedRecord {
             position: row.id as u64,
+            released: None,
             file: SecretBytes::new(b"live".to_vec()),
             row: refused.row,
             field: refused.field,

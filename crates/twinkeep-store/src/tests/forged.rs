@@ -11,7 +11,7 @@ use super::{add, add_feed, new_feed, root, sample};
 use crate::files::WriterLock;
 use crate::layout::{CATALOG, KEYRING, path};
 use crate::rows::{DIGESTED, DOOMED, STORE, SUBJECTS, Table};
-use crate::{Delivery, ErasureRequest, FeedId, NewApiKey, NewFeed, Store, StoreError};
+use crate::{Delivery, ErasureRequest, FeedId, NewApiKey, NewFeed, Replayed, Store, StoreError};
 
 const REFUSED: &str = "store-row-changed";
 
@@ -58,6 +58,12 @@ fn full_store() -> (TempDir, Store) {
     let doom = |name| store.change(&[&DOOMED], |open| store.doom_file(open, name, None));
     doom("events/train/000000aa-00000001.parquet").unwrap();
     doom("events/train/000000aa-00000002.parquet").unwrap();
+    for (seed, row) in [(8, 0), (9, 1)] {
+        let rows = &[row..row + 1];
+        let replayed = Some(Replayed { feed: FeedId(1), rows, because: "" });
+        let sample = sample(seed, 1, 1);
+        add_feed(&store, &sample, &NewFeed { replayed, ..new_feed(&sample) }).unwrap();
+    }
     (dir, store)
 }
 
@@ -107,6 +113,7 @@ fn reads(store: &Store, table: &str) -> Vec<Result<(), StoreError>> {
             vec![store.setting("pack").map(drop), store.setting("nothing").map(drop)]
         }
         "feeds" => vec![store.feeds().map(drop), add(store, &sample(3, 2, 2)).map(drop)],
+        "releases" => vec![store.quarantined(FeedId(1), 0, 10).map(drop), store.feeds().map(drop)],
         "quarantine" => vec![store.quarantined(FeedId(1), 0, 10).map(drop)],
         "shards" => Split::ALL
             .into_iter()
@@ -258,6 +265,10 @@ fn every_row_that_is_inserted_is_found() {
         ("quarantine", format!("{refused} {}", last("quarantine", "id"))),
         ("doomed", "INSERT INTO doomed VALUES ('events/x', NULL, NULL, NULL, x'')".to_owned()),
         ("erasures", "INSERT INTO erasures VALUES ('77', 1, 1, x'', x'')".to_owned()),
+        (
+            "releases",
+            "INSERT INTO releases SELECT 99, 2, 0, 1, 3, mac FROM releases LIMIT 1".to_owned(),
+        ),
         (
             "settings",
             "INSERT INTO settings SELECT 'new', value, mac FROM settings".to_owned() + " LIMIT 1",

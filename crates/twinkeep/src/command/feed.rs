@@ -1,8 +1,8 @@
-//! `twinkeep feed list|show|quarantine|release|reject`.
+//! `twinkeep feed list|show|quarantine|replay|release|reject`.
 
 use twinkeep_app::{
-    AppError, Caller, DecisionReport, FeedLine, QuarantineReport, list_feeds, reject_feed,
-    release_feed, show_feed, show_quarantine,
+    AppError, Caller, Dates, DecisionReport, FeedLine, QuarantineReport, ReplayReport,
+    ReplayRequest, list_feeds, reject_feed, release_feed, replay_feed, show_feed, show_quarantine,
 };
 
 use crate::cli::{FeedCommand, Global};
@@ -22,6 +22,16 @@ pub(crate) fn run(global: &Global, args: &FeedCommand, out: &Output) -> Result<(
         FeedCommand::Quarantine { feed, reveal } => {
             let report = show_quarantine(&app, &Caller::operator(), feed, *reveal)?;
             out.result(&report, quarantine)
+        }
+        FeedCommand::Replay { feed, reasons, row, accept: _, because, dates_shifted } => {
+            let request = ReplayRequest {
+                feed,
+                reasons,
+                row: *row,
+                accept: because.as_deref(),
+                dates: if *dates_shifted { Dates::Shifted } else { Dates::Real },
+            };
+            out.result(&replay_feed(&app, &Caller::operator(), request)?, replayed)
         }
         FeedCommand::Release { feed, reason } => {
             out.result(&release_feed(&app, &Caller::operator(), feed, reason)?, decision)
@@ -48,6 +58,29 @@ fn list(feeds: &[FeedLine]) -> String {
     table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
 }
 
+fn replayed(report: &ReplayReport) -> String {
+    let mut lines = match &report.feed {
+        Some(feed) => vec![format!("feed         {feed}, from refused rows of {}", report.of)],
+        None => vec![format!("no row passed; those of {} stay as they are", report.of)],
+    };
+    for (name, count) in [
+        ("read", report.read),
+        ("accepted", report.accepted),
+        ("missing", report.missing),
+        ("quarantined", report.quarantined),
+    ] {
+        lines.push(format!("{name:<12} {:>12} rows", thousands(count)));
+    }
+    for (reason, count) in &report.reasons {
+        lines.push(format!("  {reason:<22} {:>8}", thousands(*count)));
+    }
+    if 0 < report.unreadable {
+        lines.push(format!("not readable {:>12} rows", thousands(report.unreadable)));
+    }
+    lines.push(format!("stored       {:>12} events", thousands(report.events)));
+    lines.join("\n")
+}
+
 fn decision(report: &DecisionReport) -> String {
     let DecisionReport { feed, state, events, refused } = report;
     format!(
@@ -67,13 +100,17 @@ fn quarantine(report: &QuarantineReport) -> String {
         return "nothing was refused in this feed".to_owned();
     }
     let reasons = report.reasons.iter().map(|(reason, count)| format!("{count} {reason}"));
-    let header = ["row", "reason", "field", "file", "as it was read"].map(str::to_owned).to_vec();
+    let header = ["no.", "row", "reason", "field", "now in", "file", "as it was read"]
+        .map(str::to_owned)
+        .to_vec();
     let hidden = || "(hidden)".to_owned();
     let rows = report.rows.iter().map(|row| {
         vec![
+            row.number.to_string(),
             row.row.to_string(),
             row.reason.clone(),
             row.field.clone().unwrap_or_default(),
+            row.released.clone().unwrap_or_default(),
             row.file.as_deref().map_or_else(hidden, harmless),
             row.raw.as_deref().map_or_else(hidden, harmless),
         ]
