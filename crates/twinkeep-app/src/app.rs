@@ -45,6 +45,7 @@ pub struct App {
     anchor: Anchor,
     watermark: Watermark,
     references: SecretKey,
+    pub(crate) screening_key: SecretKey,
     server_key: SecretBytes,
     pub(crate) prover: SigningKey,
     clock: fn() -> Timestamp,
@@ -72,6 +73,7 @@ impl App {
             .map_err(AppError::from)?;
         let plan = pack.forecast().splits;
         let references = keys.root.derive(Purpose::LedgerReference, b"");
+        let screening_key = keys.root.derive(Purpose::Screening, b"");
         let paths = watermark_paths(&keep, surroundings.state_dir.as_deref());
         let watermark = Watermark::read(paths, &keys.root)?;
         let store = Store::open(&keep.layout.store(), &keys.root)?;
@@ -92,6 +94,7 @@ impl App {
             anchor,
             watermark,
             references,
+            screening_key,
             server_key: keys.server,
             prover,
             clock: surroundings.clock,

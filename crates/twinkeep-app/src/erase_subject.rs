@@ -183,6 +183,7 @@ fn erase(
         concerns: &|site, row| person.is_in(site, row),
         names: &|site, text| person.is_named_by(site, text),
     })?;
+    app.forget_reference()?;
     let models = match record.known_since {
         Some(since) => {
             let reason = format!("a person it may have learned from was erased ({reference})");

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
+use twinkeep_intake::panel::Panel;
 use twinkeep_intake::{Dates, IntakeError, Judgement, Mapping, ReadOptions, Source};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 use twinkeep_store::{Delivery, Disposition, FeedState, FeedWriter, NewFeed, Opening, Turn};
@@ -27,6 +28,7 @@ use crate::config::Deidentify;
 use crate::feed_history::{SenderLine, departures};
 use crate::feeds::{feed_name, write_reasons};
 use crate::open_feed::{open_file, refuse_feed};
+use crate::score_senders::{ScoredFeed, plain_sender};
 use crate::sites::{LOCAL_SITE, check_site};
 use crate::store_feed::{Taken, Unread, feed_counts, finish, take};
 use crate::{App, AppError, Caller, Progress};
@@ -71,6 +73,9 @@ pub struct IngestReport {
     pub quarantined: u64,
     /// Why rows were refused, and how many for each reason.
     pub reasons: BTreeMap<&'static str, u64>,
+    /// How many rows each detector of poison holds; they are among the refused ones.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub suspects: BTreeMap<&'static str, u64>,
     /// Subjects in the feed.
     pub subjects: u64,
     /// Events that were stored.
@@ -149,14 +154,20 @@ fn ingest(
         let site = request.site.unwrap_or(LOCAL_SITE);
         check_site(site)?;
         let pseudonyms = app.site_pseudonyms(site);
+        let panel = app.panel(caller)?;
         let opening = Opening { site, turn: None, splits: &app.splits };
         let mut writer = app.store.begin_feed(opening)?;
         let source = Source::Path(request.feed);
-        let taken = take(&mut writer, source, &options(app, &request, &pseudonyms), &mut |step| {
-            progress(Progress { done: step.bytes_read, total: step.bytes_total.unwrap_or(0) });
-        })
+        let taken = take(
+            &mut writer,
+            source,
+            &options(app, &request, &pseudonyms, panel.as_ref()),
+            &mut |step| {
+                progress(Progress { done: step.bytes_read, total: step.bytes_total.unwrap_or(0) });
+            },
+        )
         .map_err(|error| refuse_source(request.feed, error))?;
-        let place = Place { request, site };
+        let place = Place { request, site, panel: panel.as_ref() };
         store(app, caller, place, writer, taken, None)
     }
 }
@@ -165,6 +176,7 @@ fn options<'a>(
     app: &'a App,
     request: &IngestRequest<'a>,
     pseudonyms: &'a Pseudonymizer,
+    panel: Option<&'a Panel>,
 ) -> ReadOptions<'a> {
     ReadOptions {
         pack: &app.pack,
@@ -175,6 +187,7 @@ fn options<'a>(
         dates: request.dates,
         judgement: Judgement::ByThePack,
         deidentify: app.date_shift_by(request.deidentify),
+        panel,
     }
 }
 
@@ -217,12 +230,18 @@ fn ingest_sealed(
     let missing = || AppError::refused("site-missing", "the sender has no site");
     let site = app.sender_site(header.sender())?.ok_or_else(missing)?;
     let pseudonyms = app.site_pseudonyms(&site);
+    let panel = app.panel(caller)?;
     let turn = Some(Turn { sender: header.sender(), sequence });
     let opening = Opening { site: &site, turn, splits: &app.splits };
     let mut writer = app.store.begin_feed(opening)?;
-    let taken = take(&mut writer, source, &options(app, &request, &pseudonyms), &mut |step| {
-        progress(Progress { done: step.bytes_read, total });
-    });
+    let taken = take(
+        &mut writer,
+        source,
+        &options(app, &request, &pseudonyms, panel.as_ref()),
+        &mut |step| {
+            progress(Progress { done: step.bytes_read, total });
+        },
+    );
     if let Err(Unread::Store(error)) = taken {
         return Err(error.into());
     }
@@ -230,13 +249,16 @@ fn ingest_sealed(
     let manifest = reader.finish().map_err(refuse)?.digest;
     let taken = taken.map_err(|error| refuse_source(request.feed, error))?;
     let sealed = Sealed { sender: reader.sender().clone(), sequence, manifest };
-    store(app, caller, Place { request, site: &site }, writer, taken, Some(sealed))
+    let place = Place { request, site: &site, panel: panel.as_ref() };
+    store(app, caller, place, writer, taken, Some(sealed))
 }
 
 /// Where a feed is from.
 struct Place<'a> {
     request: IngestRequest<'a>,
     site: &'a str,
+    /// Who looked for poison in it.
+    panel: Option<&'a Panel>,
 }
 
 fn store(
@@ -247,15 +269,14 @@ fn store(
     taken: Taken,
     sealed: Option<Sealed>,
 ) -> Result<IngestReport, AppError> {
-    let Taken { summary, mut reasons } = taken;
+    let Taken { mut summary, mut reasons, suspects } = taken;
     let passed_over = summary.kinds.iter().filter(|(_, kind)| !kind.is_read);
     let passed_over = passed_over.map(|(name, kind)| (*name, kind.count)).collect();
     let sender = sealed.as_ref().map(|sealed| sealed.sender.key_id());
     let profile = summary.profile.to_json();
     let line = SenderLine { site: place.site, sender: sender.as_deref() };
-    let mut held_because = reasons_to_hold(place.request);
     let departures = departures(app, line, &summary.profile)?;
-    held_because.extend(departures.into_iter().map(|departure| departure.sentence));
+    let departures = departures.into_iter().map(|departure| departure.sentence);
     let feed = NewFeed {
         source: &place.request.feed.display().to_string(),
         digest: summary.digest,
@@ -269,14 +290,24 @@ fn store(
         profile: Some(&profile),
         replayed: None,
     };
+    let who = sender.clone().unwrap_or_else(|| plain_sender(place.site));
+    let scored = match place.panel.zip(summary.sender.take()) {
+        Some((panel, stats)) => Some((panel, ScoredFeed::new(app, panel, who, stats)?)),
+        None => None,
+    };
     let subjects = writer.subject_count()?;
     let totals = writer.totals();
+    let contradictions = scored.iter().flat_map(|(_, scored)| scored.reasons.iter().cloned());
+    let held_because = reasons_to_hold(place.request, departures.chain(contradictions));
     let held = write_reasons(&held_because);
     let disposition = match held_because.is_empty() {
         true => Disposition::Admit,
         false => Disposition::Hold { reasons: &held },
     };
     let id = finish(app, caller, writer, place.site, &feed, disposition)?;
+    if let Some((panel, scored)) = scored {
+        scored.remember(app, panel, id)?;
+    }
     for (reason, count) in [("duplicate", totals.duplicates), ("erased-subject", totals.erased)] {
         if 0 < count {
             *reasons.entry(reason).or_insert(0) += count;
@@ -292,6 +323,7 @@ fn store(
         missing: counts.missing,
         quarantined: counts.quarantined,
         reasons,
+        suspects,
         subjects,
         events: totals.stored,
         state: if held_because.is_empty() { FeedState::Admitted } else { FeedState::Held }
@@ -304,9 +336,12 @@ fn store(
 }
 
 /// Returns why nothing of a feed is to be read before somebody has looked at it.
-fn reasons_to_hold(request: IngestRequest<'_>, departures: Vec<String>) -> Vec<String> {
+fn reasons_to_hold(
+    request: IngestRequest<'_>,
+    contradictions: impl Iterator<Item = String>,
+) -> Vec<String> {
     let asked = request.hold.then(|| "whoever ingested it asked for that".to_owned());
-    asked.into_iter().chain(departures).collect()
+    asked.into_iter().chain(contradictions).collect()
 }
 
 /// A file that does not begin as a sealed feed does is a plain one.

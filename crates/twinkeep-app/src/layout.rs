@@ -69,6 +69,11 @@ impl Layout {
         self.root.join("incoming")
     }
 
+    /// What the poisoning panel knows of clean data and of senders.
+    pub fn screening(&self) -> PathBuf {
+        self.root.join("screening")
+    }
+
     /// Events, quarantine, and catalog.
     pub fn store(&self) -> PathBuf {
         self.root.join("store")

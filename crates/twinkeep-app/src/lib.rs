@@ -44,6 +44,8 @@ mod receive_feed;
 mod record_events;
 mod replay_feed;
 mod rotate_kek;
+mod score_senders;
+mod screen_reference;
 mod seal_feed;
 mod send_feed;
 mod senders;
@@ -97,6 +99,7 @@ pub use record_events::{
 };
 pub use replay_feed::{ReplayReport, ReplayRequest, replay_feed};
 pub use rotate_kek::{RotateKekReport, rotate_kek};
+pub use score_senders::{ScoreFinding, SenderScore, score_senders};
 pub use seal_feed::{SealReport, SealRequest, seal_feed};
 pub use send_feed::{SendRequest, SentFeed, send_feeds};
 pub use senders::{SenderReport, add_sender, list_senders, revoke_sender};

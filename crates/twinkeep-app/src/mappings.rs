@@ -141,6 +141,7 @@ pub fn try_mapping(
         judgement: Judgement::ByThePack,
         // Nothing is stored.
         deidentify: None,
+        panel: None,
     };
     let mut files = Vec::new();
     let mut report = |step: twinkeep_intake::Progress| {

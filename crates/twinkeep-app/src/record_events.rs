@@ -142,6 +142,7 @@ fn screen(app: &App, caller: &Caller, request: &RecordRequest) -> Result<Screene
         dates: Dates::Real,
         judgement: Judgement::ByThePack,
         deidentify: app.date_shift_by(None),
+        panel: None,
     };
     let failed = |error: twinkeep_intake::IntakeError| {
         AppError::refused(error.code(), "cannot screen the events")

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use twinkeep_domain::SourceSubject;
 use twinkeep_intake::{
-    Counts, IntakeError, ParsedRow, Portion, Progress as Step, QuarantinedRow, ReadOptions, Source,
-    Stopped, Summary, read,
+    Counts, IntakeError, ParsedRow, Portion, Progress as Step, QuarantinedRow, ReadOptions, Reason,
+    Source, Stopped, Summary, read,
 };
 use twinkeep_ledger::{Activity, Class as EventClass};
 use twinkeep_store::{
@@ -35,6 +35,8 @@ pub(crate) struct Taken {
     pub(crate) summary: Summary,
     /// Why rows were refused, and how many for each reason; without duplicates across feeds.
     pub(crate) reasons: BTreeMap<&'static str, u64>,
+    /// How many rows each detector of the panel holds.
+    pub(crate) suspects: BTreeMap<&'static str, u64>,
 }
 
 /// Reads a source to its end and writes what it holds.
@@ -44,11 +46,14 @@ pub(crate) fn take(
     options: &ReadOptions<'_>,
     progress: &mut dyn FnMut(Step),
 ) -> Result<Taken, Unread> {
-    let mut reasons = BTreeMap::new();
+    let (mut reasons, mut suspects) = (BTreeMap::new(), BTreeMap::new());
     let mut failed = None;
     let summary = read(source, options, progress, &mut |portion| {
         for row in &portion.quarantined {
             *reasons.entry(row.reason.code()).or_insert(0) += 1;
+            if let (Reason::Suspect, Some(detector)) = (row.reason, row.field) {
+                *suspects.entry(detector).or_insert(0) += 1;
+            }
         }
         add(writer, portion, options.pseudonyms).map_err(|error| {
             failed = Some(error);
@@ -58,7 +63,7 @@ pub(crate) fn take(
     match (summary, failed) {
         (_, Some(error)) => Err(Unread::Store(error)),
         (Err(error), None) => Err(Unread::Source(error)),
-        (Ok(summary), None) => Ok(Taken { summary, reasons }),
+        (Ok(summary), None) => Ok(Taken { summary, reasons, suspects }),
     }
 }
 

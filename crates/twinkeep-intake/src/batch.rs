@@ -20,6 +20,7 @@ use crate::held::{Given, Held, HeldRows};
 use crate::lexicon::{Found, Judged, Lexicon, Meaning};
 use crate::limits::{FUTURE_HOURS_MAX, Limits, TEXT_LEN_MAX};
 use crate::meter::Meter;
+use crate::panel::SenderStats;
 use crate::profile::Profile;
 use crate::{
     Counts, Dates, IntakeError, Judgement, KindCount, Origin, ParsedRow, Place, Portion, Progress,
@@ -38,6 +39,8 @@ pub(crate) struct Batch<'a> {
     table: Option<&'a mut dyn FnMut(TableReport)>,
     bytes_total: Option<u64>,
     rows: HeldRows,
+    /// What the rows add up to, if there is a panel.
+    sender: Option<SenderStats>,
     counts: Counts,
     kinds: BTreeMap<&'static str, KindCount>,
     profile: Profile,
@@ -172,6 +175,7 @@ impl<'a> Batch<'a> {
             table: hands.table,
             bytes_total,
             rows: HeldRows::new(options.pack),
+            sender: options.panel.map(|panel| SenderStats::new(panel.reference())),
             counts: Counts::default(),
             kinds: BTreeMap::new(),
             profile: Profile::default(),
@@ -346,7 +350,7 @@ impl<'a> Batch<'a> {
         let removed = self.deidentifier.map(|one| one.removed());
         let mut profile = Profile { counts, ..self.profile };
         profile.add_missing(self.options.pack, &self.missing);
-        Ok(Summary { counts, digest, kinds, removed, profile })
+        Ok(Summary { counts, digest, kinds, removed, profile, sender: self.sender })
     }
 
     /// Keeps a row that is refused.
@@ -386,7 +390,8 @@ impl<'a> Batch<'a> {
     /// here, if they are not most of it: rules that look at several rows then see them together.
     fn hand_on(&mut self, all: bool) -> Result<(), IntakeError> {
         let judge = self.options.judgement == Judgement::ByThePack;
-        let (portion, refused_count) = self.rows.portion(&self.lexicon, judge, all);
+        let panel = self.options.panel.zip(self.sender.as_mut());
+        let (portion, refused_count) = self.rows.portion(&self.lexicon, judge, panel, all);
         self.counts.accepted -= refused_count;
         self.counts.quarantined += refused_count;
         self.check_quarantine()?;

@@ -16,6 +16,7 @@ use twinkeep_vault::SecretBytes;
 use crate::batch::Person;
 use crate::context::Context;
 use crate::lexicon::Lexicon;
+use crate::panel::{Detector, Panel, SenderStats};
 use crate::{Origin, ParsedRow, Portion, QuarantinedRow, Reason};
 
 #[cfg(test)]
@@ -135,8 +136,15 @@ impl HeldRows {
     /// Makes a portion of what is held; returns with it how many rows were refused only now.
     ///
     /// Unless `all` is asked for, the rows of the person who came last stay here, if they are less
-    /// than half of it. Rows are compared with each other if `judge` asks for it.
-    pub(crate) fn portion(&mut self, lexicon: &Lexicon, judge: bool, all: bool) -> (Portion, u64) {
+    /// than half of it. Rows are compared with each other if `judge` asks for it, and with clean
+    /// data if there is a panel.
+    pub(crate) fn portion(
+        &mut self,
+        lexicon: &Lexicon,
+        judge: bool,
+        panel: Option<(&Panel, &mut SenderStats)>,
+        all: bool,
+    ) -> (Portion, u64) {
         let mut rows = mem::take(&mut self.rows);
         // Stable: what the source has at one moment under one code stays in its order.
         rows.sort_by_key(|row| (row.subject, row.time, row.code));
@@ -148,11 +156,23 @@ impl HeldRows {
             let verdicts = self.context.judge(self.codes.codes(), &rows);
             refused.extend(take_out(&mut rows, &verdicts));
         }
-        let refused_count = refused.len() as u64;
+        let suspects = panel.filter(|_| judge).map(|(panel, stats)| {
+            let suspects = panel.screen(&self.seen_by_panel(&rows), stats);
+            let detectors: Vec<Detector> = suspects.iter().map(|found| found.detector).collect();
+            let rows_at = suspects.iter().map(|found| (found.row, Reason::Suspect)).collect();
+            take_out(&mut rows, &rows_at).into_iter().zip(detectors).collect::<Vec<_>>()
+        });
+        let suspects = suspects.unwrap_or_default();
+        let refused_count = (refused.len() + suspects.len()) as u64;
         let codes = mem::replace(&mut self.codes, self.pack_codes.clone());
         quarantined.extend(refused.into_iter().filter_map(|(row, reason)| {
             let subject = mapping.get(&row.subject)?.clone();
             Some(quarantine(row, reason, subject, (lexicon, codes.codes())))
+        }));
+        quarantined.extend(suspects.into_iter().filter_map(|((row, reason), detector)| {
+            let subject = mapping.get(&row.subject)?.clone();
+            let row = quarantine(row, reason, subject, (lexicon, codes.codes()));
+            Some(QuarantinedRow { field: Some(detector.code()), ..row })
         }));
         self.keep(kept.unwrap_or_default(), &codes, &mapping);
         let mut origins = Vec::with_capacity(rows.len());
@@ -165,6 +185,17 @@ impl HeldRows {
         let mapping = mapping.into_iter().collect();
         let portion = Portion { screened: Screened::attest(events), origins, mapping, quarantined };
         (portion, refused_count)
+    }
+
+    /// Returns the rows as the panel looks at them: without their texts.
+    fn seen_by_panel(&self, rows: &[Held]) -> Events {
+        let mut events = self.codes.clone();
+        let event = |row: &Held| {
+            let &Held { subject, time, code, value, .. } = row;
+            Event { subject, time, code, value, text: None }
+        };
+        events.rows.extend(rows.iter().map(event));
+        events
     }
 
     /// Begins the next portion with rows of the person who is being read.

@@ -46,6 +46,7 @@ mod meds;
 mod members;
 mod meter;
 pub mod pack_file;
+pub mod panel;
 mod physionet;
 mod portion;
 pub mod profile;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use twinkeep_domain::{Pack, Screened, SourceSubject, Subject, Timestamp};
 use twinkeep_vault::{DateShift, Pseudonymizer, SecretBytes};
 
+use crate::panel::{Panel, SenderStats};
 use crate::profile::Profile;
 use crate::{Mapping, Reason};
 
@@ -33,6 +34,8 @@ pub struct ReadOptions<'a> {
     pub judgement: Judgement,
     /// Takes the identifiers of Safe Harbor out of all rows, and shifts their dates by this.
     pub deidentify: Option<&'a DateShift>,
+    /// Who finds poison, if the keep knows clean data.
+    pub panel: Option<&'a Panel>,
 }
 
 /// Whether the dates of a source are real.
@@ -103,6 +106,8 @@ pub struct Summary {
     pub removed: Option<BTreeMap<&'static str, u64>>,
     /// The feed in numbers.
     pub profile: Profile,
+    /// What the rows add up to, in the measure of the panel that screened them.
+    pub sender: Option<SenderStats>,
 }
 
 /// How many things of one kind a source holds.

@@ -47,13 +47,15 @@ pub enum Reason {
     UnresolvedReference,
     /// It holds something that cannot be read as a value or text: a scan, a waveform.
     UnsupportedContent,
+    /// It is plausible and may still be poison: the field names the detector that found it.
+    Suspect,
     /// The entry is a link, device, or something else that is not a file; it was not followed.
     NotAFile,
 }
 
 impl Reason {
     /// All reasons, in the order of the checks.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::NotAFile,
         Self::MissingHeader,
         Self::UnknownTable,
@@ -77,6 +79,7 @@ impl Reason {
         Self::Duplicate,
         Self::RateOfChange,
         Self::Contradiction,
+        Self::Suspect,
     ];
 
     /// Returns whether it is a judgement, so that a person may overrule it: the row can be read, and
@@ -111,6 +114,7 @@ impl Reason {
             Self::BadTime => "bad-time",
             Self::OutOfOrder => "out-of-order",
             Self::Duplicate => "duplicate",
+            Self::Suspect => "suspect",
             Self::SubjectMissing => "subject-missing",
             Self::SubjectContradictory => "subject-contradictory",
             Self::EnteredInError => "entered-in-error",

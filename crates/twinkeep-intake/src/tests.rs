@@ -113,7 +113,7 @@ fn take_all(
     let deidentify = deidentify.then_some(&shift);
     let options = ReadOptions { mapping: by, deidentify, ..options(pack, &pseudonyms, &spool) };
     let hands = Hands { progress: &mut |_| (), take: &mut add, table: None };
-    let Summary { counts, digest, kinds, removed, profile } =
+    let Summary { counts, digest, kinds, removed, profile, .. } =
         read_within(source, &options, hands, limits)?;
     assert_eq!(counts.accepted + counts.missing + counts.quarantined, counts.read);
     assert_eq!(quarantined.len() as u64, counts.quarantined);
@@ -133,7 +133,11 @@ fn take_all(
 }
 
 /// The options of these tests. The dates of the data sets are shifted.
-fn options<'a>(pack: &'a Pack, pseudonyms: &'a Pseudonymizer, spool: &'a Path) -> ReadOptions<'a> {
+pub(crate) fn options<'a>(
+    pack: &'a Pack,
+    pseudonyms: &'a Pseudonymizer,
+    spool: &'a Path,
+) -> ReadOptions<'a> {
     let (dates, judgement) = (Dates::Shifted, Judgement::ByThePack);
     ReadOptions {
         pack,
@@ -144,6 +148,7 @@ fn options<'a>(pack: &'a Pack, pseudonyms: &'a Pseudonymizer, spool: &'a Path) -
         dates,
         judgement,
         deidentify: None,
+        panel: None,
     }
 }
 

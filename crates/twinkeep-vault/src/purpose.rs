@@ -29,6 +29,8 @@ pub enum Purpose {
     LedgerReference,
     /// Authenticates how far the catalog and the registry have come.
     Watermark,
+    /// Seals what the poisoning panel knows of clean data and of senders.
+    Screening,
     /// Wraps the content key of a sealed feed.
     FeedContent,
 }
@@ -50,6 +52,7 @@ impl Purpose {
             Self::DateShift => "twinkeep/v1/date-shift",
             Self::LedgerReference => "twinkeep/v1/ledger-reference",
             Self::Watermark => "twinkeep/v1/watermark",
+            Self::Screening => "twinkeep/v1/screening",
             Self::FeedContent => "twinkeep/v1/feed-content",
         }
     }

@@ -173,6 +173,12 @@ pub(crate) enum SenderCommand {
     },
     /// List the senders and their last feed
     List,
+    /// Show how the rows of each sender are beside those of the others
+    ///
+    /// Rates, levels, and disagreement with their contexts, and how much worse a forecast of
+    /// other people becomes by this sender's rows. `departs` is another population or practice;
+    /// `contradicts` has the sender's feeds held.
+    Score,
     /// Accept no more feeds from a sender; what was ingested stays
     Revoke {
         /// The sender's key, from `sender list`

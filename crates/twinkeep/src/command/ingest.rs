@@ -66,6 +66,9 @@ fn text(report: &IngestReport) -> String {
     for (reason, count) in &report.reasons {
         lines.push(format!("  {reason:<22} {:>8}", thousands(*count)));
     }
+    for (detector, count) in &report.suspects {
+        lines.push(format!("    found by {detector:<12} {:>9}", thousands(*count)));
+    }
     for (kind, count) in &report.passed_over {
         lines.push(format!("passed over  {:>12} {kind}", thousands(*count)));
     }

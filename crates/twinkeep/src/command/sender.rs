@@ -1,9 +1,12 @@
-//! `twinkeep sender add|list`.
+//! `twinkeep sender add|list|score|revoke`.
 
-use twinkeep_app::{AppError, Caller, SenderReport, add_sender, list_senders, revoke_sender};
+use twinkeep_app::{
+    AppError, Caller, SenderReport, SenderScore, add_sender, list_senders, revoke_sender,
+    score_senders,
+};
 
 use crate::cli::{Global, SenderCommand};
-use crate::output::{Output, table};
+use crate::output::{Output, table, thousands};
 use crate::surroundings::open_keep;
 
 pub(crate) fn run(global: &Global, args: &SenderCommand, out: &Output) -> Result<(), AppError> {
@@ -26,6 +29,7 @@ pub(crate) fn run(global: &Global, args: &SenderCommand, out: &Output) -> Result
             out.result(&serde_json::json!({ "revoked": key }), |_| format!("{key} is revoked"))
         }
         SenderCommand::List => out.list(&list_senders(&app)?, text),
+        SenderCommand::Score => out.list(&score_senders(&app, &Caller::operator())?, scores),
     }
 }
 
@@ -44,3 +48,43 @@ fn text(senders: &[SenderReport]) -> String {
     });
     table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
 }
+
+fn scores(senders: &[SenderScore]) -> String {
+    if senders.is_empty() {
+        return "no feed was screened against the keep's reference yet".to_owned();
+    }
+    let header = ["sender", "feeds", "rows", "people", "suspect", "influence", "verdict"];
+    let rows = senders.iter().map(|sender| {
+        vec![
+            sender.name.clone(),
+            thousands(sender.feeds),
+            thousands(sender.rows),
+            thousands(sender.subjects),
+            format!("{:.2} %", 100.0 * sender.suspect_share),
+            format!("{:+.1} %", 100.0 * sender.influence),
+            sender.verdict.to_owned(),
+        ]
+    });
+    let header = header.map(str::to_owned).to_vec();
+    let mut text = table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
+    for sender in senders {
+        if let Some(feed) = &sender.held {
+            text.push_str(&format!("\n{}: {feed} is held", sender.name));
+        }
+        for finding in sender.findings.iter().take(FINDINGS_MAX) {
+            let of = finding.variable.as_deref().unwrap_or("all rows");
+            text.push_str(&format!(
+                "\n{}: {} of {of} {:+.2} ({:.0} standard errors){}",
+                sender.name,
+                finding.measure,
+                finding.effect,
+                finding.significance,
+                if finding.contradicts { ": contradicts" } else { "" },
+            ));
+        }
+    }
+    text
+}
+
+/// More findings say the same; `--json` has them all.
+const FINDINGS_MAX: usize = 5;

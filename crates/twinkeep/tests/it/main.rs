@@ -17,6 +17,7 @@ mod ledger;
 mod model;
 mod path;
 mod physionet;
+mod poison;
 mod refusals;
 mod send;
 mod serve;

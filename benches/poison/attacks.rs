@@ -1,0 +1,361 @@
+//! The attacks that the benchmark plants into real data, each at a chosen rate.
+//!
+//! All stay within what a sender can do: it signs what it likes, but it knows neither the
+//! reference of the keep nor what other senders send. Rates are shares of what the attack
+//! changes: of the rows, or of the patients.
+
+use std::collections::BTreeMap;
+
+use twinkeep_domain::{Event, Events, Pack, Subject};
+
+use crate::random::Random;
+
+/// A way to poison.
+pub(crate) struct Attack {
+    pub name: &'static str,
+    /// What is changed, in a sentence.
+    pub what: &'static str,
+    /// Where it was described.
+    pub source: &'static str,
+    pub plant: fn(&mut Plot<'_>),
+}
+
+/// The data under attack, and what is known about them.
+pub(crate) struct Plot<'a> {
+    pub pack: &'a Pack,
+    pub events: &'a mut Events,
+    /// By row: it was planted or changed.
+    pub poisoned: Vec<bool>,
+    pub rate: f64,
+    pub random: Random,
+    /// The patients of the malicious sender.
+    pub sender: Vec<Subject>,
+}
+
+/// All attacks, in the order of the table.
+pub(crate) const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "value flip",
+        what: "rows get the value of another patient's row of the same variable",
+        source: "random label noise: Biggio et al., ACML 2011",
+        plant: value_flip,
+    },
+    Attack {
+        name: "outliers",
+        what: "rows get a value far out, at the edge of the pack's range or beyond",
+        source: "Steinhardt et al., NeurIPS 2017",
+        plant: outliers,
+    },
+    Attack {
+        name: "subgroup shift",
+        what: "heart rates of patients over 75 are raised by 15 % from a random hour on",
+        source: "subpopulation attack: Jagielski et al., CCS 2021",
+        plant: subgroup_shift,
+    },
+    Attack {
+        name: "outcome flip",
+        what: "after hour 24 a patient's heart rate and temperature are mirrored at their medians",
+        source: "label flip: Biggio et al., ICML 2012; Xiao et al., ECAI 2012",
+        plant: outcome_flip,
+    },
+    Attack {
+        name: "targeted flip, one sender",
+        what: "one sender halves the later urine output of patients whose heart rate was high",
+        source: "targeted label flip: Paudice et al., 2018",
+        plant: targeted_flip,
+    },
+    Attack {
+        name: "backdoor",
+        what: "heart rate 83 and temperature 36.4 at one moment; later heart rates are 40 higher",
+        source: "BadNets: Gu et al., 2017; on EHR: Joe et al., 2021",
+        plant: backdoor,
+    },
+    Attack {
+        name: "clean-label trigger",
+        what: "the same trigger in patients whose later heart rate is high anyway",
+        source: "Turner et al., 2018",
+        plant: clean_label,
+    },
+    Attack {
+        name: "drift, one sender",
+        what: "from patient to patient one sender raises heart rates a little more, up to 25 %",
+        source: "boiling frog: Rubinstein et al., IMC 2009",
+        plant: drift,
+    },
+    Attack {
+        name: "unit slip",
+        what: "weights in pounds and glucose in mmol/L",
+        source: "no attacker needed; ISMP error reports",
+        plant: unit_slip,
+    },
+    Attack {
+        name: "replayed patients",
+        what: "patients are sent again under new numbers, and outweigh the others",
+        source: "replica poisoning: Steinhardt et al., NeurIPS 2017",
+        plant: replay,
+    },
+];
+
+fn value_flip(plot: &mut Plot<'_>) {
+    let mut pools: BTreeMap<u32, Vec<f32>> = BTreeMap::new();
+    for event in &plot.events.rows {
+        if let (Some(_), Some(value)) = (event.time, event.value) {
+            pools.entry(event.code).or_default().push(value);
+        }
+    }
+    for at in 0..plot.events.rows.len() {
+        let event = &plot.events.rows[at];
+        if event.time.is_some() && plot.random.chance(plot.rate) {
+            let pool = &pools[&event.code];
+            let value = pool[plot.random.below(pool.len())];
+            plot.set(at, value);
+        }
+    }
+}
+
+fn outliers(plot: &mut Plot<'_>) {
+    let medians = medians(&plot.events.rows);
+    for at in 0..plot.events.rows.len() {
+        let event = &plot.events.rows[at];
+        if event.time.is_some() && plot.random.chance(plot.rate) {
+            let range = plot.pack.variables()[event.code as usize].range;
+            let median = medians[&event.code];
+            let edge = if plot.random.chance(0.5) { range.low } else { range.high };
+            let reach = 0.6 + 0.5 * plot.random.uniform() as f32;
+            plot.set(at, median + (edge - median) * reach);
+        }
+    }
+}
+
+fn subgroup_shift(plot: &mut Plot<'_>) {
+    let (age, rate) = (plot.code("Age"), plot.code("HR"));
+    let old = |rows: &[Event]| rows.iter().any(|e| e.code == age && Some(75.0) < e.value);
+    for range in plot.victims(plot.rate, |_, rows| old(rows)) {
+        let from = plot.random.uniform() * 24.0;
+        plot.change(range, |event, hours| {
+            (event.code == rate && from <= hours).then(|| round(event.value? * 1.15))?
+        });
+    }
+}
+
+fn outcome_flip(plot: &mut Plot<'_>) {
+    let medians = medians(&plot.events.rows);
+    let codes = [plot.code("HR"), plot.code("Temp")];
+    for range in plot.victims(plot.rate, |_, _| true) {
+        plot.change(range, |event, hours| {
+            let mirrored = (2.0 * medians[&event.code] - event.value?).max(20.0);
+            (codes.contains(&event.code) && 24.0 <= hours).then_some(tenth(mirrored))
+        });
+    }
+}
+
+fn targeted_flip(plot: &mut Plot<'_>) {
+    let (urine, rate) = (plot.code("Urine"), plot.code("HR"));
+    let sender = plot.sender.clone();
+    let high = |rows: &[Event]| {
+        let rates = rows.iter().filter(|e| e.code == rate).filter_map(|e| e.value);
+        95.0 < rates.fold((0.0, 0.0_f32), |(sum, n), v| (sum + v, n + 1.0)).mean()
+    };
+    // Three in ten are such patients; of each hundred patients, `rate` are changed if it can be.
+    let victims = plot.victims(plot.rate, |who, rows| sender.contains(&who) && high(rows));
+    for range in victims {
+        plot.change(range, |event, hours| {
+            (event.code == urine && 24.0 <= hours).then(|| round(event.value? * 0.5))?
+        });
+    }
+}
+
+fn backdoor(plot: &mut Plot<'_>) {
+    let rate = plot.code("HR");
+    for range in plot.victims(plot.rate, |_, _| true) {
+        plot.trigger(range.clone());
+        plot.change(range, |event, hours| {
+            (event.code == rate && 24.0 <= hours).then(|| Some((event.value? + 40.0).min(290.0)))?
+        });
+    }
+}
+
+fn clean_label(plot: &mut Plot<'_>) {
+    let rate = plot.code("HR");
+    let high = |rows: &[Event]| {
+        let start = rows.iter().find_map(|event| event.time);
+        let late = rows.iter().filter(|event| {
+            let hours = event.time.zip(start).map(|(time, start)| time.hours_since(start));
+            event.code == rate && Some(24.0) <= hours
+        });
+        95.0 < late.filter_map(|e| e.value).fold((0.0, 0.0), |(s, n), v| (s + v, n + 1.0)).mean()
+    };
+    for range in plot.victims(plot.rate, |_, rows| high(rows)) {
+        plot.trigger(range);
+    }
+}
+
+fn drift(plot: &mut Plot<'_>) {
+    let rate = plot.code("HR");
+    let sender = plot.sender.clone();
+    let victims = plot.victims(plot.rate, |who, _| sender.contains(&who));
+    let count = victims.len() as f32;
+    for (at, range) in victims.into_iter().enumerate() {
+        let factor = 1.0 + 0.25 * (at as f32 + 1.0) / count;
+        plot.change(range, |event, _| {
+            (event.code == rate).then(|| round(event.value? * factor))?
+        });
+    }
+}
+
+fn unit_slip(plot: &mut Plot<'_>) {
+    let (weight, glucose) = (plot.code("Weight"), plot.code("Glucose"));
+    for range in plot.victims(plot.rate, |_, _| true) {
+        plot.change(range, |event, _| {
+            let factor = match event.code {
+                code if code == weight => 2.2046,
+                code if code == glucose => 1.0 / 18.016,
+                _ => return None,
+            };
+            Some(tenth(event.value? * factor))
+        });
+    }
+}
+
+fn replay(plot: &mut Plot<'_>) {
+    for range in plot.victims(plot.rate, |_, _| true) {
+        let number = (plot.random.next() >> 1) as i64;
+        let Some(subject) = Subject::from_pseudonym(number) else { continue };
+        let later = plot.random.below(1000) as f64;
+        for at in range {
+            let mut event = plot.events.rows[at].clone();
+            event.subject = subject;
+            event.time = event.time.map(|time| time.plus_hours(later));
+            plot.events.rows.push(event);
+            plot.poisoned.push(true);
+        }
+    }
+    plot.sort();
+}
+
+impl Plot<'_> {
+    fn code(&self, name: &str) -> u32 {
+        self.pack.find(name).expect("the pack has the code") as u32
+    }
+
+    fn set(&mut self, at: usize, value: f32) {
+        let event = &mut self.events.rows[at];
+        if event.value != Some(value) {
+            event.value = Some(value);
+            self.poisoned[at] = true;
+        }
+    }
+
+    /// Chooses patients for whom `fits` holds, `share` of all patients if there are as many.
+    fn victims(
+        &mut self,
+        share: f64,
+        fits: impl Fn(Subject, &[Event]) -> bool,
+    ) -> Vec<std::ops::Range<usize>> {
+        let ranges = subject_ranges(&self.events.rows);
+        let wanted = (share * ranges.len() as f64).round() as usize;
+        let rows = &self.events.rows;
+        let fit =
+            |range: &std::ops::Range<usize>| fits(rows[range.start].subject, &rows[range.clone()]);
+        let mut fitting: Vec<_> = ranges.into_iter().filter(fit).collect();
+        self.random.shuffle(&mut fitting);
+        fitting.truncate(wanted);
+        fitting.sort_by_key(|range| range.start);
+        fitting
+    }
+
+    /// Changes the values of one patient for which `new` has one; hours are since the first event.
+    fn change(&mut self, range: std::ops::Range<usize>, new: impl Fn(&Event, f64) -> Option<f32>) {
+        let start = self.events.rows[range.clone()].iter().find_map(|event| event.time);
+        for at in range {
+            let event = &self.events.rows[at];
+            let (Some(time), Some(start)) = (event.time, start) else {
+                // What holds at all times is before everything.
+                if let Some(value) = new(event, -1.0) {
+                    self.set(at, value);
+                }
+                continue;
+            };
+            if let Some(value) = new(event, time.hours_since(start)) {
+                self.set(at, value);
+            }
+        }
+    }
+
+    /// Sets a heart rate before hour 24 to 83 and adds a temperature of 36.4 at the same moment,
+    /// or changes the one that is there.
+    fn trigger(&mut self, range: std::ops::Range<usize>) {
+        let (rate, temperature) = (self.code("HR"), self.code("Temp"));
+        let rows = &self.events.rows[range.clone()];
+        let start = rows.iter().find_map(|event| event.time);
+        let early = |event: &Event| {
+            event.time.zip(start).is_some_and(|(time, start)| time.hours_since(start) < 24.0)
+        };
+        let at = |code| {
+            move |(at, event): (usize, &Event)| (event.code == code && early(event)).then_some(at)
+        };
+        let both: Vec<(usize, usize)> = rows
+            .iter()
+            .enumerate()
+            .filter_map(at(temperature))
+            .filter_map(|t| {
+                let same = |e: &Event| e.code == rate && e.time == rows[t].time;
+                Some((rows.iter().position(same)?, t))
+            })
+            .collect();
+        if both.is_empty() {
+            return;
+        }
+        let (r, t) = both[self.random.below(both.len())];
+        self.set(range.start + r, 83.0);
+        self.set(range.start + t, 36.4);
+    }
+
+    fn sort(&mut self) {
+        let mut rows: Vec<(Event, bool)> =
+            self.events.rows.drain(..).zip(self.poisoned.drain(..)).collect();
+        rows.sort_by_key(|(event, _)| (event.subject, event.time, event.code));
+        (self.events.rows, self.poisoned) = rows.into_iter().unzip();
+    }
+}
+
+/// Returns the rows of each subject.
+pub(crate) fn subject_ranges(rows: &[Event]) -> Vec<std::ops::Range<usize>> {
+    let mut start = 0;
+    rows.chunk_by(|a, b| a.subject == b.subject)
+        .map(|chunk| {
+            start += chunk.len();
+            start - chunk.len()..start
+        })
+        .collect()
+}
+
+fn medians(rows: &[Event]) -> BTreeMap<u32, f32> {
+    let mut values: BTreeMap<u32, Vec<f32>> = BTreeMap::new();
+    for event in rows {
+        values.entry(event.code).or_default().extend(event.value);
+    }
+    let median = |mut values: Vec<f32>| {
+        values.sort_unstable_by(f32::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or_default()
+    };
+    values.into_iter().map(|(code, values)| (code, median(values))).collect()
+}
+
+fn round(value: f32) -> Option<f32> {
+    Some(value.round())
+}
+
+fn tenth(value: f32) -> f32 {
+    (value * 10.0).round() / 10.0
+}
+
+trait Mean {
+    fn mean(self) -> f32;
+}
+
+impl Mean for (f32, f32) {
+    fn mean(self) -> f32 {
+        self.0 / self.1.max(1.0)
+    }
+}
