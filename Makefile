@@ -24,6 +24,8 @@ fuzz: ## Fuzz every parser of outside bytes, 60 s each (installs cargo-fuzz)
 
 crash: ## Kill an ingest at 200 random points, and look whether every event is there once
 	TWINKEEP_CRASH_POINTS=200 TWINKEEP_CRASH_STAYS=400 $(CARGO) test --package twinkeep --test it crash:: -- --nocapture
+bench-poison: ## Plant poison into real data, and print what the panel finds and what it saves
+	$(CARGO) run --release --locked --quiet --package twinkeep-app --example poison
 
 docs: ## Regenerate the reference pages from the program
 	@CARGO="$(CARGO)" sh docs/generate.sh
@@ -31,4 +33,4 @@ docs: ## Regenerate the reference pages from the program
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check bench crash fuzz docs deny
+.PHONY: help demo test check bench bench-poison crash fuzz docs deny

@@ -13,9 +13,8 @@ use crate::random::Random;
 /// A way to poison.
 pub(crate) struct Attack {
     pub name: &'static str,
-    /// What is changed, in a sentence.
+    /// What is changed, and where the attack was described.
     pub what: &'static str,
-    /// Where it was described.
     pub source: &'static str,
     pub plant: fn(&mut Plot<'_>),
 }

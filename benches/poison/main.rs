@@ -62,91 +62,110 @@ fn main() {
     honest_senders(&pack, &panel, &feed);
     let held_out = cohort(&held_out);
     let before = (!quick).then(|| errors(&pack, &feed, &held_out));
+    for Attack { name, what, source, .. } in ATTACKS {
+        println!("- {name}: {what} ({source})");
+    }
     println!(
         "\n| attack | rate | range check | residual | neighbor | repetition | distance | panel | held | clean rows held | sender | error clean | poisoned | screened |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+    let bench = Bench { pack, panel, feed, limits, before, held_out };
     for attack in ATTACKS {
         for rate in [0.005, 0.01, 0.05, 0.2] {
-            measure(&pack, &panel, &feed, attack, rate, &limits, before, &held_out);
+            bench.measure(attack, rate);
         }
     }
 }
 
-/// One line of the table.
-fn measure(
-    pack: &Pack,
-    panel: &Panel,
-    feed: &Events,
-    attack: &Attack,
-    rate: f64,
-    limits: &[f32; 5],
+/// What every line of the table is measured with.
+struct Bench {
+    pack: Pack,
+    panel: Panel,
+    feed: Events,
+    limits: [f32; 5],
     before: Option<[f64; 2]>,
-    held_out: &Cohort,
-) {
-    let mut events = feed.clone();
-    let poisoned = vec![false; events.rows.len()];
-    let sender = sender(&events);
-    let random = Random::new(SEED);
-    let mut plot = Plot { pack, events: &mut events, poisoned, rate, random, sender };
-    (attack.plant)(&mut plot);
-    let poisoned = plot.poisoned;
-    let surprises = panel.weigh(&events);
-    let total = poisoned.iter().filter(|&&is| is).count().max(1) as f64;
-    let outside = |row: usize| {
-        let event = &events.rows[row];
-        let range = pack.variables()[event.code as usize].range;
-        event.value.is_some_and(|value| !range.contains(value))
-    };
-    let share = |found: &dyn Fn(usize) -> bool| {
-        let count = (0..poisoned.len()).filter(|&row| poisoned[row] && found(row)).count();
-        100.0 * count as f64 / total
-    };
-    let range_check = share(&outside);
-    let by_detector: Vec<f64> =
-        (0..5).map(|at| share(&|row| limits[at] < with_panel(&surprises[row])[at])).collect();
-    let mut held = vec![false; poisoned.len()];
-    panel
-        .screen(&events, &mut SenderStats::new(panel.reference()))
-        .iter()
-        .for_each(|suspect| held[suspect.row] = true);
-    let found = share(&|row| held[row]);
-    let clean = poisoned.iter().filter(|&&is| !is).count() as f64;
-    let alarms = (0..held.len()).filter(|&row| held[row] && !poisoned[row]).count() as f64;
-    print!("| {} | {} % | {range_check:.0}", attack.name, rate * 100.0);
-    by_detector.iter().for_each(|recall| print!(" | {recall:.0}"));
-    print!(" | {found:.0} | {:.3} %", 100.0 * alarms / clean);
-    print!(" | {}", sender_verdict(pack, panel, feed, attack, rate));
-    if let Some(before) = before {
-        let after = errors(pack, &without(&events, &|row| outside(row)), held_out);
-        let screened = errors(pack, &without(&events, &|row| outside(row) || held[row]), held_out);
-        for [all, rate] in [before, after, screened] {
-            print!(" | {all:.3} / {rate:.3}");
-        }
-    }
-    println!(" |");
+    held_out: Cohort,
 }
 
-/// What the test of senders says if all of the poison is signed by one sender of five.
-fn sender_verdict(pack: &Pack, panel: &Panel, feed: &Events, attack: &Attack, rate: f64) -> String {
-    let malicious = sender(feed);
-    let is_his = |row: usize| malicious.contains(&feed.rows[row].subject);
-    let others = without(feed, &is_his);
-    let mut own = without(feed, &|row| !is_his(row));
-    let poisoned = vec![false; own.rows.len()];
-    let random = Random::new(SEED);
-    let rate = (5.0 * rate).min(1.0);
-    let mut plot = Plot { pack, events: &mut own, poisoned, rate, random, sender: malicious };
-    (attack.plant)(&mut plot);
-    let judgement = judge(&stats(panel, &own), &stats(panel, &others), panel.reference());
-    let telling = judgement.findings.iter().find(|finding| finding.contradicts);
-    match telling.or(judgement.findings.first()) {
-        Some(finding) => {
-            let variable = finding.variable.as_deref().unwrap_or("all rows");
-            let held = if finding.contradicts { "held" } else { "departs" };
-            format!("{held}: {} of {variable}", finding.measure)
+impl Bench {
+    /// Prints one line of the table.
+    fn measure(&self, attack: &Attack, rate: f64) {
+        let Self { pack, panel, feed, limits, held_out, .. } = self;
+        let his = sender(feed);
+        let (events, poisoned) = self.plant(attack, feed.clone(), rate, his);
+        let surprises = panel.weigh(&events);
+        let total = poisoned.iter().filter(|&&is| is).count().max(1) as f64;
+        let outside = |row: usize| {
+            let event = &events.rows[row];
+            let range = pack.variables()[event.code as usize].range;
+            event.value.is_some_and(|value| !range.contains(value))
+        };
+        let share = |found: &dyn Fn(usize) -> bool| {
+            let count = (0..poisoned.len()).filter(|&row| poisoned[row] && found(row)).count();
+            100.0 * count as f64 / total
+        };
+        let range_check = share(&outside);
+        let by_detector: Vec<f64> =
+            (0..5).map(|at| share(&|row| limits[at] < with_panel(&surprises[row])[at])).collect();
+        let mut held = vec![false; poisoned.len()];
+        panel
+            .screen(&events, &mut SenderStats::new(panel.reference()))
+            .iter()
+            .for_each(|suspect| held[suspect.row] = true);
+        let found = share(&|row| held[row]);
+        let clean = poisoned.iter().filter(|&&is| !is).count() as f64;
+        let alarms = (0..held.len()).filter(|&row| held[row] && !poisoned[row]).count() as f64;
+        print!("| {} | {} % | {range_check:.0}", attack.name, rate * 100.0);
+        by_detector.iter().for_each(|recall| print!(" | {recall:.0}"));
+        print!(" | {found:.0} | {:.3} %", 100.0 * alarms / clean);
+        print!(" | {}", self.sender_verdict(attack, rate));
+        let before = self.before.filter(|_| DAMAGE_RATE_MIN <= rate);
+        if let Some(before) = before {
+            let after = errors(pack, &without(&events, &|row| outside(row)), held_out);
+            let screened =
+                errors(pack, &without(&events, &|row| outside(row) || held[row]), held_out);
+            for [all, rate] in [before, after, screened] {
+                print!(" | {all:.3} / {rate:.3}");
+            }
         }
-        None => judgement.verdict.code().to_owned(),
+        let rest = if before.is_some() { " |" } else { " | | | |" };
+        println!("{rest}");
+    }
+
+    /// Plants an attack into a copy of the data; returns which rows it changed.
+    fn plant(
+        &self,
+        attack: &Attack,
+        mut events: Events,
+        rate: f64,
+        sender: Vec<Subject>,
+    ) -> (Events, Vec<bool>) {
+        let poisoned = vec![false; events.rows.len()];
+        let (pack, random) = (&self.pack, Random::new(SEED));
+        let mut plot = Plot { pack, events: &mut events, poisoned, rate, random, sender };
+        (attack.plant)(&mut plot);
+        let poisoned = plot.poisoned;
+        (events, poisoned)
+    }
+
+    /// What the test of senders says if all of the poison is signed by one sender of five.
+    fn sender_verdict(&self, attack: &Attack, rate: f64) -> String {
+        let Self { panel, feed, .. } = self;
+        let malicious = sender(feed);
+        let is_his = |row: usize| malicious.contains(&feed.rows[row].subject);
+        let others = without(feed, &is_his);
+        let own = without(feed, &|row| !is_his(row));
+        let (own, _) = self.plant(attack, own, (5.0 * rate).min(1.0), malicious.clone());
+        let judgement = judge(&stats(panel, &own), &stats(panel, &others), panel.reference());
+        let telling = judgement.findings.iter().find(|finding| finding.contradicts);
+        match telling.or(judgement.findings.first()) {
+            Some(finding) => {
+                let variable = finding.variable.as_deref().unwrap_or("all rows");
+                let held = if finding.contradicts { "held" } else { "departs" };
+                format!("{held}: {} of {variable}", finding.measure)
+            }
+            None => judgement.verdict.code().to_owned(),
+        }
     }
 }
 
@@ -227,7 +246,7 @@ fn errors(pack: &Pack, events: &Events, held_out: &Cohort) -> [f64; 2] {
         part.push(timeline);
     }
     let part = |timelines| Cohort { codes: all.codes.clone(), timelines };
-    let config = TrainConfig { rounds_max: 120, ..TrainConfig::default() };
+    let config = TrainConfig { rounds_max: 80, ..TrainConfig::default() };
     let model = train(pack, &config, &part(learn), &part(tune), &mut |_| ()).expect("it trains");
     let evaluation = evaluate(pack, &model, held_out);
     let errors: Vec<f64> = evaluation.targets.iter().filter_map(|target| target.mase).collect();
@@ -304,7 +323,7 @@ fn load(pack: &Pack) -> Events {
     portion.screened.events().clone()
 }
 
-/// Forecasting seven variables instead of 36 keeps the whole table within minutes.
+/// Forecasting five variables instead of 36 keeps the whole table within minutes.
 fn few_targets(pack: &Pack) -> Pack {
     let target = |variable: &Variable| TARGETS.contains(&variable.code.as_str());
     let variables = pack
@@ -317,7 +336,10 @@ fn few_targets(pack: &Pack) -> Pack {
     Pack::new(name, title, pack.version(), words, variables.collect(), plan).expect("it holds")
 }
 
-const TARGETS: [&str; 7] = ["HR", "NISysABP", "Temp", "Glucose", "Urine", "GCS", "Weight"];
+const TARGETS: [&str; 5] = ["HR", "Temp", "Glucose", "Urine", "Weight"];
+
+/// Below this rate the damage is within the noise of training.
+const DAMAGE_RATE_MIN: f64 = 0.05;
 
 const COURSE: Course = Course { cut_hours: 24.0, horizon_hours: 24.0 };
 
