@@ -19,9 +19,7 @@ use random::Random;
 use twinkeep_domain::{Cohort, Events, Pack, Subject, Timeline, Timestamp, Variable};
 use twinkeep_forecast::{TrainConfig, evaluate, train};
 use twinkeep_intake::pack_file::shipped_pack;
-use twinkeep_intake::panel::{
-    Course, Detector, Panel, Reference, SenderStats, Surprises, Verdict, judge,
-};
+use twinkeep_intake::panel::{Course, Detector, Panel, Reference, SenderStats, Surprises, judge};
 use twinkeep_intake::{Dates, Judgement, ReadOptions, Source, read_at_once};
 use twinkeep_vault::{Pseudonymizer, SecretKey};
 
