@@ -226,6 +226,16 @@ impl Store {
         })
     }
 
+    /// Returns the feed that has this content, if it is there.
+    pub fn feed_with_content(&self, digest: &[u8; 32]) -> Result<Option<FeedId>, StoreError> {
+        let content = self.content_name(digest);
+        match self.read(|connection| self.check_content(connection, Some(&content))) {
+            Ok(_) => Ok(None),
+            Err(StoreError::FeedAlreadyIngested { feed }) => Ok(Some(FeedId(feed))),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The keep's own name for a content: who has the disk cannot test a guess.
     fn content_name(&self, digest: &[u8; 32]) -> [u8; 32] {
         hmac_sha256(&self.root.derive(Purpose::CatalogColumn, b"feeds/content"), digest)
@@ -317,6 +327,12 @@ impl FeedWriter<'_> {
     ) -> Result<PortionOutcome, StoreError> {
         let added = self.add_portion(portion, refused);
         self.trust(added)
+    }
+
+    /// Adds a refused row without a portion, such as a part of a file that was not read at all.
+    pub fn add_refused(&mut self, row: &RefusedRow<'_>) -> Result<(), StoreError> {
+        let refused = self.refuse(row);
+        self.trust(refused)
     }
 
     /// Makes the feed exist, in one transaction: admitted, or held.

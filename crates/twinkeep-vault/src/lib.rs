@@ -21,6 +21,8 @@ pub mod files;
 pub mod identity;
 mod kek;
 mod key_tree;
+pub mod manifest;
+mod note;
 pub mod process;
 mod pseudonym;
 mod purpose;
