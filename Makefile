@@ -24,6 +24,7 @@ fuzz: ## Fuzz every parser of outside bytes, 60 s each (installs cargo-fuzz)
 
 crash: ## Kill an ingest at 200 random points, and look whether every event is there once
 	TWINKEEP_CRASH_POINTS=200 TWINKEEP_CRASH_STAYS=400 $(CARGO) test --package twinkeep --test it crash:: -- --nocapture
+
 bench-poison: ## Plant poison into real data, and print what the panel finds and what it saves
 	$(CARGO) run --release --locked --quiet --package twinkeep-app --example poison
 

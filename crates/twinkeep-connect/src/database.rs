@@ -76,7 +76,8 @@ pub struct Database {
 /// The rows of a query as CSV with a header.
 pub struct CopyReader<'a> {
     database: &'a mut Database,
-    stream: Pin<Box<CopyOutStream>>,
+    /// Gone when it has ended: asked once more, the library gives an error instead of the end.
+    stream: Option<Pin<Box<CopyOutStream>>>,
     block: Bytes,
 }
 
@@ -144,7 +145,7 @@ impl Database {
         self.columns(query)?;
         let text = query.copy(newer);
         let stream = self.wait(async |client| client.copy_out(&text).await)?;
-        Ok(CopyReader { database: self, stream: Box::pin(stream), block: Bytes::new() })
+        Ok(CopyReader { database: self, stream: Some(Box::pin(stream)), block: Bytes::new() })
     }
 
     /// Returns what the place is called in messages.
@@ -182,10 +183,10 @@ impl Read for CopyReader<'_> {
             return Ok(0);
         }
         while self.block.is_empty() {
-            let next = self.database.runtime.block_on(self.stream.next());
-            match next {
+            let Some(stream) = &mut self.stream else { return Ok(0) };
+            match self.database.runtime.block_on(stream.next()) {
                 Some(Ok(block)) => self.block = block,
-                None => return Ok(0),
+                None => self.stream = None,
                 Some(Err(error)) => {
                     let failure = refuse_query(&self.database.place, &error);
                     let message = failure.to_string();

@@ -70,8 +70,20 @@ impl Query {
         if name.contains('\0') {
             return Err(QueryError::Zero);
         }
-        let quoted: Vec<String> = parts.into_iter().map(quote_name).collect();
-        Ok(Self(format!("SELECT * FROM {}", quoted.join("."))))
+        Ok(Self::all_of(&parts))
+    }
+
+    /// As [`Query::table`], for a table and a schema whose names may hold points.
+    pub fn in_schema(schema: &str, table: &str) -> Result<Self, QueryError> {
+        if schema.contains('\0') || table.contains('\0') {
+            return Err(QueryError::Zero);
+        }
+        Ok(Self::all_of(&[schema, table]))
+    }
+
+    fn all_of(names: &[&str]) -> Self {
+        let quoted: Vec<String> = names.iter().map(|name| quote_name(name)).collect();
+        Self(format!("SELECT * FROM {}", quoted.join(".")))
     }
 
     /// Returns the query alone.

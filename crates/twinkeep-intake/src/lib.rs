@@ -67,7 +67,7 @@ pub use portion::{
 };
 pub use reason::Reason;
 pub use rows::read_rows;
-pub use source::{Source, check_mapping, read, read_at_once};
+pub use source::{FileSource, Source, check_mapping, read, read_at_once};
 
 #[cfg(test)]
 mod tests;

@@ -61,6 +61,14 @@ impl Mapping {
         self.dates_shifted
     }
 
+    /// Returns whether a table of this name is read: for its events, or by others that refer to it.
+    pub fn reads(&self, name: &str) -> bool {
+        let name = table_name(name);
+        !self.ignored.iter().any(|pattern| pattern.matches(&name))
+            && (self.tables.iter().any(|table| table.is_called(&name))
+                || self.lookups.iter().any(|lookup| lookup.is_called(&name)))
+    }
+
     /// Returns the names of the tables that hold events, in the order of the file.
     pub fn table_names(&self) -> Vec<&str> {
         self.tables.iter().map(|table| table.name.as_str()).collect()

@@ -33,6 +33,20 @@ pub enum Source<'a> {
         /// The bytes.
         reader: &'a mut dyn Read,
     },
+    /// Files that exist only while they are read, such as the tables of a database.
+    Files {
+        /// What to call all of them in messages.
+        name: &'a str,
+        /// The files.
+        files: &'a mut dyn FileSource,
+    },
+}
+
+/// Gives files one after the other.
+pub trait FileSource {
+    /// Opens the next file: its name and its bytes. `None` after the last one. A failure ends the
+    /// reading, and nothing of the source is taken.
+    fn next_file(&mut self) -> io::Result<Option<(String, Box<dyn Read + '_>)>>;
 }
 
 /// Reads a source to its end, screens every row by the pack, and hands on what it finds in
@@ -106,6 +120,9 @@ pub(crate) fn read_within<'a>(
         Source::Stream { name, media_type, reader } => {
             let batch = Batch::new(name.to_owned(), None, options, hands, limits);
             read_stream(batch, media_type, reader, "", None)
+        }
+        Source::Files { name, files } => {
+            read_files(Batch::new(name.to_owned(), None, options, hands, limits), files)
         }
     }
 }
@@ -258,6 +275,26 @@ fn read_folder(mut batch: Batch<'_>, folder: &Path) -> Result<Summary, IntakeErr
         let mut reader = meter.source(&mut file);
         members.read(&mut batch, &place, &name, &mut reader, Some(&disk))?;
         // Both digests have a fixed length, so no two folders give the same bytes.
+        digest.update(&sha256(name.as_bytes()));
+        digest.update(&batch.meter.digest());
+    }
+    members.finish(&mut batch)?;
+    batch.finish(digest.finish())
+}
+
+/// Reads files that are opened one after the other; the digest is over all of them.
+fn read_files(mut batch: Batch<'_>, files: &mut dyn FileSource) -> Result<Summary, IntakeError> {
+    let root = batch.place_of(None);
+    let mut members = Members::many();
+    let mut digest = Sha256::default();
+    while let Some((name, mut file)) =
+        files.next_file().map_err(|error| cannot_read(&root, error))?
+    {
+        let place = batch.next_file()?;
+        batch.meter.restart_digest();
+        let meter = batch.meter.clone();
+        let mut reader = meter.source(&mut file);
+        members.read(&mut batch, &place, &name.as_str().into(), &mut reader, None)?;
         digest.update(&sha256(name.as_bytes()));
         digest.update(&batch.meter.digest());
     }

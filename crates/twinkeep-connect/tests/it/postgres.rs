@@ -50,7 +50,9 @@ fn query(text: &str) -> Query {
 
 fn read(database: &mut Database, text: &str, newer: Option<&Newer>) -> String {
     let mut rows = String::new();
-    database.copy(&query(text), newer).unwrap().read_to_string(&mut rows).unwrap();
+    let mut reader = database.copy(&query(text), newer).unwrap();
+    reader.read_to_string(&mut rows).unwrap();
+    assert_eq!(reader.read(&mut [0; 8]).unwrap(), 0, "the end stays the end");
     rows
 }
 
