@@ -12,6 +12,10 @@ need() {
 need openssl openssl         # what a sealed feed must not accept
 need curl curl               # calls the demo's server
 need softhsm2-util softhsm2  # a PKCS#11 token
+need ssh openssh-client      # the way through a bastion,
+need sshd openssh-server     # and the bastion
+need psql postgresql-client  # a database to read
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need initdb postgresql
 if [ -n "$missing" ]; then
     echo "installing$missing"
     apt-get update -qq

@@ -8,16 +8,6 @@ sh .ci/peers.sh
 PATH=$PWD/target/peers/bin:$PATH
 export PATH
 
-# PostgreSQL and sshd are started by the tests, on loopback.
-if ! command -v initdb >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
-    echo "installing postgresql"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql
-fi
-command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || {
-    echo "installing openssh-server"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openssh-server openssh-client
-}
-
 "$CARGO" fmt --all --check
 "$CARGO" clippy --workspace --all-targets --locked --quiet -- -D warnings
 "$CARGO" xtask tidy

@@ -46,6 +46,7 @@ pub struct App {
     watermark: Watermark,
     references: SecretKey,
     pub(crate) screening_key: SecretKey,
+    pub(crate) source_marks: SecretKey,
     server_key: SecretBytes,
     pub(crate) prover: SigningKey,
     clock: fn() -> Timestamp,
@@ -74,6 +75,7 @@ impl App {
         let plan = pack.forecast().splits;
         let references = keys.root.derive(Purpose::LedgerReference, b"");
         let screening_key = keys.root.derive(Purpose::Screening, b"");
+        let source_marks = keys.root.derive(Purpose::SourceMark, b"");
         let paths = watermark_paths(&keep, surroundings.state_dir.as_deref());
         let watermark = Watermark::read(paths, &keys.root)?;
         let store = Store::open(&keep.layout.store(), &keys.root)?;
@@ -95,6 +97,7 @@ impl App {
             watermark,
             references,
             screening_key,
+            source_marks,
             server_key: keys.server,
             prover,
             clock: surroundings.clock,

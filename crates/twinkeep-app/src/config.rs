@@ -3,9 +3,12 @@
 //!
 //! No key turns a protection off.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use twinkeep_connect::DatabaseUrl;
+use twinkeep_intake::mapping::shipped_names as shipped_mapping_names;
 
 /// The file as it is typed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +22,83 @@ pub struct Config {
     pub gate: GateConfig,
     /// Training.
     pub train: TrainSettings,
+    /// Databases to read, by the name that `twinkeep ingest source:NAME` gives them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub source: BTreeMap<String, SourceConfig>,
+}
+
+/// A database to read. Where it is and what to ask; never a password.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourceConfig {
+    /// Where it is: `postgres://USER@HOST:PORT/DATABASE`.
+    pub url: String,
+    /// What to ask: one query, or
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// tables, or
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// the tables of a schema that the mapping knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// The column that says what is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_column: Option<String>,
+    /// How far to reach back behind what was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<String>,
+    /// What the columns mean: a shipped mapping or a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<String>,
+    /// Whose record numbers these are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// The authorities to trust; without it, those of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// What proves to the server who we are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cert: Option<PathBuf>,
+    /// The key of that certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_key: Option<PathBuf>,
+    /// The file with the password. A path, never a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// The bastion to go through: `[USER@]HOST[:PORT]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<String>,
+    /// The host keys of the bastion to accept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh_known_hosts: Option<PathBuf>,
+    /// The private key to log in to the bastion with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh_identity: Option<PathBuf>,
+}
+
+impl SourceConfig {
+    /// Resolves paths against the keep's folder.
+    fn resolve(mut self, keep: &Path) -> Self {
+        for path in [
+            &mut self.ca,
+            &mut self.client_cert,
+            &mut self.client_key,
+            &mut self.password_file,
+            &mut self.ssh_known_hosts,
+            &mut self.ssh_identity,
+        ] {
+            *path = path.take().map(|path| keep.join(path));
+        }
+        // A mapping is the name of a shipped one, or a file.
+        if let Some(mapping) = &mut self.mapping
+            && mapping.contains(['/', '.'])
+            && !shipped_mapping_names().contains(&mapping.as_str())
+        {
+            *mapping = keep.join(&*mapping).display().to_string();
+        }
+        self
+    }
 }
 
 /// How the keep is opened.
@@ -114,6 +194,15 @@ pub struct Settings {
     pub gate: GateConfig,
     /// Training.
     pub train: TrainSettings,
+    /// Databases to read, by name; paths are resolved.
+    pub(crate) source: BTreeMap<String, SourceConfig>,
+}
+
+impl Settings {
+    /// Returns a database to read, by its name.
+    pub fn source(&self, name: &str) -> Option<&SourceConfig> {
+        self.source.get(name)
+    }
 }
 
 /// Why the configuration was refused.
@@ -173,7 +262,7 @@ impl Config {
 
     /// Checks every value and resolves paths against the keep's folder.
     pub fn check(self, keep: &Path) -> Result<Settings, ConfigError> {
-        let Self { keep: KeepConfig { key_file }, intake, gate, train } = self;
+        let Self { keep: KeepConfig { key_file }, intake, gate, train, source } = self;
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });
         if gate.listen.parse::<std::net::SocketAddr>().is_err() {
             return refuse("gate.listen", "an address and a port, such as `127.0.0.1:8443`");
@@ -202,15 +291,23 @@ impl Config {
         if !(1..=256).contains(&train.threads) {
             return refuse("train.threads", "1 to 256");
         }
+        if source.values().any(|source| DatabaseUrl::parse(&source.url).is_err()) {
+            return refuse(
+                "source.url",
+                "`postgres://USER@HOST:PORT/DATABASE`, without a password",
+            );
+        }
         let key_file = key_file.map(|path| keep.join(path));
-        Ok(Settings { key_file, intake, gate, train })
+        let resolve = |(name, source): (String, SourceConfig)| (name, source.resolve(keep));
+        let source = source.into_iter().map(resolve).collect();
+        Ok(Settings { key_file, intake, gate, train, source })
     }
 }
 
 impl From<Settings> for Config {
     fn from(settings: Settings) -> Self {
-        let Settings { key_file, intake, gate, train } = settings;
-        Self { keep: KeepConfig { key_file }, intake, gate, train }
+        let Settings { key_file, intake, gate, train, source } = settings;
+        Self { keep: KeepConfig { key_file }, intake, gate, train, source }
     }
 }
 
@@ -260,6 +357,22 @@ const KEYS: &[&str] = &[
     "train",
     "threads",
     "seed",
+    "source",
+    "url",
+    "query",
+    "tables",
+    "schema",
+    "since_column",
+    "overlap",
+    "mapping",
+    "site",
+    "ca",
+    "client_cert",
+    "client_key",
+    "password_file",
+    "ssh",
+    "ssh_known_hosts",
+    "ssh_identity",
 ];
 
 #[cfg(test)]

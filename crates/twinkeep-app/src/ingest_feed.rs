@@ -24,6 +24,7 @@ use twinkeep_vault::Pseudonymizer;
 use twinkeep_vault::identity::PublicIdentity;
 use twinkeep_vault::sealed_feed::{Expectation, FeedError, FeedReader, inspect};
 
+use crate::announced_feed::{self, Announcement};
 use crate::config::Deidentify;
 use crate::feed_history::{SenderLine, departures};
 use crate::feeds::{feed_name, write_reasons};
@@ -105,7 +106,7 @@ pub fn ingest_feed(
         Some(mapping) => entry.with("mapping", mapping.name()),
         None => entry,
     };
-    let result = ingest(app, caller, request, progress);
+    let result = ingest(app, caller, request, None, progress);
     let entry = match &result {
         Ok(report) => describe(entry, report),
         Err(_) => entry,
@@ -113,7 +114,7 @@ pub fn ingest_feed(
     app.conclude(entry, result)
 }
 
-fn describe(entry: Entry, report: &IngestReport) -> Entry {
+pub(crate) fn describe(entry: Entry, report: &IngestReport) -> Entry {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let entry = entry
         .with("feed", report.feed.as_str())
@@ -137,42 +138,71 @@ fn describe(entry: Entry, report: &IngestReport) -> Entry {
     }
 }
 
-fn ingest(
+pub(crate) fn ingest(
     app: &App,
     caller: &Caller,
     request: IngestRequest<'_>,
+    announcement: Option<Announcement<'_>>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<IngestReport, AppError> {
-    if !request.feed.is_dir() && is_sealed(request.feed)? {
-        if request.site.is_some() {
-            let attempt = "a sealed feed belongs to the site of its sender";
-            return Err(AppError::usage("site-sealed", attempt)
-                .hint("leave `--site` out; `twinkeep sender list` shows the site"));
-        }
-        ingest_sealed(app, caller, request, progress)
-    } else {
-        let site = request.site.unwrap_or(LOCAL_SITE);
-        check_site(site)?;
-        let pseudonyms = app.site_pseudonyms(site);
-        let panel = app.panel(caller)?;
-        let opening = Opening { site, turn: None, splits: &app.splits };
-        let mut writer = app.store.begin_feed(opening)?;
-        let source = Source::Path(request.feed);
-        let taken = take(
-            &mut writer,
-            source,
-            &options(app, &request, &pseudonyms, panel.as_ref()),
-            &mut |step| {
-                progress(Progress { done: step.bytes_read, total: step.bytes_total.unwrap_or(0) });
-            },
-        )
-        .map_err(|error| refuse_source(request.feed, error))?;
-        let place = Place { request, site, panel: panel.as_ref() };
-        store(app, caller, place, writer, taken, None)
+    if request.feed.is_dir() || !is_sealed(request.feed)? {
+        return ingest_plain(app, caller, request, announcement, progress);
     }
+    if request.site.is_some() {
+        let attempt = "a sealed feed belongs to the site of its sender";
+        return Err(AppError::usage("site-sealed", attempt)
+            .hint("leave `--site` out; `twinkeep sender list` shows the site"));
+    }
+    if announcement.is_some() {
+        let attempt = "a sealed feed is signed itself, and needs no announcement";
+        return Err(AppError::usage("announced-sealed", attempt)
+            .hint("leave `--sha256` and `--manifest` out"));
+    }
+    ingest_sealed(app, caller, request, progress)
 }
 
-fn options<'a>(
+fn ingest_plain(
+    app: &App,
+    caller: &Caller,
+    request: IngestRequest<'_>,
+    announcement: Option<Announcement<'_>>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<IngestReport, AppError> {
+    let expected = announcement.map(|it| announced_feed::expect(app, it, request.feed));
+    let expected = expected.transpose()?;
+    let site = match expected.as_ref().and_then(|expected| expected.site.as_deref()) {
+        Some(_) if request.site.is_some() => {
+            let attempt = "announced files belong to the site of who signed the manifest";
+            return Err(AppError::usage("site-announced", attempt)
+                .hint("leave `--site` out; `twinkeep sender list` shows the site"));
+        }
+        Some(site) => site,
+        None => request.site.unwrap_or(LOCAL_SITE),
+    };
+    check_site(site)?;
+    if let Some(expected) = &expected {
+        announced_feed::check(app, caller, expected, request.feed, site, progress)?;
+    }
+    let pseudonyms = app.site_pseudonyms(site);
+    let panel = app.panel(caller)?;
+    let opening = Opening { site, turn: None, splits: &app.splits };
+    let mut writer = app.store.begin_feed(opening)?;
+    let source = Source::Path(request.feed);
+    let options = options(app, &request, &pseudonyms, panel.as_ref());
+    let taken = take(&mut writer, source, &options, &mut |step| {
+        progress(Progress { done: step.bytes_read, total: step.bytes_total.unwrap_or(0) });
+    })
+    .map_err(|error| refuse_source(request.feed, error))?;
+    if expected.as_ref().is_some_and(|it| it.announced.digest() != taken.summary.digest) {
+        return Err(announced_feed::changed(request.feed));
+    }
+    let place = Place { request, site, panel: panel.as_ref() };
+    let mut report = store(app, caller, place, writer, taken, None)?;
+    report.sender = expected.and_then(|expected| expected.sender);
+    Ok(report)
+}
+
+pub(crate) fn options<'a>(
     app: &'a App,
     request: &IngestRequest<'a>,
     pseudonyms: &'a Pseudonymizer,
@@ -192,7 +222,7 @@ fn options<'a>(
 }
 
 /// What the catalog must learn about the sender of a sealed feed.
-struct Sealed {
+pub(crate) struct Sealed {
     sender: PublicIdentity,
     sequence: u64,
     manifest: [u8; 32],
@@ -254,14 +284,16 @@ fn ingest_sealed(
 }
 
 /// Where a feed is from.
-struct Place<'a> {
-    request: IngestRequest<'a>,
-    site: &'a str,
+pub(crate) struct Place<'a> {
+    /// How it is read.
+    pub(crate) request: IngestRequest<'a>,
+    /// Whose record numbers it speaks in.
+    pub(crate) site: &'a str,
     /// Who looked for poison in it.
-    panel: Option<&'a Panel>,
+    pub(crate) panel: Option<&'a Panel>,
 }
 
-fn store(
+pub(crate) fn store(
     app: &App,
     caller: &Caller,
     place: Place<'_>,

@@ -11,6 +11,7 @@
 //! - No use case prints, prompts, or knows a flag.
 
 mod anchor;
+mod announced_feed;
 mod answer;
 mod api_keys;
 mod app;
@@ -27,12 +28,14 @@ mod feed_history;
 mod feeds;
 mod identities;
 mod incoming;
+mod ingest_database;
 mod ingest_feed;
 mod init_keep;
 mod keep;
 mod kek_source;
 mod key_file;
 mod layout;
+mod manifests;
 mod mappings;
 mod model_card;
 mod models;
@@ -53,6 +56,7 @@ mod served;
 mod serving;
 mod show_feed;
 mod sites;
+mod source_marks;
 mod store_feed;
 mod synthesize;
 mod time_text;
@@ -61,12 +65,14 @@ mod twins;
 mod verify_ledger;
 mod watermark;
 
+pub use announced_feed::{Announcement, ingest_announced_feed};
 pub use answer::{ForecastAnswer, LastAnswer, PointAnswer, TargetAnswer};
 pub use api_keys::{ApiKeyReport, list_api_keys, new_api_key, revoke_api_key};
 pub use app::{App, Surroundings};
 pub use caller::{Caller, Scope};
 pub use config::{
-    Config, ConfigError, Deidentify, GateConfig, IntakeConfig, KeepConfig, Settings, TrainSettings,
+    Config, ConfigError, Deidentify, GateConfig, IntakeConfig, KeepConfig, Settings, SourceConfig,
+    TrainSettings,
 };
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
 pub use erase_subject::{EraseReport, EraseRequest, ErasureProof, erase_subject, verify_erasure};
@@ -75,11 +81,15 @@ pub use export_subject::{SubjectExport, export_subject};
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
 pub use identities::{IdentityReport, new_identity, show_identity};
 pub use incoming::FeedAddress;
+pub use ingest_database::{
+    DatabaseReport, IngestDatabaseRequest, ingest_database, names_database, password_from_file,
+};
 pub use ingest_feed::{IngestReport, IngestRequest, ingest_feed};
 pub use init_keep::{InitReport, InitRequest, init_keep};
 pub use keep::{Descriptor, Keep};
 pub use kek_source::{KekQuestion, kek_source};
 pub use layout::Layout;
+pub use manifests::{ManifestReport, SignManifestRequest, sign_manifest, verify_manifest};
 pub use mappings::{
     FileCheck, MappingCheck, MappingLine, MappingText, list_mappings, load_mapping, show_mapping,
     try_mapping,

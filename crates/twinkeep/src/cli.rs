@@ -85,6 +85,9 @@ pub(crate) enum Command {
     Seal(SealArgs),
     /// Seal files and folders, and push each as a feed to a keep
     Send(SendArgs),
+    /// Announce plain files in a signed manifest, and check files against one
+    #[command(subcommand)]
+    Manifest(ManifestCommand),
     /// Open a sealed feed and write what is in it
     Open(OpenArgs),
     /// Read a feed, screen it, and store its events encrypted
@@ -314,6 +317,110 @@ pub(crate) struct IngestArgs {
     /// Take out what names people, by this rule, and shift all dates of a person alike
     #[arg(long, value_name = "RULE")]
     pub(crate) deidentify: Option<DeidentifyRule>,
+
+    /// Refuse the file unless this is its SHA-256
+    #[arg(long, value_name = "HEX", conflicts_with = "manifest")]
+    pub(crate) sha256: Option<String>,
+
+    /// Refuse files unless they are as a sender announced them; its site is used
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+/// Options of `ingest` where a database is read.
+#[derive(Clone, Debug, Default, PartialEq, Args)]
+#[command(
+    next_help_heading = "Databases (FEED is postgres://USER@HOST:PORT/DATABASE or source:NAME)"
+)]
+pub(crate) struct DatabaseArgs {
+    /// Read what one query gives
+    #[arg(long, value_name = "SQL", conflicts_with_all = ["tables", "schema"])]
+    pub(crate) query: Option<String>,
+
+    /// Read a table: TABLE or SCHEMA.TABLE (repeat for several)
+    #[arg(long = "table", value_name = "TABLE", conflicts_with = "schema")]
+    pub(crate) tables: Vec<String>,
+
+    /// Read the tables of a schema that the mapping knows
+    #[arg(long, value_name = "NAME")]
+    pub(crate) schema: Option<String>,
+
+    /// Read only what is newer than last time by this column
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) since_column: Option<String>,
+
+    /// How far to reach back behind that [default: 10 minutes, 2 days, or 1000]
+    #[arg(long, value_name = "INTERVAL|NUMBER", requires = "since_column")]
+    pub(crate) overlap: Option<String>,
+
+    /// Trust the authorities in this file and no others [default: those of the system]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// Prove who we are with this certificate
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub(crate) client_cert: Option<PathBuf>,
+
+    /// The private key of that certificate (mode 0600)
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub(crate) client_key: Option<PathBuf>,
+
+    /// Read the password from the first line of this file (mode 0600) [default: PGPASSWORD, or the
+    /// password file of PostgreSQL]
+    #[arg(long, value_name = "FILE", conflicts_with = "password_fd")]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Read the password from this open file descriptor
+    #[arg(long, value_name = "N")]
+    pub(crate) password_fd: Option<i32>,
+
+    /// Go through a bastion by the system's `ssh`
+    #[arg(long, value_name = "[USER@]HOST[:PORT]")]
+    pub(crate) ssh: Option<String>,
+
+    /// Accept the bastion's host keys in this file and no others [default: your known_hosts]
+    #[arg(long, value_name = "FILE", requires = "ssh")]
+    pub(crate) ssh_known_hosts: Option<PathBuf>,
+
+    /// Log in to the bastion with this private key and no other [default: your agent's]
+    #[arg(long, value_name = "FILE", requires = "ssh")]
+    pub(crate) ssh_identity: Option<PathBuf>,
+
+    /// Without TLS, which only a tunnel or a socket of this machine takes
+    #[arg(long)]
+    pub(crate) danger_no_tls: bool,
+}
+
+/// `manifest ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ManifestCommand {
+    /// Announce files: their names, sizes, and digests, signed
+    Sign {
+        /// One folder, or files
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The sender's private identity
+        #[arg(long, value_name = "FILE")]
+        identity: PathBuf,
+        /// Where to write the manifest
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Check files against a manifest
+    Verify {
+        /// The manifest
+        #[arg(value_name = "FILE")]
+        manifest: PathBuf,
+        /// The folder or file that it announces
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+        /// Public identity of a sender to accept (repeat for several)
+        #[arg(long = "from", required = true, value_name = "FILE")]
+        senders: Vec<PathBuf>,
+    },
 }
 
 /// A rule of de-identification.

@@ -4,9 +4,11 @@ mod event;
 mod feed;
 mod identity;
 mod ingest;
+mod ingest_database;
 mod init;
 mod key;
 mod ledger;
+mod manifest;
 mod mapping;
 mod model;
 mod seal;
@@ -33,6 +35,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Synth(args) => synth::run(args, out),
         Command::Seal(args) => seal::seal(global, args, out),
         Command::Send(args) => send::run(global, args, out),
+        Command::Manifest(args) => manifest::run(global, args, out),
         Command::Open(args) => seal::open(global, args, out),
         Command::Ingest(args) => ingest::run(global, args, out),
         Command::Mapping(args) => mapping::run(args, out),

@@ -3,6 +3,7 @@
 mod cli;
 mod clock;
 mod command;
+mod database_password;
 mod output;
 mod report;
 mod secret_input;

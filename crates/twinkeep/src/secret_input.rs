@@ -130,7 +130,8 @@ fn from_prompt(what: &str, asking: Asking) -> Result<SecretBytes, AppError> {
     Ok(first)
 }
 
-fn first_line(bytes: SecretBytes) -> SecretBytes {
+/// Returns what stands before the first line break.
+pub(crate) fn first_line(bytes: SecretBytes) -> SecretBytes {
     let text = bytes.expose();
     let end = text.iter().position(|&byte| byte == b'\n').unwrap_or(text.len());
     let line = text.get(..end).unwrap_or_default();

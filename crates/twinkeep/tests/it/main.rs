@@ -7,6 +7,7 @@
 
 mod crash;
 mod departures;
+mod database;
 mod event;
 mod feeds;
 mod fhir;
@@ -14,8 +15,11 @@ mod harness;
 mod keep;
 mod kek;
 mod ledger;
+mod manifest;
 mod model;
 mod path;
+#[path = "../../../twinkeep-connect/tests/it/peers.rs"]
+mod peers;
 mod physionet;
 mod poison;
 mod refusals;
