@@ -91,7 +91,7 @@ pub(crate) enum Command {
     /// Open a sealed feed and write what is in it
     Open(OpenArgs),
     /// Read a feed, screen it, and store its events encrypted
-    Ingest(IngestArgs),
+    Ingest(Box<IngestArgs>),
     /// List, show, and try what the columns of tables mean
     #[command(subcommand)]
     Mapping(MappingCommand),

@@ -98,7 +98,7 @@ fn only_an_accepted_sender_announces_and_only_what_it_signed() {
         place.run(&["ingest", "stays", "--manifest", "forged"]).refused(),
         "manifest-forged"
     );
-    write(&place.path("cut"), text[..text.len() - 3].as_bytes());
+    write(&place.path("cut"), &text.as_bytes()[..text.len() - 3]);
     assert_eq!(
         place.run(&["ingest", "stays", "--manifest", "cut"]).refused(),
         "manifest-malformed"
