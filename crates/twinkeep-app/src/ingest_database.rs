@@ -103,7 +103,8 @@ fn ingest(
     let name = url.to_string();
     let mut tables = Tables { database: &mut database, parts: parts.iter(), failure: None };
     let source = Source::Files { name: &name, files: &mut tables };
-    let options = options(app, &request.ingest, &pseudonyms);
+    let panel = app.panel(caller)?;
+    let options = options(app, &request.ingest, &pseudonyms, panel.as_ref());
     let taken = take(&mut writer, source, &options, &mut |step| {
         progress(Progress { done: step.bytes_read, total: 0 });
     });
@@ -130,7 +131,8 @@ fn ingest(
     if let Some(feed) = known {
         return Err(StoreError::FeedAlreadyIngested { feed: feed.0 }.into());
     }
-    let report = store(app, caller, Place { request: request.ingest, site }, writer, taken, None)?;
+    let place = Place { request: request.ingest, site, panel: panel.as_ref() };
+    let report = store(app, caller, place, writer, taken, None)?;
     remember(app, &parts)?;
     Ok(DatabaseReport::Stored(report))
 }

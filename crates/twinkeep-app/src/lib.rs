@@ -23,9 +23,11 @@ mod decide_feed;
 mod envelope;
 mod erase_subject;
 mod error;
+mod export_meds;
 mod export_subject;
 mod feed_history;
 mod feeds;
+mod file_modes;
 mod identities;
 mod incoming;
 mod ingest_database;
@@ -46,6 +48,7 @@ mod reason;
 mod receive_feed;
 mod record_events;
 mod replay_feed;
+mod rotate_data;
 mod rotate_kek;
 mod score_senders;
 mod screen_reference;
@@ -77,6 +80,7 @@ pub use config::{
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
 pub use erase_subject::{EraseReport, EraseRequest, ErasureProof, erase_subject, verify_erasure};
 pub use error::{AppError, Class};
+pub use export_meds::{MedsReport, MedsRequest, export_meds};
 pub use export_subject::{SubjectExport, export_subject};
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
 pub use identities::{IdentityReport, new_identity, show_identity};
@@ -108,6 +112,7 @@ pub use record_events::{
     show_refused_events,
 };
 pub use replay_feed::{ReplayReport, ReplayRequest, replay_feed};
+pub use rotate_data::{RotateDataReport, rotate_data};
 pub use rotate_kek::{RotateKekReport, rotate_kek};
 pub use score_senders::{ScoreFinding, SenderScore, score_senders};
 pub use seal_feed::{SealReport, SealRequest, seal_feed};

@@ -41,6 +41,7 @@ mod plan;
 mod quarantine;
 mod reads;
 mod releases;
+mod rotate;
 mod rows;
 mod senders;
 mod settings;
@@ -59,6 +60,7 @@ pub use held::Decision;
 pub use live::{LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused, LiveRequest};
 pub use quarantine::{ParsedFields, ParsedRecord, QuarantinedRecord, RefusedRow};
 pub use reads::SubjectRecord;
+pub use rotate::Rotation;
 pub use senders::SenderRecord;
 pub use store::Store;
 pub use writer::{

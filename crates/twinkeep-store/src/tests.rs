@@ -20,6 +20,7 @@ mod held;
 mod hostile;
 mod live;
 mod replay;
+mod rotate;
 mod roundtrip;
 
 /// Values that no other byte of a store resembles.

@@ -9,6 +9,7 @@ mod crash;
 mod departures;
 mod database;
 mod event;
+mod export;
 mod feeds;
 mod fhir;
 mod harness;
