@@ -126,6 +126,8 @@ fn replay(
         },
         // Refused rows of a feed that lost its identifiers lost them too.
         deidentify: None,
+        // What it suspected is asked for only where a person accepts it.
+        panel: None,
     };
     let mut rows = Rows::new(app, &old, request);
     let mut again = Again::default();
@@ -240,7 +242,12 @@ impl<'a> Rows<'a> {
             true => number.is_some() || !NOT_BY_DEFAULT.contains(&row.reason.as_str()),
             false => reasons.contains(&row.reason),
         };
-        named && (accept.is_none() || reason.is_some_and(Reason::is_judgement))
+        named
+            && match accept {
+                Some(_) => reason.is_some_and(Reason::is_judgement),
+                // Alone, such a row would pass: what spoke against it is not here.
+                None => !reason.is_some_and(Reason::needs_other_rows),
+            }
     }
 }
 

@@ -92,7 +92,13 @@ impl Reason {
                 | Self::RateOfChange
                 | Self::Contradiction
                 | Self::FutureTime
+                | Self::Suspect
         )
+    }
+
+    /// Returns whether other rows speak against the row, so that screening it alone says nothing.
+    pub fn needs_other_rows(self) -> bool {
+        matches!(self, Self::RateOfChange | Self::Contradiction | Self::Suspect)
     }
 
     /// Returns the permanent name of this reason.

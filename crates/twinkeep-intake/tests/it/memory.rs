@@ -70,6 +70,7 @@ fn peak_kib(stays: u32) -> (u64, u64) {
         dates: Dates::Shifted,
         judgement: Judgement::ByThePack,
         deidentify: None,
+        panel: None,
     };
     let mut reader = Stays::new(stays);
     let source =

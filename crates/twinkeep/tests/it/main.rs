@@ -6,8 +6,8 @@
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod crash;
-mod departures;
 mod database;
+mod departures;
 mod event;
 mod export;
 mod feeds;
