@@ -46,6 +46,7 @@ mod outbox;
 mod predict;
 mod reason;
 mod receive_feed;
+mod receive_folder;
 mod record_events;
 mod replay_feed;
 mod rotate_data;
@@ -107,6 +108,7 @@ pub use receive_feed::{
     DeliveryError, DeliveryReport, DeliveryState, Upload, UploadStart, cancel_upload, open_upload,
     show_delivery, store_delivery, waiting_deliveries,
 };
+pub use receive_folder::{FolderLine, FolderRequest, receive_folder};
 pub use record_events::{
     LIVE_EVENT_COUNT_MAX, LiveEvent, RecordReport, RecordRequest, RefusedEvent, record_events,
     show_refused_events,

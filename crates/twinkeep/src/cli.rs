@@ -92,6 +92,9 @@ pub(crate) enum Command {
     Open(OpenArgs),
     /// Read a feed, screen it, and store its events encrypted
     Ingest(Box<IngestArgs>),
+    /// Take feeds that others deliver
+    #[command(subcommand)]
+    Receive(ReceiveCommand),
     /// List, show, and try what the columns of tables mean
     #[command(subcommand)]
     Mapping(MappingCommand),
@@ -452,6 +455,30 @@ pub(crate) enum MappingCommand {
         /// A file, folder, or archive
         #[arg(value_name = "SAMPLE")]
         sample: PathBuf,
+    },
+}
+
+/// `receive ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiveCommand {
+    /// Watch a folder, and ingest every feed that is put there
+    ///
+    /// Sealed feeds go in the order of their senders. What was stored moves to DIR/done, what was
+    /// refused to DIR/refused with a file that says why; links and pipes are refused, and files
+    /// that are still being written are left alone.
+    Folder {
+        /// The folder
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// Take plain files too, whoever put them there
+        #[arg(long)]
+        plain: bool,
+        /// Whose record numbers plain files speak in [default: local]
+        #[arg(long, value_name = "NAME", requires = "plain")]
+        site: Option<String>,
+        /// Look once instead of watching
+        #[arg(long)]
+        once: bool,
     },
 }
 

@@ -12,6 +12,7 @@ mod ledger;
 mod manifest;
 mod mapping;
 mod model;
+mod receive;
 mod seal;
 mod send;
 mod sender;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Open(args) => seal::open(global, args, out),
         Command::Ingest(args) => ingest::run(global, args, out),
         Command::Mapping(args) => mapping::run(args, out),
+        Command::Receive(args) => receive::run(global, args, out),
         Command::Feed(args) => feed::run(global, args, out),
         Command::Event(args) => event::run(global, args, out),
         Command::Train(args) => train::run(global, args, out),

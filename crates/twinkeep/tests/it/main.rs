@@ -12,6 +12,7 @@ mod event;
 mod export;
 mod feeds;
 mod fhir;
+mod folder;
 mod harness;
 mod keep;
 mod kek;
