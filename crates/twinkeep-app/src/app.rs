@@ -15,6 +15,7 @@ use twinkeep_vault::{
 };
 
 use crate::anchor::Anchor;
+use crate::file_modes::check_modes;
 use crate::served::Served;
 use crate::watermark::{Marks, Watermark};
 use crate::{AppError, Caller, Deidentify, Keep, Layout, Settings};
@@ -62,6 +63,7 @@ impl App {
     ) -> Result<Self, AppError> {
         let keep = Keep::find(root)?;
         let keys = keep.unlock(secret)?;
+        check_modes(&keep.layout)?;
         let (pack, pack_sha256) = keep.pack(&keys.pack_sha256)?;
         let origin = keep.ledger_origin();
         let prover = keys.ledger_again()?;

@@ -22,8 +22,10 @@ mod decide_feed;
 mod envelope;
 mod erase_subject;
 mod error;
+mod export_meds;
 mod export_subject;
 mod feeds;
+mod file_modes;
 mod identities;
 mod incoming;
 mod ingest_feed;
@@ -41,6 +43,7 @@ mod predict;
 mod reason;
 mod receive_feed;
 mod record_events;
+mod rotate_data;
 mod rotate_kek;
 mod seal_feed;
 mod send_feed;
@@ -66,6 +69,7 @@ pub use config::{
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
 pub use erase_subject::{EraseReport, EraseRequest, ErasureProof, erase_subject, verify_erasure};
 pub use error::{AppError, Class};
+pub use export_meds::{MedsReport, MedsRequest, export_meds};
 pub use export_subject::{SubjectExport, export_subject};
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
 pub use identities::{IdentityReport, new_identity, show_identity};
@@ -92,6 +96,7 @@ pub use record_events::{
     LIVE_EVENT_COUNT_MAX, LiveEvent, RecordReport, RecordRequest, RefusedEvent, record_events,
     show_refused_events,
 };
+pub use rotate_data::{RotateDataReport, rotate_data};
 pub use rotate_kek::{RotateKekReport, rotate_kek};
 pub use seal_feed::{SealReport, SealRequest, seal_feed};
 pub use send_feed::{SendRequest, SentFeed, send_feeds};

@@ -530,7 +530,10 @@ impl Store {
     }
 
     /// Authenticates what is staged for feeds that are held, as it is now.
-    fn authenticate_staged(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    pub(crate) fn authenticate_staged(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<(), StoreError> {
         let cannot = catalog("authenticate what is staged");
         let mut digests: BTreeMap<i64, Sha256> = BTreeMap::new();
         let select = format!("SELECT {} FROM staged ORDER BY id", STAGED.selection());

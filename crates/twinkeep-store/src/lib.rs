@@ -40,6 +40,7 @@ mod live;
 mod plan;
 mod quarantine;
 mod reads;
+mod rotate;
 mod rows;
 mod senders;
 mod settings;
@@ -58,6 +59,7 @@ pub use held::Decision;
 pub use live::{LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused, LiveRequest};
 pub use quarantine::{ParsedFields, ParsedRecord, QuarantinedRecord, RefusedRow};
 pub use reads::SubjectRecord;
+pub use rotate::Rotation;
 pub use senders::SenderRecord;
 pub use store::Store;
 pub use writer::{

@@ -118,6 +118,33 @@ impl Store {
         )
     }
 
+    /// Lets what is staged point to a file that took the place of another, row for row. The caller
+    /// authenticates what is staged anew.
+    pub(crate) fn rename_staged(
+        &self,
+        transaction: &Transaction<'_>,
+        feed: i64,
+        old: &str,
+        new: &str,
+    ) -> Result<(), StoreError> {
+        let cannot = catalog("change what is staged");
+        let select =
+            format!("SELECT {} FROM staged WHERE feed = ?1 AND file = ?2", STAGED.selection());
+        let mut statement = transaction.prepare_cached(&select).map_err(&cannot)?;
+        let mut rows = statement.query((feed, old)).map_err(&cannot)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(&cannot)? {
+            self.rows.check(&STAGED, row)?;
+            found.push((row.get::<_, i64>(1).map_err(&cannot)?, staged_row(row).map_err(&cannot)?));
+        }
+        drop(rows);
+        for (id, mut row) in found {
+            row.file = Some(new.to_owned());
+            self.replace_staged(transaction, id, feed, &row)?;
+        }
+        Ok(())
+    }
+
     /// Visits the rows of a feed, verified, in the order in which they were put down. What was
     /// visited counts only if this succeeds.
     pub(crate) fn scan_staged(

@@ -19,6 +19,7 @@ mod forged;
 mod held;
 mod hostile;
 mod live;
+mod rotate;
 mod roundtrip;
 
 /// Values that no other byte of a store resembles.

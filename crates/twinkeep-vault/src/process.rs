@@ -1,6 +1,13 @@
 //! What the process itself must not do: leave its memory behind.
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, geteuid, set_dumpable_behavior, setrlimit,
+};
+
+/// Returns the number of the user whose rights the process has.
+pub fn effective_user() -> u32 {
+    geteuid().as_raw()
+}
 
 /// Forbids core dumps and reading of this process's memory by others of the same user.
 ///

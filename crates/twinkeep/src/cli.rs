@@ -109,6 +109,9 @@ pub(crate) enum Command {
     /// Export and erase what is kept about a person
     #[command(subcommand)]
     Subject(SubjectCommand),
+    /// Write everybody's events as a data set: plaintext
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Create, list, and revoke API keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -511,6 +514,23 @@ pub(crate) enum SubjectCommand {
     },
 }
 
+/// `export ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// Write a MEDS 0.4 data set: plaintext, mode 0600
+    Meds {
+        /// Folder to create
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// One folder a split: data/train/0.parquet
+        #[arg(long)]
+        split: bool,
+        /// The sources' own numbers instead of pseudonyms; they name people
+        #[arg(long)]
+        keep_ids: bool,
+    },
+}
+
 /// `key ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
@@ -548,8 +568,15 @@ pub(crate) enum KeyCommand {
 #[derive(Debug, Args)]
 pub(crate) struct RotateArgs {
     /// Put the keys under another passphrase, key file, device, or service [default: a prompt]
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "data", conflicts_with = "data")]
     pub(crate) kek: bool,
+
+    /// Give new data keys to all events and refused rows, and destroy the old ones
+    ///
+    /// Each file is written once more. Older snapshots then open with an older keyring only, so
+    /// take a new one, and replace the backup of the keyring.
+    #[arg(long)]
+    pub(crate) data: bool,
 
     /// Read the new passphrase (or the PIN or token that `--new-kek-uri` needs) from this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["new_passphrase_fd", "new_key_file"])]

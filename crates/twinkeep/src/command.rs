@@ -1,6 +1,7 @@
 //! One file a command, or a group of commands for one thing.
 
 mod event;
+mod export;
 mod feed;
 mod identity;
 mod ingest;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Train(args) => train::run(global, args, out),
         Command::Model(args) => model::run(global, args, out),
         Command::Twin(args) => twin::run(global, args, out),
+        Command::Export(args) => export::run(global, args, out),
         Command::Subject(args) => subject::run(global, args, out),
         Command::Key(args) => key::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),

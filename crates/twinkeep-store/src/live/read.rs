@@ -17,6 +17,7 @@ use crate::{QuarantinedRecord, Store, StoreError};
 /// A live event, with what is needed to remove its row.
 pub(crate) struct LiveEvent {
     /// The number of its row.
+    #[cfg_attr(not(test), expect(dead_code, reason = "compaction removes rows"))]
     pub id: i64,
     /// Whose it is.
     pub subject: Subject,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use twinkeep_app::{
-    ApiKeyReport, AppError, Caller, RotateKekReport, Scope, list_api_keys, new_api_key,
-    revoke_api_key, rotate_kek,
+    ApiKeyReport, AppError, Caller, RotateDataReport, RotateKekReport, Scope, list_api_keys,
+    new_api_key, revoke_api_key, rotate_data, rotate_kek,
 };
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
@@ -56,6 +56,20 @@ pub(crate) fn run(global: &Global, args: &KeyCommand, out: &Output) -> Result<()
 }
 
 fn rotate(global: &Global, args: &RotateArgs, out: &Output) -> Result<(), AppError> {
+    if args.data {
+        let bar = out.progress("rotating");
+        let report = rotate_data(&open_keep(global)?, &Caller::operator(), &mut |step| {
+            bar.set(step.done, step.total);
+        })?;
+        drop(bar);
+        return out.result(&report, |report: &RotateDataReport| {
+            format!(
+                "{} files have new data keys; now replace the backup of the keyring, destroy the old \
+                 one, and take a new snapshot",
+                report.files
+            )
+        });
+    }
     let (app, current) = open_keep_with(global)?;
     let next = secret_input::get_new(args)?;
     let report = rotate_kek(&app, &Caller::operator(), &current, &next)?;

@@ -154,3 +154,47 @@ fn a_file_that_is_there_is_not_replaced_by_a_key() {
     assert_eq!(fs::read(place.path("api.key")).unwrap(), first);
     assert_eq!(place.run(&["key", "list"]).lines().len(), 1);
 }
+
+#[test]
+fn a_keep_of_which_anything_is_open_to_others_does_not_open() {
+    let place = Place::with_keep();
+    let modes = [
+        ("store", 0o710),
+        ("store/events", 0o755),
+        ("store/catalog.sqlite", 0o644),
+        ("store/keyring", 0o640),
+        ("models", 0o705),
+        ("watermark", 0o604),
+        ("twinkeep.toml", 0o666),
+        ("public", 0o770),
+    ];
+    for (name, mode) in modes {
+        let path = place.path(&format!("keep/{name}"));
+        let before = fs::metadata(&path).unwrap().permissions();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let shown = place.show(&["twin", "list"]);
+        assert_eq!(shown.code, 1, "{name}: {}", shown.stderr);
+        assert!(shown.stderr.contains("run `chmod"), "{name}: {}", shown.stderr);
+        assert!(shown.stderr.contains(name), "{name}: {}", shown.stderr);
+        fs::set_permissions(&path, before).unwrap();
+    }
+    place.run(&["twin", "list"]).done();
+}
+
+#[test]
+fn data_keys_are_rotated_without_losing_anything() {
+    let place = Place::with_patients(30);
+    let list = place.run(&["twin", "list", "--limit", "30"]).done();
+    let old = place.files("keep/store/events");
+    let keyring = fs::read(place.path("keep/store/keyring")).unwrap();
+    let report = place.run(&["key", "rotate", "--data"]).done();
+    assert_eq!(report["files"], old.len() + 1);
+    let new = place.files("keep/store/events");
+    assert_eq!(new.len(), old.len());
+    assert!(new.iter().all(|file| !old.contains(file)));
+    assert_ne!(fs::read(place.path("keep/store/keyring")).unwrap(), keyring);
+    assert_eq!(place.run(&["twin", "list", "--limit", "30"]).done(), list);
+    let subject = list["twins"][0]["subject"].as_str().unwrap();
+    place.run(&["twin", "show", subject]).done();
+    place.run(&["ledger", "verify"]).done();
+}

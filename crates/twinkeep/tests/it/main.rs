@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod event;
+mod export;
 mod feeds;
 mod fhir;
 mod harness;
