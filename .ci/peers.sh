@@ -31,3 +31,9 @@ python() {
     "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"
 }
 python moto_server 'moto[kms]' flask flask-cors # AWS KMS
+# The public schemas of MEDS.
+"$venv/bin/python3" -c 'import meds' 2>/dev/null || {
+    echo "installing meds"
+    [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check 'meds>=0.4.1'
+}
