@@ -49,7 +49,7 @@ pub struct IngestDatabaseRequest<'a> {
 #[serde(untagged)]
 pub enum DatabaseReport {
     /// Rows were stored.
-    Stored(IngestReport),
+    Stored(Box<IngestReport>),
     /// There was nothing that the keep does not have.
     NothingNew {
         /// Always true; tells this answer from the other.
@@ -134,7 +134,7 @@ fn ingest(
     let place = Place { request: request.ingest, site, panel: panel.as_ref() };
     let report = store(app, caller, place, writer, taken, None)?;
     remember(app, &parts)?;
-    Ok(DatabaseReport::Stored(report))
+    Ok(DatabaseReport::Stored(Box::new(report)))
 }
 
 /// Moves the marks to what was stored.

@@ -16,9 +16,12 @@ pub(crate) struct Lexicon {
     stems: BTreeMap<Box<[u8]>, u32>,
     /// How values in a unit become those of each variable, and which unit it is; `None` if they
     /// cannot.
-    units: Vec<BTreeMap<Box<str>, Option<(Conversion, u32)>>>,
+    units: Vec<Units>,
     unit_names: Vec<Box<str>>,
 }
+
+/// Units that were met for one variable.
+type Units = BTreeMap<Box<str>, Option<(Conversion, u32)>>;
 
 /// What a value under one name means.
 #[derive(Clone, Copy)]

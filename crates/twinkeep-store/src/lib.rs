@@ -57,7 +57,9 @@ pub use error::StoreError;
 pub use export::{Company, MedsFile, write_meds_codes, write_meds_splits};
 pub use feeds::{FeedId, FeedRecord, FeedState};
 pub use held::Decision;
-pub use live::{LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused, LiveRequest};
+pub use live::{
+    LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused, LiveRequest, MakeAnswer,
+};
 pub use quarantine::{ParsedFields, ParsedRecord, QuarantinedRecord, RefusedRow};
 pub use reads::SubjectRecord;
 pub use rotate::Rotation;

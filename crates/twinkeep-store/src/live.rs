@@ -29,6 +29,9 @@ use commit::Writer;
 pub(crate) use read::LiveEvent;
 pub use request::LiveRequest;
 
+/// Makes the answer to a request from the events that the store refused.
+pub type MakeAnswer = Box<dyn Fn(&[LateRefusal]) -> Vec<u8> + Send>;
+
 /// Events that came in one request, screened.
 pub struct LiveBatch {
     /// What makes a repeated request the same one, if the caller wants that.
@@ -45,7 +48,7 @@ pub struct LiveBatch {
     pub refused: Vec<LiveRefused>,
     /// Makes the answer from the events that the store refused. It is kept with the request, and
     /// given again to whoever repeats it.
-    pub answer: Box<dyn Fn(&[LateRefusal]) -> Vec<u8> + Send>,
+    pub answer: MakeAnswer,
 }
 
 /// An event that passed screening and that the store refused.
