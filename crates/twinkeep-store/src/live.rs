@@ -51,6 +51,9 @@ pub struct LiveBatch {
     pub answer: MakeAnswer,
 }
 
+/// Makes an answer from the events that the store refused; on whichever thread commits.
+pub type MakeAnswer = Box<dyn Fn(&[LateRefusal]) -> Vec<u8> + Send>;
+
 /// An event that passed screening and that the store refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LateRefusal {

@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(code(&many(101)), "event-count");
         let absolute = r#"{"subject":"1","code":"HR","time":"2026-01-01T00:00:00Z"}"#;
         assert_eq!(code(&format!(r#"{{"events":[{one},{absolute}]}}"#)), "time-mixed");
-        assert_eq!(code(&"[".repeat(100_000)), "json-syntax");
+        assert_eq!(code(&"[".repeat(100_000)), "json-shape");
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl TestKeep {
         .unwrap();
         let surroundings = Surroundings { clock: now, state_dir: None };
         let app = App::open(&root, &secret, &surroundings).unwrap();
-        Self { app: Arc::new(app), root, dir: dir }
+        Self { app: Arc::new(app), root, dir }
     }
 
     fn fill(&self) {
