@@ -29,9 +29,6 @@ use commit::Writer;
 pub(crate) use read::LiveEvent;
 pub use request::LiveRequest;
 
-/// Makes the answer to a request from the events that the store refused.
-pub type MakeAnswer = Box<dyn Fn(&[LateRefusal]) -> Vec<u8> + Send>;
-
 /// Events that came in one request, screened.
 pub struct LiveBatch {
     /// What makes a repeated request the same one, if the caller wants that.

@@ -59,7 +59,7 @@ fn full_store() -> (TempDir, Store) {
     doom("events/train/000000aa-00000001.parquet").unwrap();
     doom("events/train/000000aa-00000002.parquet").unwrap();
     for (seed, row) in [(8, 0), (9, 1)] {
-        let rows = &[row..row + 1];
+        let rows = &std::iter::once(row..row + 1).collect::<Vec<_>>();
         let replayed = Some(Replayed { feed: FeedId(1), rows, because: "" });
         let sample = sample(seed, 1, 1);
         add_feed(&store, &sample, &NewFeed { replayed, ..new_feed(&sample) }).unwrap();

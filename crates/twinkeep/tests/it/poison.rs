@@ -6,7 +6,7 @@ use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::harness::Place;
+use crate::harness::{Place, write};
 
 /// Uniform between -1 and 1, from any number.
 fn noise(seed: u64) -> f64 {
@@ -39,7 +39,7 @@ fn write_stays(
             let rate = change(number, hour, rate + 2.0 * noise(seed(4 * hour + 4)));
             writeln!(text, "{hour:02}:00,HR,{rate:.1}\n{hour:02}:00,MAP,{pressure:.1}").unwrap();
         }
-        fs::write(dir.join(format!("{number}.txt")), text).unwrap();
+        write(&dir.join(format!("{number}.txt")), text.as_bytes());
     }
 }
 
@@ -100,7 +100,7 @@ fn what_the_panel_knows_is_sealed_and_refused_if_it_was_changed() {
         place.flip(&path, 8 * 100);
         write_stays(&place, name, number..number + 1, |_, _, rate| rate);
         assert_eq!(place.run(&["ingest", name]).refused(), "screening-read");
-        fs::write(&path, bytes).unwrap();
+        write(&path, &bytes);
         place.run(&["ingest", name]).done();
     }
 }
