@@ -27,6 +27,7 @@ pub fn check(pack: &'static str, mapping: Option<&Mapping>, data: &[u8]) {
         mapping,
         dates: Dates::Real,
         judgement: Judgement::ByThePack,
+        deidentify: None,
         panel: None,
     };
     let (mut events, mut quarantined) = (0, 0);

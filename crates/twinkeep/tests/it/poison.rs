@@ -6,6 +6,8 @@ use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
 
+use serde_json::Value;
+
 use crate::harness::{Place, write};
 
 /// Uniform between -1 and 1, from any number.
@@ -73,7 +75,9 @@ fn poison_within_the_plausible_is_found_and_its_sender_is_held() {
     let mirror = |_, hour, rate: f64| if 24 <= hour { 180.0 - rate } else { rate };
     write_stays(&place, "third", 3000..3150, mirror);
     place.seal("third").done();
-    let report = place.run(&["ingest", "third.sealed"]).done();
+    let ran = place.run(&["ingest", "third.sealed"]);
+    assert_eq!(ran.refused(), "feed-held");
+    let report: Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
     let reasons = report["held_because"].as_array().unwrap_or_else(|| panic!("{report}"));
     assert_eq!(report["state"], "held");
     assert!(reasons[0].as_str().unwrap().starts_with("sender: the "), "{report}");
@@ -83,6 +87,12 @@ fn poison_within_the_plausible_is_found_and_its_sender_is_held() {
     assert_eq!(of("local")["verdict"], "alike");
     let text = place.show(&["sender", "score"]).stdout;
     assert!(text.contains("hospital: feed-3 is held"), "{text}");
+
+    // Somebody looked and let it in: the next one is compared with this one too.
+    place.run(&["feed", "release", "feed-3", "--reason", "an honest difference"]).done();
+    write_stays(&place, "fourth", 4000..4150, mirror);
+    place.seal("fourth").done();
+    assert_eq!(place.run(&["ingest", "fourth.sealed"]).done()["state"], "admitted");
 }
 
 #[test]
