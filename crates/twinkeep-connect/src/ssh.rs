@@ -1,8 +1,11 @@
 //! A tunnel through SSH, by the system's `ssh`: opened and closed by us, used by nobody else.
 //!
 //! `ssh -W` carries one connection over its own input and output, which are one end of a pair of
-//! sockets; we hold the other end. So there is no port or file on which others could connect, and
-//! when we are gone, however we went, `ssh` reads the end of its input and leaves.
+//! sockets; we hold the other end. So there is no port or file on which others could connect.
+//!
+//! When we are gone, however we went, the kernel ends `ssh` (`setpriv --pdeathsig` of util-linux
+//! asks for that). Where there is no `setpriv`, `ssh` reads the end of its input, and leaves once
+//! the database has answered what it was last asked.
 //!
 //! What the user's SSH configuration says of keys and jump hosts holds; what it could say against
 //! the checks does not, because options on the command line come first.
@@ -198,7 +201,7 @@ impl Tunnel {
         let start = |source| TunnelError::Start { source };
         let (ours, theirs) = UnixStream::pair().map_err(start)?;
         ours.set_nonblocking(true).map_err(start)?;
-        let mut command = Command::new("ssh");
+        let mut command = ssh();
         command
             .args(arguments(request)?)
             // Messages that we know; and a password that is not for it.
@@ -257,6 +260,16 @@ impl std::fmt::Debug for Tunnel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Tunnel({})", self.through)
     }
+}
+
+/// The system's `ssh`, so that it does not outlive us.
+fn ssh() -> Command {
+    if !Path::new(SETPRIV).exists() {
+        return Command::new("ssh");
+    }
+    let mut command = Command::new(SETPRIV);
+    command.args(["--pdeathsig", "KILL", "--", "ssh"]);
+    command
 }
 
 fn arguments(request: &TunnelRequest<'_>) -> Result<Vec<String>, TunnelError> {
@@ -361,6 +374,9 @@ const OPTIONS: &[&str] = &[
     // Why a forwarding was refused is said at this level.
     "LogLevel=INFO",
 ];
+
+/// Runs a program with a signal for when its parent dies (util-linux).
+const SETPRIV: &str = "/usr/bin/setpriv";
 
 /// How long `ssh` may take to leave once its connection has ended.
 const END_TIME_MAX: Duration = Duration::from_secs(3);
