@@ -32,7 +32,7 @@ impl From<StoreError> for AppError {
                 .hint("restore the file from a backup, and find out who could write to `store/`"),
             StoreError::KeyDestroyed { .. } => Self::refused(code, "this data was destroyed")
                 .because(error)
-                .hint("it belongs to a snapshot from before an erasure or a compaction"),
+                .hint("it belongs to a copy from before an erasure or a rotation of the data keys"),
             StoreError::SubjectErased => Self::refused(code, "the store refused")
                 .because(error)
                 .hint("an erased person can be stored again under another site only"),

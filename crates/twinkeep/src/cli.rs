@@ -746,8 +746,8 @@ pub(crate) struct RotateArgs {
 
     /// Give new data keys to all events and refused rows, and destroy the old ones
     ///
-    /// Each file is written once more. Older snapshots then open with an older keyring only, so
-    /// take a new one, and replace the backup of the keyring.
+    /// Each file is written once more. Older copies of the data then open with an older keyring
+    /// only: replace the copies of both, and destroy the old ones.
     #[arg(long)]
     pub(crate) data: bool,
 
