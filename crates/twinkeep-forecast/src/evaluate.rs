@@ -5,14 +5,66 @@
 //! observations, so that no forecaster can flatter itself.
 
 use serde::Serialize;
-use twinkeep_domain::{Cohort, ForecastPoint, Pack, QUANTILES, TargetForecast, Timeline};
+use twinkeep_domain::{Code, Cohort, ForecastPoint, Pack, Subject, Timeline, Timestamp};
 
-use crate::boost::pinball;
 use crate::features::SubjectState;
 use crate::{CodeMap, Forecaster};
 
+use measure::Measure;
+
+mod measure;
+mod spread;
 #[cfg(test)]
 mod tests;
+
+pub use spread::training_spreads;
+
+/// At which moment, and against which scale.
+#[derive(Clone, Copy, Debug)]
+pub struct EvaluationPlan<'a> {
+    /// Hours after the first event at which forecasts are made.
+    pub cut_hours: f32,
+    /// How far ahead; at most as far as the forecaster looks.
+    pub horizon_hours: f32,
+    /// How much each target varied in training, in the pack's order: see [`training_spreads`].
+    /// Shorter where it is not known.
+    pub spreads: &'a [Option<f64>],
+}
+
+impl EvaluationPlan<'_> {
+    /// Returns the plan of a pack: its own cut and horizon, and no scale.
+    pub fn of(pack: &Pack) -> Self {
+        let plan = pack.forecast();
+        Self {
+            cut_hours: plan.evaluation_cut_hours,
+            horizon_hours: plan.horizon_hours,
+            spreads: &[],
+        }
+    }
+}
+
+/// One observed value beside what was forecast; for whoever may see persons.
+#[derive(Clone, Copy)]
+pub struct Scored<'a> {
+    /// Whose value it is.
+    pub subject: Subject,
+    /// When it was observed.
+    pub time: Timestamp,
+    /// What was observed: a target.
+    pub code: &'a Code,
+    /// The value.
+    pub actual: f32,
+    /// What was forecast; `None` where the forecaster answered "not enough history".
+    pub point: Option<&'a ForecastPoint>,
+    /// The last value before the cut (the training mean where there is none).
+    pub carry_forward: f32,
+}
+
+impl std::fmt::Debug for Scored<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scored(hidden)")
+    }
+}
 
 /// The measurements of a forecaster on a cohort; no personal data.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,12 +81,16 @@ pub struct Evaluation {
     pub refused_count: u64,
     /// Median over targets of `mase`.
     pub mase_median: Option<f64>,
+    /// Mean over targets of `scaled_mae`.
+    pub scaled_mae_mean: Option<f64>,
     /// Mean over targets of `coverage_50`.
     pub coverage_50_mean: Option<f64>,
     /// Mean over targets of `coverage_80`.
     pub coverage_80_mean: Option<f64>,
     /// Mean over targets of `coverage_90`.
     pub coverage_90_mean: Option<f64>,
+    /// Mean over targets of `calibration`, by quantile.
+    pub calibration_mean: Vec<f64>,
     /// By target, in the pack's order.
     pub targets: Vec<TargetEvaluation>,
 }
@@ -54,6 +110,8 @@ pub struct TargetEvaluation {
     pub mae: Option<f64>,
     /// Root of the mean squared error of the mean.
     pub rmse: Option<f64>,
+    /// `mae` divided by how much the target varied in training.
+    pub scaled_mae: Option<f64>,
     /// Mean absolute error of the last value (the training mean where there is none).
     pub carry_forward_mae: Option<f64>,
     /// Root of its mean squared error.
@@ -66,153 +124,237 @@ pub struct TargetEvaluation {
     pub coverage_80: Option<f64>,
     /// Share of the values inside the 90 % interval.
     pub coverage_90: Option<f64>,
-    /// Mean width of the 90 % interval, in the target's unit.
+    /// Mean width of the 50 % interval, in the target's unit.
+    pub width_50: Option<f64>,
+    /// Mean width of the 80 % interval.
+    pub width_80: Option<f64>,
+    /// Mean width of the 90 % interval.
     pub width_90: Option<f64>,
     /// Mean pinball loss over the seven quantiles.
     pub pinball: Option<f64>,
+    /// Continuous ranked probability score, from the seven quantiles: twice the pinball losses,
+    /// each weighted with the range of probabilities that is nearest to its quantile.
+    pub crps: Option<f64>,
+    /// For each quantile, the share of the values that are not above it.
+    pub calibration: Vec<f64>,
+    /// By how far ahead: the pack's horizon buckets.
+    pub horizons: Vec<HorizonEvaluation>,
+}
+
+/// The measurements of one target in a range of horizons.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HorizonEvaluation {
+    /// Farther ahead than this, ...
+    pub from_hours: f32,
+    /// ... and up to this.
+    pub to_hours: f32,
+    /// Observed values that were forecast.
+    pub value_count: u64,
+    /// As of the target.
+    pub mae: Option<f64>,
+    /// As of the target.
+    pub mase: Option<f64>,
+    /// As of the target.
+    pub coverage_90: Option<f64>,
+    /// As of the target.
+    pub width_90: Option<f64>,
+    /// As of the target.
+    pub crps: Option<f64>,
 }
 
 /// Measures a forecaster at the pack's evaluation cut, on every value observed up to the horizon.
 ///
 /// `held_out` must not share subjects with what the forecaster was trained or tuned on.
 pub fn evaluate(pack: &Pack, forecaster: &dyn Forecaster, held_out: &Cohort) -> Evaluation {
+    evaluate_by(pack, &EvaluationPlan::of(pack), forecaster, held_out, &mut |_| ())
+}
+
+/// As [`evaluate`], at any cut; `scored` gets every value, subject by subject in order of time.
+pub fn evaluate_by(
+    pack: &Pack,
+    plan: &EvaluationPlan<'_>,
+    forecaster: &dyn Forecaster,
+    held_out: &Cohort,
+    scored: &mut dyn FnMut(Scored<'_>),
+) -> Evaluation {
     let codes = CodeMap::new(pack, &held_out.codes);
-    let mut sums = vec![Sums::default(); pack.targets().count()];
+    let buckets = buckets(pack, plan.horizon_hours);
+    let mut walk = Walk {
+        pack,
+        plan,
+        forecaster,
+        codes: &codes,
+        buckets: &buckets,
+        sums: vec![vec![Measure::default(); buckets.len()]; pack.targets().count()],
+    };
     let mut subject_count = 0;
     for timeline in &held_out.timelines {
-        subject_count += u64::from(measure(pack, forecaster, &codes, timeline, &mut sums));
+        subject_count += u64::from(walk.subject(timeline, scored));
     }
     let targets: Vec<TargetEvaluation> = pack
         .targets()
-        .zip(&sums)
-        .map(|((_, target), sums)| sums.finish(target.code.as_str()))
+        .zip(&walk.sums)
+        .enumerate()
+        .map(|(at, ((_, target), sums))| {
+            let spread = plan.spreads.get(at).copied().flatten();
+            target_evaluation(target.code.as_str(), spread, &buckets, sums)
+        })
         .collect();
-    let mean = |of: fn(&TargetEvaluation) -> Option<f64>| {
+    summary(plan, subject_count, targets)
+}
+
+fn summary(
+    plan: &EvaluationPlan<'_>,
+    subject_count: u64,
+    targets: Vec<TargetEvaluation>,
+) -> Evaluation {
+    let mean = |of: &dyn Fn(&TargetEvaluation) -> Option<f64>| {
         let values: Vec<f64> = targets.iter().filter_map(of).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     };
+    let calibration = |lane: usize| mean(&|target| target.calibration.get(lane).copied());
     Evaluation {
-        cut_hours: pack.forecast().evaluation_cut_hours,
-        horizon_hours: pack.forecast().horizon_hours,
+        cut_hours: plan.cut_hours,
+        horizon_hours: plan.horizon_hours,
         subject_count,
         value_count: targets.iter().map(|target| target.value_count).sum(),
         refused_count: targets.iter().map(|target| target.refused_count).sum(),
         mase_median: median(targets.iter().filter_map(|target| target.mase).collect()),
-        coverage_50_mean: mean(|target| target.coverage_50),
-        coverage_80_mean: mean(|target| target.coverage_80),
-        coverage_90_mean: mean(|target| target.coverage_90),
+        scaled_mae_mean: mean(&|target| target.scaled_mae),
+        coverage_50_mean: mean(&|target| target.coverage_50),
+        coverage_80_mean: mean(&|target| target.coverage_80),
+        coverage_90_mean: mean(&|target| target.coverage_90),
+        calibration_mean: (0..twinkeep_domain::QUANTILES.len()).filter_map(calibration).collect(),
         targets,
     }
 }
 
-/// Adds up one subject; returns whether anything was forecast.
-fn measure(
-    pack: &Pack,
-    forecaster: &dyn Forecaster,
-    codes: &CodeMap,
-    timeline: &Timeline,
-    sums: &mut [Sums],
-) -> bool {
-    let plan = pack.forecast();
-    let Some(start) = codes.start(timeline) else { return false };
-    let cut = start.plus_hours(f64::from(plan.evaluation_cut_hours));
-    let seen = timeline.events().partition_point(|event| event.time.is_none_or(|time| time < cut));
-    let (past, future) = timeline.events().split_at(seen);
-    let mut state = SubjectState::new(pack);
-    for event in past {
-        if let (Some(variable), Some(value)) = (codes.variable(event.code), event.value) {
-            state.observe(variable, event.time, value);
+/// What is needed to measure one subject after the other.
+struct Walk<'a> {
+    pack: &'a Pack,
+    plan: &'a EvaluationPlan<'a>,
+    forecaster: &'a dyn Forecaster,
+    codes: &'a CodeMap,
+    buckets: &'a [f32],
+    /// By target and horizon bucket.
+    sums: Vec<Vec<Measure>>,
+}
+
+/// A value after the cut.
+struct Row {
+    target: usize,
+    time: Timestamp,
+    horizon: f32,
+    value: f32,
+}
+
+impl Walk<'_> {
+    /// Adds up one subject; returns whether anything was forecast.
+    fn subject(&mut self, timeline: &Timeline, scored: &mut dyn FnMut(Scored<'_>)) -> bool {
+        let Some(start) = self.codes.start(timeline) else { return false };
+        let cut = start.plus_hours(f64::from(self.plan.cut_hours));
+        let seen =
+            timeline.events().partition_point(|event| event.time.is_none_or(|time| time < cut));
+        let (past, future) = timeline.events().split_at(seen);
+        let mut state = SubjectState::new(self.pack);
+        for event in past {
+            if let (Some(variable), Some(value)) = (self.codes.variable(event.code), event.value) {
+                state.observe(variable, event.time, value);
+            }
         }
+        let rows = self.rows(future, cut);
+        let mut horizons: Vec<f32> = rows.iter().map(|row| row.horizon).collect();
+        horizons.dedup();
+        let forecast = self.forecaster.forecast(&state, cut, &horizons);
+        let mut any = false;
+        for row in rows {
+            let Some(answer) = forecast.targets.get(row.target) else { continue };
+            let point = answer.points.get(horizons.partition_point(|&it| it < row.horizon));
+            let typical = self.forecaster.typical(row.target);
+            let carry_forward = answer.last.map_or(typical, |(last, _)| last);
+            scored(Scored {
+                subject: timeline.subject(),
+                time: row.time,
+                code: &answer.code,
+                actual: row.value,
+                point,
+                carry_forward,
+            });
+            any |= point.is_some();
+            let bucket = self.buckets.partition_point(|&end| end < row.horizon);
+            let sums = &mut self.sums[row.target][bucket.min(self.buckets.len() - 1)];
+            match point {
+                None => sums.refuse(),
+                Some(point) => sums.add(point, row.value, carry_forward, answer.last.is_none()),
+            }
+        }
+        any
     }
-    let mut target_of = vec![None; pack.variables().len()];
-    for (at, (variable, _)) in pack.targets().enumerate() {
-        target_of[variable] = Some(at);
-    }
-    let rows: Vec<(usize, f32, f32)> = future
-        .iter()
-        .filter_map(|event| {
-            let horizon = event.time?.hours_since(cut) as f32;
-            let target = target_of[codes.variable(event.code)?]?;
+
+    fn rows(&self, future: &[twinkeep_domain::Event], cut: Timestamp) -> Vec<Row> {
+        let mut target_of = vec![None; self.pack.variables().len()];
+        for (at, (variable, _)) in self.pack.targets().enumerate() {
+            target_of[variable] = Some(at);
+        }
+        let row = |event: &twinkeep_domain::Event| {
+            let time = event.time?;
+            let horizon = time.hours_since(cut) as f32;
+            let target = target_of[self.codes.variable(event.code)?]?;
             let value = event.value.filter(|value| value.is_finite())?;
-            (horizon <= plan.horizon_hours).then_some((target, horizon, value))
-        })
-        .collect();
-    let mut horizons: Vec<f32> = rows.iter().map(|row| row.1).collect();
-    horizons.dedup();
-    let forecast = forecaster.forecast(&state, cut, &horizons);
-    let mut any = false;
-    for (target, horizon, value) in rows {
-        let Some(answer) = forecast.targets.get(target) else { continue };
-        let at = horizons.partition_point(|&other| other < horizon);
-        any |= sums[target].add(answer, at, value, forecaster.typical(target));
-    }
-    any
-}
-
-/// Running sums of one target.
-#[derive(Clone, Default)]
-struct Sums {
-    count: u64,
-    refused: u64,
-    unseen: u64,
-    absolute: f64,
-    squared: f64,
-    carried_absolute: f64,
-    carried_squared: f64,
-    inside: [u64; 3],
-    width: f64,
-    pinball: f64,
-}
-
-impl Sums {
-    fn add(&mut self, answer: &TargetForecast, at: usize, value: f32, typical: f32) -> bool {
-        let Some(point) = answer.points.get(at) else {
-            self.refused += 1;
-            return false;
+            let within = horizon <= self.plan.horizon_hours;
+            within.then_some(Row { target, time, horizon, value })
         };
-        let carried = answer.last.map_or(typical, |(last, _)| last);
-        self.count += 1;
-        self.unseen += u64::from(answer.last.is_none());
-        self.absolute += f64::from((value - point.median()).abs());
-        self.squared += f64::from(value - point.mean).powi(2);
-        self.carried_absolute += f64::from((value - carried).abs());
-        self.carried_squared += f64::from(value - carried).powi(2);
-        for (inside, (low, high)) in self.inside.iter_mut().zip(INTERVALS) {
-            let covered = point.quantiles[low] <= value && value <= point.quantiles[high];
-            *inside += u64::from(covered);
-        }
-        self.width += f64::from(point.quantiles[6] - point.quantiles[0]);
-        self.pinball += mean_pinball(point, value);
-        true
-    }
-
-    fn finish(&self, code: &str) -> TargetEvaluation {
-        let mean = |sum: f64| (0 < self.count).then(|| sum / self.count as f64);
-        let share = |count: u64| mean(count as f64);
-        let carried = mean(self.carried_absolute);
-        TargetEvaluation {
-            code: code.to_owned(),
-            value_count: self.count,
-            refused_count: self.refused,
-            unseen_count: self.unseen,
-            mae: mean(self.absolute),
-            rmse: mean(self.squared).map(f64::sqrt),
-            carry_forward_mae: carried,
-            carry_forward_rmse: mean(self.carried_squared).map(f64::sqrt),
-            mase: carried.filter(|&mae| 0.0 < mae).and(Some(self.absolute / self.carried_absolute)),
-            coverage_50: share(self.inside[0]),
-            coverage_80: share(self.inside[1]),
-            coverage_90: share(self.inside[2]),
-            width_90: mean(self.width),
-            pinball: mean(self.pinball),
-        }
+        future.iter().filter_map(row).collect()
     }
 }
 
-fn mean_pinball(point: &ForecastPoint, value: f32) -> f64 {
-    let losses = point.quantiles.iter().zip(QUANTILES);
-    let sum: f32 = losses.map(|(quantile, p)| pinball(value - quantile, p)).sum();
-    f64::from(sum) / QUANTILES.len() as f64
+/// Returns the upper ends of the pack's buckets up to a horizon.
+fn buckets(pack: &Pack, horizon_hours: f32) -> Vec<f32> {
+    let ends = pack.forecast().buckets_hours.iter().copied();
+    ends.filter(|&end| end < horizon_hours).chain([horizon_hours]).collect()
+}
+
+fn target_evaluation(
+    code: &str,
+    spread: Option<f64>,
+    buckets: &[f32],
+    sums: &[Measure],
+) -> TargetEvaluation {
+    let mut all = Measure::default();
+    sums.iter().for_each(|part| all.merge(part));
+    let mae = all.mae();
+    let horizons = sums.iter().enumerate().map(|(at, part)| HorizonEvaluation {
+        from_hours: at.checked_sub(1).map_or(0.0, |before| buckets[before]),
+        to_hours: buckets[at],
+        value_count: part.count,
+        mae: part.mae(),
+        mase: part.mase(),
+        coverage_90: part.coverage(2),
+        width_90: part.width(2),
+        crps: part.crps(),
+    });
+    TargetEvaluation {
+        code: code.to_owned(),
+        value_count: all.count,
+        refused_count: all.refused,
+        unseen_count: all.unseen,
+        mae,
+        rmse: all.rmse(),
+        scaled_mae: spread.filter(|&spread| 0.0 < spread).and_then(|spread| Some(mae? / spread)),
+        carry_forward_mae: all.carry_forward_mae(),
+        carry_forward_rmse: all.carry_forward_rmse(),
+        mase: all.mase(),
+        coverage_50: all.coverage(0),
+        coverage_80: all.coverage(1),
+        coverage_90: all.coverage(2),
+        width_50: all.width(0),
+        width_80: all.width(1),
+        width_90: all.width(2),
+        pinball: all.pinball(),
+        crps: all.crps(),
+        calibration: all.calibration(),
+        horizons: horizons.collect(),
+    }
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -221,6 +363,3 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     let high = *values.get(middle)?;
     Some(if values.len() % 2 == 1 { high } else { (values[middle - 1] + high) / 2.0 })
 }
-
-/// Which quantiles bound the 50 %, 80 %, and 90 % intervals.
-const INTERVALS: [(usize, usize); 3] = [(2, 4), (1, 5), (0, 6)];

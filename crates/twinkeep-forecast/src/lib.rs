@@ -25,7 +25,10 @@ mod testing;
 
 pub use codes::CodeMap;
 pub use config::TrainConfig;
-pub use evaluate::{Evaluation, TargetEvaluation, evaluate};
+pub use evaluate::{
+    Evaluation, EvaluationPlan, HorizonEvaluation, Scored, TargetEvaluation, evaluate, evaluate_by,
+    training_spreads,
+};
 pub use features::{FeatureLayout, SubjectState, VariableState};
 pub use model::{Forecaster, Model, TargetDescription};
 pub use tensors::TensorError;

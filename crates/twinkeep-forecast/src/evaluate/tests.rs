@@ -4,7 +4,7 @@ use twinkeep_domain::{
     Basis, Cohort, Forecast, ForecastPoint, QUANTILES, TargetForecast, Timeline, Timestamp,
 };
 
-use super::{evaluate, median};
+use super::{EvaluationPlan, evaluate, evaluate_by, median};
 use crate::Forecaster;
 use crate::features::SubjectState;
 use crate::testing::{ECHO, LEVEL, NOISE, cohort, event, pack};
@@ -130,4 +130,52 @@ fn the_median_of_an_even_number_is_between_the_middle_two() {
     assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
     assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
     assert_eq!(median(vec![]), None);
+}
+
+#[test]
+fn any_cut_and_any_shorter_horizon_can_be_measured() {
+    let future = [(12.0, LEVEL, 11.0), (13.0, ECHO, 17.0), (20.0, LEVEL, 9.0), (29.0, LEVEL, 9.0)];
+    let plan = EvaluationPlan { cut_hours: 10.0, horizon_hours: 18.0, spreads: &[Some(0.5)] };
+    let mut rows = Vec::new();
+    let forecaster = Constant { mean: 11.0, quantiles: SPREAD };
+    let found = evaluate_by(&pack(), &plan, &forecaster, &held_out(&future), &mut |scored| {
+        assert!(scored.point.is_some());
+        rows.push((scored.code.as_str().to_owned(), scored.actual, scored.carry_forward));
+    });
+    let row = |code: &str, actual, carried| (code.to_owned(), actual, carried);
+    assert_eq!(rows, [row("level", 11.0, 10.0), row("echo", 17.0, 7.0), row("level", 9.0, 10.0)]);
+    let level = &found.targets[LEVEL];
+    assert_eq!((found.cut_hours, found.horizon_hours, level.value_count), (10.0, 18.0, 2));
+    // The median is 11: one value is on it, the other 2 away; half a unit is the spread.
+    assert_eq!((level.mae, level.scaled_mae), (Some(1.0), Some(2.0)));
+    assert_eq!(found.scaled_mae_mean, Some(2.0));
+    // The pack has buckets up to 8 and 24 hours; the second ends at the horizon.
+    let buckets: Vec<_> =
+        level.horizons.iter().map(|it| (it.from_hours, it.to_hours, it.value_count)).collect();
+    assert_eq!(buckets, [(0.0, 8.0, 1), (8.0, 18.0, 1)]);
+    assert_eq!(level.horizons[1].mae, Some(2.0));
+    // 9 is the second of the quantiles 8, 9, 10, 11; 11 is the fourth.
+    assert_eq!(level.calibration, [0.0, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0]);
+    assert_eq!(found.targets[ECHO].calibration, [0.0; 7]);
+    assert_eq!(found.calibration_mean[3], 0.5);
+}
+
+#[test]
+fn the_score_of_a_certain_forecast_is_its_absolute_error() {
+    let sure = Constant { mean: 11.0, quantiles: [11.0; 7] };
+    let found = evaluate(&pack(), &sure, &held_out(&[(25.0, LEVEL, 15.0), (26.0, LEVEL, 11.0)]));
+    let crps = found.targets[LEVEL].crps.unwrap();
+    assert!((crps - 2.0).abs() < 1e-6, "{crps}");
+}
+
+#[test]
+fn a_value_that_was_not_forecast_is_handed_on_without_a_forecast() {
+    let plan = EvaluationPlan::of(&pack());
+    let mut points = Vec::new();
+    let forecaster = Constant { mean: 11.0, quantiles: SPREAD };
+    let cohort = held_out(&[(25.0, NOISE, 17.0)]);
+    evaluate_by(&pack(), &plan, &forecaster, &cohort, &mut |scored| {
+        points.push((scored.point.is_some(), scored.carry_forward));
+    });
+    assert_eq!(points, [(false, 7.0)]);
 }
