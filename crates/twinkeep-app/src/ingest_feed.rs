@@ -377,7 +377,7 @@ fn reasons_to_hold(
 }
 
 /// A file that does not begin as a sealed feed does is a plain one.
-fn is_sealed(path: &Path) -> Result<bool, AppError> {
+pub(crate) fn is_sealed(path: &Path) -> Result<bool, AppError> {
     Ok(!matches!(inspect(&mut open_file(path)?, &[]), Err(FeedError::NotSealed)))
 }
 

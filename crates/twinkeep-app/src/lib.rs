@@ -23,11 +23,13 @@ mod decide_feed;
 mod envelope;
 mod erase_subject;
 mod error;
+mod evaluate_model;
 mod export_meds;
 mod export_subject;
 mod feed_history;
 mod feeds;
 mod file_modes;
+mod given_splits;
 mod identities;
 mod incoming;
 mod ingest_database;
@@ -81,6 +83,9 @@ pub use config::{
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
 pub use erase_subject::{EraseReport, EraseRequest, ErasureProof, erase_subject, verify_erasure};
 pub use error::{AppError, Class};
+pub use evaluate_model::{
+    EvaluateOn, EvaluateReport, EvaluateRequest, EvaluateSource, ScreenedSource, evaluate_model,
+};
 pub use export_meds::{MedsReport, MedsRequest, export_meds};
 pub use export_subject::{SubjectExport, export_subject};
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
@@ -125,6 +130,8 @@ pub use show_feed::{DepartureLine, FeedPicture, VariableLine, show_feed};
 pub use synthesize::{SynthReport, SynthRequest, synthesize};
 pub use time_text::{parse_rfc3339, rfc3339};
 pub use train_model::{TrainReport, TrainRequest, train_model};
+pub use twinkeep_domain::Split;
+pub use twinkeep_forecast::Evaluation;
 pub use twinkeep_intake::pack_file::{
     shipped_names as shipped_pack_names, shipped_text as shipped_pack_text,
 };

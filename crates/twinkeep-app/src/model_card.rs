@@ -5,7 +5,13 @@ use twinkeep_domain::Pack;
 use twinkeep_forecast::Evaluation;
 
 /// Writes the card of a version that was just measured.
-pub(crate) fn card(pack: &Pack, evaluation: &Evaluation, subjects: [usize; 3]) -> Value {
+pub(crate) fn card(
+    pack: &Pack,
+    evaluation: &Evaluation,
+    subjects: [usize; 3],
+    given_splits: bool,
+) -> Value {
+    let chosen = if given_splits { "as given in a file" } else { "by a keyed hash of the subject" };
     let plan = pack.forecast();
     let code = |(_, variable): (usize, &twinkeep_domain::Variable)| json!({ "code": variable.code.as_str(), "title": variable.title, "unit": variable.unit });
     json!({
@@ -27,7 +33,7 @@ pub(crate) fn card(pack: &Pack, evaluation: &Evaluation, subjects: [usize; 3]) -
         "training_population": { "subjects": subjects[0], "words": pack.words().subjects },
         "evaluation": {
             "subjects": evaluation.subject_count,
-            "population": "held out from the same feeds, by a keyed hash of the subject",
+            "population": format!("held out from the same feeds, {chosen}"),
             "cut_hours": evaluation.cut_hours,
             "mase_median": evaluation.mase_median,
             "coverage_90_mean": evaluation.coverage_90_mean,

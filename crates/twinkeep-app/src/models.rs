@@ -83,7 +83,7 @@ fn is_zero(count: &usize) -> bool {
 
 /// Shows one version's card, evaluation, and training record.
 pub fn show_model(app: &App, version: &str) -> Result<ModelReport, AppError> {
-    let id = parse(version)?;
+    let id = parse_version(version)?;
     let record = app.registry.show(&id)?;
     let documents = app.registry.documents(&id).map_err(|error| app.distrust(&id, error))?;
     let document = |name: &str| {
@@ -107,7 +107,7 @@ fn mark(mark: &Mark) -> String {
 /// Verifies a version: signature, digests, tensors. One that fails is quarantined.
 pub fn verify_model(app: &App, caller: &Caller, version: &str) -> Result<VerifyReport, AppError> {
     let entry = app.entry(caller, EventClass::EntityManagement, Activity::Read, "model.verified");
-    let result = parse(version).and_then(|id| verify(app, &id));
+    let result = parse_version(version).and_then(|id| verify(app, &id));
     let entry = if result.is_ok() { entry.with("model", version) } else { entry };
     app.conclude(entry, result)
 }
@@ -139,7 +139,7 @@ pub fn release_model(
 
 fn release(app: &App, caller: &Caller, version: &str, reason: &str) -> Result<ModelLine, AppError> {
     let reason = check_reason(reason)?;
-    let id = parse(version)?;
+    let id = parse_version(version)?;
     verify(app, &id)?;
     app.registry
         .release(&id, &caller.id, reason, app.now())
@@ -148,7 +148,7 @@ fn release(app: &App, caller: &Caller, version: &str, reason: &str) -> Result<Mo
     Ok(line(&app.registry.show(&id)?))
 }
 
-fn parse(version: &str) -> Result<VersionId, AppError> {
+pub(crate) fn parse_version(version: &str) -> Result<VersionId, AppError> {
     VersionId::parse(version).ok_or_else(|| {
         AppError::refused("model-unknown", "there is no such model version")
             .hint("`twinkeep model list` shows the versions")

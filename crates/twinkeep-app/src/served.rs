@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use twinkeep_forecast::Model;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
-use twinkeep_registry::{RegistryError, VersionId};
+use twinkeep_registry::{LoadedModel, RegistryError, VersionId};
 use twinkeep_vault::digest::sha256;
 
 use crate::{App, AppError, Caller};
@@ -41,6 +41,17 @@ impl App {
 
     fn load(&self, version: &VersionId) -> Result<Served, AppError> {
         let loaded = self.registry.load(version).map_err(|error| self.distrust(version, error))?;
+        let model = self.model_of(&loaded)?;
+        let system = Caller::system();
+        let entry =
+            self.entry(&system, EventClass::EntityManagement, Activity::Read, "model.loaded");
+        self.record(&entry.with("model", version.as_str()))?;
+        Ok(Served { version: version.to_string(), model })
+    }
+
+    /// Puts the model of a version together, if it was made for this keep's pack.
+    pub(crate) fn model_of(&self, loaded: &LoadedModel) -> Result<Model, AppError> {
+        let version = &loaded.id;
         // The pack is signed with the model: another one would give each code another's trees.
         let trained_for = loaded.documents.get("pack.toml").map(|pack| sha256(pack));
         if trained_for != Some(self.pack_sha256) {
@@ -48,15 +59,10 @@ impl App {
             return Err(AppError::refused("model-pack", attempt)
                 .hint("train a new version with `twinkeep train`"));
         }
-        let model = Model::from_tensors(&self.pack, &loaded.tensors).map_err(|error| {
+        Model::from_tensors(&self.pack, &loaded.tensors).map_err(|error| {
             let attempt = format!("model `{version}` cannot be used with this keep's pack");
             AppError::refused(error.code(), attempt).because(error)
-        })?;
-        let system = Caller::system();
-        let entry =
-            self.entry(&system, EventClass::EntityManagement, Activity::Read, "model.loaded");
-        self.record(&entry.with("model", version.as_str()))?;
-        Ok(Served { version: version.to_string(), model })
+        })
     }
 
     /// Takes a version that is not what was signed out of reach, and records why.

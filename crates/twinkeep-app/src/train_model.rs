@@ -4,25 +4,31 @@
 //! seed give the same weights, and the training record holds their digest to show it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::json;
-use twinkeep_domain::{Cohort, Split, Tensor, TensorData};
-use twinkeep_forecast::{Evaluation, Model, TrainConfig, evaluate, train};
+use twinkeep_domain::{Cohort, Tensor, TensorData};
+use twinkeep_forecast::{
+    Evaluation, EvaluationPlan, Model, TrainConfig, evaluate_by, train, training_spreads,
+};
 use twinkeep_ledger::{Activity, Class as EventClass};
 use twinkeep_store::FeedState;
 use twinkeep_vault::digest::{Sha256, to_hex};
 
+use crate::given_splits::{GivenSplits, cohorts};
 use crate::model_card::card;
 use crate::{App, AppError, Caller, Progress};
 
 /// What may differ from the configuration.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TrainRequest {
+pub struct TrainRequest<'a> {
     /// Threads; the result does not depend on it.
     pub threads: Option<u32>,
     /// Seed of row and column sampling.
     pub seed: Option<u64>,
+    /// A file that says which subject is in which split; by default, the keep's own hash does.
+    pub splits: Option<&'a Path>,
 }
 
 /// What was learned, and how well it forecasts subjects that it never saw.
@@ -44,7 +50,7 @@ pub struct TrainReport {
 pub fn train_model(
     app: &App,
     caller: &Caller,
-    request: TrainRequest,
+    request: TrainRequest<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TrainReport, AppError> {
     let entry = app.entry(caller, EventClass::EntityManagement, Activity::Create, "model.trained");
@@ -61,7 +67,7 @@ pub fn train_model(
 fn learn(
     app: &App,
     caller: &Caller,
-    request: TrainRequest,
+    request: TrainRequest<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TrainReport, AppError> {
     let config = TrainConfig {
@@ -69,22 +75,25 @@ fn learn(
         threads: request.threads.unwrap_or(app.settings.train.threads) as usize,
         ..TrainConfig::default()
     };
-    let [training, tuning, held_out] = Split::ALL.map(|split| app.store.cohort(split));
-    let (training, tuning, held_out) = (training?, tuning?, held_out?);
+    let given = request.splits.map(|path| GivenSplits::read(app, path)).transpose()?;
+    let [training, tuning, held_out] = cohorts(app, given.as_ref())?;
     require_subjects(&training, &tuning, &held_out)?;
     let model = train(&app.pack, &config, &training, &tuning, &mut |step| {
         progress(Progress { done: step.done_count as u64, total: step.total_count as u64 });
     })
     .map_err(|error| AppError::refused(error.code(), "cannot train").because(error))?;
-    let evaluation = evaluate(&app.pack, &model, &held_out);
+    let spreads = training_spreads(&app.pack, &training);
+    let plan = EvaluationPlan { spreads: &spreads, ..EvaluationPlan::of(&app.pack) };
+    let evaluation = evaluate_by(&app.pack, &plan, &model, &held_out, &mut |_| ());
     let tensors = model.to_tensors();
     let weights_sha256 = weights_digest(&tensors);
     let documents = documents(
         app,
+        given.as_ref(),
         &config,
         &model,
         &evaluation,
-        &weights_sha256,
+        (&weights_sha256, &spreads),
         [training.timelines.len(), tuning.timelines.len(), held_out.timelines.len()],
     )?;
     let version = app.registry.submit(&tensors, &documents, &caller.id, app.now())?;
@@ -110,10 +119,11 @@ fn require_subjects(train: &Cohort, tuning: &Cohort, held_out: &Cohort) -> Resul
 
 fn documents(
     app: &App,
+    given: Option<&GivenSplits>,
     config: &TrainConfig,
     model: &Model,
     evaluation: &Evaluation,
-    weights_sha256: &str,
+    (weights_sha256, spreads): (&str, &[Option<f64>]),
     subjects: [usize; 3],
 ) -> Result<BTreeMap<String, Vec<u8>>, AppError> {
     let shards: Vec<String> = app
@@ -135,9 +145,14 @@ fn documents(
         "pack": format!("{}@{}", app.pack.name(), app.pack.version()),
         "configuration": configuration,
         "shards_sha256": shards,
+        "splits": match given {
+            None => json!({ "by": "keyed-hash" }),
+            Some(given) => json!({ "by": "file", "sha256": given.digest() }),
+        },
         "subjects": { "train": subjects[0], "tuning": subjects[1], "held_out": subjects[2] },
         "weights_sha256": weights_sha256,
         "targets": model.describe(),
+        "target_spreads": spreads,
     });
     let pack = std::fs::read(app.layout.pack()).map_err(|error| {
         AppError::environment("keep-read", "cannot read the pack").because(error)
@@ -151,7 +166,7 @@ fn documents(
         ("pack.toml".to_owned(), pack),
         ("training.json".to_owned(), text(&record)?),
         ("evaluation.json".to_owned(), text(&json!(evaluation))?),
-        ("card.json".to_owned(), text(&card(&app.pack, evaluation, subjects))?),
+        ("card.json".to_owned(), text(&card(&app.pack, evaluation, subjects, given.is_some()))?),
     ]))
 }
 

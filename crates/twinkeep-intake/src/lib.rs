@@ -53,6 +53,7 @@ pub mod profile;
 mod reason;
 mod rows;
 mod source;
+pub mod splits;
 pub mod synth;
 mod units;
 

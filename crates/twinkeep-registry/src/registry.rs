@@ -257,6 +257,15 @@ impl Registry {
         Ok(Verified::new(LoadedModel { id: id.clone(), tensors, documents }))
     }
 
+    /// Verifies a version that is not quarantined and returns its content, to measure it. It is not
+    /// marked as verified, so that nothing serves it.
+    pub fn load_to_measure(&self, id: &VersionId) -> Result<LoadedModel, RegistryError> {
+        self.usable(id, "measured")?;
+        let Opened { tensors, files, .. } = self.read_version(id)?;
+        let documents = version::documents(files);
+        Ok(LoadedModel { id: id.clone(), tensors, documents })
+    }
+
     fn with_keys(dir: &Path, keys: RegistryKeys) -> Result<Self, RegistryError> {
         let public_pem = keys
             .signer

@@ -258,7 +258,7 @@ fn write_table(path: &Path, schema: SchemaRef, columns: Vec<ArrayRef>) -> Result
     end(writer, &name)
 }
 
-fn begin(
+pub(crate) fn begin(
     path: &Path,
     schema: &SchemaRef,
 ) -> Result<(ArrowWriter<PendingFile>, String), StoreError> {
@@ -273,12 +273,12 @@ fn begin(
     Ok((writer, name))
 }
 
-fn end(writer: ArrowWriter<PendingFile>, name: &str) -> Result<(), StoreError> {
+pub(crate) fn end(writer: ArrowWriter<PendingFile>, name: &str) -> Result<(), StoreError> {
     let pending = writer.into_inner().map_err(failed(name))?;
     pending.commit().map_err(file("write", name))
 }
 
-fn failed(name: &str) -> impl Fn(ParquetError) -> StoreError {
+pub(crate) fn failed(name: &str) -> impl Fn(ParquetError) -> StoreError {
     move |error| file("write", name)(io::Error::other(error))
 }
 

@@ -38,6 +38,7 @@ mod keyring;
 mod layout;
 mod live;
 mod plan;
+mod predictions;
 mod quarantine;
 mod reads;
 mod releases;
@@ -60,6 +61,7 @@ pub use held::Decision;
 pub use live::{
     LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused, LiveRequest, MakeAnswer,
 };
+pub use predictions::{PredictionRow, PredictionsFile, SubjectIds};
 pub use quarantine::{ParsedFields, ParsedRecord, QuarantinedRecord, RefusedRow};
 pub use reads::SubjectRecord;
 pub use rotate::Rotation;

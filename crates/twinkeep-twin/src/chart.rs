@@ -3,6 +3,7 @@
 //! The same [`Chart`] is drawn as an SVG for pages and files, and as text for a terminal. Both are
 //! pure functions of their input.
 
+mod calibration;
 mod scale;
 mod svg;
 mod terminal;
@@ -12,6 +13,7 @@ mod tests;
 
 use twinkeep_domain::{Basis, ForecastPoint, TargetForecast, Variable};
 
+pub use calibration::{CalibrationLine, calibration_svg};
 pub use svg::svg;
 pub use terminal::{Letters, terminal};
 

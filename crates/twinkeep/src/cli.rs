@@ -1,8 +1,12 @@
 //! The shape and the words of the command line; what the commands do is in `command/`.
 
+mod models;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use models::{EvaluateArgs, ModelCommand, SplitName, TrainArgs};
 
 /// Guarded digital twins of patients and audiences
 ///
@@ -106,6 +110,8 @@ pub(crate) enum Command {
     Event(EventCommand),
     /// Learn a forecaster from the stored events
     Train(TrainArgs),
+    /// Measure a model version on held-out people, or on any source
+    Evaluate(EvaluateArgs),
     /// List, show, verify, and release model versions
     #[command(subcommand)]
     Model(ModelCommand),
@@ -581,43 +587,6 @@ pub(crate) enum EventCommand {
         /// Show the events as they came; without it, only why
         #[arg(long)]
         reveal: bool,
-    },
-}
-
-/// Arguments of `train`.
-#[derive(Debug, Args)]
-pub(crate) struct TrainArgs {
-    /// Threads; the result does not depend on it [default: from the configuration]
-    #[arg(long)]
-    pub(crate) threads: Option<u32>,
-
-    /// Seed of row and column sampling [default: from the configuration]
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
-}
-
-/// `model ...`
-#[derive(Debug, Subcommand)]
-pub(crate) enum ModelCommand {
-    /// List the versions and their states
-    List,
-    /// Show one version's card and evaluation
-    Show {
-        /// The version, from `model list`
-        version: String,
-    },
-    /// Verify one version: signature, digests, tensors
-    Verify {
-        /// The version, from `model list`
-        version: String,
-    },
-    /// Put a version into service
-    Release {
-        /// The version, from `model list`
-        version: String,
-        /// Why
-        #[arg(long)]
-        reason: String,
     },
 }
 

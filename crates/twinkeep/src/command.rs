@@ -1,5 +1,6 @@
 //! One file a command, or a group of commands for one thing.
 
+mod evaluate;
 mod event;
 mod export;
 mod feed;
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Feed(args) => feed::run(global, args, out),
         Command::Event(args) => event::run(global, args, out),
         Command::Train(args) => train::run(global, args, out),
+        Command::Evaluate(args) => evaluate::run(global, args, out),
         Command::Model(args) => model::run(global, args, out),
         Command::Twin(args) => twin::run(global, args, out),
         Command::Export(args) => export::run(global, args, out),

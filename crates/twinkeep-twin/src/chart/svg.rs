@@ -225,7 +225,7 @@ impl Canvas {
     }
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -253,12 +253,12 @@ const LINE: f32 = 13.0;
 /// Up to this many values are drawn with large dots.
 const DOTS_LARGE_MAX: usize = 60;
 
-const PAPER: &str = "#ffffff";
-const INK: &str = "#1e2a3a";
-const QUIET: &str = "#5b6b7f";
-const GRID: &str = "#eef1f5";
-const TICK: &str = "#c3ccd6";
+pub(super) const PAPER: &str = "#ffffff";
+pub(super) const INK: &str = "#1e2a3a";
+pub(super) const QUIET: &str = "#5b6b7f";
+pub(super) const GRID: &str = "#eef1f5";
+pub(super) const TICK: &str = "#c3ccd6";
 const NOW: &str = "#8a98a8";
 const OUTER: &str = "#dbeaf7";
 const INNER: &str = "#a9cdeb";
-const MEDIAN: &str = "#1668b3";
+pub(super) const MEDIAN: &str = "#1668b3";

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use twinkeep_app::{AppError, Caller, TrainReport, TrainRequest, train_model};
+use twinkeep_app::{AppError, Caller, Evaluation, TrainReport, TrainRequest, train_model};
 
 use crate::cli::{Global, TrainArgs};
 use crate::output::{Output, table, thousands};
@@ -12,7 +12,8 @@ pub(crate) fn run(global: &Global, args: &TrainArgs, out: &Output) -> Result<(),
     let app = open_keep(global)?;
     let bar = out.progress("training");
     let started = Instant::now();
-    let request = TrainRequest { threads: args.threads, seed: args.seed };
+    let splits = args.splits.as_deref();
+    let request = TrainRequest { threads: args.threads, seed: args.seed, splits };
     let report = train_model(&app, &Caller::operator(), request, &mut |progress| {
         bar.set(progress.done, progress.total);
     })?;
@@ -22,7 +23,22 @@ pub(crate) fn run(global: &Global, args: &TrainArgs, out: &Output) -> Result<(),
 }
 
 fn text(report: &TrainReport) -> String {
-    let evaluation = &report.evaluation;
+    format!(
+        "{}\n\
+         measured on {} held-out subjects; learned from {}, tuned on {}\n\
+         version {} is a candidate; put it into service with\n  \
+         twinkeep model release {} --reason \"...\"",
+        figures(&report.evaluation),
+        report.evaluation.subject_count,
+        report.train_subjects,
+        report.tuning_subjects,
+        report.version,
+        report.version,
+    )
+}
+
+/// Shows how good a model is, target by target, beside carry-forward.
+pub(crate) fn figures(evaluation: &Evaluation) -> String {
     let header =
         ["target", "values", "error", "carry-forward", "MASE", "90 % interval covers", "width"];
     let number = |value: Option<f64>, places: usize| {
@@ -45,17 +61,11 @@ fn text(report: &TrainReport) -> String {
     let header = header.map(str::to_owned).to_vec();
     format!(
         "{}\n\
-         median MASE {} (below 1 is better than carry-forward); 90 % intervals cover {} in the mean\n\
-         measured on {} held-out subjects; learned from {}, tuned on {}\n\
-         version {} is a candidate; put it into service with\n  \
-         twinkeep model release {} --reason \"...\"",
+         median MASE {} (below 1 is better than carry-forward); mean scaled error {}; \
+         90 % intervals cover {} in the mean",
         table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
         number(evaluation.mase_median, 3),
+        number(evaluation.scaled_mae_mean, 3),
         percent(evaluation.coverage_90_mean),
-        evaluation.subject_count,
-        report.train_subjects,
-        report.tuning_subjects,
-        report.version,
-        report.version,
     )
 }

@@ -8,6 +8,7 @@
 mod crash;
 mod database;
 mod departures;
+mod evaluate;
 mod event;
 mod export;
 mod feeds;
@@ -27,5 +28,6 @@ mod poison;
 mod refusals;
 mod send;
 mod serve;
+mod splits;
 mod subject;
 mod tables;

@@ -1,0 +1,148 @@
+//! The words of what is done with models: train, evaluate, release.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::DeidentifyRule;
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// Threads; the result does not depend on it [default: from the configuration]
+    #[arg(long)]
+    pub(crate) threads: Option<u32>,
+
+    /// Seed of row and column sampling [default: from the configuration]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+
+    /// Who trains, tunes, and is held out: CSV or Parquet with `subject_id` and `split`, as MEDS
+    /// has it [default: the keep's keyed hash of each subject]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) splits: Option<PathBuf>,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: twinkeep evaluate --model VERSION --source other-hospital/ --site other --cut 12h --report report.html"
+)]
+pub(crate) struct EvaluateArgs {
+    /// The version, from `model list` [default: the one in service]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) model: Option<String>,
+
+    /// Measure on the keep's people of this split
+    #[arg(long, value_enum, default_value_t = SplitName::HeldOut, conflicts_with = "source")]
+    pub(crate) split: SplitName,
+
+    /// Measure on this file, folder, archive, or sealed feed, which is screened and not stored
+    ///
+    /// People of it whom the model may have learned from are left out.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) source: Option<PathBuf>,
+
+    /// Whose record numbers a plain source speaks in [default: local]
+    #[arg(long, value_name = "NAME", requires = "source")]
+    pub(crate) site: Option<String>,
+
+    /// Accept times in the future: the dates were shifted to protect people, as in MIMIC
+    #[arg(long, requires = "source")]
+    pub(crate) dates_shifted: bool,
+
+    /// What the columns of tables mean: a shipped mapping or a file [default: the one that fits]
+    #[arg(long, value_name = "NAME|FILE", requires = "source")]
+    pub(crate) mapping: Option<String>,
+
+    /// Take out what names people, by this rule, and shift all dates of a person alike
+    #[arg(long, value_name = "RULE", requires = "source")]
+    pub(crate) deidentify: Option<DeidentifyRule>,
+
+    /// The file of splits that the version was trained with
+    #[arg(long, value_name = "FILE")]
+    pub(crate) splits: Option<PathBuf>,
+
+    /// Stand this long after the first event: `24h`, `3d`, `2w` [default: as the pack says]
+    #[arg(long, value_name = "TIME", value_parser = hours)]
+    pub(crate) cut: Option<f32>,
+
+    /// Look this far ahead [default: as far as the pack does]
+    #[arg(long, value_name = "TIME", value_parser = hours)]
+    pub(crate) horizon: Option<f32>,
+
+    /// Write every observed value beside its forecast, as Parquet: plaintext, mode 0600
+    ///
+    /// It names people by the sources' own identifiers.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predictions: Option<PathBuf>,
+
+    /// Write the figures as a page: HTML with pictures, no personal data
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// A split, as MEDS calls it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SplitName {
+    /// What models learn from
+    Train,
+    /// What choices are made on
+    Tuning,
+    /// What models never saw
+    #[value(name = "held_out")]
+    HeldOut,
+}
+
+/// Reads a length of time: a number with `h`, `d`, or `w`.
+fn hours(text: &str) -> Result<f32, String> {
+    let end = text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor = match unit {
+        "h" => 1.0,
+        "d" => 24.0,
+        "w" => 168.0,
+        _ => return Err("write a number with `h`, `d`, or `w`, such as `24h`".to_owned()),
+    };
+    let number = number.parse::<f32>().ok().filter(|number| number.is_finite());
+    number.map(|number| number * factor).ok_or_else(|| "this is no number of hours".to_owned())
+}
+
+/// `model ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// List the versions and their states
+    List,
+    /// Show one version's card and evaluation
+    Show {
+        /// The version, from `model list`
+        version: String,
+    },
+    /// Verify one version: signature, digests, tensors
+    Verify {
+        /// The version, from `model list`
+        version: String,
+    },
+    /// Put a version into service
+    Release {
+        /// The version, from `model list`
+        version: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hours;
+
+    #[test]
+    fn lengths_of_time_have_a_unit() {
+        let read = ["24h", "1.5d", "2w", "0.5h"].map(|text| hours(text).unwrap());
+        assert_eq!(read, [24.0, 36.0, 336.0, 0.5]);
+        for text in ["", "24", "h", "24m", "1e99h", "NaNh", "24 h", "2h30m"] {
+            assert!(hours(text).is_err(), "{text}");
+        }
+    }
+}
