@@ -1,16 +1,23 @@
 //! Keys that are to be destroyed: the catalog first stops naming what they open, then the keyring
 //! forgets them, then the files go.
 //!
+//! When a person goes, every file goes that the catalog does not name, whether the list has it or
+//! not: a file that was merged into another one held them too, and lies in copies with a key.
+//!
 //! The list lies in the catalog, in the transaction that made the files superfluous: whoever opens
 //! the store next, and can take the lock for writers, completes what was interrupted.
+
+use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Transaction};
 use twinkeep_domain::Subject;
 
 use crate::error::catalog;
-use crate::files::{WriterLock, remove_garbage};
-use crate::keyring::{Doomed, Successor};
-use crate::rows::{DOOMED, ERASURES};
+use crate::feeds::written_at;
+use crate::files::{FileNumbers, WriterLock, remove_garbage};
+use crate::keyring::{Doomed, Named, Successor};
+use crate::layout::file_number;
+use crate::rows::{DOOMED, ERASURES, QUARANTINE, SHARDS};
 use crate::table::Written;
 use crate::{Store, StoreError};
 
@@ -45,7 +52,10 @@ impl Store {
         lock: &WriterLock,
         after: &dyn Fn(Execution),
     ) -> Result<(), StoreError> {
-        let doomed = self.read(|connection| self.read_doomed(connection))?;
+        let mut doomed = self.read(|connection| self.read_doomed(connection))?;
+        if !doomed.subjects.is_empty() {
+            doomed.all_but = Some(self.read(|connection| self.named(connection, lock))?);
+        }
         if !doomed.files.is_empty() || !doomed.subjects.is_empty() {
             self.keyring.destroy(lock, &doomed)?;
             after(Execution::KeysDestroyed);
@@ -60,6 +70,26 @@ impl Store {
         remove_garbage(&self.dir, &self.connection(), lock)?;
         after(Execution::FilesRemoved);
         Ok(())
+    }
+
+    /// Destroys the keys of all files that the catalog does not name.
+    pub(crate) fn destroy_unnamed(&self, lock: &WriterLock) -> Result<(), StoreError> {
+        let named = self.read(|connection| self.named(connection, lock))?;
+        self.keyring.destroy(lock, &Doomed { all_but: Some(named), ..Doomed::default() })
+    }
+
+    /// Returns the numbers of all files that the catalog names, verified.
+    fn named(&self, connection: &Connection, lock: &WriterLock) -> Result<Named, StoreError> {
+        let mut numbers = BTreeSet::new();
+        for (table, column) in [(&SHARDS, 4), (&QUARANTINE, 3)] {
+            self.rows.scan(connection, table, &mut |row| {
+                numbers.extend(file_number(&written_at(column)(row)?.file));
+                Ok(())
+            })?;
+        }
+        let ring = self.keyring.now()?;
+        let next = FileNumbers::after(connection, &ring, lock)?.next();
+        Ok(Named { numbers, next })
     }
 
     /// Moves every page into the database file, where what was deleted is overwritten, and empties

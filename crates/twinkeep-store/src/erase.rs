@@ -36,7 +36,7 @@ use crate::layout::{quarantine_file, shard_file};
 use crate::quarantine::{QuarantineWriter, QuarantinedRecord, RefusedRow, quarantine};
 use crate::rows::{DOOMED, ERASURES, FEEDS, QUARANTINE, RANGES, SHARDS, STAGED};
 use crate::shard::shards;
-use crate::staged::staged_row;
+use crate::staged::{open_range, staged_row};
 use crate::table::Written;
 use crate::{Store, StoreError};
 
@@ -65,11 +65,13 @@ pub struct ErasureRequest<'a> {
 /// A shard with events of the subject.
 pub(crate) struct Holding {
     id: i64,
-    pub(crate) feed: i64,
+    feed: i64,
     split: String,
     written: Written,
     /// The subject's rows.
     rows: Range<usize>,
+    /// The feeds that the subject's rows are of.
+    pub(crate) origins: BTreeSet<i64>,
 }
 
 /// A file of refused rows that was written anew.
@@ -208,7 +210,8 @@ impl Store {
         subject: Subject,
     ) -> Result<Vec<Holding>, StoreError> {
         let cannot = catalog("find a subject's files");
-        let mut by_id: BTreeMap<i64, Range<usize>> = BTreeMap::new();
+        let columns = self.keyring.now()?.columns_of(subject);
+        let mut by_id: BTreeMap<i64, (Range<usize>, BTreeSet<i64>)> = BTreeMap::new();
         let select = format!("SELECT {} FROM ranges WHERE subject = ?1", RANGES.selection());
         let mut statement = connection.prepare_cached(&select).map_err(&cannot)?;
         let mut rows = statement.query([subject.reveal()]).map_err(&cannot)?;
@@ -216,9 +219,16 @@ impl Store {
             self.rows.check(&RANGES, row)?;
             let (first, count): (i64, i64) =
                 (row.get(3).map_err(&cannot)?, row.get(4).map_err(&cannot)?);
-            by_id.insert(row.get(2).map_err(&cannot)?, span_of(first, count));
+            let feeds = match &columns {
+                Ok(columns) => {
+                    let span: Vec<u8> = row.get(5).map_err(&cannot)?;
+                    open_range(columns, subject.reveal(), &span)?.1
+                }
+                Err(_) => BTreeSet::new(),
+            };
+            by_id.insert(row.get(2).map_err(&cannot)?, (span_of(first, count), feeds));
         }
-        let mut by_file: BTreeMap<String, Range<usize>> = BTreeMap::new();
+        let mut by_file: BTreeMap<String, (Range<usize>, BTreeSet<i64>)> = BTreeMap::new();
         let select = format!("SELECT {} FROM staged WHERE subject = ?1", STAGED.selection());
         let mut statement = connection.prepare_cached(&select).map_err(&cannot)?;
         let mut rows = statement.query([subject.reveal()]).map_err(&cannot)?;
@@ -226,15 +236,20 @@ impl Store {
             self.rows.check(&STAGED, row)?;
             let staged = staged_row(row).map_err(&cannot)?;
             if let Some(file) = staged.file {
-                by_file.insert(file, span_of(staged.first_row, staged.row_count));
+                let rows = span_of(staged.first_row, staged.row_count);
+                by_file.insert(file, (rows, BTreeSet::new()));
             }
         }
         let mut holdings = Vec::new();
         self.rows.scan(connection, &SHARDS, &mut |row| {
             let (id, written) = (row.get(1)?, written_at(4)(row)?);
-            if let Some(rows) = by_id.remove(&id).or_else(|| by_file.remove(&written.file)) {
+            let found = by_id.remove(&id).or_else(|| by_file.remove(&written.file));
+            if let Some((rows, mut origins)) = found {
                 let (feed, split) = (row.get(2)?, row.get(3)?);
-                holdings.push(Holding { id, feed, split, written, rows });
+                if origins.is_empty() {
+                    origins.insert(feed);
+                }
+                holdings.push(Holding { id, feed, split, written, rows, origins });
             }
             Ok(())
         })?;
@@ -328,7 +343,8 @@ impl Store {
         blanked: &[Blanked],
         refused_count: u64,
     ) -> Result<ErasureRecord, StoreError> {
-        let feeds: BTreeSet<i64> = rewritten.iter().map(|(holding, _)| holding.feed).collect();
+        let feeds: BTreeSet<i64> =
+            rewritten.iter().flat_map(|(holding, _)| holding.origins.iter().copied()).collect();
         let known_since = self
             .feeds()?
             .into_iter()
@@ -367,7 +383,7 @@ impl Store {
         subject: Subject,
     ) -> Result<(), StoreError> {
         let cannot = catalog("replace a shard");
-        let Holding { id, feed, split, written, rows } = holding;
+        let Holding { id, feed, split, written, rows, .. } = holding;
         self.doom_file(transaction, &written.file, new)?;
         let shift = |first: i64| match (first as usize) < rows.end {
             true => first,

@@ -3,7 +3,7 @@
 //! What is written here leaves the keep's protection: mode 0600, and whoever asks for it records
 //! that. Memory is bounded: some people's events are held at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -206,10 +206,8 @@ impl Store {
     /// Returns the feeds with events of a subject, whatever became of them.
     pub fn feeds_of(&self, subject: Subject) -> Result<Vec<FeedId>, StoreError> {
         let holdings = self.read(|connection| self.holdings(connection, subject))?;
-        let mut feeds: Vec<FeedId> = holdings.iter().map(|it| FeedId(it.feed)).collect();
-        feeds.sort_unstable();
-        feeds.dedup();
-        Ok(feeds)
+        let feeds: BTreeSet<i64> = holdings.into_iter().flat_map(|it| it.origins).collect();
+        Ok(feeds.into_iter().map(FeedId).collect())
     }
 }
 

@@ -39,9 +39,12 @@ impl Extent {
         timed || (self.statics && other.statics)
     }
 
-    /// Always 17 bytes, so that the length says nothing.
-    pub(crate) fn to_bytes(self) -> [u8; 17] {
-        let mut bytes = [0; 17];
+    /// How many bytes it is, whatever the times are.
+    pub(crate) const LEN: usize = 17;
+
+    /// Always as many bytes, so that the length says nothing.
+    pub(crate) fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
         if let Some((first, last)) = self.span {
             bytes[0] = TIMED;
             bytes[1..9].copy_from_slice(&first.micros().to_be_bytes());

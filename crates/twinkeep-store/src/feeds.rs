@@ -37,7 +37,7 @@ impl FeedState {
         }
     }
 
-    fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         [Self::Admitted, Self::Held, Self::Rejected].into_iter().find(|state| state.name() == name)
     }
 }

@@ -12,7 +12,7 @@
 //! - A change replaces the file whole, wipes the bytes of the old one, and raises the generation.
 //! - Whoever changes it holds the writer's lock; whoever reads it sees the newest file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -69,6 +69,16 @@ type Stamp = (u64, u64, i64, i64);
 pub(crate) struct Doomed {
     pub(crate) files: Vec<(String, Option<Successor>)>,
     pub(crate) subjects: Vec<Subject>,
+    /// Every other file of the store, if whatever else had a key is to lose it.
+    pub(crate) all_but: Option<Named>,
+}
+
+/// The numbers of the files that a store has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Named {
+    pub(crate) numbers: BTreeSet<u64>,
+    /// The number that the next new file may have.
+    pub(crate) next: u64,
 }
 
 impl Ring {
@@ -112,10 +122,23 @@ impl Ring {
                 self.successors.insert(name.clone(), successor.clone());
             }
         }
+        if let Some(named) = &doomed.all_but {
+            self.destroy_all_but(named);
+        }
         for subject in &doomed.subjects {
             self.subjects.destroy(subject.reveal() as u64);
         }
         self.generation += 1;
+    }
+
+    fn destroy_all_but(&mut self, named: &Named) {
+        let mut first = 0;
+        for &number in named.numbers.range(..named.next) {
+            self.files.destroy_range(first, number);
+            first = number + 1;
+        }
+        self.files.destroy_range(first, named.next);
+        self.file_floor = self.file_floor.max(named.next);
     }
 
     fn to_bytes(&self) -> SecretBytes {

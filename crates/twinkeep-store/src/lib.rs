@@ -25,6 +25,7 @@
 
 mod api_keys;
 mod catalog;
+mod compact;
 mod doomed;
 mod duplicates;
 mod erase;
@@ -48,24 +49,28 @@ mod senders;
 mod settings;
 mod shard;
 mod staged;
+mod status;
 mod store;
 mod table;
 mod writer;
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};
+pub use compact::Compaction;
 pub use erase::{ErasedFile, ErasureRecord, ErasureRequest};
 pub use error::StoreError;
 pub use export::{Company, MedsFile, write_meds_codes, write_meds_splits};
 pub use feeds::{FeedId, FeedRecord, FeedState};
 pub use held::Decision;
 pub use live::{
-    LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused, LiveRequest, MakeAnswer,
+    Folded, LIVE_ROW_COUNT_MAX, LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused,
+    LiveRequest, MakeAnswer, RefusedOrigin,
 };
 pub use predictions::{PredictionRow, PredictionsFile, SubjectIds};
 pub use quarantine::{ParsedFields, ParsedRecord, QuarantinedRecord, RefusedRow};
 pub use reads::SubjectRecord;
 pub use rotate::Rotation;
 pub use senders::SenderRecord;
+pub use status::StoreStatus;
 pub use store::Store;
 pub use writer::{
     Delivery, Disposition, FeedCounts, FeedWriter, NewFeed, NewPortion, Opening, PortionOutcome,

@@ -1,7 +1,7 @@
 //! Live events: single events that are durable when they are answered, between two feeds.
 //!
 //! A feed becomes a file; a single event becomes a sealed row of the catalog, which counts at
-//! once: timelines, cohorts, and counts include it. Compaction moves the rows into files later.
+//! once: timelines, cohorts, and counts include it. They are moved into files later (`fold`).
 //! Requests that come at the same time share one transaction and so one write to the disk: each
 //! caller puts its batch into a queue, and whoever gets the lock next commits all that wait.
 //!
@@ -13,6 +13,7 @@
 //!   changed, or removed without the key is noticed.
 
 mod commit;
+pub(crate) mod fold;
 mod read;
 mod request;
 mod row;
@@ -26,6 +27,7 @@ use twinkeep_vault::{SecretBytes, SplitHasher};
 use crate::{Store, StoreError};
 
 use commit::Writer;
+pub use fold::{Folded, RefusedOrigin};
 pub(crate) use read::LiveEvent;
 pub use request::LiveRequest;
 
@@ -181,4 +183,4 @@ const LOST: StoreError = StoreError::Refused { what: "batch of events", state: "
 const GROUP_COUNT_MAX: usize = 256;
 
 /// Rows before compaction must have run: opening the store reads them all, in about a second.
-const ROW_COUNT_MAX: u64 = 1 << 20;
+pub const LIVE_ROW_COUNT_MAX: u64 = 1 << 20;

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use twinkeep_domain::{Event, Split, Subject};
-use twinkeep_vault::SplitHasher;
-
 use crate::files::FileNumbers;
 use crate::layout::shard_file;
+use twinkeep_domain::{Event, Split, Subject};
 
 /// The rows of one subject, and where they go.
 pub(crate) struct Placed {
@@ -27,12 +25,16 @@ pub(crate) struct Plan {
 
 /// Cuts the events into shards: by split, at most [`SHARD_ROWS_MAX`] rows each, and one range of
 /// rows for each subject in each shard.
-pub(crate) fn plan(numbers: &mut FileNumbers, rows: &[Event], splits: &SplitHasher) -> Vec<Plan> {
+pub(crate) fn plan(
+    numbers: &mut FileNumbers,
+    rows: &[Event],
+    split: &dyn Fn(Subject) -> Split,
+) -> Vec<Plan> {
     let mut open: BTreeMap<Split, Plan> = BTreeMap::new();
     let mut done = Vec::new();
     for range in subject_ranges(rows) {
         let subject = rows[range.start].subject;
-        let split = splits.split(subject);
+        let split = split(subject);
         let mut start = range.start;
         while start < range.end {
             let end = range.end.min(start + SHARD_ROWS_MAX);
@@ -63,4 +65,4 @@ pub(crate) fn subject_ranges(rows: &[Event]) -> impl Iterator<Item = Range<usize
 }
 
 /// About 10 MB encrypted: erasing a subject rewrites no more than this.
-const SHARD_ROWS_MAX: usize = 1 << 20;
+pub(crate) const SHARD_ROWS_MAX: usize = 1 << 20;

@@ -114,7 +114,7 @@ impl QuarantinedRecord {
 }
 
 impl ParsedRecord {
-    fn as_fields(&self) -> ParsedFields<'_> {
+    pub(crate) fn as_fields(&self) -> ParsedFields<'_> {
         ParsedFields {
             source: &self.source,
             time: self.time,

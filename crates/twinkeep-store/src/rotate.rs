@@ -79,7 +79,11 @@ impl Store {
             self.execute_doomed(&lock, &|_| ())?;
             // Anew each time: between two files another command may have replaced some.
             let known = self.read(|connection| self.known_files(connection))?;
-            let Some(known) = known.into_iter().find(|it| old(it)) else { return Ok(rotation) };
+            let Some(known) = known.into_iter().find(|it| old(it)) else {
+                // What was merged into other files has a key in copies still.
+                self.destroy_unnamed(&lock)?;
+                return Ok(rotation);
+            };
             let rotated = self.rotate_file(&known, &lock, after);
             if rotated.is_err() {
                 // Should this fail too, the next opening removes it.

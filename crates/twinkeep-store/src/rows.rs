@@ -259,7 +259,16 @@ impl Store {
         tables: &[&Table],
         change: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.connection();
+        self.change_on(&mut self.connection(), tables, change)
+    }
+
+    /// As [`Store::change`], on a connection of the caller's: readers of this process go on.
+    pub(crate) fn change_on<T>(
+        &self,
+        connection: &mut Connection,
+        tables: &[&Table],
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(catalog("begin"))?;

@@ -263,8 +263,37 @@ pub(crate) fn range_extent(
     pseudonym: i64,
     span: &[u8],
 ) -> Result<Extent, StoreError> {
+    open_range(columns, pseudonym, span).map(|(extent, _)| extent)
+}
+
+/// Opens the times of a range, and of which feeds its rows are; none if of the shard's alone.
+pub(crate) fn open_range(
+    columns: &Columns,
+    pseudonym: i64,
+    span: &[u8],
+) -> Result<(Extent, BTreeSet<i64>), StoreError> {
+    let changed = StoreError::RowChanged { table: "ranges" };
     let span = columns.open("ranges", "span", pseudonym, span)?;
-    Extent::from_bytes(span.expose()).ok_or(StoreError::RowChanged { table: "ranges" })
+    let (times, feeds) = span.expose().split_at_checked(Extent::LEN).unwrap_or((&[], &[]));
+    let (feeds, rest) = feeds.as_chunks::<8>();
+    match (Extent::from_bytes(times), rest.is_empty()) {
+        (Some(extent), true) => {
+            Ok((extent, feeds.iter().map(|it| i64::from_be_bytes(*it)).collect()))
+        }
+        _ => Err(changed),
+    }
+}
+
+/// Seals the times of a range, and of which feeds its rows are.
+pub(crate) fn seal_range(
+    columns: &Columns,
+    pseudonym: i64,
+    extent: Extent,
+    feeds: &BTreeSet<i64>,
+) -> Vec<u8> {
+    let mut span = extent.to_bytes().to_vec();
+    span.extend(feeds.iter().flat_map(|feed| feed.to_be_bytes()));
+    columns.seal("ranges", "span", pseudonym, &span)
 }
 
 /// Opens the times of a subject.

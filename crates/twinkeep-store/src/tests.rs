@@ -12,9 +12,11 @@ use crate::{
 };
 
 mod catalog;
+mod compact;
 mod crash;
 mod duplicates;
 mod erase;
+mod fold;
 mod forged;
 mod held;
 mod hostile;

@@ -237,12 +237,12 @@ impl Store {
     }
 
     /// The keep's own name for a content: who has the disk cannot test a guess.
-    fn content_name(&self, digest: &[u8; 32]) -> [u8; 32] {
+    pub(crate) fn content_name(&self, digest: &[u8; 32]) -> [u8; 32] {
         hmac_sha256(&self.root.derive(Purpose::CatalogColumn, b"feeds/content"), digest)
     }
 
     /// Refuses a content that is there already; returns the number of the next feed.
-    fn check_content(
+    pub(crate) fn check_content(
         &self,
         connection: &Connection,
         content: Option<&[u8; 32]>,
@@ -369,7 +369,8 @@ impl FeedWriter<'_> {
         }
         let ring = self.store.keyring.now()?;
         let outcome = self.leave_out(&mut events, origin, mapping, &ring)?;
-        let plans = plan(&mut self.numbers, &events.rows, self.opening.splits);
+        let splits = self.opening.splits;
+        let plans = plan(&mut self.numbers, &events.rows, &|subject| splits.split(subject));
         (self.after)(Step::Planned);
         let sealed = shards(&self.store.dir, Arc::clone(&ring));
         for plan in &plans {

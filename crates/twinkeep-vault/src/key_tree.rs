@@ -35,6 +35,13 @@ struct Place {
     digits: u64,
 }
 
+impl Place {
+    /// Returns whether this is `block` or below it.
+    fn is_below(self, block: Self) -> bool {
+        block.depth <= self.depth && prefix(self.digits, block.depth) == block.digits
+    }
+}
+
 impl KeyTree {
     /// Makes a tree from a new seed.
     pub fn random() -> Self {
@@ -55,25 +62,65 @@ impl KeyTree {
 
     /// Destroys the key of a number; returns whether it was there.
     pub fn destroy(&mut self, number: u64) -> bool {
-        let Some(place) = self.above(number) else { return false };
-        let Some(mut node) = self.secret(place) else { return false };
+        self.destroy_block(Place { depth: DEPTH, digits: number })
+    }
+
+    /// Destroys the keys of all numbers from `first` to before `end`; returns whether one of them
+    /// was there.
+    pub fn destroy_range(&mut self, first: u64, end: u64) -> bool {
+        let (mut next, mut found) = (first, false);
+        while next < end {
+            // The largest block that begins here and does not go beyond the end.
+            let mut depth = DEPTH;
+            while 1 < depth && prefix(next, depth - 1) == next && size(depth - 1) <= end - next {
+                depth -= 1;
+            }
+            found |= self.destroy_block(Place { depth, digits: next });
+            let Some(after) = next.checked_add(size(depth)) else { break };
+            next = after;
+        }
+        found
+    }
+
+    /// Destroys the keys of all numbers below a node, which need not be in the tree.
+    fn destroy_block(&mut self, block: Place) -> bool {
+        let above = (0..=block.depth)
+            .map(|depth| Place { depth, digits: prefix(block.digits, depth) })
+            .find(|place| self.places.binary_search(place).is_ok());
+        let node = above.and_then(|place| self.secret(place));
+        if node.is_none() && !self.is_any_below(block) {
+            return false;
+        }
         // Room at once: a list that grows leaves copies behind.
         let mut kept = Vec::with_capacity(self.places.len() + NODES_LEFT);
-        for depth in place.depth..DEPTH {
-            let taken = digit(number, depth);
-            for other in (0..FAN_OUT).filter(|other| *other != taken) {
-                let digits = prefix(number, depth) | u64::from(other) << shift(depth);
-                kept.push((Place { depth: depth + 1, digits }, *child(&node, other).expose()));
+        if let (Some(place), Some(mut node)) = (above, node) {
+            for depth in place.depth..block.depth {
+                let taken = digit(block.digits, depth);
+                for other in (0..FAN_OUT).filter(|other| *other != taken) {
+                    let digits = prefix(block.digits, depth) | u64::from(other) << shift(depth);
+                    kept.push((Place { depth: depth + 1, digits }, *child(&node, other).expose()));
+                }
+                node = child(&node, taken);
             }
-            node = child(&node, taken);
         }
         for (index, known) in self.places.iter().enumerate() {
-            if *known != place {
+            if Some(*known) != above && !known.is_below(block) {
                 kept.push((*known, self.secret_at(index)));
             }
         }
         self.rebuild(kept);
         true
+    }
+
+    /// Returns whether a node of the tree is this one or below it.
+    fn is_any_below(&self, block: Place) -> bool {
+        (block.depth..=DEPTH).any(|depth| {
+            let first = Place { depth, digits: block.digits };
+            let index = self.places.partition_point(|place| *place < first);
+            self.places
+                .get(index)
+                .is_some_and(|place| place.depth == depth && place.is_below(block))
+        })
     }
 
     /// Returns whether no key was ever destroyed.
@@ -173,6 +220,11 @@ fn shift(depth: u8) -> u32 {
     60 - 4 * u32::from(depth)
 }
 
+/// Returns how many numbers are below a node; a node at the root has too many to count.
+fn size(depth: u8) -> u64 {
+    1 << (64 - 4 * u32::from(depth.max(1)))
+}
+
 /// Returns the first `depth` digits of `number`, the rest being zero.
 fn prefix(number: u64, depth: u8) -> u64 {
     if depth == 0 { 0 } else { number & u64::MAX << (64 - 4 * u32::from(depth)) }
@@ -242,7 +294,44 @@ mod tests {
         assert_eq!(tree.node_count(), 240 - 3 * 15);
     }
 
+    /// What is no longer named is destroyed at once, however much it is.
+    #[test]
+    fn a_range_is_destroyed_in_few_steps_and_nothing_beside_it() {
+        let mut tree = KeyTree::random();
+        let before = [2, 90, 1 << 40].map(|number| key(&tree, number));
+        tree.destroy(91);
+        assert!(tree.destroy_range(3, 90));
+        assert!(tree.destroy_range(91, 1 << 40));
+        assert!(!tree.destroy_range(91, 1 << 40), "it was destroyed already");
+        assert!(!tree.destroy_range(7, 7));
+        assert_eq!([2, 90, 1 << 40].map(|number| key(&tree, number)), before);
+        for number in [3, 4, 16, 89, 91, 92, 4096, (1 << 40) - 1] {
+            assert_eq!(key(&tree, number), None, "{number}");
+        }
+        assert!(tree.node_count() < 300);
+        assert!(tree.destroy_range(0, u64::MAX));
+        assert!(key(&tree, u64::MAX).is_some() && key(&tree, 1 << 40).is_none());
+    }
+
     proptest! {
+        #[test]
+        fn a_destroyed_range_is_gone_and_nothing_else(
+            first in 0u64..5000, length in 0u64..5000, single in 0u64..10_000,
+            probes in prop::collection::vec(0u64..11_000, 20),
+        ) {
+            let tree = KeyTree::random();
+            let mut punctured = reread(&tree);
+            punctured.destroy(single);
+            punctured.destroy_range(first, first + length);
+            let punctured = reread(&punctured);
+            let gone = |number: u64| number == single || (first..first + length).contains(&number);
+            let edges = [first, first.wrapping_sub(1), first + length, single, single + 1];
+            for number in probes.into_iter().chain(edges) {
+                let expected = (!gone(number)).then(|| key(&tree, number)).flatten();
+                prop_assert_eq!(key(&punctured, number), expected);
+            }
+        }
+
         #[test]
         fn whatever_is_destroyed_only_that_is_gone(
             destroyed in prop::collection::btree_set(any::<u64>(), 0..12),

@@ -34,7 +34,7 @@ fn destroy(dir: &TempDir, keyring: &Keyring, files: &[(&str, Option<&str>)], peo
     let lock = WriterLock::take(dir.path()).unwrap().unwrap();
     let files = files.iter().map(|(old, new)| ((*old).to_owned(), new.map(successor))).collect();
     let subjects = people.iter().map(|n| Subject::from_pseudonym(*n).unwrap()).collect();
-    keyring.destroy(&lock, &Doomed { files, subjects }).unwrap();
+    keyring.destroy(&lock, &Doomed { files, subjects, all_but: None }).unwrap();
 }
 
 const OLD: &str = "events/train/0000000a-11111111.parquet";

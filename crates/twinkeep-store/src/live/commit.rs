@@ -9,7 +9,9 @@ use twinkeep_vault::digest::to_hex;
 use twinkeep_vault::{SecretBytes, SplitHasher};
 
 use super::row::{EventContent, Key, RefusedContent, key};
-use super::{LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused, ROW_COUNT_MAX, set};
+use super::{
+    LIVE_ROW_COUNT_MAX, LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused, set,
+};
 use crate::catalog::connect;
 use crate::error::catalog;
 use crate::keyring::Ring;
@@ -103,8 +105,8 @@ impl Store {
             return Ok(LiveOutcome { answer, repeated: true });
         }
         let rows = batch.origins.len() + batch.refused.len();
-        if ROW_COUNT_MAX < head.count as u64 + rows as u64 {
-            return Err(StoreError::LiveFull { limit: ROW_COUNT_MAX });
+        if LIVE_ROW_COUNT_MAX < head.count as u64 + rows as u64 {
+            return Err(StoreError::LiveFull { limit: LIVE_ROW_COUNT_MAX });
         }
         let events = batch.screened.events();
         let mut fresh: Vec<Event> = Vec::with_capacity(events.rows.len());
@@ -228,8 +230,9 @@ impl Store {
         Ok(())
     }
 
-    /// Removes live rows within a transaction that verified them: they were put into files, or are
-    /// to be forgotten. The caller authenticates the row of `store` anew.
+    /// Removes live rows that were verified: they were put into files, or are to be forgotten. The
+    /// caller authenticates the row of `store` anew. A row that was changed since it was verified
+    /// leaves a sum that no row explains, and is noticed by whoever reads next.
     pub(crate) fn remove_live_rows(
         &self,
         transaction: &Transaction<'_>,

@@ -14,11 +14,8 @@ use crate::plan::subject_ranges;
 use crate::rows::{LIVE_ROWS, Rows};
 use crate::{QuarantinedRecord, Store, StoreError};
 
-/// A live event, with what is needed to remove its row.
+/// A live event.
 pub(crate) struct LiveEvent {
-    /// The number of its row.
-    #[cfg_attr(not(test), expect(dead_code, reason = "compaction removes rows"))]
-    pub id: i64,
     /// Whose it is.
     pub subject: Subject,
     /// When it happened.
@@ -179,11 +176,15 @@ impl Store {
         Ok(())
     }
 
-    fn live_event(&self, row: &LiveRow, subject: Subject) -> Result<LiveEvent, StoreError> {
+    pub(super) fn live_event(
+        &self,
+        row: &LiveRow,
+        subject: Subject,
+    ) -> Result<LiveEvent, StoreError> {
         let content = self.live_content(row)?;
         let EventContent { time, code, value, text, received_at } =
             EventContent::decode(content.expose()).ok_or(CHANGED)?;
-        Ok(LiveEvent { id: row.id, subject, time, code, value, text, received_at })
+        Ok(LiveEvent { subject, time, code, value, text, received_at })
     }
 
     /// Opens what is in a row, with the key of its subject if it has one.

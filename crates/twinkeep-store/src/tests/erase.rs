@@ -25,7 +25,7 @@ const DIR: &str = "TWINKEEP_TEST_ERASE_DIR";
 const STEP: &str = "TWINKEEP_TEST_ERASE_STEP";
 
 /// Whom the tests erase.
-fn victim() -> Subject {
+pub(super) fn victim() -> Subject {
     sample(1, 40, 1).mapping[7].0
 }
 
@@ -42,7 +42,7 @@ fn erase_stepwise(store: &Store, after: &dyn Fn(Step)) -> Result<ErasureRecord, 
     store.erase_stepwise(&request, after)
 }
 
-fn erase(store: &Store) -> ErasureRecord {
+pub(super) fn erase(store: &Store) -> ErasureRecord {
     erase_stepwise(store, &|_| ()).unwrap()
 }
 
@@ -65,7 +65,7 @@ fn hold(store: &Store, sample: &Sample) -> Result<FeedId, StoreError> {
 }
 
 /// Everybody's events, as comparable texts.
-fn everyone(store: &Store) -> BTreeMap<Subject, Vec<String>> {
+pub(super) fn everyone(store: &Store) -> BTreeMap<Subject, Vec<String>> {
     let subjects = store.subjects(None, 1000).unwrap();
     let events = |subject| {
         let cohort = store.timeline(subject).unwrap().unwrap();
@@ -80,7 +80,7 @@ fn everyone(store: &Store) -> BTreeMap<Subject, Vec<String>> {
 }
 
 /// Copies the data as a backup does: everything but the keyring.
-fn back_up(from: &Path) -> TempDir {
+pub(super) fn back_up(from: &Path) -> TempDir {
     let to = tempfile::tempdir().unwrap();
     for name in [CATALOG, "catalog.sqlite-wal"] {
         if path(from, name).exists() {
@@ -98,7 +98,7 @@ fn back_up(from: &Path) -> TempDir {
 }
 
 /// Checks that the victim is gone, and that nobody else lost anything.
-fn check_gone(store: &Store, before: &BTreeMap<Subject, Vec<String>>) {
+pub(super) fn check_gone(store: &Store, before: &BTreeMap<Subject, Vec<String>>) {
     let after = everyone(store);
     assert_eq!(after.len(), before.len() - 1);
     for (subject, events) in before {

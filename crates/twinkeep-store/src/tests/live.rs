@@ -20,19 +20,19 @@ use crate::{
 
 const MARKED: &str = "zq-live-person-5521";
 
-fn root() -> SecretKey {
+pub(super) fn root() -> SecretKey {
     SecretKey::from_slice(&[7; 32]).unwrap()
 }
 
-fn splits() -> SplitHasher {
+pub(super) fn splits() -> SplitHasher {
     SplitHasher::new(&root(), SplitPlan::new(60, 20).unwrap())
 }
 
-fn at(hours: f64) -> Timestamp {
+pub(super) fn at(hours: f64) -> Timestamp {
     Timestamp::RELATIVE_ORIGIN.plus_hours(hours)
 }
 
-fn person(number: u32) -> (Subject, SourceSubject) {
+pub(super) fn person(number: u32) -> (Subject, SourceSubject) {
     let source = SourceSubject::new(&format!("{MARKED}-{number}")).unwrap();
     let named = SourceSubject::new(&format!("ward/{MARKED}-{number}")).unwrap();
     (Pseudonymizer::new(&root()).pseudonym(&source), named)
@@ -56,7 +56,7 @@ fn screened(number: u32, values: &[(f64, f32)]) -> Screened {
     Screened::attest(events)
 }
 
-fn batch(number: u32, values: &[(f64, f32)]) -> LiveBatch {
+pub(super) fn batch(number: u32, values: &[(f64, f32)]) -> LiveBatch {
     let origin = |row| LiveOrigin { row, raw: SecretBytes::new(MARKED.as_bytes().to_vec()) };
     LiveBatch {
         request: None,
@@ -76,18 +76,18 @@ fn named(name: &str, body: u8, batch: LiveBatch) -> LiveBatch {
     LiveBatch { request: Some(LiveRequest { name: name.to_owned(), body: [body; 32] }), ..batch }
 }
 
-fn store() -> (TempDir, Store) {
+pub(super) fn store() -> (TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create(&dir.path().join("store"), &root()).unwrap();
     (dir, store)
 }
 
-fn add(store: &Store, batch: LiveBatch) -> Result<String, StoreError> {
+pub(super) fn add(store: &Store, batch: LiveBatch) -> Result<String, StoreError> {
     let LiveOutcome { answer, .. } = store.add_live(batch, &splits())?;
     Ok(String::from_utf8(answer.expose().to_vec()).unwrap())
 }
 
-fn values(store: &Store, number: u32) -> Vec<f32> {
+pub(super) fn values(store: &Store, number: u32) -> Vec<f32> {
     let Some(cohort) = store.timeline(person(number).0).unwrap() else { return Vec::new() };
     cohort.timelines[0].events().iter().map(|event| event.value.unwrap()).collect()
 }
@@ -130,7 +130,7 @@ fn an_event_that_is_there_already_is_kept_as_refused() {
 }
 
 /// Adds a feed; returns how many of its events were there already.
-fn ingest(store: &Store, number: u32, values: &[(f64, f32)]) -> u64 {
+pub(super) fn ingest(store: &Store, number: u32, values: &[(f64, f32)]) -> u64 {
     let splits = splits();
     let opening = Opening { site: "ward", turn: None, splits: &splits };
     let mut writer = store.begin_feed(opening).unwrap();
@@ -225,7 +225,7 @@ fn nothing_of_a_person_who_was_erased_is_kept() {
     add(&store, batch(1, &[(1.0, 1.0)])).unwrap();
     add(&store, batch(2, &[(1.0, 1.0)])).unwrap();
     let lock = WriterLock::take(&dir.path().join("store")).unwrap().unwrap();
-    let doomed = Doomed { files: Vec::new(), subjects: vec![person(1).0] };
+    let doomed = Doomed { subjects: vec![person(1).0], ..Doomed::default() };
     store.keyring.destroy(&lock, &doomed).unwrap();
     drop(lock);
     assert_eq!(store.timeline(person(1).0).err().unwrap().code(), "subject-erased");
@@ -243,8 +243,8 @@ fn rows_can_be_removed_with_the_key() {
     add(&store, batch(1, &[(1.0, 1.0), (2.0, 2.0), (3.0, 3.0)])).unwrap();
     store
         .change(&[], |transaction| {
-            let ids: Vec<i64> = store.live_events(transaction)?.iter().map(|row| row.id).collect();
-            store.remove_live_rows(transaction, &ids[..2])
+            assert_eq!(store.live_events(transaction)?.len(), 3);
+            store.remove_live_rows(transaction, &[1, 2])
         })
         .unwrap();
     assert_eq!(store.live_count().unwrap(), 1);
