@@ -149,6 +149,8 @@ pub struct GateConfig {
     pub body_size_max: u32,
     /// Largest sealed feed that may be pushed, in bytes.
     pub feed_size_max: u64,
+    /// Live events that wait in the catalog before they are moved into files.
+    pub live_event_count: u32,
 }
 
 impl Default for GateConfig {
@@ -163,6 +165,7 @@ impl Default for GateConfig {
             request_seconds_max: 10,
             body_size_max: 1 << 20,
             feed_size_max: 4 << 30,
+            live_event_count: 1 << 18,
         }
     }
 }
@@ -288,6 +291,9 @@ impl Config {
         if !(1 << 20..=1 << 40).contains(&gate.feed_size_max) {
             return refuse("gate.feed_size_max", "1 MiB to 1 TiB");
         }
+        if !(1..=500_000).contains(&gate.live_event_count) {
+            return refuse("gate.live_event_count", "1 to 500,000");
+        }
         if !(1..=256).contains(&train.threads) {
             return refuse("train.threads", "1 to 256");
         }
@@ -354,6 +360,7 @@ const KEYS: &[&str] = &[
     "request_seconds_max",
     "body_size_max",
     "feed_size_max",
+    "live_event_count",
     "train",
     "threads",
     "seed",

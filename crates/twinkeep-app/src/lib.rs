@@ -16,6 +16,7 @@ mod answer;
 mod api_keys;
 mod app;
 mod caller;
+mod compact_store;
 mod concerns;
 mod config;
 mod convert;
@@ -29,6 +30,7 @@ mod export_subject;
 mod feed_history;
 mod feeds;
 mod file_modes;
+mod fold_live;
 mod given_splits;
 mod identities;
 mod incoming;
@@ -76,6 +78,7 @@ pub use answer::{ForecastAnswer, LastAnswer, PointAnswer, TargetAnswer};
 pub use api_keys::{ApiKeyReport, list_api_keys, new_api_key, revoke_api_key};
 pub use app::{App, Surroundings};
 pub use caller::{Caller, Scope};
+pub use compact_store::{CompactReport, StatusReport, compact_store, store_status};
 pub use config::{
     Config, ConfigError, Deidentify, GateConfig, IntakeConfig, KeepConfig, Settings, SourceConfig,
     TrainSettings,
@@ -89,6 +92,7 @@ pub use evaluate_model::{
 pub use export_meds::{MedsReport, MedsRequest, export_meds};
 pub use export_subject::{SubjectExport, export_subject};
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
+pub use fold_live::{FoldReport, fold_live_when_due};
 pub use identities::{IdentityReport, new_identity, show_identity};
 pub use incoming::FeedAddress;
 pub use ingest_database::{

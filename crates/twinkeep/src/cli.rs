@@ -121,6 +121,9 @@ pub(crate) enum Command {
     /// Export and erase what is kept about a person
     #[command(subcommand)]
     Subject(SubjectCommand),
+    /// Show and compact the store
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Write everybody's events as a data set: plaintext
     #[command(subcommand)]
     Export(ExportCommand),
@@ -654,6 +657,18 @@ pub(crate) enum SubjectCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+}
+
+/// `store ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Show what the store holds, and what a compaction would gain
+    Status,
+    /// Move live events into files, and merge small files into large ones; serving goes on
+    ///
+    /// Nothing is lost if it is interrupted. Older snapshots stay good until the next erasure:
+    /// then take a new one.
+    Compact,
 }
 
 /// `export ...`

@@ -18,6 +18,7 @@ mod seal;
 mod send;
 mod sender;
 mod serve;
+mod store;
 mod subject;
 mod synth;
 mod train;
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Model(args) => model::run(global, args, out),
         Command::Twin(args) => twin::run(global, args, out),
         Command::Export(args) => export::run(global, args, out),
+        Command::Store(args) => store::run(global, args, out),
         Command::Subject(args) => subject::run(global, args, out),
         Command::Key(args) => key::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),

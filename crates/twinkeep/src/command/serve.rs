@@ -2,11 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use twinkeep_app::{AppError, ServerIdentity, record_closed, record_opened, server_identity};
+use twinkeep_app::{
+    App, AppError, ServerIdentity, fold_live_when_due, record_closed, record_opened,
+    server_identity,
+};
 use twinkeep_gate::{GateError, GateSettings, TlsMaterial, serve, stopper};
 
 use crate::cli::{Global, ServeArgs};
@@ -40,6 +45,11 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
         }
     });
     record_opened(&app)?;
+    let (closing, closed) = channel();
+    let folding = thread::spawn({
+        let app = Arc::clone(&app);
+        move || fold_live(&app, &closed)
+    });
     let served = serve(Arc::clone(&app), &settings, &tls, stop, &mut |address| {
         let report = serde_json::json!({ "listening": address.to_string() });
         let text = |_: &serde_json::Value| {
@@ -50,9 +60,26 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     });
     handle.close();
     let _ = waiting.join();
+    drop(closing);
+    let _ = folding.join();
     record_closed(&app)?;
     served.map_err(|error| refuse(listen, error))
 }
+
+/// Moves live events into files whenever enough of them wait, until the gate closes.
+fn fold_live(app: &App, closed: &Receiver<()>) {
+    let mut pause = LOOK_EVERY;
+    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        // A failure is in the ledger; serving goes on, and live events find room for long.
+        pause = if fold_live_when_due(app).is_ok() { LOOK_EVERY } else { AFTER_FAILURE };
+    }
+}
+
+/// A look costs less than a request.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// A full disk is not mended in seconds, and each failure is an entry of the ledger.
+const AFTER_FAILURE: Duration = Duration::from_secs(600);
 
 fn refuse(listen: SocketAddr, error: GateError) -> AppError {
     let code = error.code();

@@ -29,5 +29,6 @@ mod refusals;
 mod send;
 mod serve;
 mod splits;
+mod store;
 mod subject;
 mod tables;

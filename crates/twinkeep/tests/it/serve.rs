@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::harness::Place;
 
 /// A running server; stopped when dropped.
-struct Server<'a> {
+pub(crate) struct Server<'a> {
     child: Child,
     place: &'a Place,
     base: String,
@@ -35,7 +35,7 @@ impl Answer {
 }
 
 impl<'a> Server<'a> {
-    fn start(place: &'a Place) -> Self {
+    pub(crate) fn start(place: &'a Place) -> Self {
         let mut child = place
             .command(&["serve", "--listen", "127.0.0.1:0", "--json"])
             .stdout(Stdio::piped())
@@ -65,7 +65,7 @@ impl<'a> Server<'a> {
         Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
     }
 
-    fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(mut self) -> Option<i32> {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         self.child.wait().unwrap().code()
