@@ -236,7 +236,7 @@ fn refuse_older_keyring(store: &Store, watermark: &Watermark) -> Result<(), AppE
 }
 
 /// Returns the files that remember how far the catalog and the registry have come.
-fn watermark_paths(keep: &Keep, state_dir: Option<&Path>) -> Vec<PathBuf> {
+pub(crate) fn watermark_paths(keep: &Keep, state_dir: Option<&Path>) -> Vec<PathBuf> {
     let mut paths = vec![keep.layout.watermark()];
     if let Some(dir) = state_dir {
         paths.push(dir.join("twinkeep").join(format!("{}.watermark", keep.descriptor.keep_id)));

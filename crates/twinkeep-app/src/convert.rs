@@ -48,6 +48,12 @@ impl From<StoreError> for AppError {
             StoreError::Busy => Self::environment(code, "the keep is in use")
                 .because(error)
                 .hint("wait until the other command is done, then run this one again"),
+            StoreError::Incomplete { .. } => {
+                Self::refused(code, "the snapshot is not whole").because(error).hint(
+                    "give the newest backup of the keyring, or the keyring in the keep itself, \
+                    or a newer snapshot; `--accept-loss` goes on without them",
+                )
+            }
             StoreError::Catalog { .. } | StoreError::File { .. } => {
                 Self::environment(code, "the store cannot be used").because(error)
             }

@@ -107,7 +107,7 @@ pub fn init_keep(request: &InitRequest<'_>) -> Result<InitReport, AppError> {
 }
 
 /// An empty folder may become a keep; anything else is left alone.
-fn refuse_existing(dir: &Path) -> Result<(), AppError> {
+pub(crate) fn refuse_existing(dir: &Path) -> Result<(), AppError> {
     let occupied = match fs::read_dir(dir) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
@@ -208,13 +208,13 @@ fn write_error(path: &Path, error: std::io::Error) -> AppError {
 }
 
 /// A folder that becomes the keep when everything is in it, and is removed otherwise.
-struct Building {
+pub(crate) struct Building {
     path: PathBuf,
     finished: bool,
 }
 
 impl Building {
-    fn create(dir: &Path) -> Result<Self, AppError> {
+    pub(crate) fn create(dir: &Path) -> Result<Self, AppError> {
         let mut name = dir.file_name().unwrap_or_default().to_os_string();
         name.push(format!(".{}.part", to_hex(&random_bytes::<4>())));
         let path = dir.with_file_name(name);
@@ -222,7 +222,12 @@ impl Building {
         Ok(Self { path, finished: false })
     }
 
-    fn finish(mut self, dir: &Path) -> Result<(), AppError> {
+    /// Returns where it is until then.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn finish(mut self, dir: &Path) -> Result<(), AppError> {
         sync_dir(&self.path).map_err(|error| write_error(dir, error))?;
         fs::rename(&self.path, dir).map_err(|error| write_error(dir, error))?;
         self.finished = true;

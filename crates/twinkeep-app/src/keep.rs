@@ -55,6 +55,12 @@ impl Keys {
         let broken = || AppError::refused("key-damaged", "the key of the ledger is damaged");
         SigningKey::from_seed(self.ledger.expose_seed()).ok_or_else(broken)
     }
+
+    /// Returns the key that signs models a second time.
+    pub(crate) fn model_again(&self) -> Result<EcdsaKey, AppError> {
+        let broken = || AppError::refused("key-damaged", "the key of the models is damaged");
+        EcdsaKey::from_pkcs8(self.model.expose_pkcs8()).ok_or_else(broken)
+    }
 }
 
 /// What can be known of a keep without its secret.

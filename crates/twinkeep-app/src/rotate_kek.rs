@@ -62,7 +62,7 @@ pub(crate) fn rotate(
     after: &dyn Fn(Step) -> Result<(), AppError>,
 ) -> Result<RotateKekReport, AppError> {
     let dir = app.layout().keys();
-    let _lock = lock(&dir)?;
+    let _lock = lock_keys(&dir)?;
     let keep = Keep::find(app.layout().root())?;
     let old = keep.key_files();
     let old_kek = current.open(&keep.descriptor.kek).map_err(kek_error)?;
@@ -119,7 +119,7 @@ fn rewrapped(
 }
 
 /// One rotation at a time; given back when dropped, or when the process ends in any way.
-fn lock(dir: &std::path::Path) -> Result<File, AppError> {
+pub(crate) fn lock_keys(dir: &std::path::Path) -> Result<File, AppError> {
     let cannot = || AppError::environment("keep-read", format!("cannot open `{}`", dir.display()));
     let folder = File::open(dir).map_err(|error| cannot().because(error))?;
     match folder.try_lock() {

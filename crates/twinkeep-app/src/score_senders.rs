@@ -141,6 +141,8 @@ impl ScoredFeed {
 
     /// Remembers what the feed adds up to, now that it is stored.
     pub(crate) fn remember(self, app: &App, panel: &Panel, feed: FeedId) -> Result<(), AppError> {
+        // Another process may be remembering its feed right now.
+        let _turn = app.screening_turn()?;
         let mut book = Book::open(app, panel.reference())?;
         let account = book.accounts.entry(self.who).or_insert_with(|| Account {
             admitted: SenderStats::new(panel.reference()),

@@ -7,6 +7,7 @@
 //! and the next ingest learns another.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -103,6 +104,18 @@ impl App {
             cannot_read(&path)
                 .because(error)
                 .hint("restore the file from a backup, or delete it: the next ingest learns anew")
+        })
+    }
+
+    /// Waits for the turn to read and write a file of the panel; given back when dropped, or when
+    /// the process ends in any way.
+    pub(crate) fn screening_turn(&self) -> Result<File, AppError> {
+        let dir = self.layout.screening();
+        let opened = create_private_dir(&dir).and_then(|()| File::open(&dir));
+        let taken = opened.and_then(|folder| folder.lock().map(|()| folder));
+        taken.map_err(|error| {
+            let attempt = format!("cannot lock `{}`", dir.display());
+            AppError::environment("screening-write", attempt).because(error)
         })
     }
 

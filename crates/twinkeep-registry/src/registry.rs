@@ -118,6 +118,21 @@ impl Registry {
         self.read_state().map(drop)
     }
 
+    /// Numbers the state above `counter`: a registry that was restored must not be taken for the
+    /// older one that it was.
+    pub fn continue_after(&self, counter: u64) -> Result<(), RegistryError> {
+        self.change(|state| {
+            state.counter = state.counter.max(counter);
+            Ok(())
+        })
+    }
+
+    /// Keeps every change out while somebody works.
+    pub fn while_still<T>(&self, work: impl FnOnce() -> T) -> Result<T, RegistryError> {
+        let _lock = self.lock()?;
+        Ok(work())
+    }
+
     /// Seals, signs, and records a version; it becomes a candidate.
     ///
     /// A crash leaves it out or makes it complete.

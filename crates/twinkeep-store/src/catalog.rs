@@ -30,6 +30,12 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Opens a copy of a catalog, to look at it only.
+pub(crate) fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags).map_err(catalog("open"))
+}
+
 /// Makes the tables.
 pub(crate) fn create(connection: &Connection, root: &SecretKey) -> Result<(), StoreError> {
     let cannot = catalog("create the tables");

@@ -529,6 +529,18 @@ impl Store {
         transaction: &Transaction<'_>,
         subject: Subject,
     ) -> Result<(), StoreError> {
+        self.forget_subject(transaction, subject)?;
+        self.authenticate_staged(transaction)?;
+        self.doom_subject(transaction, subject)
+    }
+
+    /// Removes whom a pseudonym stands for, where their events are, and what is staged of them. The
+    /// caller authenticates what is staged anew.
+    pub(crate) fn forget_subject(
+        &self,
+        transaction: &Transaction<'_>,
+        subject: Subject,
+    ) -> Result<(), StoreError> {
         let cannot = catalog("remove a subject");
         let pseudonym = subject.reveal();
         let known = self.subject_row(transaction, subject)?.is_some();
@@ -541,8 +553,7 @@ impl Store {
                 .execute("UPDATE store SET subject_count = subject_count - 1", [])
                 .map_err(&cannot)?;
         }
-        self.authenticate_staged(transaction)?;
-        self.doom_subject(transaction, subject)
+        Ok(())
     }
 
     /// Authenticates what is staged for feeds that are held, as it is now.

@@ -65,6 +65,15 @@ pub enum StoreError {
         limit: u64,
     },
 
+    /// Restoring a copy would lose rows.
+    #[error("{files} files open no more, and {people} people would lose events")]
+    Incomplete {
+        /// Files without a key and without a successor.
+        files: u64,
+        /// Who has events in them.
+        people: u64,
+    },
+
     /// Two people would share a pseudonym.
     #[error("a subject of this feed has the pseudonym of another person")]
     SubjectCollision,
@@ -159,6 +168,7 @@ impl StoreError {
             Self::Refused { .. } => "store-refused",
             Self::RequestReused => "idempotency-key-reused",
             Self::LiveFull { .. } => "live-full",
+            Self::Incomplete { .. } => "restore-incomplete",
             Self::SubjectCollision => "subject-collision",
             Self::SubjectTooLong => "subject-too-long",
             Self::Catalog { .. } => "store-catalog",

@@ -101,6 +101,26 @@ impl Ring {
         self.subjects.key(subject.reveal() as u64).is_none()
     }
 
+    /// Opens a keyring as it lies in a file.
+    pub(crate) fn open(bytes: &[u8], root: &SecretKey) -> Result<Self, StoreError> {
+        unseal(bytes, &sealing_key(root))
+    }
+
+    /// Returns the file that took the place of another, if its own key is not destroyed.
+    pub(crate) fn living_successor(&self, name: &str) -> Option<&Successor> {
+        self.successors.get(name).filter(|successor| self.lives(&successor.file))
+    }
+
+    /// Returns the names of all files that took the place of others.
+    pub(crate) fn living_successors(&self) -> BTreeSet<&str> {
+        let names = self.successors.values().map(|successor| successor.file.as_str());
+        names.filter(|name| self.lives(name)).collect()
+    }
+
+    fn lives(&self, name: &str) -> bool {
+        file_number(name).is_some_and(|number| self.files.key(number).is_some())
+    }
+
     /// Returns whether anybody was erased.
     pub(crate) fn any_erased(&self) -> bool {
         !self.subjects.is_whole()
@@ -224,6 +244,17 @@ impl Keyring {
         Ok(Arc::clone(&newest.1))
     }
 
+    /// Lets the numbers of new files begin here or above. No key is destroyed, so the generation
+    /// stays: the backup that a store was restored from is good until the next erasure.
+    pub(crate) fn raise_floor(&self, _lock: &WriterLock, floor: u64) -> Result<(), StoreError> {
+        let mut ring = read(&self.path, &self.key)?.1;
+        let ring = Arc::get_mut(&mut ring).ok_or(UNREADABLE)?;
+        ring.file_floor = ring.file_floor.max(floor);
+        let cannot = file("write", KEYRING);
+        write_atomic(&self.path, &sealed(&self.key, ring), PRIVATE_FILE).map_err(cannot)?;
+        self.now().map(drop)
+    }
+
     /// Destroys keys: when this returns, nothing on the disk derives them.
     pub(crate) fn destroy(&self, _lock: &WriterLock, doomed: &Doomed) -> Result<(), StoreError> {
         let cannot = file("write", KEYRING);
@@ -240,7 +271,7 @@ impl Keyring {
 
 /// Overwrites a file that has no name any more. Where the disk writes elsewhere what is written
 /// again, the old bytes stay until it reuses them; they are sealed under the keep's root key.
-fn wipe(mut file: File) -> io::Result<()> {
+pub(crate) fn wipe(mut file: File) -> io::Result<()> {
     let length = file.metadata()?.len();
     let zeros = vec![0; usize::try_from(length).unwrap_or(0)];
     file.write_all(&zeros)?;
@@ -251,10 +282,13 @@ fn read(path: &Path, key: &SecretKey) -> Result<(Stamp, Arc<Ring>), StoreError> 
     // The stamp first: if the file is replaced in between, the next look reads it again.
     let stamp = stamp(path)?;
     let bytes = read_bounded(path, KEYRING_SIZE_MAX).map_err(unreadable)?;
+    Ok((stamp, Arc::new(unseal(&bytes, key)?)))
+}
+
+fn unseal(bytes: &[u8], key: &SecretKey) -> Result<Ring, StoreError> {
     let bytes = bytes.strip_prefix(MAGIC).ok_or(UNREADABLE)?;
     let plain = open(key, Purpose::Keyring, MAGIC, bytes).map_err(|_| UNREADABLE)?;
-    let ring = Ring::from_bytes(plain.expose()).ok_or(UNREADABLE)?;
-    Ok((stamp, Arc::new(ring)))
+    Ring::from_bytes(plain.expose()).ok_or(UNREADABLE)
 }
 
 fn sealed(key: &SecretKey, ring: &Ring) -> Vec<u8> {
@@ -289,4 +323,4 @@ const UNREADABLE: StoreError = StoreError::Keyring { problem: "is damaged or of 
 const MAGIC: &[u8] = b"twinkeep keyring 1\n";
 
 /// A hundred thousand erased subjects and files; it is held in memory.
-const KEYRING_SIZE_MAX: u64 = 1 << 30;
+pub(crate) const KEYRING_SIZE_MAX: u64 = 1 << 30;

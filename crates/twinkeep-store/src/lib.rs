@@ -43,11 +43,13 @@ mod predictions;
 mod quarantine;
 mod reads;
 mod releases;
+mod restore;
 mod rotate;
 mod rows;
 mod senders;
 mod settings;
 mod shard;
+mod snapshot;
 mod staged;
 mod status;
 mod store;
@@ -68,8 +70,10 @@ pub use live::{
 pub use predictions::{PredictionRow, PredictionsFile, SubjectIds};
 pub use quarantine::{ParsedFields, ParsedRecord, QuarantinedRecord, RefusedRow};
 pub use reads::SubjectRecord;
+pub use restore::{KeyringSource, RestoreTerms, Restored};
 pub use rotate::Rotation;
 pub use senders::SenderRecord;
+pub use snapshot::{KeyringCopy, Snapshot};
 pub use status::StoreStatus;
 pub use store::Store;
 pub use writer::{

@@ -103,7 +103,12 @@ impl Store {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn new(dir: &Path, root: &SecretKey, keyring: Keyring, connection: Connection) -> Self {
+    pub(crate) fn new(
+        dir: &Path,
+        root: &SecretKey,
+        keyring: Keyring,
+        connection: Connection,
+    ) -> Self {
         Self {
             dir: dir.to_path_buf(),
             root: root.clone(),

@@ -22,6 +22,7 @@ mod held;
 mod hostile;
 mod live;
 mod replay;
+mod restore;
 mod rotate;
 mod roundtrip;
 

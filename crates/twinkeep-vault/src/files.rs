@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use crate::digest::to_hex;
+use crate::digest::{Sha256, to_hex};
 use crate::{SecretBytes, random_bytes};
 
 #[cfg(test)]
@@ -75,6 +75,38 @@ pub fn read_secret_bounded(path: &Path, size_max: u64) -> io::Result<SecretBytes
     }
     secret.truncate(length);
     Ok(secret)
+}
+
+/// Copies a file and makes the copy durable; returns its SHA-256.
+pub fn copy_file(from: &Path, to: &Path, mode: u32) -> io::Result<[u8; 32]> {
+    let mut input = open_regular(from)?;
+    let mut output = PendingFile::create(to, mode)?;
+    let digest = digest_of(&mut input, &mut output)?;
+    output.commit()?;
+    Ok(digest)
+}
+
+/// Returns the SHA-256 of a file, however large it is.
+pub fn digest_file(path: &Path) -> io::Result<[u8; 32]> {
+    digest_of(&mut open_regular(path)?, &mut io::sink())
+}
+
+/// Hands everything on, and digests it.
+fn digest_of(input: &mut File, output: &mut dyn Write) -> io::Result<[u8; 32]> {
+    let mut digest = Sha256::default();
+    let mut buffer = vec![0; BUFFER_LEN];
+    loop {
+        let count = match input.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            count => count?,
+        };
+        if count == 0 {
+            return Ok(digest.finish());
+        }
+        let bytes = &buffer[..count];
+        digest.update(bytes);
+        output.write_all(bytes)?;
+    }
 }
 
 /// Makes a folder, and those above it, that only the owner may enter.
@@ -198,3 +230,6 @@ const NO_WAIT: i32 = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits() as i32;
 
 /// Ends the names of temporary files; whoever opens a folder of the keep may remove them.
 pub const TEMPORARY_SUFFIX: &str = ".part";
+
+/// Large enough that the calls do not matter.
+const BUFFER_LEN: usize = 1 << 20;

@@ -52,6 +52,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Twin(args) => twin::run(global, args, out),
         Command::Export(args) => export::run(global, args, out),
         Command::Store(args) => store::run(global, args, out),
+        Command::Keyring(args) => store::keyring(global, args, out),
         Command::Subject(args) => subject::run(global, args, out),
         Command::Key(args) => key::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),

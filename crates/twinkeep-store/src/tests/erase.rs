@@ -47,7 +47,7 @@ pub(super) fn erase(store: &Store) -> ErasureRecord {
 }
 
 /// Two admitted feeds of 40 subjects, and a held one.
-fn full_store() -> (TempDir, Store) {
+pub(super) fn full_store() -> (TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create(dir.path(), &root()).unwrap();
     add(&store, &sample(1, 40, 30)).unwrap();

@@ -1,10 +1,16 @@
-//! `twinkeep store status|compact`.
+//! `twinkeep store status|compact|snapshot|restore` and `twinkeep keyring backup|restore`.
 
-use twinkeep_app::{AppError, Caller, CompactReport, StatusReport, compact_store, store_status};
+use twinkeep_app::{
+    AppError, Caller, CompactReport, KeyringReport, RestoreReport, RestoreRequest, SnapshotReport,
+    StatusReport, Surroundings, back_up_keyring, compact_store, restore_keep, restore_keyring,
+    snapshot_keep, store_status,
+};
 
-use crate::cli::{Global, StoreCommand};
+use crate::cli::{Global, KeyringCommand, StoreCommand};
+use crate::clock;
 use crate::output::{Output, thousands};
-use crate::surroundings::open_keep;
+use crate::secret_input::{self, Asking};
+use crate::surroundings::{open_keep, state_dir};
 
 pub(crate) fn run(global: &Global, args: &StoreCommand, out: &Output) -> Result<(), AppError> {
     match args {
@@ -18,7 +24,51 @@ pub(crate) fn run(global: &Global, args: &StoreCommand, out: &Output) -> Result<
             drop(bar);
             out.result(&report?, compacted)
         }
+        StoreCommand::Snapshot { dir } => {
+            let report = snapshot_keep(&open_keep(global)?, &Caller::operator(), dir)?;
+            out.result(&report, snapshotted)
+        }
+        StoreCommand::Restore { dir, into, keyring, ledger, ledger_lost, accept_loss } => {
+            let secret = secret_input::get(&global.secret, "the keep", Asking::Existing)?;
+            let request = RestoreRequest {
+                snapshot: dir,
+                into,
+                keyring,
+                ledger: ledger.as_deref(),
+                ledger_lost: *ledger_lost,
+                accept_loss: *accept_loss,
+            };
+            out.result(&restore_keep(&request, &secret, &surroundings())?, restored)
+        }
     }
+}
+
+pub(crate) fn keyring(
+    global: &Global,
+    args: &KeyringCommand,
+    out: &Output,
+) -> Result<(), AppError> {
+    match args {
+        KeyringCommand::Backup { file } => {
+            let report = back_up_keyring(&open_keep(global)?, &Caller::operator(), file)?;
+            out.result(&report, |report: &KeyringReport| {
+                let KeyringReport { generation, files } = report;
+                let file = file.display();
+                format!("generation {generation}, with {files} files, in `{file}`; keep it apart from snapshots")
+            })
+        }
+        KeyringCommand::Restore { file } => {
+            let secret = secret_input::get(&global.secret, "the keep", Asking::Existing)?;
+            let report = restore_keyring(&global.keep, file, &secret, &surroundings())?;
+            out.result(&report, |report: &KeyringReport| {
+                format!("the keep has the keyring of generation {}", report.generation)
+            })
+        }
+    }
+}
+
+fn surroundings() -> Surroundings {
+    Surroundings { clock: clock::now, state_dir: state_dir() }
 }
 
 fn status(report: &StatusReport) -> String {
@@ -67,6 +117,32 @@ fn compacted(report: &CompactReport) -> String {
         report.live_feeds,
         report.replaced,
         report.written,
+    )
+}
+
+fn snapshotted(report: &SnapshotReport) -> String {
+    format!(
+        "{} files, {} entries of the ledger\nmanifest  {}\n\
+         It opens with the keyring of generation {} or newer: `twinkeep keyring backup FILE`, kept somewhere else.",
+        report.files,
+        thousands(report.ledger_entries),
+        report.manifest_sha256,
+        report.keyring_generation,
+    )
+}
+
+fn restored(report: &RestoreReport) -> String {
+    format!(
+        "restored as of    {}\nerased since      {}\nhealed files      {}\nlost files        {}\n\
+         people with loss  {}\nwithheld rows     {}\nlost entries      {}\n\
+         Now back up the keyring and take a new snapshot.",
+        report.taken,
+        report.erased_subjects,
+        report.healed_files,
+        report.lost_files,
+        report.damaged_subjects,
+        report.withheld_rows,
+        report.lost_ledger_entries,
     )
 }
 

@@ -28,6 +28,7 @@ mod poison;
 mod refusals;
 mod send;
 mod serve;
+mod snapshot;
 mod splits;
 mod store;
 mod subject;

@@ -154,7 +154,8 @@ fn after_a_kill_at_any_point_of_a_compaction_every_event_is_there_once() {
     // How long it takes, on a copy.
     place.copy("keep", "copy");
     let started = Instant::now();
-    let mut command = place.command(&["--keep", "copy", "--key-file", "keep.kek", "store", "compact"]);
+    let mut command =
+        place.command(&["--keep", "copy", "--key-file", "keep.kek", "store", "compact"]);
     let done = command.env("XDG_STATE_HOME", place.path("elsewhere")).output().unwrap();
     assert!(done.status.success());
     let duration = started.elapsed();
