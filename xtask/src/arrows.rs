@@ -59,6 +59,7 @@ pub(crate) const LIVES_IN: &[(&str, &[&str])] = &[
     ("tokio", &["twinkeep-gate", "twinkeep-connect"]),
     ("rustls", &["twinkeep-gate", "twinkeep-connect"]),
     ("tokio-postgres", &["twinkeep-connect"]),
+    ("async-nats", &["twinkeep-connect"]),
     ("notify", &["twinkeep-app"]),
     ("clap", &["twinkeep"]),
     ("indicatif", &["twinkeep"]),

@@ -1,4 +1,5 @@
-//! What Twinkeep opens to other systems as a client: databases, tunnels, keys held elsewhere.
+//! What Twinkeep opens to other systems as a client: databases, tunnels, message streams,
+//! keys held elsewhere.
 //!
 //! A connection goes to whom it was meant for, or it is not made: certificates and host keys are
 //! checked, and there is no mode that prefers a check over none.
@@ -27,6 +28,7 @@ mod database_error;
 mod database_url;
 mod https;
 pub mod kek;
+pub mod nats;
 mod pgpass;
 mod push;
 mod query;
@@ -37,6 +39,7 @@ pub use database::{Column, CopyReader, Database, DatabaseRequest, Security};
 pub use database_error::{Answer, DatabaseError};
 pub use database_url::{DatabaseUrl, Place, UrlError};
 pub use https::{HttpsError, Trust};
+pub use nats::{NatsError, NatsLogin, NatsRequest, NatsUrl};
 pub use pgpass::find_password;
 pub use push::{Part, PushAnswer, PushClient};
 pub use query::{Newer, Query, QueryError};

@@ -135,6 +135,15 @@ pub fn client_config(
         .map_err(|source| TlsError::Configuration { source })
 }
 
+/// Makes a configuration that accepts no server: where no TLS was meant, none is trusted.
+pub(crate) fn config_that_trusts_nobody() -> Result<ClientConfig, TlsError> {
+    Ok(ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|source| TlsError::Configuration { source })?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth())
+}
+
 fn roots_of(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
