@@ -399,7 +399,12 @@ pub(crate) fn refuse_intake(path: &Path, error: IntakeError) -> AppError {
         IntakeError::SeveralMappings { .. } => Some("choose one with `--mapping NAME`"),
         _ => None,
     };
-    let refused = AppError::refused(error.code(), attempt).because(error);
+    let refused = match &error {
+        // The machine failed, and the source may be as good as ever.
+        IntakeError::Spool { .. } => AppError::environment(error.code(), attempt),
+        _ => AppError::refused(error.code(), attempt),
+    };
+    let refused = refused.because(error);
     match hint {
         Some(hint) => refused.hint(hint),
         None => refused,

@@ -100,5 +100,10 @@ pub(crate) fn refuse_feed(path: &Path, error: FeedError) -> AppError {
         FeedError::Io { .. } => "is the disk or the network well?",
         _ => "ask the sender to send it again, and look at how it came here",
     };
-    AppError::refused(error.code(), attempt).because(error).hint(hint)
+    let refused = match &error {
+        // The machine failed, and the feed may be as good as ever.
+        FeedError::Io { .. } => AppError::environment(error.code(), attempt),
+        _ => AppError::refused(error.code(), attempt),
+    };
+    refused.because(error).hint(hint)
 }
