@@ -14,6 +14,7 @@ need curl curl               # calls the demo's server
 need softhsm2-util softhsm2  # a PKCS#11 token
 need ssh openssh-client      # the way through a bastion,
 need sshd openssh-server     # and the bastion
+need nats-server nats-server # a message stream
 need psql postgresql-client  # a database to read
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need initdb postgresql
 if [ -n "$missing" ]; then

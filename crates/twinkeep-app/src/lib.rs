@@ -33,6 +33,7 @@ mod feeds;
 mod file_modes;
 mod fold_live;
 mod given_splits;
+mod handed_feed;
 mod identities;
 mod incoming;
 mod ingest_database;
@@ -46,13 +47,17 @@ mod manifests;
 mod mappings;
 mod model_card;
 mod models;
+mod nats_server;
 mod open_feed;
 mod outbox;
 mod predict;
+mod publish_feed;
 mod reason;
 mod receive_feed;
 mod receive_folder;
+mod receive_nats;
 mod record_events;
+mod refused_message;
 mod replay_feed;
 mod restore_keep;
 mod rotate_data;
@@ -61,6 +66,7 @@ mod score_senders;
 mod screen_reference;
 mod seal_feed;
 mod send_feed;
+mod send_outbox;
 mod senders;
 mod served;
 mod serving;
@@ -114,13 +120,16 @@ pub use mappings::{
 pub use models::{
     ModelLine, ModelReport, VerifyReport, list_models, release_model, show_model, verify_model,
 };
+pub use nats_server::NatsServer;
 pub use open_feed::{OpenReport, OpenRequest, open_feed};
 pub use predict::{HistoryEvent, PredictRequest, predict};
+pub use publish_feed::{PublishRequest, PublishedFeed, publish_feeds};
 pub use receive_feed::{
     DeliveryError, DeliveryReport, DeliveryState, Upload, UploadStart, cancel_upload, open_upload,
     show_delivery, store_delivery, waiting_deliveries,
 };
 pub use receive_folder::{FolderLine, FolderRequest, receive_folder};
+pub use receive_nats::{MessageLine, NatsFeedsRequest, receive_nats};
 pub use record_events::{
     LIVE_EVENT_COUNT_MAX, LiveEvent, RecordReport, RecordRequest, RefusedEvent, record_events,
     show_refused_events,
@@ -139,6 +148,7 @@ pub use snapshot_keep::{KeyringReport, SnapshotReport, back_up_keyring, snapshot
 pub use synthesize::{SynthReport, SynthRequest, synthesize};
 pub use time_text::{parse_rfc3339, rfc3339};
 pub use train_model::{TrainReport, TrainRequest, train_model};
+pub use twinkeep_connect::{ClientCertificate, NatsLogin};
 pub use twinkeep_domain::Split;
 pub use twinkeep_forecast::Evaluation;
 pub use twinkeep_intake::pack_file::{

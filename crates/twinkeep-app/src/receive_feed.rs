@@ -93,9 +93,19 @@ pub fn open_upload(
     caller: &Caller,
     address: &FeedAddress,
 ) -> Result<UploadStart, AppError> {
+    open_upload_in_turn(app, caller, address, false)
+}
+
+/// As [`open_upload`]; with `allow_gap` although feeds before it are missing.
+pub(crate) fn open_upload_in_turn(
+    app: &App,
+    caller: &Caller,
+    address: &FeedAddress,
+    allow_gap: bool,
+) -> Result<UploadStart, AppError> {
     let entry = app.entry(caller, EventClass::DatastoreActivity, Activity::Create, "feed.arriving");
     let sequence = i64::try_from(address.sequence()).unwrap_or(i64::MAX);
-    let result = start(app, caller, address);
+    let result = start(app, caller, address, allow_gap);
     let entry = match &result {
         Ok(_) => entry.with("sender", address.sender()).with("sequence", sequence),
         Err(_) => entry,
@@ -103,7 +113,12 @@ pub fn open_upload(
     app.conclude(entry, result)
 }
 
-fn start(app: &App, caller: &Caller, address: &FeedAddress) -> Result<UploadStart, AppError> {
+fn start(
+    app: &App,
+    caller: &Caller,
+    address: &FeedAddress,
+    allow_gap: bool,
+) -> Result<UploadStart, AppError> {
     caller.require(Scope::WriteFeeds)?;
     let incoming = app.incoming()?;
     incoming.clean(app.now())?;
@@ -117,14 +132,18 @@ fn start(app: &App, caller: &Caller, address: &FeedAddress) -> Result<UploadStar
         }
         _ => {}
     }
-    check_turn(app, address)?;
+    check_turn(app, address, allow_gap)?;
     let arriving = incoming.arrive(address)?;
     let size_max = app.settings.gate.feed_size_max;
     Ok(UploadStart::Open(Upload { address: address.clone(), arriving, size_max }))
 }
 
 /// Refuses early what ingesting would refuse in the end.
-fn check_turn(app: &App, address: &FeedAddress) -> Result<(), AppError> {
+pub(crate) fn check_turn(
+    app: &App,
+    address: &FeedAddress,
+    allow_gap: bool,
+) -> Result<(), AppError> {
     let known = app.store.sender(address.sender())?;
     let sender = known.filter(|sender| sender.revoked_at.is_none()).ok_or_else(|| {
         AppError::refused("feed-unknown-sender", "this keep accepts no feeds of that sender")
@@ -135,7 +154,7 @@ fn check_turn(app: &App, address: &FeedAddress) -> Result<(), AppError> {
         let attempt = format!("feed {sequence} is not after feed {last}, the last one stored");
         return Err(AppError::refused("feed-replayed", attempt));
     }
-    if last + 1 < sequence {
+    if last + 1 < sequence && !allow_gap {
         let attempt = format!("feed {} must come before feed {sequence}", last + 1);
         return Err(AppError::refused("feed-gap", attempt)
             .hint("send the missing feed first; if it is lost, ingest with `--allow-gap`"));
@@ -221,6 +240,16 @@ pub fn store_delivery(
     caller: &Caller,
     address: &FeedAddress,
 ) -> Result<DeliveryReport, AppError> {
+    store_delivery_in_turn(app, caller, address, false)
+}
+
+/// As [`store_delivery`]; with `allow_gap` although feeds before it are missing.
+pub(crate) fn store_delivery_in_turn(
+    app: &App,
+    caller: &Caller,
+    address: &FeedAddress,
+    allow_gap: bool,
+) -> Result<DeliveryReport, AppError> {
     let incoming = app.incoming()?;
     let path = incoming.sealed(address);
     let file = match fs::File::open(&path) {
@@ -236,7 +265,7 @@ pub fn store_delivery(
     let mut report = report_of(address, DeliveryState::Stored);
     report.sha256 = Some(to_hex(&digest));
     let mut refusal = None;
-    match (ingest_when_free(app, caller, &path), stored(app, address)?) {
+    match (ingest_when_free(app, caller, &path, allow_gap), stored(app, address)?) {
         (Ok(ingested), _) => report.report = Some(ingested),
         (Err(error), _) if error.class() == Class::Environment => return Err(error),
         // A crash came between storing it and saying so.
@@ -257,11 +286,16 @@ pub fn store_delivery(
 }
 
 /// Ingests, waiting while somebody else writes to the keep.
-fn ingest_when_free(app: &App, caller: &Caller, feed: &Path) -> Result<Value, AppError> {
+fn ingest_when_free(
+    app: &App,
+    caller: &Caller,
+    feed: &Path,
+    allow_gap: bool,
+) -> Result<Value, AppError> {
     for _ in 0..BUSY_TRIES_MAX {
         let request = IngestRequest {
             feed,
-            allow_gap: false,
+            allow_gap,
             site: None,
             dates: Dates::Real,
             mapping: None,
@@ -321,7 +355,7 @@ fn not_here() -> AppError {
 }
 
 /// Returns how far a delivery is; `None` if nothing is known of it.
-fn known(
+pub(crate) fn known(
     app: &App,
     incoming: &Incoming,
     address: &FeedAddress,

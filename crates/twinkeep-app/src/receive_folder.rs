@@ -280,7 +280,8 @@ fn unfinished(name: &std::ffi::OsStr) -> bool {
     name.starts_with('.') || UNFINISHED.iter().any(|suffix| name.ends_with(suffix))
 }
 
-fn write_reason(moved: &Path, error: &AppError) -> Result<(), AppError> {
+/// Writes beside a file why it was refused.
+pub(crate) fn write_reason(moved: &Path, error: &AppError) -> Result<(), AppError> {
     let mut text = format!("{}: {error}\n", error.code());
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -19,13 +19,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use twinkeep_connect::{HttpsError, Part, PushAnswer, PushClient, Trust};
-use twinkeep_vault::digest::{from_hex, to_hex};
-use twinkeep_vault::{KekSource, SecretBytes, random_bytes};
+use twinkeep_vault::digest::from_hex;
+use twinkeep_vault::{KekSource, SecretBytes};
 
 use crate::incoming::digest_of;
-use crate::outbox::{Input, Note, Outbox};
+use crate::outbox::{Note, Outbox};
 use crate::receive_feed::{DeliveryReport, DeliveryState};
-use crate::seal_feed::{SealRequest, next_in_sequence, seal_feed, take_back};
+use crate::send_outbox::{Sending, input_error, pause};
 use crate::{AppError, Progress};
 
 /// What to send, from whom, and to whom.
@@ -68,60 +68,19 @@ pub fn send_feeds(
 ) -> Result<u64, AppError> {
     let trust = Trust::Authorities(request.ca.to_vec());
     let client = PushClient::new(request.to, &trust, request.key).map_err(unreachable)?;
-    let outbox = Outbox::open(request.identity)?;
-    let mut count = 0;
-    let mut push = |note: &Note, progress: &mut dyn FnMut(Progress)| {
-        let feed = deliver(request, &client, &outbox, note, progress)?;
+    let sending = request.sending();
+    sending.each_feed(progress, &mut |outbox, note, progress| {
+        let feed = deliver(request, &client, outbox, note, progress)?;
         sent(&feed);
-        count += 1;
-        Ok::<_, AppError>(())
-    };
-    let (waiting, cut) = outbox.waiting()?;
-    for note in &cut {
-        // Its feed never existed, so its number is free.
-        take_back(request.identity, &[request.recipient.to_path_buf()], note.sequence)?;
-        outbox.remove(note)?;
-    }
-    let mine = waiting.iter().filter(|note| note.to == request.to);
-    for note in mine.clone() {
-        push(note, progress)?;
-    }
-    for path in request.paths {
-        let input = Input::of(path).map_err(|error| input_error(path, error))?;
-        if !mine.clone().any(|note| note.input == input) {
-            let note = seal_into(&outbox, request, path, input, progress)?;
-            push(&note, progress)?;
-        }
-    }
-    Ok(count)
+        Ok(())
+    })
 }
 
-/// Seals a path into the outbox.
-fn seal_into(
-    outbox: &Outbox,
-    request: &SendRequest<'_>,
-    path: &Path,
-    input: Input,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Note, AppError> {
-    let recipients = [request.recipient.to_path_buf()];
-    let next = next_in_sequence(request.identity, request.secret, &recipients)?;
-    let mut note = Note::new(request.to, &next.sender, next.sequence, input);
-    let out = outbox.feed(&note);
-    // The note first: a feed without one would wait for ever, and its number with it.
-    outbox.put(&note)?;
-    let seal = SealRequest {
-        input: path,
-        out: &out,
-        identity: request.identity,
-        secret: request.secret,
-        recipients: &recipients,
-    };
-    seal_feed(&seal, progress)?;
-    let digest = digest_of(&out).map_err(|error| input_error(&out, error))?;
-    note.sha256 = to_hex(&digest);
-    outbox.put(&note)?;
-    Ok(note)
+impl SendRequest<'_> {
+    fn sending(&self) -> Sending<'_> {
+        let Self { paths, to, identity, secret, recipient, .. } = *self;
+        Sending { paths, to, identity, secret, recipient }
+    }
 }
 
 /// Pushes one feed until the gate has said what becomes of it.
@@ -155,9 +114,7 @@ fn deliver(
             Ok(SentFeed { sequence: note.sequence, size, delivery })
         }
         Err(Failure::Refused(error)) => {
-            // Nothing of it was stored, so the next feed gets its number.
-            take_back(request.identity, &[request.recipient.to_path_buf()], note.sequence)?;
-            outbox.remove(note)?;
+            request.sending().take_back(outbox, note)?;
             Err(error)
         }
         Err(Failure::Stays(error)) => {
@@ -344,21 +301,7 @@ fn unreachable(error: HttpsError) -> AppError {
     AppError::environment("push-unreachable", "cannot reach the keep's gate").because(error)
 }
 
-/// Doubles from half a second to half a minute, and then up to half of it more, by chance: so that
-/// senders who were cut off together do not come back together.
-fn pause(tries: u32) -> Duration {
-    let base = PAUSE_FIRST.saturating_mul(1 << tries.min(10)).min(PAUSE_MAX);
-    let chance = u32::from(u16::from_be_bytes(random_bytes::<2>()));
-    base + base * chance / (2 * u32::from(u16::MAX))
-}
-
-fn input_error(path: &Path, error: std::io::Error) -> AppError {
-    AppError::environment("input-read", format!("cannot read `{}`", path.display())).because(error)
-}
-
 /// Small enough that a cut costs little, large enough that round trips cost nothing.
 const PART_LEN: usize = 4 << 20;
 
-const PAUSE_FIRST: Duration = Duration::from_millis(500);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
 const STATUS_PAUSE: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
 //! The shape and the words of the command line; what the commands do is in `command/`.
 
+mod delivery;
 mod models;
 mod store;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use delivery::{NatsArgs, ReceiveCommand, ReceiveNatsArgs, SendArgs};
 pub(crate) use models::{EvaluateArgs, ModelCommand, SplitName, TrainArgs};
 pub(crate) use store::{KeyringCommand, StoreCommand};
 
@@ -249,43 +251,6 @@ pub(crate) struct SealArgs {
     pub(crate) out: Option<PathBuf>,
 }
 
-/// Arguments of `send`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example: twinkeep send monday/ --to https://keep.example:8443 --identity general-hospital.identity \\\n  --recipient keep.identity.pub --ca ca.pem --api-key-file keep.key\n\n\
-                  What is sealed stays in general-hospital.identity.outbox until the keep has stored it.\n\
-                  Without a path, what waits there is sent."
-)]
-pub(crate) struct SendArgs {
-    /// Files and folders; each is a feed
-    #[arg(value_name = "PATH")]
-    pub(crate) paths: Vec<PathBuf>,
-
-    /// Address of the keep's gate
-    #[arg(long, value_name = "URL")]
-    pub(crate) to: String,
-
-    /// The sender's private identity
-    #[arg(long, value_name = "FILE")]
-    pub(crate) identity: PathBuf,
-
-    /// The public identity of the keep
-    #[arg(long, value_name = "FILE")]
-    pub(crate) recipient: PathBuf,
-
-    /// Certificate of the keep's authority (`keep/public/ca.pem`)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca: PathBuf,
-
-    /// File (mode 0600) with an API key that has the scope `feeds:write`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) api_key_file: PathBuf,
-
-    /// How often a request that fails is tried again
-    #[arg(long, default_value_t = 8, value_name = "N")]
-    pub(crate) retries: u32,
-}
-
 /// Arguments of `open`.
 #[derive(Debug, Args)]
 pub(crate) struct OpenArgs {
@@ -469,30 +434,6 @@ pub(crate) enum MappingCommand {
         /// A file, folder, or archive
         #[arg(value_name = "SAMPLE")]
         sample: PathBuf,
-    },
-}
-
-/// `receive ...`
-#[derive(Debug, Subcommand)]
-pub(crate) enum ReceiveCommand {
-    /// Watch a folder, and ingest every feed that is put there
-    ///
-    /// Sealed feeds go in the order of their senders. What was stored moves to DIR/done, what was
-    /// refused to DIR/refused with a file that says why; links and pipes are refused, and files
-    /// that are still being written are left alone.
-    Folder {
-        /// The folder
-        #[arg(value_name = "DIR")]
-        dir: PathBuf,
-        /// Take plain files too, whoever put them there
-        #[arg(long)]
-        plain: bool,
-        /// Whose record numbers plain files speak in [default: local]
-        #[arg(long, value_name = "NAME", requires = "plain")]
-        site: Option<String>,
-        /// Look once instead of watching
-        #[arg(long)]
-        once: bool,
     },
 }
 

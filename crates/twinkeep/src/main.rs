@@ -4,6 +4,7 @@ mod cli;
 mod clock;
 mod command;
 mod database_password;
+mod nats_login;
 mod output;
 mod report;
 mod secret_input;

@@ -1,42 +1,103 @@
-//! `twinkeep receive folder`.
+//! `twinkeep receive folder|nats`.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use twinkeep_app::{AppError, Caller, FolderLine, FolderRequest, receive_folder};
+use twinkeep_app::{
+    App, AppError, Caller, FolderLine, FolderRequest, MessageLine, NatsFeedsRequest,
+    receive_folder, receive_nats,
+};
 
-use crate::cli::{Global, ReceiveCommand};
+use crate::cli::{Global, ReceiveCommand, ReceiveNatsArgs};
+use crate::nats_login::Login;
 use crate::output::Output;
+use crate::report;
 use crate::surroundings::open_keep;
 
 pub(crate) fn run(global: &Global, args: &ReceiveCommand, out: &Output) -> Result<(), AppError> {
+    match args {
+        ReceiveCommand::Folder { dir, plain, site, once } => {
+            let plain_site = plain.then_some(site.as_deref().unwrap_or("local"));
+            folder(&open_keep(global)?, FolderRequest { dir, plain_site, once: *once }, out)
+        }
+        ReceiveCommand::Nats(args) => nats(global, args, out),
+    }
+}
+
+fn folder(app: &App, request: FolderRequest<'_>, out: &Output) -> Result<(), AppError> {
+    let stopped = stop_on_signals()?;
+    if !request.once {
+        let dir = request.dir.display();
+        out.remark(&format!("watching `{dir}` (stop with Ctrl-C or SIGTERM)"));
+    }
+    let mut printed = Ok(());
+    let mut settled = |line: &FolderLine| {
+        let result = out.result(line, folder_text);
+        if printed.is_ok() {
+            printed = result;
+        }
+    };
+    let stop = || stopped.load(Ordering::Relaxed);
+    receive_folder(app, &Caller::operator(), request, &stop, &mut settled)?;
+    printed
+}
+
+fn nats(global: &Global, args: &ReceiveNatsArgs, out: &Output) -> Result<(), AppError> {
+    let login = Login::read(&args.login)?;
     let app = open_keep(global)?;
-    let ReceiveCommand::Folder { dir, plain, site, once } = args;
+    let stopped = stop_on_signals()?;
+    let request = NatsFeedsRequest {
+        server: login.server(&args.url, args.ca.as_deref().map(Path::new)),
+        stream: &args.stream,
+        consumer: &args.consumer,
+        subject: args.subject.as_deref(),
+        once: args.once,
+        allow_gap: args.allow_gap,
+    };
+    if !args.once {
+        let stream = &args.stream;
+        out.remark(&format!("reading the stream `{stream}` (stop with Ctrl-C or SIGTERM)"));
+    }
+    let mut printed = Ok(());
+    let mut settled = |line: &MessageLine| {
+        let result = out.result(line, message_text);
+        if printed.is_ok() {
+            printed = result;
+        }
+    };
+    let mut trouble = |error: &AppError| out.remark(report::render(error).trim_end());
+    let stop = || stopped.load(Ordering::Relaxed);
+    receive_nats(&app, &Caller::operator(), request, &stop, &mut settled, &mut trouble)?;
+    printed
+}
+
+fn stop_on_signals() -> Result<Arc<AtomicBool>, AppError> {
     let stopped = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stopped)).map_err(|error| {
             AppError::environment("signals", "cannot listen for signals").because(error)
         })?;
     }
-    let plain_site = plain.then_some(site.as_deref().unwrap_or("local"));
-    let request = FolderRequest { dir, plain_site, once: *once };
-    if !once {
-        out.remark(&format!("watching `{}` (stop with Ctrl-C or SIGTERM)", dir.display()));
-    }
-    let mut printed = Ok(());
-    let mut settled = |line: &FolderLine| {
-        let result = out.result(line, text);
-        if printed.is_ok() {
-            printed = result;
-        }
-    };
-    let stop = || stopped.load(Ordering::Relaxed);
-    receive_folder(&app, &Caller::operator(), request, &stop, &mut settled)?;
-    printed
+    Ok(stopped)
 }
 
-fn text(line: &FolderLine) -> String {
+fn folder_text(line: &FolderLine) -> String {
     let more = line.feed.as_deref().or(line.code).unwrap_or_default();
     format!("{:<8} {}  {more}", line.outcome, line.file)
+}
+
+fn message_text(line: &MessageLine) -> String {
+    let mut text = format!("{:<8} message {}", line.outcome, line.message);
+    if let (Some(sender), Some(sequence)) = (&line.sender, line.sequence) {
+        text.push_str(&format!("  feed {sequence} of {sender}"));
+    }
+    for more in [line.feed.as_deref(), line.code].into_iter().flatten() {
+        text.push_str(&format!("  {more}"));
+    }
+    if let Some(kept) = &line.kept {
+        text.push_str(&format!("  kept: {kept}"));
+    }
+    text
 }

@@ -2,21 +2,46 @@
 
 use std::path::Path;
 
-use twinkeep_app::{AppError, SendRequest, SentFeed, send_feeds};
+use twinkeep_app::{
+    AppError, PublishRequest, PublishedFeed, SendRequest, SentFeed, publish_feeds, send_feeds,
+};
 use twinkeep_vault::SecretBytes;
 use twinkeep_vault::files::{open_to_others, read_bounded, read_secret_bounded};
 
-use crate::cli::{Global, SendArgs};
+use crate::cli::{Global, NatsArgs, SendArgs};
+use crate::nats_login::Login;
 use crate::output::Output;
 use crate::secret_input::{self, Asking};
 
 pub(crate) fn run(global: &Global, args: &SendArgs, out: &Output) -> Result<(), AppError> {
-    let key = api_key(&args.api_key_file)?;
-    let ca = read_bounded(&args.ca, CA_SIZE_MAX).map_err(|error| unreadable(&args.ca, error))?;
+    let count = match (&args.nats, &args.subject, &args.to) {
+        (Some(url), Some(subject), _) => publish(global, args, url, subject, out)?,
+        (_, _, Some(to)) => push(global, args, to, out)?,
+        // The words of the command line rule it out.
+        _ => return Err(AppError::usage("usage", "nobody is named to send to")),
+    };
+    if count == 0 {
+        out.remark("nothing waits to be sent");
+    }
+    Ok(())
+}
+
+fn push(global: &Global, args: &SendArgs, to: &str, out: &Output) -> Result<u64, AppError> {
+    if args.login != NatsArgs::default() {
+        let attempt = "a login to NATS is of no use to a gate";
+        return Err(
+            AppError::usage("send-options", attempt).hint("pass `--nats` instead of `--to`")
+        );
+    }
+    let (Some(key), Some(ca)) = (&args.api_key_file, &args.ca) else {
+        return Err(AppError::usage("usage", "`--to` needs `--ca` and `--api-key-file`"));
+    };
+    let key = api_key(key)?;
+    let ca = read_bounded(ca, CA_SIZE_MAX).map_err(|error| unreadable(ca, error))?;
     let secret = secret_input::get(&global.secret, "the sender's identity", Asking::Existing)?;
     let request = SendRequest {
         paths: &args.paths,
-        to: &args.to,
+        to,
         identity: &args.identity,
         secret: &secret,
         recipient: &args.recipient,
@@ -33,11 +58,48 @@ pub(crate) fn run(global: &Global, args: &SendArgs, out: &Output) -> Result<(), 
         }
     };
     let count = send_feeds(&request, &mut sent, &mut |step| bar.set(step.done, step.total))?;
-    drop(bar);
-    if count == 0 {
-        out.remark("nothing waits to be sent");
+    printed.map(|()| count)
+}
+
+fn publish(
+    global: &Global,
+    args: &SendArgs,
+    url: &str,
+    subject: &str,
+    out: &Output,
+) -> Result<u64, AppError> {
+    if args.api_key_file.is_some() {
+        let attempt = "an API key is for a gate, and no login to NATS";
+        return Err(AppError::usage("send-options", attempt)
+            .hint("pass `--credentials FILE`, or `--user NAME --password-file FILE`"));
     }
-    printed
+    let login = Login::read(&args.login)?;
+    let secret = secret_input::get(&global.secret, "the sender's identity", Asking::Existing)?;
+    let request = PublishRequest {
+        paths: &args.paths,
+        server: login.server(url, args.ca.as_deref()),
+        subject,
+        identity: &args.identity,
+        secret: &secret,
+        recipient: &args.recipient,
+        retries: args.retries,
+    };
+    let bar = out.progress("sealing");
+    let mut printed = Ok(());
+    let mut sent = |feed: &PublishedFeed| {
+        let result = out.result(feed, published_text);
+        if printed.is_ok() {
+            printed = result;
+        }
+    };
+    let count = publish_feeds(&request, &mut sent, &mut |step| bar.set(step.done, step.total))?;
+    printed.map(|()| count)
+}
+
+fn published_text(feed: &PublishedFeed) -> String {
+    let PublishedFeed { sequence, size, stream, message, duplicate } = feed;
+    let again = if *duplicate { ", which it was already" } else { "" };
+    format!("feed {sequence}  {size} bytes, message {message} of the stream `{stream}`{again}")
 }
 
 fn text(feed: &SentFeed) -> String {

@@ -20,6 +20,8 @@ mod kek;
 mod ledger;
 mod manifest;
 mod model;
+mod nats;
+mod nats_server;
 mod path;
 #[path = "../../../twinkeep-connect/tests/it/peers.rs"]
 mod peers;
