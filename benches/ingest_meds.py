@@ -57,7 +57,7 @@ with tempfile.TemporaryDirectory() as folder:
 
     ours = "twinkeep ingest"
     commands = {
-        ours: f"{twinkeep} --keep keep ingest {source} --shifted-dates --quiet",
+        ours: f"{twinkeep} --keep keep ingest {source} --dates-shifted --quiet",
         "MEDS_transforms": "MEDS_transform-pipeline pipeline.yaml",
     }
 

@@ -145,9 +145,7 @@ impl HeldRows {
         panel: Option<(&Panel, &mut SenderStats)>,
         all: bool,
     ) -> (Portion, u64) {
-        let mut rows = mem::take(&mut self.rows);
-        // Stable: what the source has at one moment under one code stays in its order.
-        rows.sort_by_key(|row| (row.subject, row.time, row.code));
+        let mut rows = sorted(mem::take(&mut self.rows));
         let kept = self.last_known.filter(|_| !all).map(|last| rows_of(last, &mut rows));
         let mapping = mem::take(&mut self.mapping);
         let mut quarantined = mem::take(&mut self.quarantined);
@@ -220,6 +218,35 @@ impl HeldRows {
         }
         self.rows = rows;
     }
+}
+
+/// Sorts rows by moment; what the source has at one moment stays in its order.
+///
+/// Most sources have the rows of a person together. Those are sorted on their own, and only
+/// numbers are moved about until each row is known to have its place: a row is moved once, and
+/// next to the one that was moved before.
+fn sorted(rows: Vec<Held>) -> Vec<Held> {
+    let mut runs = Vec::new();
+    let mut from = 0;
+    for run in rows.chunk_by(|left, right| left.subject == right.subject) {
+        runs.push((run[0].subject, from, from + run.len()));
+        from += run.len();
+    }
+    runs.sort_unstable();
+    // Same size as a row: this takes no room of its own.
+    let mut waiting: Vec<Option<Held>> = rows.into_iter().map(Some).collect();
+    let mut sorted = Vec::with_capacity(waiting.len());
+    let mut moments: Vec<(Option<Timestamp>, u32, usize)> = Vec::new();
+    for person in runs.chunk_by(|left, right| left.0 == right.0) {
+        moments.clear();
+        for &(_, from, to) in person {
+            let run = (from..).zip(&waiting[from..to]);
+            moments.extend(run.filter_map(|(at, row)| row.as_ref().map(|r| (r.time, r.code, at))));
+        }
+        moments.sort_unstable();
+        sorted.extend(moments.iter().filter_map(|&(.., at)| waiting[at].take()));
+    }
+    sorted
 }
 
 /// Takes the rows of one person out, if they are less than half of all.

@@ -98,7 +98,7 @@ impl Ring {
 
     /// Returns whether a subject was erased.
     pub(crate) fn is_erased(&self, subject: Subject) -> bool {
-        self.subjects.key(subject.reveal() as u64).is_none()
+        !self.subjects.holds(subject.reveal() as u64)
     }
 
     /// Opens a keyring as it lies in a file.

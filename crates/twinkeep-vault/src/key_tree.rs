@@ -60,6 +60,11 @@ impl KeyTree {
         Some(key)
     }
 
+    /// Returns whether the key of a number was not destroyed, without deriving it.
+    pub fn holds(&self, number: u64) -> bool {
+        self.above(number).is_some()
+    }
+
     /// Destroys the key of a number; returns whether it was there.
     pub fn destroy(&mut self, number: u64) -> bool {
         self.destroy_block(Place { depth: DEPTH, digits: number })
@@ -280,6 +285,7 @@ mod tests {
         assert!(!tree.destroy(77));
         assert_eq!(tree.node_count(), super::NODES_LEFT);
         assert_eq!(key(&tree, 77), None);
+        assert!(!tree.holds(77) && tree.holds(76));
         assert_eq!([0, 76, 78, u64::MAX].map(|number| key(&tree, number)), before);
         assert_eq!(key(&reread(&tree), 77), None);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use twinkeep_domain::{Subject, Timestamp};
 
-use super::{Given, Held, refuse_repeated};
+use super::{Given, Held, moment, refuse_repeated, sorted};
 use crate::Origin;
 
 proptest! {
@@ -30,7 +30,11 @@ proptest! {
                 origin: Origin { file: "".into(), row: at },
             });
         }
-        held.sort_by_key(|row| (row.subject, row.time, row.code));
+        let mut held = sorted(held);
+        let in_order = |pair: &[Held]| {
+            (moment(&pair[0]), pair[0].origin.row) < (moment(&pair[1]), pair[1].origin.row)
+        };
+        prop_assert!(held.windows(2).all(in_order));
         let refused = refuse_repeated(&mut held);
         let refused: BTreeSet<u64> = refused.iter().map(|(row, _)| row.origin.row).collect();
         prop_assert_eq!(&refused, &expected);
