@@ -23,15 +23,18 @@ pub(crate) struct Anchor {
     pending: Mutex<Pending>,
 }
 
+#[derive(Default)]
 struct Pending {
     newest: Option<SignedCheckpoint>,
     written: Option<Instant>,
+    /// Whether somebody writes right now.
+    writing: bool,
 }
 
 impl Anchor {
     /// Takes the files; those that do not exist remember nothing yet.
     pub(crate) fn new(paths: Vec<PathBuf>) -> Self {
-        Self { paths, pending: Mutex::new(Pending { newest: None, written: None }) }
+        Self { paths, pending: Mutex::default() }
     }
 
     /// Returns what each file remembers. A file that is there but does not verify is refused.
@@ -69,35 +72,39 @@ impl Anchor {
             return;
         }
         pending.newest = Some(signed.clone());
-        if pending.written.is_none_or(|written| WRITE_EVERY < written.elapsed()) {
-            self.write(&mut pending);
+        let waited = pending.written.is_none_or(|written| WRITE_EVERY < written.elapsed());
+        if !waited || pending.writing {
+            return;
+        }
+        // Nobody else waits for the disk meanwhile: they leave what they bring to the next turn.
+        pending.writing = true;
+        drop(pending);
+        self.write(signed);
+        if let Ok(mut pending) = self.pending.lock() {
+            pending.writing = false;
+            pending.written = Some(Instant::now());
         }
     }
 
-    fn write(&self, pending: &mut Pending) {
-        if let Some(newest) = &pending.newest {
-            for path in &self.paths {
-                // Another process may have come further since.
-                let size = fs::read_to_string(path).ok().as_deref().and_then(stated_size);
-                if size.is_some_and(|size| newest.checkpoint.size <= size) {
-                    continue;
-                }
-                // An anchor that cannot be written finds less; it is no reason to stop serving.
-                let dir = path.parent().map(create_private_dir);
-                let _ = dir.map(|_| write_atomic(path, newest.note.as_bytes(), PRIVATE_FILE));
+    fn write(&self, newest: &SignedCheckpoint) {
+        for path in &self.paths {
+            // Another process may have come further since.
+            let size = fs::read_to_string(path).ok().as_deref().and_then(stated_size);
+            if size.is_some_and(|size| newest.checkpoint.size <= size) {
+                continue;
             }
+            // An anchor that cannot be written finds less; it is no reason to stop serving.
+            let dir = path.parent().map(create_private_dir);
+            let _ = dir.map(|_| write_atomic(path, newest.note.as_bytes(), PRIVATE_FILE));
         }
-        pending.written = Some(Instant::now());
     }
 }
 
 impl Drop for Anchor {
     fn drop(&mut self) {
-        if let Ok(mut pending) = self.pending.lock() {
-            // A temporary guard would be dropped before the write; take the state out instead.
-            let mut last = Pending { newest: pending.newest.take(), written: None };
-            drop(pending);
-            self.write(&mut last);
+        let last = self.pending.lock().ok().and_then(|mut pending| pending.newest.take());
+        if let Some(last) = last {
+            self.write(&last);
         }
     }
 }

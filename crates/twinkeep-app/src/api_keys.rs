@@ -3,6 +3,8 @@
 //! A key is `tk_` and 40 characters of base 32: 200 random bits. The catalog holds its SHA-256
 //! digest; a slow hash would add nothing to that many bits, and cost every request dearly.
 
+use std::sync::PoisonError;
+
 use serde::Serialize;
 use twinkeep_domain::Timestamp;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
@@ -140,7 +142,7 @@ impl App {
         let found = found.filter(|found| found.is_live(now)).ok_or_else(refused)?;
         // Once a minute is enough to tell a key that is used from one that is not.
         let stale = |last: Timestamp| USE_NOTED_EVERY_HOURS < now.hours_since(last);
-        if found.last_used_at.is_none_or(stale) {
+        if found.last_used_at.is_none_or(stale) && self.first_use(&found.id, now, stale) {
             self.store.touch_api_key(&found.id, now)?;
         }
         Ok(Caller {
@@ -152,6 +154,17 @@ impl App {
 }
 
 impl App {
+    /// Returns whether this use is the one to note: of many at the same time, one writes to the
+    /// disk, and nobody else waits for it.
+    fn first_use(&self, id: &str, now: Timestamp, stale: impl Fn(Timestamp) -> bool) -> bool {
+        let mut noted = self.noted_uses.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.get(id).is_some_and(|last| !stale(*last)) {
+            return false;
+        }
+        noted.insert(id.to_owned(), now);
+        true
+    }
+
     /// Returns the site that a caller's events speak for; `None` if they may name any.
     pub(crate) fn caller_site(&self, caller: &Caller) -> Result<Option<String>, AppError> {
         let Some(id) = caller.id.strip_prefix(CALLER_PREFIX) else { return Ok(None) };

@@ -1,5 +1,6 @@
 //! An open keep: what every use case works on.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -50,6 +51,8 @@ pub struct App {
     pub(crate) source_marks: SecretKey,
     server_key: SecretBytes,
     pub(crate) prover: SigningKey,
+    /// When this process last noted that an API key was used, by the key's id.
+    pub(crate) noted_uses: Mutex<BTreeMap<String, Timestamp>>,
     clock: fn() -> Timestamp,
 }
 
@@ -102,6 +105,7 @@ impl App {
             source_marks,
             server_key: keys.server,
             prover,
+            noted_uses: Mutex::default(),
             clock: surroundings.clock,
             layout: keep.layout,
             settings: keep.settings,
@@ -173,13 +177,13 @@ impl App {
 
     /// Remembers how far the catalog has come, where what was done is on record already.
     pub(crate) fn remember_catalog(&self) -> Result<(), AppError> {
-        self.watermark.raise(self.marks(self.watermark.highest().registry)?)
+        self.watermark.raise(&|| self.marks(self.watermark.highest().registry))
     }
 
     /// Remembers the number of the registry's state, so that `models/` restored from an older
     /// copy is noticed.
     pub(crate) fn remember_registry(&self) -> Result<(), AppError> {
-        self.watermark.raise(self.marks(self.registry.counter()?)?)
+        self.watermark.raise(&|| self.marks(self.registry.counter()?))
     }
 
     fn marks(&self, registry: u64) -> Result<Marks, AppError> {

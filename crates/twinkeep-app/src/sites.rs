@@ -34,12 +34,10 @@ impl App {
 
     /// Remembers a site, so that its identifiers are found without naming it.
     pub(crate) fn remember_site(&self, site: &str) -> Result<(), AppError> {
-        let mut sites = self.sites()?;
-        if !sites.iter().any(|known| known == site) {
-            sites.push(site.to_owned());
-            self.store.set_setting(SITES, &sites.join("\n"))?;
+        if self.sites()?.iter().any(|known| known == site) {
+            return Ok(());
         }
-        Ok(())
+        Ok(self.store.add_to_setting(SITES, site)?)
     }
 
     /// Returns the site that a sender speaks for.

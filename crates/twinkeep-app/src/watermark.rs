@@ -9,7 +9,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use twinkeep_vault::digest::{equal_in_constant_time, from_hex, hmac_sha256, to_hex};
@@ -45,6 +45,8 @@ pub(crate) struct Watermark {
     paths: Vec<PathBuf>,
     key: SecretKey,
     highest: Mutex<Marks>,
+    /// Held by whoever writes the files.
+    writing: Mutex<()>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,23 +64,29 @@ impl Watermark {
     pub(crate) fn read(paths: Vec<PathBuf>, root: &SecretKey) -> Result<Self, AppError> {
         let key = root.derive(Purpose::Watermark, b"");
         let highest = Mutex::new(read_all(&paths, &key)?);
-        Ok(Self { paths, key, highest })
+        Ok(Self { paths, key, highest, writing: Mutex::default() })
     }
 
     /// Returns the highest numbers that were seen.
     pub(crate) fn highest(&self) -> Marks {
-        self.highest.lock().map(|marks| *marks).unwrap_or_default()
+        *lock(&self.highest)
     }
 
-    /// Remembers higher numbers.
-    pub(crate) fn raise(&self, seen: Marks) -> Result<(), AppError> {
-        let Ok(mut highest) = self.highest.lock() else { return Ok(()) };
-        let raised = highest.max(seen);
-        if raised == *highest {
+    /// Remembers higher numbers, if `seen` returns such.
+    ///
+    /// Of many that come at the same time one writes, and the newest numbers of all: the others
+    /// find theirs remembered when their turn comes.
+    pub(crate) fn raise(&self, seen: &dyn Fn() -> Result<Marks, AppError>) -> Result<(), AppError> {
+        let own = seen()?;
+        if self.remembers(own) {
+            return Ok(());
+        }
+        let _turn = lock(&self.writing);
+        if self.remembers(own) {
             return Ok(());
         }
         // Another process may have come further since: nothing is ever lowered.
-        let raised = raised.max(read_all(&self.paths, &self.key)?);
+        let raised = self.highest().max(seen()?).max(read_all(&self.paths, &self.key)?);
         let text = render(&self.key, raised);
         for path in &self.paths {
             let made = path.parent().map_or(Ok(()), create_private_dir);
@@ -89,9 +97,19 @@ impl Watermark {
                 },
             )?;
         }
-        *highest = raised;
+        *lock(&self.highest) = raised;
         Ok(())
     }
+
+    fn remembers(&self, marks: Marks) -> bool {
+        let highest = self.highest();
+        highest.max(marks) == highest
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is inside is whole at any time: a thread that panicked left the numbers before.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the highest numbers in any of the files.
@@ -149,6 +167,10 @@ mod tests {
 
     use super::{Marks, Watermark};
 
+    fn raise(watermark: &Watermark, marks: Marks) {
+        watermark.raise(&|| Ok(marks)).unwrap();
+    }
+
     /// A server that has run for days must not undo what a command remembered meanwhile.
     #[test]
     fn a_process_that_fell_behind_lowers_nothing() {
@@ -156,8 +178,8 @@ mod tests {
         let root = SecretKey::random();
         let open = || Watermark::read(vec![dir.path().join("a")], &root).unwrap();
         let (server, command) = (open(), open());
-        command.raise(Marks { catalog: 4, registry: 3, keyring: 2 }).unwrap();
-        server.raise(Marks { catalog: 5, registry: 0, keyring: 1 }).unwrap();
+        raise(&command, Marks { catalog: 4, registry: 3, keyring: 2 });
+        raise(&server, Marks { catalog: 5, registry: 0, keyring: 1 });
         assert_eq!(open().highest(), Marks { catalog: 5, registry: 3, keyring: 2 });
     }
 
@@ -167,8 +189,8 @@ mod tests {
         let root = SecretKey::random();
         let paths = || vec![dir.path().join("a"), dir.path().join("deep/b")];
         let watermark = Watermark::read(paths(), &root).unwrap();
-        watermark.raise(Marks { catalog: 7, registry: 2, keyring: 1 }).unwrap();
-        watermark.raise(Marks { catalog: 5, registry: 3, keyring: 1 }).unwrap();
+        raise(&watermark, Marks { catalog: 7, registry: 2, keyring: 1 });
+        raise(&watermark, Marks { catalog: 5, registry: 3, keyring: 1 });
         let again = Watermark::read(paths(), &root).unwrap();
         assert_eq!(again.highest(), Marks { catalog: 7, registry: 3, keyring: 1 });
         std::fs::remove_file(dir.path().join("a")).unwrap();

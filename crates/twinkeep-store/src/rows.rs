@@ -269,16 +269,33 @@ impl Store {
         tables: &[&Table],
         change: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let mut changed = None;
+        self.change_if(connection, tables, |transaction| {
+            changed = Some(change(transaction)?);
+            Ok(true)
+        })?;
+        // INVARIANT: `change_if` failed, or called what fills this.
+        changed.ok_or(StoreError::Refused { what: "change", state: "not made" })
+    }
+
+    /// As [`Store::change_on`], but nothing is written if `change` finds that nothing is to be.
+    pub(crate) fn change_if(
+        &self,
+        connection: &mut Connection,
+        tables: &[&Table],
+        change: impl FnOnce(&Transaction<'_>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(catalog("begin"))?;
         for table in tables {
             self.rows.scan(&transaction, table, &mut |_| Ok(()))?;
         }
-        let changed = change(&transaction)?;
+        if !change(&transaction)? {
+            return Ok(());
+        }
         self.rows.seal_tables(&transaction, tables)?;
-        transaction.commit().map_err(catalog("commit"))?;
-        Ok(changed)
+        transaction.commit().map_err(catalog("commit"))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Settings that the program keeps for itself: small texts by name, not sealed.
 
+use rusqlite::{OptionalExtension as _, Transaction};
+
 use crate::error::catalog;
 use crate::rows::SETTINGS;
 use crate::{Store, StoreError};
@@ -21,15 +23,44 @@ impl Store {
 
     /// Sets a setting. Nothing about a person, and no secret: it is stored as it is.
     pub fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        self.change(&[&SETTINGS], |transaction| {
-            transaction
-                .execute(
-                    "INSERT INTO settings (name, value) VALUES (?1, ?2)
-                    ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                    (name, value),
-                )
-                .map_err(catalog("write a setting"))?;
-            self.rows.seal(transaction, &SETTINGS, &name)
+        self.change(&[&SETTINGS], |transaction| self.write_setting(transaction, name, value))
+    }
+
+    /// Adds a line to a setting that has one value a line, unless it is there.
+    ///
+    /// Callers that come at the same time lose nothing, and only the first writes to the disk.
+    pub fn add_to_setting(&self, name: &str, line: &str) -> Result<(), StoreError> {
+        self.change_if(&mut self.connection(), &[&SETTINGS], |transaction| {
+            let known = transaction
+                .query_row("SELECT value FROM settings WHERE name = ?1", [name], |row| row.get(0))
+                .optional()
+                .map_err(catalog("read a setting"))?;
+            let mut text: String = known.unwrap_or_default();
+            if text.lines().any(|known| known == line) {
+                return Ok(false);
+            }
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(line);
+            self.write_setting(transaction, name, &text)?;
+            Ok(true)
         })
+    }
+
+    fn write_setting(
+        &self,
+        transaction: &Transaction<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), StoreError> {
+        transaction
+            .execute(
+                "INSERT INTO settings (name, value) VALUES (?1, ?2)
+                ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (name, value),
+            )
+            .map_err(catalog("write a setting"))?;
+        self.rows.seal(transaction, &SETTINGS, &name)
     }
 }

@@ -89,6 +89,26 @@ fn settings_are_kept() {
 }
 
 #[test]
+fn lines_that_many_add_at_once_are_all_there_and_each_is_written_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), &root()).unwrap();
+    let before = store.epoch().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..12 {
+            let store = &store;
+            scope.spawn(move || {
+                store.add_to_setting("sites", &format!("site-{}", thread % 3)).unwrap();
+            });
+        }
+    });
+    let text = store.setting("sites").unwrap().unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["site-0", "site-1", "site-2"]);
+    assert_eq!(store.epoch().unwrap(), before + 3, "what is there already writes nothing");
+}
+
+#[test]
 fn a_store_is_made_once_and_opens_with_its_key_only() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create(dir.path(), &root()).unwrap();
