@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -77,9 +78,17 @@ impl Client {
     /// Sends raw bytes over HTTP/1.1 and returns everything until the server closes.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect("http/1.1").await;
-        stream.write_all(bytes).await.unwrap();
-        read_to_close(&mut stream).await
+        ask(&mut stream, bytes).await
     }
+}
+
+/// Sends raw bytes and returns everything until the server closes.
+pub(crate) async fn ask(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> String {
+    stream.write_all(bytes).await.unwrap();
+    // What was written may still be in the TLS layer: it gives way to other futures of this task
+    // before everything is out, and nobody but a flush comes back to it.
+    stream.flush().await.unwrap();
+    read_to_close(stream).await
 }
 
 /// Reads until the server closes, however it does so.
@@ -90,5 +99,23 @@ pub(crate) async fn read_to_close(stream: &mut (impl tokio::io::AsyncRead + Unpi
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Longer than any deadline in the tests.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Runs futures at the same time on this thread, and returns what they did, in order.
+pub(crate) async fn all_at_once<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting: Vec<_> = futures.map(|future| Some(Box::pin(future))).collect();
+    let mut done: Vec<Option<F::Output>> = waiting.iter().map(|_| None).collect();
+    std::future::poll_fn(|cx| {
+        for (future, done) in waiting.iter_mut().zip(&mut done) {
+            if let Some(running) = future
+                && let Poll::Ready(output) = running.as_mut().poll(cx)
+            {
+                (*future, *done) = (None, Some(output));
+            }
+        }
+        if waiting.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    done.into_iter().map(Option::unwrap).collect()
+}
+
+/// Longer than any deadline in the tests, and than a slow machine takes: it only ends what hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);

@@ -297,4 +297,4 @@ fn days_before_now(days: i64) -> Timestamp {
 }
 
 /// Far more than either takes.
-const START_TIME_MAX: Duration = Duration::from_secs(60);
+const START_TIME_MAX: Duration = Duration::from_secs(120);

@@ -287,7 +287,7 @@ fn wait<T>(mut until: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = until() {
             return found;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "this does not happen");
+        assert!(begun.elapsed() < Duration::from_secs(120), "this does not happen");
         thread::sleep(Duration::from_millis(50));
     }
 }

@@ -118,7 +118,7 @@ fn free_port() -> u16 {
 fn wait_for(port: u16) {
     let start = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < Duration::from_secs(60), "the peer does not answer");
+        assert!(start.elapsed() < Duration::from_secs(120), "the peer does not answer");
         thread::sleep(Duration::from_millis(50));
     }
 }

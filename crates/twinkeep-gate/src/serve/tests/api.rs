@@ -3,8 +3,9 @@
 use serde_json::json;
 use twinkeep_app::{Caller, Scope};
 
-use super::{Answer, Served, TestKeep, new_key, settings};
+use super::{Served, TestKeep, new_key, settings};
 use crate::Rate;
+use crate::testing::all_at_once;
 
 /// What a client may do wrong: each line is method, path, and the code that it gets.
 const WRONG: &[(&str, &str, u16, &str)] = &[
@@ -163,23 +164,15 @@ async fn five_a_second_with_burst_ten_lets_eleven_through_and_says_when_to_come_
     let rate = Rate { per_second: 5, burst: 10 };
     let served =
         Served::open(TestKeep::shared(), crate::GateSettings { identity_rate: rate, ..settings() });
-    // One connection, so that all of them arrive at once.
-    let request = |close: &str| {
-        format!(
-            "GET /api/v1/twins?limit=1 HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {}\r\n{close}\r\n",
-            served.key
-        )
-    };
-    let all = request("").repeat(29) + &request("Connection: close\r\n");
     let begin = std::time::Instant::now();
-    let text = served.client.raw(all.as_bytes()).await;
+    let answers = all_at_once((0..60).map(|_| served.get("/api/v1/twins?limit=1"))).await;
     let took = begin.elapsed().as_secs_f64();
-    let accepted = text.matches("HTTP/1.1 200").count();
+    let accepted = answers.iter().filter(|answer| answer.status == 200).count();
     let most = 11 + (took * 5.0).ceil() as usize;
     assert!((11..=most).contains(&accepted), "{accepted} in {took} s");
-    assert_eq!(accepted + text.matches("HTTP/1.1 429").count(), 30);
-    let refused = &text[text.find("HTTP/1.1 429").unwrap()..];
-    let refused = Answer::parse(&refused[..refused.find('}').unwrap() + 2]);
+    let mut refused = answers.iter().filter(|answer| answer.status == 429);
+    assert_eq!(accepted + refused.clone().count(), 60);
+    let refused = refused.next().unwrap();
     assert_eq!(refused.code(), "rate-limited");
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(refused.header("ratelimit-policy"), Some("\"default\";q=11;w=3"));
@@ -195,13 +188,14 @@ async fn guessing_keys_is_limited_and_does_not_lock_out_who_has_one() {
     let address_rate = Rate { per_second: 1, burst: 3 };
     let served =
         Served::open(TestKeep::shared(), crate::GateSettings { address_rate, ..settings() });
-    let mut statuses = Vec::new();
-    for guess in 0..12 {
-        let lines = format!("X-Api-Key: tk_{guess:a>40}\r\n");
-        statuses.push(served.send("GET", "/api/v1/twins", &lines, "").await.status);
-    }
-    assert_eq!(statuses[..4], [401; 4]);
-    assert!(statuses.contains(&429), "{statuses:?}");
+    let guess = |guess: u32| {
+        let (served, lines) = (&served, format!("X-Api-Key: tk_{guess:a>40}\r\n"));
+        async move { served.send("GET", "/api/v1/twins", &lines, "").await.status }
+    };
+    let statuses = all_at_once((0..40).map(guess)).await;
+    let count = |status: u16| statuses.iter().filter(|found| **found == status).count();
+    assert!(4 <= count(401) && 0 < count(429), "{statuses:?}");
+    assert_eq!(count(401) + count(429), 40);
     assert_eq!(served.get("/api/v1/twins?limit=1").await.status, 200);
 }
 

@@ -1,6 +1,6 @@
 //! What an attacker tries beyond the edge.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 
@@ -95,10 +95,8 @@ async fn bodies_that_are_too_large_too_slow_or_broken_are_refused() {
     assert_eq!((streamed.status, streamed.code().as_str()), (413, "body-size"));
     let broken = send("Transfer-Encoding: chunked\r\n\r\nz\r\n".to_owned()).await;
     assert_eq!((broken.status, broken.code().as_str()), (400, "body-broken"));
-    let begin = Instant::now();
     let slow = send("Content-Length: 9\r\n\r\n{".to_owned()).await;
     assert_eq!((slow.status, slow.code().as_str()), (408, "body-slow"));
-    assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test]
@@ -113,6 +111,7 @@ async fn a_body_that_drips_is_refused_on_time() {
         served.key
     );
     writer.write_all(head.as_bytes()).await.unwrap();
+    writer.flush().await.unwrap();
     let drip = tokio::spawn(async move {
         while writer.write_all(b" ").await.is_ok() && writer.flush().await.is_ok() {
             tokio::time::sleep(Duration::from_millis(40)).await;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use twinkeep_app::{Caller, Scope};
 
 use super::{Answer, Served, TestKeep, new_key, settings};
+use crate::testing::all_at_once;
 
 /// Sends events, with extra header lines.
 async fn post(served: &Served, key: &str, lines: &str, body: &Value) -> Answer {
@@ -155,7 +156,7 @@ async fn events_of_many_clients_at_once_are_all_there() {
         let (served, key) = (&served, served.key.clone());
         async move { post(served, &key, "", &body).await.json()["accepted"] == 1 }
     });
-    let done = futures_join(posts.collect()).await;
+    let done = all_at_once(posts).await;
     assert!(done.into_iter().all(|accepted| accepted));
     let twins = served.get("/api/v1/twins").await.json();
     let counts: Vec<_> = twins["twins"]
@@ -165,25 +166,4 @@ async fn events_of_many_clients_at_once_are_all_there() {
         .map(|twin| twin["event_count"].as_u64())
         .collect();
     assert_eq!(counts, [Some(8); 8]);
-}
-
-/// Runs all at once on this thread.
-async fn futures_join<F: Future<Output = bool>>(futures: Vec<F>) -> Vec<bool> {
-    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
-    let mut done = vec![None; futures.len()];
-    std::future::poll_fn(|cx| {
-        for (future, done) in futures.iter_mut().zip(&mut done) {
-            if done.is_none()
-                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
-            {
-                *done = Some(value);
-            }
-        }
-        match done.iter().all(Option::is_some) {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        }
-    })
-    .await;
-    done.into_iter().map(Option::unwrap).collect()
 }

@@ -1,11 +1,11 @@
 //! Nothing is answered, and nobody refused, without a trace.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt as _;
 
 use super::{Served, TestKeep, api, settings};
-use crate::testing::read_to_close;
+use crate::testing::{PATIENCE, read_to_close};
 use crate::{GateSettings, Rate};
 
 #[tokio::test]
@@ -55,6 +55,7 @@ async fn a_flood_of_refusals_is_counted_and_does_not_fill_the_ledger() {
     // One more that never became a request.
     let mut nonsense = served.client.connect_tcp().await;
     nonsense.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    nonsense.flush().await.unwrap();
     read_to_close(&mut nonsense).await;
     served.close();
     let lines = keep.ledger().split_off(before);
@@ -76,7 +77,8 @@ async fn counts_are_recorded_once_per_interval() {
     for _ in 0..5 {
         served.send("GET", "/healthz", "", "").await;
     }
-    for _ in 0..100 {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let lines = keep.ledger().split_off(before);
         let counted = |line: &twinkeep_app::LedgerLine| {
