@@ -16,6 +16,7 @@ use twinkeep_vault::{
 };
 
 use crate::anchor::Anchor;
+use crate::drop_folder::DropFolderState;
 use crate::file_modes::check_modes;
 use crate::served::Served;
 use crate::watermark::{Marks, Watermark};
@@ -53,6 +54,8 @@ pub struct App {
     pub(crate) prover: SigningKey,
     /// When this process last noted that an API key was used, by the key's id.
     pub(crate) noted_uses: Mutex<BTreeMap<String, Timestamp>>,
+    /// How the drop folder stands, while there is one.
+    pub(crate) drop_folder: Mutex<Option<DropFolderState>>,
     clock: fn() -> Timestamp,
 }
 
@@ -106,6 +109,7 @@ impl App {
             server_key: keys.server,
             prover,
             noted_uses: Mutex::default(),
+            drop_folder: Mutex::default(),
             clock: surroundings.clock,
             layout: keep.layout,
             settings: keep.settings,

@@ -111,12 +111,15 @@ pub struct KeepConfig {
 }
 
 /// Reading of feeds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IntakeConfig {
     /// The rule by which every feed is de-identified, whoever sends it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deidentify: Option<Deidentify>,
+    /// The folder out of which the server takes sealed feeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_folder: Option<PathBuf>,
 }
 
 /// A rule of de-identification.
@@ -304,6 +307,8 @@ impl Config {
             );
         }
         let key_file = key_file.map(|path| keep.join(path));
+        let drop_folder = intake.drop_folder.map(|path| keep.join(path));
+        let intake = IntakeConfig { drop_folder, ..intake };
         let resolve = |(name, source): (String, SourceConfig)| (name, source.resolve(keep));
         let source = source.into_iter().map(resolve).collect();
         Ok(Settings { key_file, intake, gate, train, source })
@@ -350,6 +355,7 @@ const KEYS: &[&str] = &[
     "key_file",
     "intake",
     "deidentify",
+    "drop_folder",
     "gate",
     "listen",
     "names",

@@ -43,7 +43,8 @@ pub struct IngestRequest<'a> {
     pub allow_gap: bool,
     /// Whose record numbers a plain feed speaks in; by default, `local`.
     pub site: Option<&'a str>,
-    /// Whether the dates of the feed are real; times in the future are refused if they are.
+    /// Whether the dates of the feed are real; times in the future are refused if they are. What
+    /// its sender is known for holds in any case.
     pub dates: Dates,
     /// What the columns of tables mean; by default, the shipped mapping that fits.
     pub mapping: Option<&'a Mapping>,
@@ -257,6 +258,8 @@ fn ingest_sealed(
     let sequence = reader.header().sequence();
     let name = request.feed.display().to_string();
     let source = Source::Stream { name: &name, media_type: &media_type, reader: &mut reader };
+    let dates = app.dates_of(request.dates, Some(header.sender()))?;
+    let request = IngestRequest { dates, ..request };
     let missing = || AppError::refused("site-missing", "the sender has no site");
     let site = app.sender_site(header.sender())?.ok_or_else(missing)?;
     let pseudonyms = app.site_pseudonyms(&site);

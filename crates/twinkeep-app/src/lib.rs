@@ -22,6 +22,7 @@ mod config;
 mod convert;
 mod copy_folder;
 mod decide_feed;
+mod drop_folder;
 mod envelope;
 mod erase_subject;
 mod error;
@@ -93,6 +94,7 @@ pub use config::{
     TrainSettings,
 };
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
+pub use drop_folder::{DropFolderState, serve_drop_folder};
 pub use erase_subject::{EraseReport, EraseRequest, ErasureProof, erase_subject, verify_erasure};
 pub use error::{AppError, Class};
 pub use evaluate_model::{
@@ -128,7 +130,7 @@ pub use receive_feed::{
     DeliveryError, DeliveryReport, DeliveryState, Upload, UploadStart, cancel_upload, open_upload,
     show_delivery, store_delivery, waiting_deliveries,
 };
-pub use receive_folder::{FolderLine, FolderRequest, receive_folder};
+pub use receive_folder::{FolderLine, FolderNews, FolderRequest, keep_receiving, receive_folder};
 pub use receive_nats::{MessageLine, NatsFeedsRequest, receive_nats};
 pub use record_events::{
     LIVE_EVENT_COUNT_MAX, LiveEvent, RecordReport, RecordRequest, RefusedEvent, record_events,
@@ -141,7 +143,7 @@ pub use rotate_kek::{RotateKekReport, rotate_kek};
 pub use score_senders::{ScoreFinding, SenderScore, score_senders};
 pub use seal_feed::{SealReport, SealRequest, seal_feed};
 pub use send_feed::{SendRequest, SentFeed, send_feeds};
-pub use senders::{SenderReport, add_sender, list_senders, revoke_sender};
+pub use senders::{SenderReport, add_sender, list_senders, revoke_sender, set_sender_dates};
 pub use serving::{ServerIdentity, record_closed, record_opened, server_identity};
 pub use show_feed::{DepartureLine, FeedPicture, VariableLine, show_feed};
 pub use snapshot_keep::{KeyringReport, SnapshotReport, back_up_keyring, snapshot_keep};

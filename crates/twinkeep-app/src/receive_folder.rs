@@ -13,14 +13,17 @@
 //!   again, and the sequence (or the content, for plain files) tells that it was stored.
 //! - Only regular files are opened; a link or pipe is refused as it is.
 //! - No reason file holds a value of a person.
+//! - A machine that fails (a full disk, a catalog that cannot be written) is no fault of a feed: the
+//!   feed stays, those after it in its sender's order wait, and the caller hears of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
@@ -40,6 +43,8 @@ pub struct FolderRequest<'a> {
     pub dir: &'a Path,
     /// Whose record numbers plain files speak in; `None` refuses plain files.
     pub plain_site: Option<&'a str>,
+    /// Whether the dates of plain files are real.
+    pub dates: Dates,
     /// Look once and return; otherwise, until told to stop.
     pub once: bool,
 }
@@ -59,13 +64,26 @@ pub struct FolderLine {
     pub code: Option<&'static str>,
 }
 
-/// Takes feeds out of a folder until `stop` says so; tells `settled` what became of each.
+/// What happens in a folder that is watched.
+#[derive(Debug)]
+pub enum FolderNews<'a> {
+    /// Everything that could be dealt with was; told again after each look.
+    Watching,
+    /// What became of a file.
+    Settled(&'a FolderLine),
+    /// The machine failed; it is tried again after a pause.
+    Failed(&'a AppError),
+}
+
+/// Takes feeds out of a folder until `stop` says so, and tells what happens.
+///
+/// Ends early if the machine fails; [`keep_receiving`] goes on.
 pub fn receive_folder(
     app: &App,
     caller: &Caller,
     request: FolderRequest<'_>,
     stop: &dyn Fn() -> bool,
-    settled: &mut dyn FnMut(&FolderLine),
+    tell: &mut dyn FnMut(&FolderNews<'_>),
 ) -> Result<(), AppError> {
     let dir = request.dir;
     if !dir.is_dir() {
@@ -79,13 +97,42 @@ pub fn receive_folder(
     let (_watcher, events) = watch(dir)?;
     let mut folder = Folder { app, caller, request, closed: BTreeMap::new() };
     while !stop() {
-        folder.settle(settled)?;
+        folder.settle(tell)?;
+        tell(&FolderNews::Watching);
         if request.once {
             return Ok(());
         }
         folder.wait(&events);
     }
     Ok(())
+}
+
+/// As [`receive_folder`], and begins again after a failure, with pauses that grow up to a minute.
+pub fn keep_receiving(
+    app: &App,
+    caller: &Caller,
+    request: FolderRequest<'_>,
+    stop: &dyn Fn() -> bool,
+    tell: &mut dyn FnMut(&FolderNews<'_>),
+) {
+    let mut pause = PAUSE;
+    while !stop() {
+        let mut watched = false;
+        let mut heard = |news: &FolderNews<'_>| {
+            watched |= matches!(news, FolderNews::Watching);
+            tell(news);
+        };
+        let ended = receive_folder(app, caller, request, stop, &mut heard);
+        let Err(error) = ended else { return };
+        tell(&FolderNews::Failed(&error));
+        pause = if watched { PAUSE } else { RETRY_PAUSE_MAX.min(pause * 2) };
+        let mut left = pause;
+        while !stop() && !left.is_zero() {
+            let nap = left.min(PAUSE);
+            thread::sleep(nap);
+            left -= nap;
+        }
+    }
 }
 
 /// A folder that is watched.
@@ -110,18 +157,34 @@ enum Fate {
     Refused(AppError),
     /// It is looked at again later.
     Stays,
+    /// It stays, because the machine failed.
+    Failed(AppError),
 }
 
 impl Folder<'_> {
     /// Deals with every file that can be dealt with now.
-    fn settle(&mut self, settled: &mut dyn FnMut(&FolderLine)) -> Result<(), AppError> {
+    fn settle(&mut self, tell: &mut dyn FnMut(&FolderNews<'_>)) -> Result<(), AppError> {
+        let mut failure = None;
+        // Who sent a feed that stays: what comes after it would be refused for want of it.
+        let mut waiting: BTreeSet<String> = BTreeSet::new();
         // Each feed that is stored may be the one that another waits for; they are in order.
         for candidate in self.candidates()? {
+            let sender = candidate.place.as_ref().map(|(sender, _)| sender);
+            if sender.is_some_and(|sender| waiting.contains(sender)) {
+                continue;
+            }
             let fate = self.ingest(&candidate);
+            if matches!(fate, Fate::Stays | Fate::Failed(_)) {
+                waiting.extend(sender.cloned());
+            }
             let name = candidate.path.file_name().unwrap_or_default().to_owned();
             let file = name.to_string_lossy().into_owned();
             let line = match fate {
                 Fate::Stays => continue,
+                Fate::Failed(error) => {
+                    failure = failure.or(Some(error));
+                    continue;
+                }
                 Fate::Stored(feed) => {
                     self.move_to(DONE, &candidate.path)?;
                     FolderLine { file, outcome: "stored", feed: Some(feed), code: None }
@@ -133,9 +196,9 @@ impl Folder<'_> {
                 }
             };
             self.closed.remove(&name);
-            settled(&line);
+            tell(&FolderNews::Settled(&line));
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
     /// Returns the files that are whole, sealed feeds in the order of their senders.
@@ -178,7 +241,7 @@ impl Folder<'_> {
             feed: path,
             allow_gap: false,
             site: site.filter(|_| place.is_none()),
-            dates: Dates::Real,
+            dates: self.request.dates,
             mapping: None,
             hold: false,
             deidentify: None,
@@ -186,7 +249,8 @@ impl Folder<'_> {
         let young = metadata.modified().is_ok_and(|time| !self.rested(time, PATIENCE));
         match ingest_feed(self.app, self.caller, request, &mut |_| ()) {
             Ok(report) => Fate::Stored(report.feed),
-            Err(error) if error.class() == Class::Environment => Fate::Stays,
+            Err(error) if error.code() == "store-busy" => Fate::Stays,
+            Err(error) if error.class() == Class::Environment => Fate::Failed(error),
             // The feed before it may come yet, and so may the rest of this one.
             Err(error) if matches!(error.code(), "feed-gap" | "feed-truncated") && young => {
                 Fate::Stays
@@ -227,7 +291,7 @@ impl Folder<'_> {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => {
-                std::thread::sleep(PAUSE);
+                thread::sleep(PAUSE);
                 None
             }
         };
@@ -316,8 +380,11 @@ const QUIET: f64 = 2.0 / 3600.0;
 /// An hour: then the feed before, or the rest of this one, does not come any more.
 const PATIENCE: f64 = 1.0;
 
-/// How long a stop may wait.
+/// How long a stop may wait, and half of the first pause after a failure.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// A disk that is full for hours fails once a minute, not twice a second.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Files that are looked at in one turn.
 const FILES_MAX: usize = 10_000;

@@ -113,13 +113,14 @@ fn replay(
     let opening = Opening { site: &old.site, turn: None, splits: &app.splits };
     let mut writer = app.store.begin_feed(opening)?;
     let pseudonyms = app.site_pseudonyms(&old.site);
+    let sender = old.delivery.as_ref().map(|(sender, _)| sender);
     let options = ReadOptions {
         pack: &app.pack,
         pseudonyms: &pseudonyms,
         now: app.now(),
         spool: app.layout.root(),
         mapping: None,
-        dates: request.dates,
+        dates: app.dates_of(request.dates, sender.map(String::as_str))?,
         judgement: match request.accept {
             Some(_) => Judgement::ByAPerson,
             None => Judgement::ByThePack,

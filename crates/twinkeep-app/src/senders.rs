@@ -10,7 +10,7 @@ use twinkeep_vault::identity::PublicIdentity;
 use crate::identities::read_public;
 use crate::sites::check_site;
 use crate::time_text::rfc3339;
-use crate::{App, AppError, Caller};
+use crate::{App, AppError, Caller, Dates};
 
 /// A sender that the keep accepts.
 #[derive(Debug, Serialize)]
@@ -24,6 +24,8 @@ pub struct SenderReport {
     /// Whose record numbers it speaks in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
+    /// Whether its dates were shifted to protect people, so that times in the future are real ones.
+    pub dates_shifted: bool,
     /// The last feed that was ingested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sequence: Option<u64>,
@@ -35,25 +37,54 @@ pub struct SenderReport {
 /// Accepts feeds from a sender from now on.
 ///
 /// `site` says whose record numbers the sender speaks in; by default, its own name, unless that is
-/// taken: two senders share people only if the operator says so.
+/// taken: two senders share people only if the operator says so. `dates` holds for all of its
+/// feeds, however they come.
 pub fn add_sender(
     app: &App,
     caller: &Caller,
     file: &Path,
     site: Option<&str>,
+    dates: Dates,
 ) -> Result<SenderReport, AppError> {
     let entry = app.entry(caller, EventClass::EntityManagement, Activity::Create, "sender.added");
     let result = read_public(file).and_then(|identity| {
-        let site = choose_site(app, &identity, site)?;
-        app.store.add_sender(&identity.key_id(), &identity.to_text(), app.now())?;
-        app.set_sender_site(&identity.key_id(), &site)?;
-        Ok(report(&identity, Some(site), None))
+        let (key_id, site) = (identity.key_id(), choose_site(app, &identity, site)?);
+        app.store.add_sender(&key_id, &identity.to_text(), app.now())?;
+        // Feeds of a sender without a site are refused, so that none comes before its dates are known.
+        app.write_sender_dates(&key_id, dates)?;
+        app.set_sender_site(&key_id, &site)?;
+        Ok(SenderReport {
+            dates_shifted: dates == Dates::Shifted,
+            ..report(&identity, Some(site), None)
+        })
     });
     let entry = match &result {
-        Ok(report) => entry.with("sender", report.key_id.as_str()),
+        Ok(report) => entry.with("sender", report.key_id.as_str()).with("dates", dates_name(dates)),
         Err(_) => entry,
     };
     app.conclude(entry, result)
+}
+
+/// Says from now on whether the dates of a sender are real. What was ingested stays.
+pub fn set_sender_dates(
+    app: &App,
+    caller: &Caller,
+    key_id: &str,
+    dates: Dates,
+) -> Result<(), AppError> {
+    let entry = app.entry(caller, EventClass::EntityManagement, Activity::Update, "sender.changed");
+    let set = || {
+        let unknown = || {
+            AppError::refused("sender-unknown", "this keep knows no sender with that key")
+                .hint("`twinkeep sender list` shows the keys")
+        };
+        app.store.sender(key_id)?.ok_or_else(unknown)?;
+        app.write_sender_dates(key_id, dates)
+    };
+    let result = set();
+    // Only a key of ours goes into the ledger: anything could be typed.
+    let entry = if result.is_ok() { entry.with("sender", key_id) } else { entry };
+    app.conclude(entry.with("dates", dates_name(dates)), result)
 }
 
 fn choose_site(
@@ -95,16 +126,53 @@ pub fn list_senders(app: &App) -> Result<Vec<SenderReport>, AppError> {
         let site = app.sender_site(&record.key_id)?;
         let mut report = report(&identity, site, record.last_sequence);
         report.revoked = record.revoked_at.map(rfc3339);
+        report.dates_shifted = app.sender_dates(&record.key_id)? == Dates::Shifted;
         Ok(report)
     };
     app.store.senders()?.into_iter().map(line).collect()
 }
 
 impl App {
+    /// Returns whether the dates of a sender are real.
+    pub(crate) fn sender_dates(&self, key_id: &str) -> Result<Dates, AppError> {
+        let said = self.store.setting(&sender_dates_key(key_id))?;
+        Ok(match said.as_deref() {
+            Some(SHIFTED) => Dates::Shifted,
+            _ => Dates::Real,
+        })
+    }
+
+    /// Returns how the dates of a feed are read: as its sender's are, unless it is asked for one
+    /// feed alone to take them as shifted.
+    pub(crate) fn dates_of(&self, asked: Dates, sender: Option<&str>) -> Result<Dates, AppError> {
+        match (asked, sender) {
+            (Dates::Real, Some(sender)) => self.sender_dates(sender),
+            (asked, _) => Ok(asked),
+        }
+    }
+
+    fn write_sender_dates(&self, key_id: &str, dates: Dates) -> Result<(), AppError> {
+        if self.sender_dates(key_id)? == dates {
+            return Ok(());
+        }
+        Ok(self.store.set_setting(&sender_dates_key(key_id), dates_name(dates))?)
+    }
+
     /// Returns the identities of all senders that are accepted.
     pub(crate) fn accepted_senders(&self) -> Result<Vec<PublicIdentity>, AppError> {
         let accepted = |record: &SenderRecord| record.revoked_at.is_none();
         self.store.senders()?.iter().filter(|record| accepted(record)).map(parse).collect()
+    }
+}
+
+fn sender_dates_key(key_id: &str) -> String {
+    format!("sender-dates/{key_id}")
+}
+
+fn dates_name(dates: Dates) -> &'static str {
+    match dates {
+        Dates::Real => REAL,
+        Dates::Shifted => SHIFTED,
     }
 }
 
@@ -125,7 +193,11 @@ fn report(
         key_id: identity.key_id(),
         fingerprint: identity.fingerprint(),
         site,
+        dates_shifted: false,
         last_sequence,
         revoked: None,
     }
 }
+
+const REAL: &str = "real";
+const SHIFTED: &str = "shifted";

@@ -70,6 +70,7 @@ pub(crate) const API: &[Route] = &[
     Route { method: "get", path: FEED, access: Access::Key, mount: || get(feeds::show) },
     Route { method: "delete", path: FEED, access: Access::Key, mount: || delete(feeds::cancel) },
     Route { method: "get", path: "/healthz", access: Access::Open, mount: || get(health::healthz) },
+    Route { method: "get", path: "/readyz", access: Access::Open, mount: || get(health::readyz) },
     Route {
         method: "get",
         path: "/openapi.json",

@@ -195,6 +195,17 @@ pub(crate) enum SenderCommand {
         /// mean the same people by the same numbers.
         #[arg(long, value_name = "NAME")]
         site: Option<String>,
+        /// Accept times in the future in all of its feeds: its dates were shifted to protect
+        /// people, as in MIMIC
+        #[arg(long)]
+        dates_shifted: bool,
+    },
+    /// Say from now on whether the dates of a sender are real or were shifted
+    Dates {
+        /// The sender's key, from `sender list`
+        key: String,
+        /// Whether times in the future are accepted
+        dates: SenderDates,
     },
     /// List the senders and their last feed
     List,
@@ -209,6 +220,15 @@ pub(crate) enum SenderCommand {
         /// The sender's key, from `sender list`
         key: String,
     },
+}
+
+/// What the dates of a sender are.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SenderDates {
+    /// They are when things happened
+    Real,
+    /// They were shifted to protect people
+    Shifted,
 }
 
 /// Arguments of `synth`.
@@ -692,6 +712,10 @@ pub(crate) struct ServeArgs {
     /// Address and port [default: from the configuration]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<std::net::SocketAddr>,
+    /// Take sealed feeds out of this folder meanwhile, as `receive folder` does [default: from the
+    /// configuration]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) drop_folder: Option<PathBuf>,
 }
 
 /// `ledger ...`

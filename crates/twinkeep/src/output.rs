@@ -10,6 +10,7 @@ use twinkeep_app::AppError;
 use crate::cli::Global;
 
 /// Where results and remarks go.
+#[derive(Clone)]
 pub(crate) struct Output {
     json: bool,
     quiet: bool,

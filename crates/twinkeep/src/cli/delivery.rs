@@ -106,6 +106,9 @@ pub(crate) enum ReceiveCommand {
         /// Whose record numbers plain files speak in [default: local]
         #[arg(long, value_name = "NAME", requires = "plain")]
         site: Option<String>,
+        /// Accept times in the future in plain files: their dates were shifted to protect people
+        #[arg(long, requires = "plain")]
+        dates_shifted: bool,
         /// Look once instead of watching
         #[arg(long)]
         once: bool,

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use twinkeep_app::{
-    App, AppError, Caller, FolderLine, FolderRequest, MessageLine, NatsFeedsRequest,
-    receive_folder, receive_nats,
+    App, AppError, Caller, Dates, FolderLine, FolderNews, FolderRequest, MessageLine,
+    NatsFeedsRequest, keep_receiving, receive_folder, receive_nats,
 };
 
 use crate::cli::{Global, ReceiveCommand, ReceiveNatsArgs};
@@ -18,9 +18,11 @@ use crate::surroundings::open_keep;
 
 pub(crate) fn run(global: &Global, args: &ReceiveCommand, out: &Output) -> Result<(), AppError> {
     match args {
-        ReceiveCommand::Folder { dir, plain, site, once } => {
+        ReceiveCommand::Folder { dir, plain, site, dates_shifted, once } => {
             let plain_site = plain.then_some(site.as_deref().unwrap_or("local"));
-            folder(&open_keep(global)?, FolderRequest { dir, plain_site, once: *once }, out)
+            let dates = if *dates_shifted { Dates::Shifted } else { Dates::Real };
+            let request = FolderRequest { dir, plain_site, dates, once: *once };
+            folder(&open_keep(global)?, request, out)
         }
         ReceiveCommand::Nats(args) => nats(global, args, out),
     }
@@ -28,19 +30,26 @@ pub(crate) fn run(global: &Global, args: &ReceiveCommand, out: &Output) -> Resul
 
 fn folder(app: &App, request: FolderRequest<'_>, out: &Output) -> Result<(), AppError> {
     let stopped = stop_on_signals()?;
-    if !request.once {
+    let mut printed = Ok(());
+    let mut tell = |news: &FolderNews<'_>| match news {
+        FolderNews::Watching => {}
+        FolderNews::Settled(line) => {
+            let result = out.result(*line, folder_text);
+            if printed.is_ok() {
+                printed = result;
+            }
+        }
+        FolderNews::Failed(error) => out.remark(&format!("warning: {error}; trying again")),
+    };
+    let (caller, stop) = (Caller::operator(), || stopped.load(Ordering::Relaxed));
+    // A folder that was mistyped is told at once; one that goes away later may come back.
+    if request.once || !request.dir.is_dir() {
+        receive_folder(app, &caller, request, &stop, &mut tell)?;
+    } else {
         let dir = request.dir.display();
         out.remark(&format!("watching `{dir}` (stop with Ctrl-C or SIGTERM)"));
+        keep_receiving(app, &caller, request, &stop, &mut tell);
     }
-    let mut printed = Ok(());
-    let mut settled = |line: &FolderLine| {
-        let result = out.result(line, folder_text);
-        if printed.is_ok() {
-            printed = result;
-        }
-    };
-    let stop = || stopped.load(Ordering::Relaxed);
-    receive_folder(app, &Caller::operator(), request, &stop, &mut settled)?;
     printed
 }
 

@@ -1,19 +1,20 @@
-//! `twinkeep sender add|list|score|revoke`.
+//! `twinkeep sender add|dates|list|score|revoke`.
 
 use twinkeep_app::{
-    AppError, Caller, SenderReport, SenderScore, add_sender, list_senders, revoke_sender,
-    score_senders,
+    AppError, Caller, Dates, SenderReport, SenderScore, add_sender, list_senders, revoke_sender,
+    score_senders, set_sender_dates,
 };
 
-use crate::cli::{Global, SenderCommand};
+use crate::cli::{Global, SenderCommand, SenderDates};
 use crate::output::{Output, table, thousands};
 use crate::surroundings::open_keep;
 
 pub(crate) fn run(global: &Global, args: &SenderCommand, out: &Output) -> Result<(), AppError> {
     let app = open_keep(global)?;
     match args {
-        SenderCommand::Add { file, site } => {
-            let report = add_sender(&app, &Caller::operator(), file, site.as_deref())?;
+        SenderCommand::Add { file, site, dates_shifted } => {
+            let dates = if *dates_shifted { Dates::Shifted } else { Dates::Real };
+            let report = add_sender(&app, &Caller::operator(), file, site.as_deref(), dates)?;
             out.result(&report, |report| {
                 format!(
                     "feeds of `{}` are accepted from now on, for the site `{}`\n\
@@ -23,6 +24,15 @@ pub(crate) fn run(global: &Global, args: &SenderCommand, out: &Output) -> Result
                     report.fingerprint,
                 )
             })
+        }
+        SenderCommand::Dates { key, dates } => {
+            let (dates, name) = match dates {
+                SenderDates::Real => (Dates::Real, "real"),
+                SenderDates::Shifted => (Dates::Shifted, "shifted"),
+            };
+            set_sender_dates(&app, &Caller::operator(), key, dates)?;
+            let report = serde_json::json!({ "sender": key, "dates": name });
+            out.result(&report, |_| format!("the dates of {key} are taken as {name} from now on"))
         }
         SenderCommand::Revoke { key } => {
             revoke_sender(&app, &Caller::operator(), key)?;
@@ -34,12 +44,14 @@ pub(crate) fn run(global: &Global, args: &SenderCommand, out: &Output) -> Result
 }
 
 fn text(senders: &[SenderReport]) -> String {
-    let header =
-        ["name", "site", "key", "last feed", "revoked", "fingerprint"].map(str::to_owned).to_vec();
+    let header = ["name", "site", "dates", "key", "last feed", "revoked", "fingerprint"]
+        .map(str::to_owned)
+        .to_vec();
     let rows = senders.iter().map(|sender| {
         vec![
             sender.name.clone(),
             sender.site.clone().unwrap_or_else(|| "-".to_owned()),
+            if sender.dates_shifted { "shifted" } else { "real" }.to_owned(),
             sender.key_id.clone(),
             sender.last_sequence.map_or_else(|| "none".to_owned(), |last| last.to_string()),
             sender.revoked.clone().unwrap_or_else(|| "-".to_owned()),

@@ -13,10 +13,15 @@ use twinkeep_app::{
     server_identity,
 };
 use twinkeep_gate::{GateError, GateSettings, TlsMaterial, serve, stopper};
+use twinkeep_vault::process::raise_open_files;
 
 use crate::cli::{Global, ServeArgs};
 use crate::output::Output;
 use crate::surroundings::open_keep;
+
+mod drop_folder;
+
+use drop_folder::DropFolder;
 
 pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(), AppError> {
     let app = Arc::new(open_keep(global)?);
@@ -31,7 +36,8 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
         .listen
         .or(configured)
         .ok_or_else(|| AppError::usage("gate-listen", "`gate.listen` is no address and port"))?;
-    let settings = GateSettings::new(listen, config);
+    let mut settings = GateSettings::new(listen, config);
+    bound_by_open_files(&mut settings, out);
     let ServerIdentity { chain_pem, key } = server_identity(&app)?;
     let tls = TlsMaterial { cert_chain_pem: chain_pem, key_pkcs8: key };
     let (stopper, stop) = stopper();
@@ -50,6 +56,8 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
         let app = Arc::clone(&app);
         move || fold_live(&app, &closed)
     });
+    let dir = args.drop_folder.clone().or_else(|| app.settings().intake.drop_folder.clone());
+    let mut folder = None;
     let served = serve(Arc::clone(&app), &settings, &tls, stop, &mut |address| {
         let report = serde_json::json!({ "listening": address.to_string() });
         let text = |_: &serde_json::Value| {
@@ -57,9 +65,13 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
         };
         // Who cannot read this line can still read the configuration.
         let _ = out.result(&report, text);
+        folder = dir.clone().map(|dir| DropFolder::open(&app, dir, out));
     });
     handle.close();
     let _ = waiting.join();
+    if let Some(folder) = folder {
+        folder.close();
+    }
     drop(closing);
     let _ = folding.join();
     record_closed(&app)?;
@@ -80,6 +92,24 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// A full disk is not mended in seconds, and each failure is an entry of the ledger.
 const AFTER_FAILURE: Duration = Duration::from_secs(600);
+
+/// Takes no more connections than there can be open files, less what the keep itself needs: a
+/// flood of connections must not keep the ledger from being written.
+fn bound_by_open_files(settings: &mut GateSettings, out: &Output) {
+    let wanted = settings.connection_count_max as u64 + OPEN_FILES_RESERVED;
+    let granted = raise_open_files(wanted);
+    if granted < wanted {
+        let most = usize::try_from(granted.saturating_sub(OPEN_FILES_RESERVED)).unwrap_or(0).max(1);
+        settings.connection_count_max = most;
+        out.remark(&format!(
+            "warning: the limit of open files ({granted}) allows {most} connections at a time; \
+             raise it to {wanted} (ulimit -n, LimitNOFILE=)"
+        ));
+    }
+}
+
+/// Files of the keep: the catalog, the ledger's tiles, 64 uploads, and what 64 threads have open.
+const OPEN_FILES_RESERVED: u64 = 256;
 
 fn refuse(listen: SocketAddr, error: GateError) -> AppError {
     let code = error.code();

@@ -6,15 +6,25 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::harness::{Place, Ran};
 
 /// A running server; killed when dropped.
-struct Gate {
+pub(crate) struct Gate {
     child: Child,
     address: String,
+}
+
+impl Gate {
+    /// Asks it to end, and returns its exit code.
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
 }
 
 impl Drop for Gate {
@@ -25,15 +35,33 @@ impl Drop for Gate {
 }
 
 fn serve(place: &Place, listen: &str) -> Gate {
-    let mut child = place
-        .command(&["serve", "--listen", listen, "--json"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    serve_with(place, &["--listen", listen])
+}
+
+/// Starts a server; on a free port, unless the arguments name one.
+pub(crate) fn serve_with(place: &Place, args: &[&str]) -> Gate {
+    let listen: &[&str] =
+        if args.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
+    started(place.command(&[&["serve", "--json"], listen, args].concat()))
+}
+
+fn started(mut command: Command) -> Gate {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let started: Value = serde_json::from_str(&line).unwrap();
     Gate { child, address: started["listening"].as_str().unwrap().to_owned() }
+}
+
+/// Returns what the server says of its parts.
+pub(crate) fn status_of(place: &Place, gate: &Gate) -> Value {
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--max-time", "120", "--cacert"])
+        .arg(place.path("keep/public/ca.pem"))
+        .arg(format!("https://{}/readyz", gate.address))
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// A keep that accepts the hospital's feeds, and a key for pushing them.
@@ -79,7 +107,7 @@ fn sender(place: &Place) -> String {
 fn curl(place: &Place, gate: &Gate, path: &str, args: &[&str]) -> (u32, String) {
     let key = fs::read_to_string(place.path("push.key")).unwrap();
     let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--include", "--max-time", "60", "--cacert"])
+        .args(["--silent", "--show-error", "--include", "--max-time", "120", "--cacert"])
         .arg(place.path("keep/public/ca.pem"))
         .args(["-H", &format!("Authorization: Bearer {}", key.trim()), "-H", "Expect:"])
         .args(args)
@@ -321,11 +349,124 @@ fn a_feed_that_was_whole_when_the_gate_died_is_stored_when_it_opens_again() {
     file.write_all(&fs::read(place.path("feed.tar.gz.sealed")).unwrap()).unwrap();
     let gate = serve(&place, "127.0.0.1:0");
     let path = format!("/api/v1/feeds/{}/1", sender(&place));
-    for _ in 0..100 {
-        if curl(&place, &gate, &path, &[]).1.contains("\"stored\"") {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
+    let start = Instant::now();
+    while !curl(&place, &gate, &path, &[]).1.contains("\"stored\"") {
+        assert!(start.elapsed() < Duration::from_secs(120), "it was never stored");
+        std::thread::sleep(Duration::from_millis(100));
     }
+    assert_eq!(place.run(&["feed", "list"]).lines().len(), 1);
+}
+
+/// A keep, and a sealed feed that is larger than what the gate holds in memory of it.
+fn ready_with_large_feed() -> (Place, Vec<u8>) {
+    let place = ready();
+    place.synth("feed.tar.gz", 3000, 0, 1);
+    place.seal("feed.tar.gz").done();
+    let whole = fs::read(place.path("feed.tar.gz.sealed")).unwrap();
+    assert!(1_000_000 < whole.len(), "{} bytes", whole.len());
+    (place, whole)
+}
+
+/// Sends the rest of a feed from where the gate is, in the background and not fast.
+fn send_rest(place: &Place, gate: &Gate, whole: &[u8]) -> (Child, u64) {
+    let path = format!("/api/v1/feeds/{}/1", sender(place));
+    let (_, text) = curl(place, gate, &path, &["--head"]);
+    let line = text.lines().find_map(|line| line.strip_prefix("upload-offset: "));
+    let at: usize = line.map_or(0, |line| line.trim().parse().unwrap());
+    crate::harness::write(&place.path("rest"), &whole[at..]);
+    let key = fs::read_to_string(place.path("push.key")).unwrap();
+    let client = Command::new("curl")
+        .args(["--silent", "--max-time", "120", "--limit-rate", "600k", "-X", "PATCH", "--cacert"])
+        .arg(place.path("keep/public/ca.pem"))
+        .args(["-H", &format!("Authorization: Bearer {}", key.trim()), "-H", "Expect:"])
+        .args(["-H", &format!("Upload-Offset: {at}"), "-H", "Upload-Complete: ?1"])
+        .args(["-H", "Content-Type: application/partial-upload", "--data-binary"])
+        .arg(format!("@{}", place.path("rest").display()))
+        .arg(format!("https://{}{path}", gate.address))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    (client, at as u64)
+}
+
+#[test]
+fn a_gate_that_is_killed_while_a_feed_comes_loses_nothing_and_stores_it_once() {
+    let (place, whole) = ready_with_large_feed();
+    let file =
+        |suffix: &str| place.path(&format!("keep/incoming/{}-{:016}.{suffix}", sender(&place), 1));
+    let (upload, sealed) = (file("upload"), file("sealed"));
+    let arrived = || fs::metadata(&upload).map_or(0, |metadata| metadata.len());
+    let kill = |mut gate: Gate, mut client: Child| {
+        gate.child.kill().unwrap();
+        gate.child.wait().unwrap();
+        client.wait().unwrap();
+    };
+    let start = Instant::now();
+    let until = |done: &dyn Fn() -> bool| {
+        while !done() {
+            assert!(start.elapsed() < Duration::from_secs(120), "the upload does not go on");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    // In the middle, twice: each time the next part begins where the last one was cut.
+    for _ in 0..2 {
+        let gate = serve(&place, "127.0.0.1:0");
+        let (client, at) = send_rest(&place, &gate, &whole);
+        until(&|| at < arrived());
+        kill(gate, client);
+        assert!(at < arrived() && arrived() < whole.len() as u64);
+    }
+    // And when it is whole, while it is being stored.
+    let gate = serve(&place, "127.0.0.1:0");
+    let (client, at) = send_rest(&place, &gate, &whole);
+    assert!(0 < at);
+    until(&|| sealed.exists());
+    kill(gate, client);
+    let gate = serve(&place, "127.0.0.1:0");
+    let path = format!("/api/v1/feeds/{}/1", sender(&place));
+    until(&|| curl(&place, &gate, &path, &[]).1.contains("\"stored\""));
+    let feeds = place.run(&["feed", "list"]).lines();
+    assert_eq!(feeds.len(), 1);
+    // The same as if it had been ingested in peace.
+    let other = Place::with_keep();
+    other.synth("feed.tar.gz", 3000, 0, 1);
+    let report = other.run(&["ingest", "feed.tar.gz"]).done();
+    for count in ["read", "accepted", "missing", "quarantined"] {
+        assert_eq!(feeds[0][count], report[count], "{count}");
+    }
+    assert_eq!(gate.stop(), Some(0));
+    place.run(&["ledger", "verify"]).done();
+}
+
+#[test]
+fn a_full_disk_is_said_and_the_upload_goes_on_when_there_is_room() {
+    let (place, whole) = ready_with_large_feed();
+    // No file may become larger than this many blocks of 512 bytes: as far as a program can tell,
+    // the disk is full.
+    let server = place.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "trap '' XFSZ; ulimit -f 1600; exec \"$0\" \"$@\""])
+        .arg(server.get_program())
+        .args(server.get_args())
+        .current_dir(server.get_current_dir().unwrap())
+        .env("XDG_STATE_HOME", place.path("state"));
+    let gate = started(limited);
+    let path = format!("/api/v1/feeds/{}/1", sender(&place));
+    let body = format!("@{}", place.path("feed.tar.gz.sealed").display());
+    // Some versions of curl miss an answer over HTTP/2 that comes before they have sent everything.
+    let put = ["--http1.1", "-X", "PUT", "--data-binary", &body];
+    let (status, text) = curl(&place, &gate, &path, &put);
+    assert_eq!((status, text.contains("disk-full")), (507, true), "{text}");
+    assert!(!text.contains("incoming"), "the answer says where the keep has its files: {text}");
+    // The gate lives, and says how far the upload is.
+    let (status, text) = curl(&place, &gate, &path, &["--head"]);
+    assert_eq!((status, text.contains("upload-complete: ?0")), (204, true), "{text}");
+    assert_eq!(gate.stop(), Some(0));
+    let gate = serve(&place, "127.0.0.1:0");
+    let (mut client, at) = send_rest(&place, &gate, &whole);
+    assert!(0 < at && at < whole.len() as u64, "{at}");
+    assert!(client.wait().unwrap().success());
+    assert!(curl(&place, &gate, &path, &[]).1.contains("\"stored\""));
     assert_eq!(place.run(&["feed", "list"]).lines().len(), 1);
 }

@@ -81,6 +81,7 @@ async fn real_answers_are_as_described() {
         ),
         ("/predict", "post", served.predict(&api::history(24).to_string()).await),
         ("/healthz", "get", served.get("/healthz").await),
+        ("/readyz", "get", served.get("/readyz").await),
         ("/openapi.json", "get", served.get("/openapi.json").await),
         ("/api/v1/twins", "get", served.send("GET", "/api/v1/twins", "", "").await),
         ("/predict", "post", served.predict("{").await),
