@@ -143,8 +143,9 @@ impl Incoming {
                 let micros = since.and_then(|since| i64::try_from(since.as_micros()).ok());
                 let old = micros
                     .is_some_and(|micros| hours < now.hours_since(Timestamp::from_micros(micros)));
-                let idle = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
-                if old && idle {
+                // Only of an old one: whoever writes a new one now must not find it locked.
+                let idle = || File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+                if old && idle() {
                     fs::remove_file(&path).map_err(|error| failed("remove", &path, error))?;
                 }
             }

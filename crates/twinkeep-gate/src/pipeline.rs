@@ -68,6 +68,9 @@ struct Shape {
     page: bool,
     /// The connection ends after this answer.
     close: bool,
+    /// Only the head of the answer is wanted. HTTP/2 does not see to that by itself, and a client
+    /// takes a body for a broken stream.
+    head: bool,
 }
 
 impl Shape {
@@ -75,7 +78,8 @@ impl Shape {
         let accept = request.headers().get("accept").and_then(|value| value.to_str().ok());
         let program = request.uri().path().starts_with("/api/");
         let page = !program && accept.is_some_and(|accept| accept.contains("text/html"));
-        Self { page, close: request.headers().contains_key(REFUSAL_HEADER) }
+        let close = request.headers().contains_key(REFUSAL_HEADER);
+        Self { page, close, head: request.method() == Method::HEAD }
     }
 }
 
@@ -239,6 +243,9 @@ fn render(shape: Shape, id: RequestId, response: Response<Body>) -> Response<Bod
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     headers::secure(&mut response);
+    if shape.head {
+        *response.body_mut() = Body::empty();
+    }
     response
 }
 

@@ -69,7 +69,11 @@ pub(crate) fn refuse(error: &AppError) -> Refusal {
         ("feed-unknown-sender", _) => StatusCode::FORBIDDEN,
         ("subject-unknown" | "feed-not-here", _) => StatusCode::NOT_FOUND,
         ("feed-size", _) => StatusCode::PAYLOAD_TOO_LARGE,
-        ("disk-full", _) => StatusCode::INSUFFICIENT_STORAGE,
+        ("disk-full", _) => {
+            // Where the keep has its files is the operator's to know.
+            let message = "the keep has no room for this; what has come is kept";
+            return Refusal::new(StatusCode::INSUFFICIENT_STORAGE, error.code(), message);
+        }
         (
             "feed-replayed" | "feed-gap" | "feed-forked" | "feed-busy" | "feed-already-ingested",
             _,

@@ -21,6 +21,7 @@ mod keep;
 mod ledger;
 mod openapi;
 mod pages;
+mod push;
 
 use keep::TestKeep;
 

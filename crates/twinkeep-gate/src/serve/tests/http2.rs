@@ -23,6 +23,25 @@ async fn send(sender: &mut SendRequest<Body>, request: Request<Body>) -> (Respon
 }
 
 #[tokio::test]
+async fn a_head_is_answered_without_a_body_and_a_refusal_comes_before_the_body_was_sent() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let mut sender = connect(&served).await;
+    let feed = format!("https://localhost/api/v1/feeds/{}/1", "0".repeat(32));
+    for (method, length, expected) in [("HEAD", 0, 404), ("PUT", 8 << 20, 403)] {
+        let request = Request::builder()
+            .method(method)
+            .uri(&feed)
+            .header("x-api-key", &served.key)
+            .body(Body::from(vec![0; length]))
+            .unwrap();
+        let (response, status) = send(&mut sender, request).await;
+        assert_eq!(status, expected, "{method}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body.is_empty(), method == "HEAD", "{method}");
+    }
+}
+
+#[tokio::test]
 async fn requests_share_a_connection_and_get_the_same_answers() {
     let served = Served::open(TestKeep::shared(), settings());
     let mut sender = connect(&served).await;

@@ -61,7 +61,7 @@ impl TestKeep {
 
     fn fill(&self) {
         let feed = self.root.parent().unwrap().join("feed");
-        write_feed(&feed);
+        write_feed(&feed, 0..120);
         let (app, caller) = (&*self.app, Caller::operator());
         let request = IngestRequest {
             feed: &feed,
@@ -99,14 +99,14 @@ fn now() -> Timestamp {
 }
 
 /// One file a stay, as in PhysioNet 2012; two days of a heart rate that wanders around its mean.
-fn write_feed(dir: &Path) {
+pub(super) fn write_feed(dir: &Path, stays: std::ops::Range<u32>) {
     std::fs::create_dir(dir).unwrap();
     let mut seed: u64 = 1;
     let mut noise = || {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 40) as f64 / f64::from(1 << 24) - 0.5
     };
-    for stay in 0..120 {
+    for stay in stays {
         let record = 100_000 + stay;
         let mut text = String::from("Time,Parameter,Value\n");
         writeln!(text, "00:00,RecordID,{record}\n00:00,Age,{}", 40 + stay % 50).unwrap();
