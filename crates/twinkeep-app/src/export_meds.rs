@@ -17,6 +17,9 @@ use crate::export_subject::new_folder;
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller, Progress};
 
+#[cfg(test)]
+mod tests;
+
 /// What to write.
 #[derive(Clone, Copy, Debug)]
 pub struct MedsRequest<'a> {

@@ -4,3 +4,4 @@
 #![expect(clippy::print_stdout, reason = "what was measured is printed")]
 
 mod memory;
+mod properties;
