@@ -409,7 +409,7 @@ fn tar(name: &str, bytes: &[u8]) -> Vec<u8> {
 macro_rules! accounted_for {
     ($($test:ident: $document:expr, $by:expr, $name:literal;)*) => {
         proptest! {
-            #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+            #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
             $(
                 #[test]
                 fn $test(

@@ -1,6 +1,5 @@
 //! Attacks on pushed feeds: clients that race, drip, leave, and come in crowds.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt as _;
@@ -40,7 +39,7 @@ impl Sender {
             out: &out,
             identity: &self.dir.path().join("ward.identity"),
             secret: &secret,
-            recipients: &[PathBuf::from(keep.root.join("public/keep.identity.pub"))],
+            recipients: &[keep.root.join("public/keep.identity.pub")],
         };
         twinkeep_app::seal_feed(&request, &mut |_| ()).unwrap();
         std::fs::read(out).unwrap()
@@ -197,6 +196,7 @@ async fn two_clients_with_the_same_number_store_one_feed() {
 
 /// A thousand clients; `TWINKEEP_CONNECTIONS` says how many otherwise.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "what was measured is printed")]
 async fn a_thousand_clients_that_push_the_same_feed_at_once_store_it_once() {
     let asked = std::env::var("TWINKEEP_CONNECTIONS").ok().and_then(|text| text.parse().ok());
     let count = asked.unwrap_or(1000);
