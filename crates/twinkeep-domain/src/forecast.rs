@@ -14,6 +14,8 @@ pub struct Forecast {
     pub prediction_time: Timestamp,
     /// One entry per target of the pack, in the pack's order.
     pub targets: Vec<TargetForecast>,
+    /// One entry per window target of the pack, in the pack's order.
+    pub windows: Vec<WindowForecast>,
 }
 
 /// A forecast of one target.
@@ -40,6 +42,42 @@ pub struct ForecastPoint {
     pub quantiles: [f32; 7],
 }
 
+/// A forecast of what happens within a window that begins at the prediction time.
+#[derive(Clone, PartialEq)]
+pub struct WindowForecast {
+    /// What is forecast: the code of a window target.
+    pub code: Code,
+    /// How the answer was made, or why there is none.
+    pub basis: Basis,
+    /// The sum or count in a window of the same length that ended at the prediction time; of
+    /// events, how many there were in it.
+    pub before: f32,
+    /// What is to be expected.
+    pub answer: WindowAnswer,
+}
+
+/// What is to be expected of a window.
+#[derive(Clone, PartialEq)]
+pub enum WindowAnswer {
+    /// Nothing can be said; the basis says why.
+    None,
+    /// Of a sum or a count: mean and quantiles at the end of the window.
+    Total(ForecastPoint),
+    /// Of an event: its probability, by increasing horizon up to the window.
+    Event(Vec<EventPoint>),
+}
+
+/// The probability that an event has happened by a horizon.
+#[derive(Clone, PartialEq)]
+pub struct EventPoint {
+    /// Hours after the prediction time.
+    pub horizon_hours: f32,
+    /// That it has happened by then; of an absence, that it has not.
+    pub probability: f32,
+    /// That a competing cause came first, for each in the pack's order.
+    pub competing: Vec<f32>,
+}
+
 /// Which of the candidate methods the tuning split chose for a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Basis {
@@ -51,6 +89,10 @@ pub enum Basis {
     ExponentialMean,
     /// The subject's history does not support a forecast of this target.
     NotEnoughHistory,
+    /// What happened to others: nothing about the subject made a difference.
+    BaseRate,
+    /// The event that is asked for, or one that rules it out, has happened.
+    AlreadyHappened,
 }
 
 impl Basis {
@@ -61,6 +103,8 @@ impl Basis {
             Self::CarryForward => "carry-forward",
             Self::ExponentialMean => "exponential-mean",
             Self::NotEnoughHistory => "not-enough-history",
+            Self::BaseRate => "base-rate",
+            Self::AlreadyHappened => "already-happened",
         }
     }
 }
@@ -81,6 +125,24 @@ impl fmt::Debug for Forecast {
 impl fmt::Debug for TargetForecast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TargetForecast(hidden)")
+    }
+}
+
+impl fmt::Debug for WindowForecast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WindowForecast(hidden)")
+    }
+}
+
+impl fmt::Debug for WindowAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WindowAnswer(hidden)")
+    }
+}
+
+impl fmt::Debug for EventPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EventPoint(hidden)")
     }
 }
 

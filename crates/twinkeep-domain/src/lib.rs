@@ -22,10 +22,14 @@ mod tensor;
 mod time;
 
 pub use event::{Code, Cohort, Event, Events, Timeline};
-pub use forecast::{Basis, Forecast, ForecastPoint, QUANTILES, TargetForecast};
+pub use forecast::{
+    Basis, EventPoint, Forecast, ForecastPoint, QUANTILES, TargetForecast, WindowAnswer,
+    WindowForecast,
+};
 pub use pack::{
-    CodeList, ForecastPlan, GroupRange, OtherCodes, Pack, PackError, Range, Rule, Screening, Sex,
-    SubjectCodes, UnitConversion, Variable, VariableKind, VariableRules, Words,
+    CodeList, CodePattern, Distinct, EventPlan, ForecastPlan, GroupRange, ObservedUntil,
+    OtherCodes, Pack, PackError, Range, Rule, Screening, Sex, SubjectCodes, UnitConversion,
+    Variable, VariableKind, VariableRules, WindowKind, WindowTarget, Words,
 };
 pub use screened::Screened;
 pub use split::{Split, SplitPlan};

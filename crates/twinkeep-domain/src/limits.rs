@@ -17,3 +17,12 @@ pub const REQUEST_EVENT_COUNT_MAX: usize = 20_000;
 
 /// Longest horizon, in hours: ten years, the longest that any shipped pack could ask for.
 pub const HORIZON_HOURS_MAX: f32 = 87_600.0;
+
+/// Most targets of a pack that are about a window: each is a forest, and a person reads them all.
+pub const WINDOW_TARGET_COUNT_MAX: usize = 64;
+
+/// Most horizons at which the probability of an event is given: an hour each of a day.
+pub const EVENT_HORIZON_COUNT_MAX: usize = 24;
+
+/// Most causes that compete with an event: each leaf holds a number for each.
+pub const COMPETING_COUNT_MAX: usize = 3;

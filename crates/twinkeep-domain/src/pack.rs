@@ -11,10 +11,12 @@ use crate::{Code, SplitPlan, limits};
 mod screening;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use screening::{
     CodeList, GroupRange, OtherCodes, Rule, Screening, Sex, SubjectCodes, VariableRules,
 };
+pub use window::{CodePattern, Distinct, EventPlan, ObservedUntil, WindowKind, WindowTarget};
 
 /// One domain.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +29,7 @@ pub struct Pack {
     by_name: BTreeMap<String, usize>,
     forecast: ForecastPlan,
     screening: Screening,
+    windows: Vec<WindowTarget>,
 }
 
 /// What people in this domain call things.
@@ -120,6 +123,11 @@ impl Variable {
 pub struct ForecastPlan {
     /// Hours after the first event at which training stands when it looks ahead.
     pub cuts_hours: Vec<f32>,
+    /// Training also looks ahead from each multiple of this after the first event, for as long as
+    /// the subject is observed.
+    pub cuts_every_hours: Option<f32>,
+    /// Until when a subject is known to have been observed; matters for windows alone.
+    pub observed_until: ObservedUntil,
     /// The cut at which models are measured; one of `cuts_hours`.
     pub evaluation_cut_hours: f32,
     /// How far ahead.
@@ -139,7 +147,7 @@ pub struct ForecastPlan {
 /// Why a pack was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PackError {
-    /// No variables, or more than the limit.
+    /// No variables, or more variables or window targets than the limit.
     VariableCount,
     /// Two variables share a code or an alias.
     DuplicateName(String),
@@ -149,8 +157,10 @@ pub enum PackError {
     NoTarget,
     /// The forecast plan contradicts itself.
     ForecastPlan(&'static str),
-    /// A rule for screening speaks of a code that the pack does not have.
+    /// A rule or a target speaks of a code that no event in the keep can have.
     UnknownCode(String),
+    /// A window target asks for something that cannot be learned.
+    Target(String, &'static str),
     /// A rule for screening makes no sense for its variable.
     Rule(String, &'static str),
 }
@@ -159,12 +169,17 @@ impl std::fmt::Display for PackError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::VariableCount => {
-                write!(f, "a pack has 1 to {} variables", limits::PACK_VARIABLE_COUNT_MAX)
+                let (variables, targets) =
+                    (limits::PACK_VARIABLE_COUNT_MAX, limits::WINDOW_TARGET_COUNT_MAX);
+                write!(f, "a pack has 1 to {variables} variables and up to {targets} `[[target]]`")
             }
             Self::DuplicateName(name) => write!(f, "the name `{name}` is used twice"),
             Self::Range(code) => write!(f, "the range of `{code}` is empty or not finite"),
             Self::NoTarget => write!(f, "no variable is a target, so nothing can be forecast"),
-            Self::UnknownCode(code) => write!(f, "a rule speaks of `{code}`, which is no variable"),
+            Self::UnknownCode(code) => {
+                write!(f, "`{code}` is spoken of, but it is no variable and no code that is kept")
+            }
+            Self::Target(code, reason) => write!(f, "the target `{code}` is wrong: {reason}"),
             Self::Rule(code, reason) => write!(f, "a rule of `{code}` is wrong: {reason}"),
             Self::ForecastPlan(reason) => write!(f, "the forecast plan is wrong: {reason}"),
         }
@@ -203,8 +218,8 @@ impl Pack {
             return Err(PackError::NoTarget);
         }
         check_plan(&forecast)?;
-        let screening = Screening::default();
-        Ok(Self { name, title, version, words, variables, by_name, forecast, screening })
+        let (screening, windows) = (Screening::default(), Vec::new());
+        Ok(Self { name, title, version, words, variables, by_name, forecast, screening, windows })
     }
 
     /// Adds the rules by which sources are screened; without them, other codes are refused and no
@@ -213,6 +228,28 @@ impl Pack {
         screening.check(&self)?;
         self.screening = screening;
         Ok(self)
+    }
+
+    /// Adds the targets that are about a window; the codes that are kept must be known by now.
+    pub fn with_windows(mut self, windows: Vec<WindowTarget>) -> Result<Self, PackError> {
+        if limits::WINDOW_TARGET_COUNT_MAX < windows.len() {
+            return Err(PackError::VariableCount);
+        }
+        for (at, target) in windows.iter().enumerate() {
+            let code = target.code.as_str();
+            let twice = windows[..at].iter().any(|other| other.code == target.code);
+            if twice || self.by_name.contains_key(code) {
+                return Err(PackError::DuplicateName(code.to_owned()));
+            }
+            target.check(&self)?;
+        }
+        self.windows = windows;
+        Ok(self)
+    }
+
+    /// Returns the targets that are about a window, in the order of the file.
+    pub fn windows(&self) -> &[WindowTarget] {
+        &self.windows
     }
 
     /// Returns the rules by which sources are screened.
@@ -267,6 +304,9 @@ fn check_plan(plan: &ForecastPlan) -> Result<(), PackError> {
     let increasing = |hours: &[f32]| hours.windows(2).all(|pair| pair[0] < pair[1]);
     if plan.cuts_hours.is_empty() || !plan.cuts_hours.iter().all(|&hours| positive(hours)) {
         return refuse("`cuts_hours` needs at least one time, each above 0");
+    }
+    if !plan.cuts_every_hours.is_none_or(positive) {
+        return refuse("`cuts_every` must be above 0");
     }
     if !plan.cuts_hours.contains(&plan.evaluation_cut_hours) {
         return refuse("`evaluation_cut_hours` is not among `cuts_hours`");

@@ -1,6 +1,10 @@
-//! Gradient boosted trees for a mean and seven quantiles at once, of our own making.
+//! Gradient boosted trees for several numbers at once, of our own making.
 //!
-//! One tree serves eight *lanes*: the quantiles of [`QUANTILES`] and, last, the mean. A lane's
+//! One tree serves eight *lanes*, and what they are is the matter of an [`Objective`]: `values`
+//! and `totals` learn seven quantiles and a mean, `hazard` the odds of an event and of what
+//! competes with it.
+//!
+//! Of a value the lanes are the quantiles of [`QUANTILES`] and, last, the mean. A lane's
 //! gradient needs little: for a quantile it is whether the value lies below the current estimate
 //! (a bit), for the mean the residual (a fixed-point integer). So a histogram bin is eight
 //! counters and one integer sum, one pass over the data finds the split that helps all lanes most,
@@ -13,15 +17,18 @@
 //!
 //! 1. `rounds` draws the subjects and features of the round and computes every row's gradient.
 //! 2. `grow` splits leaf by leaf, best gain first, with histograms from `histogram`.
-//! 3. `leaf` gives each leaf its eight steps: a Newton step for the mean, the exact quantile of
-//!    the residuals for each quantile.
+//! 3. The objective gives each leaf its steps: a Newton step or a closed form for means and odds,
+//!    the exact quantile of the residuals for each quantile.
 //! 4. The tuning rows say for each lane how many trees are enough; later steps are set to zero.
 
 mod bins;
 mod grow;
+mod hazard;
 mod histogram;
 mod leaf;
 mod rounds;
+mod totals;
+mod values;
 
 #[cfg(test)]
 mod tests;
@@ -29,8 +36,11 @@ mod tests;
 use twinkeep_domain::QUANTILES;
 
 pub(crate) use bins::{Column, cut_points};
+pub(crate) use hazard::{CAUSE_COUNT_MAX, Hazards, hazards, log_loss, log_odds};
 pub(crate) use leaf::quantile;
-pub(crate) use rounds::{Boosted, Knobs, Problem, Rows, boost, pinball};
+pub(crate) use rounds::{Boosted, Knobs, Objective, Problem, Rows, boost};
+pub(crate) use totals::{TotalScale, Totals};
+pub(crate) use values::{Values, pinball};
 
 /// Seven quantiles and the mean.
 pub(crate) const LANE_COUNT: usize = QUANTILES.len() + 1;

@@ -1,18 +1,49 @@
-//! From the codes of a cohort to the variables of a pack, looked up once.
+//! From the codes of a cohort to the variables and window targets of a pack, looked up once.
 
-use twinkeep_domain::{Code, Pack, Timeline, Timestamp};
+use twinkeep_domain::{Code, Pack, Timeline, Timestamp, WindowTarget};
 
-/// For each code of a cohort or timeline, the index of the pack's variable it is.
+/// For each code of a cohort or timeline, the pack's variable that it is, and what it means to each
+/// window target.
 #[derive(Clone, Debug)]
 pub struct CodeMap {
     variables: Vec<Option<u32>>,
+    windows: Vec<Vec<(usize, Role)>>,
+}
+
+/// What an event is to a window target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// One that is asked for.
+    Own,
+    /// A competing cause, counted from 0.
+    Competing(usize),
 }
 
 impl CodeMap {
     /// Looks every code up in the pack; codes that the pack does not know are passed over.
     pub fn new(pack: &Pack, codes: &[Code]) -> Self {
         let find = |code: &Code| pack.find(code.as_str()).and_then(|at| u32::try_from(at).ok());
-        Self { variables: codes.iter().map(find).collect() }
+        let roles = |code: &Code| {
+            pack.windows()
+                .iter()
+                .enumerate()
+                .filter_map(|(at, target)| Some((at, role(target, code.as_str())?)))
+                .collect()
+        };
+        Self {
+            variables: codes.iter().map(find).collect(),
+            windows: codes.iter().map(roles).collect(),
+        }
+    }
+
+    /// Returns the window targets that an event with this code is about, and what it is to them.
+    pub(crate) fn windows(&self, code: u32) -> &[(usize, Role)] {
+        self.windows.get(code as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns whether the pack uses this code: as a variable, or in a window target.
+    pub fn uses(&self, code: u32) -> bool {
+        self.variable(code).is_some() || !self.windows(code).is_empty()
     }
 
     /// Returns the pack's variable for [`twinkeep_domain::Event::code`], if the pack knows it.
@@ -29,4 +60,12 @@ impl CodeMap {
             .filter(|event| event.value.is_some() && self.variable(event.code).is_some());
         known.filter_map(|event| event.time).next()
     }
+}
+
+/// Returns what a code is to a window target.
+pub(crate) fn role(target: &WindowTarget, code: &str) -> Option<Role> {
+    if target.is_about(code) {
+        return Some(Role::Own);
+    }
+    target.competing(code).map(Role::Competing)
 }

@@ -9,13 +9,16 @@
 //! - A snapshot sees only events before its cut; its examples are at the cut or after it.
 //! - Examples are in the order of snapshots, snapshots in the order of subjects.
 
-use twinkeep_domain::{Cohort, Pack, Timeline, Timestamp};
+use twinkeep_domain::{Cohort, ForecastPlan, ObservedUntil, Pack, Timeline, Timestamp};
 
 use crate::features::{FeatureLayout, OWN_COUNT, SubjectState};
 use crate::{CodeMap, features};
 
 #[cfg(test)]
 mod tests;
+mod windows;
+
+pub(crate) use windows::{Track, WindowExamples};
 
 /// Snapshots of a cohort with the examples of every target.
 pub(crate) struct Examples {
@@ -25,6 +28,8 @@ pub(crate) struct Examples {
     pub(crate) shared: Vec<f32>,
     /// Per target of the pack, in its order.
     pub(crate) targets: Vec<TargetExamples>,
+    /// Per window target of the pack, in its order.
+    pub(crate) windows: Vec<WindowExamples>,
 }
 
 /// The examples of one target.
@@ -59,18 +64,19 @@ impl Examples {
             subjects: Vec::new(),
             shared: Vec::new(),
             targets: pack.targets().map(|_| TargetExamples::default()).collect(),
+            windows: pack.windows().iter().map(|_| WindowExamples::default()).collect(),
         };
+        let end = observed_until(pack.forecast(), cohort);
         for (subject, timeline) in (0_u32..).zip(&cohort.timelines) {
             let Some(start) = codes.start(timeline) else { continue };
-            let mut cuts: Vec<_> =
-                cuts_hours.iter().map(|&hours| start.plus_hours(f64::from(hours))).collect();
-            cuts.sort();
+            let end = end(timeline);
+            let cuts = cuts(pack.forecast(), cuts_hours, start, end);
             examples.collect_timeline(
                 pack,
                 layout,
                 (&codes, &target_of),
                 (subject, timeline),
-                &cuts,
+                (&cuts, end),
             );
         }
         examples
@@ -82,9 +88,10 @@ impl Examples {
         layout: &FeatureLayout,
         (codes, target_of): (&CodeMap, &[Option<usize>]),
         (subject, timeline): (u32, &Timeline),
-        cuts: &[Timestamp],
+        (cuts, end): (&[Timestamp], Timestamp),
     ) {
         let plan = pack.forecast();
+        let tracks = Track::all(pack, codes, timeline, end);
         let mut state = SubjectState::new(pack);
         let mut seen = 0;
         for &cut in cuts {
@@ -93,9 +100,7 @@ impl Examples {
                     break;
                 }
                 seen += 1;
-                if let (Some(variable), Some(value)) = (codes.variable(event.code), event.value) {
-                    state.observe(variable, event.time, value);
-                }
+                state.apply(codes, event);
             }
             if state.event_count() < plan.history_event_count_min {
                 continue;
@@ -115,6 +120,9 @@ impl Examples {
                 rows.horizon.push(horizon);
                 rows.value.push(value);
                 any = true;
+            }
+            for (window, (rows, track)) in self.windows.iter_mut().zip(&tracks).enumerate() {
+                any |= rows.collect(track, state.is_at_risk(pack, window), snapshot, cut);
             }
             if any {
                 self.snapshot(pack, layout, &state, subject, cut);
@@ -141,5 +149,41 @@ impl Examples {
             features::own(known, &mut rows.own[from..]);
             rows.anchors.push(features::anchors(known));
         }
+        for (window, rows) in self.windows.iter_mut().enumerate() {
+            rows.observe(state, window, cut);
+        }
     }
 }
+
+/// Returns until when a subject of a cohort is known to have been observed.
+pub(crate) fn observed_until(
+    plan: &ForecastPlan,
+    cohort: &Cohort,
+) -> impl Fn(&Timeline) -> Timestamp + use<> {
+    let all = match plan.observed_until {
+        ObservedUntil::LastEvent => None,
+        ObservedUntil::EndOfData => cohort.timelines.iter().filter_map(Timeline::end).max(),
+    };
+    move |timeline| all.or(timeline.end()).unwrap_or(Timestamp::from_micros(i64::MIN))
+}
+
+/// Returns the moments at which a subject is looked at, in order.
+fn cuts(
+    plan: &ForecastPlan,
+    cuts_hours: &[f32],
+    start: Timestamp,
+    end: Timestamp,
+) -> Vec<Timestamp> {
+    let mut hours: Vec<f64> = cuts_hours.iter().copied().map(f64::from).collect();
+    if let Some(every) = plan.cuts_every_hours.map(f64::from) {
+        let count = (end.hours_since(start) / every).max(0.0) as usize;
+        let stride = count.div_ceil(CUT_COUNT_MAX).max(1);
+        hours.extend((1..=count).step_by(stride).map(|at| at as f64 * every));
+    }
+    hours.sort_by(f64::total_cmp);
+    hours.dedup();
+    hours.into_iter().map(|hours| start.plus_hours(hours)).collect()
+}
+
+/// Most cuts a subject besides those that the pack lists: more of one life teach little more.
+const CUT_COUNT_MAX: usize = 64;

@@ -2,7 +2,8 @@
 //!
 //! A [`SubjectState`] absorbs one observation in constant time and never re-reads the history, so
 //! a live twin costs microseconds. A feature vector has three parts: *shared* (every variable of
-//! the pack, the same for all targets), *own* (more about the target), and the horizon.
+//! the pack, the same for all targets), *own* (more about the target), and the horizon. Window
+//! targets about codes that are no variables, such as admissions, are shared too.
 //!
 //! # Invariants
 //!
@@ -12,6 +13,7 @@
 
 mod layout;
 mod state;
+mod window;
 
 pub use layout::FeatureLayout;
 #[cfg(test)]
@@ -19,3 +21,4 @@ mod tests;
 
 pub(crate) use layout::{OWN_COUNT, anchors, own};
 pub use state::{SubjectState, VariableState};
+pub(crate) use window::{WINDOW_OWN_COUNT, same};

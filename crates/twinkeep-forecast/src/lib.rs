@@ -19,6 +19,7 @@ mod random;
 mod target;
 mod tensors;
 mod train;
+mod window_model;
 
 #[cfg(test)]
 mod testing;

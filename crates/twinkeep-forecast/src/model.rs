@@ -3,10 +3,13 @@
 use std::fmt;
 
 use serde::Serialize;
-use twinkeep_domain::{Basis, Forecast, Pack, TargetForecast, Timestamp};
+use twinkeep_domain::{
+    Basis, Forecast, Pack, TargetForecast, Timestamp, WindowAnswer, WindowForecast, WindowTarget,
+};
 
-use crate::features::{FeatureLayout, OWN_COUNT, SubjectState, anchors, own};
+use crate::features::{FeatureLayout, OWN_COUNT, SubjectState, WINDOW_OWN_COUNT, anchors, own};
 use crate::target::TargetModel;
+use crate::window_model::WindowModel;
 
 /// Whatever can forecast; what [`crate::evaluate`] measures.
 pub trait Forecaster {
@@ -30,6 +33,7 @@ pub struct Model {
     pub(crate) pack: Pack,
     pub(crate) layout: FeatureLayout,
     pub(crate) targets: Vec<TargetModel>,
+    pub(crate) windows: Vec<WindowModel>,
 }
 
 /// What a person may want to know about one target of a model; no personal data.
@@ -37,6 +41,8 @@ pub struct Model {
 pub struct TargetDescription {
     /// What is forecast.
     pub code: String,
+    /// `value`, `sum`, `count`, or `event`.
+    pub kind: &'static str,
     /// How: see [`Basis::name`].
     pub basis: &'static str,
     /// Share of the trees in the median and the interval.
@@ -57,11 +63,12 @@ impl Model {
         &self.pack
     }
 
-    /// Describes each target, in the pack's order.
+    /// Describes each target, in the pack's order; those about a window come last.
     pub fn describe(&self) -> Vec<TargetDescription> {
         let code = |variable: usize| self.pack.variables()[variable].code.to_string();
         let describe = |target: &TargetModel| TargetDescription {
             code: code(target.variable),
+            kind: "value",
             basis: target.basis.name(),
             tree_share: target.tree_share,
             mean_tree_share: target.mean_tree_share,
@@ -69,7 +76,18 @@ impl Model {
             leaf_count: target.forest.leaves.len(),
             correlates: target.correlates.iter().copied().map(code).collect(),
         };
-        self.targets.iter().map(describe).collect()
+        let window = |(model, target): (&WindowModel, &WindowTarget)| TargetDescription {
+            code: target.code.to_string(),
+            kind: target.kind_name(),
+            basis: model.basis.name(),
+            tree_share: model.tree_share,
+            mean_tree_share: model.mean_tree_share,
+            tree_count: model.forest.roots.len(),
+            leaf_count: model.forest.leaves.len(),
+            correlates: Vec::new(),
+        };
+        let windows = self.windows.iter().zip(self.pack.windows()).map(window);
+        self.targets.iter().map(describe).chain(windows).collect()
     }
 
     /// Forecasts all targets at these horizons.
@@ -112,7 +130,33 @@ impl Model {
             }
         };
         let targets = self.targets.iter().map(&mut forecast).collect();
-        Forecast { prediction_time, targets }
+        let windows = self.windows(state, prediction_time, &features[..shared], supported);
+        Forecast { prediction_time, targets, windows }
+    }
+
+    /// Forecasts the targets that are about a window; `shared` are the features of all targets.
+    fn windows(
+        &self,
+        state: &SubjectState,
+        now: Timestamp,
+        shared: &[f32],
+        supported: bool,
+    ) -> Vec<WindowForecast> {
+        let mut features = shared.to_vec();
+        features.resize(shared.len() + WINDOW_OWN_COUNT, f32::NAN);
+        let mut forecast = |(at, (model, target)): (usize, (&WindowModel, &WindowTarget))| {
+            state.window_features(at, now, &mut features[shared.len()..]);
+            let before = state.window(at).map_or(0.0, |known| known.before(now));
+            let (basis, answer) = if !supported {
+                (Basis::NotEnoughHistory, WindowAnswer::None)
+            } else if !state.is_at_risk(&self.pack, at) {
+                (Basis::AlreadyHappened, WindowAnswer::None)
+            } else {
+                (model.basis, model.answer(target, &features, before))
+            };
+            WindowForecast { code: target.code.clone(), basis, before, answer }
+        };
+        self.windows.iter().zip(self.pack.windows()).enumerate().map(&mut forecast).collect()
     }
 
     fn points(

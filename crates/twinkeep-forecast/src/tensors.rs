@@ -15,6 +15,7 @@ use crate::train::CORRELATE_COUNT_MAX;
 
 #[cfg(test)]
 mod tests;
+mod windows;
 
 /// Why tensors are not a model of this pack.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,13 +79,7 @@ impl Model {
         let ints = |of: &dyn Fn(&TargetModel) -> Vec<i32>| {
             TensorData::I32(targets.iter().flat_map(of).collect())
         };
-        let of_nodes =
-            |of: fn(&Node) -> i32| ints(&|target| target.forest.nodes.iter().map(of).collect());
-        let missing = targets.iter().flat_map(|target| &target.forest.nodes);
-        let nodes: usize = targets.iter().map(|target| target.forest.nodes.len()).sum();
-        let leaves: usize = targets.iter().map(|target| target.forest.leaves.len()).sum();
-        let roots: usize = targets.iter().map(|target| target.forest.roots.len()).sum();
-        let list = [
+        let mut list = vec![
             (FORMAT, vec![1], TensorData::I32(vec![FORMAT_VERSION])),
             (CHOICES, vec![count, CHOICE_COUNT], ints(&choices)),
             (NUMBERS, vec![count, NUMBER_COUNT], floats(&numbers)),
@@ -92,25 +87,17 @@ impl Model {
             (REFERENCE, vec![count, buckets, QUANTILES.len()], floats(&|t| t.reference.concat())),
             (SHIFT, vec![count, buckets, QUANTILES.len()], floats(&|target| target.shift.concat())),
             (CORRELATES, vec![count, CORRELATE_COUNT_MAX], ints(&correlates)),
-            (COUNTS, vec![count, 3], ints(&counts)),
-            (ROOTS, vec![roots], ints(&|target| target.forest.roots.clone())),
-            (FEATURES, vec![nodes], of_nodes(|node| i32::from(node.feature))),
-            (LEFT, vec![nodes], of_nodes(|node| node.children[0])),
-            (RIGHT, vec![nodes], of_nodes(|node| node.children[1])),
-            (
-                THRESHOLDS,
-                vec![nodes],
-                floats(&|target| target.forest.nodes.iter().map(|node| node.threshold).collect()),
-            ),
-            (
-                MISSING,
-                vec![nodes],
-                TensorData::U8(missing.map(|node| u8::from(node.missing_left)).collect()),
-            ),
-            (STEPS, vec![leaves, LANE_COUNT], floats(&|target| target.forest.leaves.concat())),
         ];
+        list.extend(windows::write(&self.windows));
+        list.extend(forests(&self.forests()));
         let tensor = |(name, shape, data): (&str, _, _)| Tensor { name: name.into(), shape, data };
         list.into_iter().map(tensor).collect()
+    }
+
+    /// Returns the trees of all targets, those about a window last.
+    fn forests(&self) -> Vec<&Forest> {
+        let targets = self.targets.iter().map(|target| &target.forest);
+        targets.chain(self.windows.iter().map(|window| &window.forest)).collect()
     }
 
     /// Puts a model together from what [`Model::to_tensors`] returned.
@@ -126,8 +113,11 @@ impl Model {
             return Err(TensorError::Pack { found, target_count });
         }
         let layout = FeatureLayout::new(pack);
-        let mut forests = reader.forests(target_count, layout.horizon_index())?;
+        let mut feature_max = vec![layout.horizon_index(); target_count];
+        feature_max.resize(target_count + pack.windows().len(), layout.window_horizon_index());
+        let mut forests = reader.forests(&feature_max)?;
         let heads = Heads::read(&reader, pack, target_count)?;
+        let windows = windows::read(&reader, pack, &mut forests[target_count..])?;
         if NAMES.len() < tensors.len() {
             return Err(TensorError::Surplus { count: tensors.len() - NAMES.len() });
         }
@@ -138,7 +128,7 @@ impl Model {
                 heads.target(pack, at, variable, std::mem::take(&mut forests[at]))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { pack: pack.clone(), layout, targets })
+        Ok(Self { pack: pack.clone(), layout, targets, windows })
     }
 }
 
@@ -259,8 +249,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn forests(&self, count: usize, feature_max: usize) -> Result<Vec<Forest>, TensorError> {
-        let counts = self.ints(COUNTS, &[count, 3])?;
+    /// Reads as many forests as there are bounds of their features.
+    fn forests(&self, feature_max: &[usize]) -> Result<Vec<Forest>, TensorError> {
+        let counts = self.ints(COUNTS, &[feature_max.len(), 3])?;
         let mut totals = [0_usize; 3];
         for of_target in counts.chunks_exact(3) {
             for (total, &more) in totals.iter_mut().zip(of_target) {
@@ -273,8 +264,8 @@ impl<'a> Reader<'a> {
         let mut nodes = self.nodes(node_total)?.into_iter();
         let steps = self.floats(STEPS, &[leaf_total, LANE_COUNT])?;
         let mut leaves = steps.as_chunks::<LANE_COUNT>().0.iter().copied();
-        let mut forests = Vec::with_capacity(count);
-        for of_target in counts.chunks_exact(3) {
+        let mut forests = Vec::with_capacity(feature_max.len());
+        for (of_target, &feature_max) in counts.chunks_exact(3).zip(feature_max) {
             // Checked above: none is negative.
             let size = |place: usize| usize::try_from(of_target[place]).unwrap_or(0);
             let forest = Forest {
@@ -335,9 +326,27 @@ fn correlates(target: &TargetModel) -> Vec<i32> {
     known.chain(std::iter::repeat(-1)).take(CORRELATE_COUNT_MAX).collect()
 }
 
-fn counts(target: &TargetModel) -> Vec<i32> {
-    let forest = &target.forest;
-    vec![index(forest.roots.len()), index(forest.nodes.len()), index(forest.leaves.len())]
+/// Writes the tensors of all trees.
+fn forests(forests: &[&Forest]) -> Vec<(&'static str, Vec<usize>, TensorData)> {
+    let counts = forests.iter().flat_map(|forest| {
+        [index(forest.roots.len()), index(forest.nodes.len()), index(forest.leaves.len())]
+    });
+    let roots: Vec<i32> = forests.iter().flat_map(|forest| forest.roots.iter().copied()).collect();
+    let nodes: Vec<Node> = forests.iter().flat_map(|forest| forest.nodes.iter().copied()).collect();
+    let steps: Vec<f32> = forests.iter().flat_map(|forest| forest.leaves.concat()).collect();
+    let ints = |of: fn(&Node) -> i32| TensorData::I32(nodes.iter().map(of).collect());
+    let thresholds = nodes.iter().map(|node| node.threshold).collect();
+    let missing = nodes.iter().map(|node| u8::from(node.missing_left)).collect();
+    vec![
+        (COUNTS, vec![forests.len(), 3], TensorData::I32(counts.collect())),
+        (ROOTS, vec![roots.len()], TensorData::I32(roots)),
+        (FEATURES, vec![nodes.len()], ints(|node| i32::from(node.feature))),
+        (LEFT, vec![nodes.len()], ints(|node| node.children[0])),
+        (RIGHT, vec![nodes.len()], ints(|node| node.children[1])),
+        (THRESHOLDS, vec![nodes.len()], TensorData::F32(thresholds)),
+        (MISSING, vec![nodes.len()], TensorData::U8(missing)),
+        (STEPS, vec![steps.len() / LANE_COUNT, LANE_COUNT], TensorData::F32(steps)),
+    ]
 }
 
 fn index(at: usize) -> i32 {
@@ -354,11 +363,16 @@ fn anchor_of(number: i32) -> Option<Anchor> {
 }
 
 /// Raised when the tensors change their meaning.
-const FORMAT_VERSION: i32 = 1;
+const FORMAT_VERSION: i32 = 2;
 
 /// How methods are numbered in the tensors; only ever append.
-const BASES: [Basis; 4] =
-    [Basis::NotEnoughHistory, Basis::Trees, Basis::CarryForward, Basis::ExponentialMean];
+const BASES: [Basis; 5] = [
+    Basis::NotEnoughHistory,
+    Basis::Trees,
+    Basis::CarryForward,
+    Basis::ExponentialMean,
+    Basis::BaseRate,
+];
 
 /// No screened value is larger, and sums of some thousand numbers of this size stay finite.
 const MAGNITUDE_MAX: f32 = 1e15;
@@ -389,7 +403,27 @@ const MISSING: &str = "node.missing_left";
 const STEPS: &str = "leaf.steps";
 
 /// All tensors of a model.
-const NAMES: [&str; 15] = [
-    FORMAT, CHOICES, NUMBERS, START, REFERENCE, SHIFT, CORRELATES, COUNTS, ROOTS, FEATURES, LEFT,
-    RIGHT, THRESHOLDS, MISSING, STEPS,
+const NAMES: [&str; 22] = [
+    FORMAT,
+    CHOICES,
+    NUMBERS,
+    START,
+    REFERENCE,
+    SHIFT,
+    CORRELATES,
+    windows::CHOICES,
+    windows::NUMBERS,
+    windows::START,
+    windows::REFERENCE,
+    windows::SHIFT,
+    windows::BASE,
+    windows::CALIBRATION,
+    COUNTS,
+    ROOTS,
+    FEATURES,
+    LEFT,
+    RIGHT,
+    THRESHOLDS,
+    MISSING,
+    STEPS,
 ];

@@ -13,6 +13,10 @@ use twinkeep_domain::{
 use crate::TrainConfig;
 use crate::random::bits;
 
+mod shop;
+
+pub(crate) use shop::*;
+
 pub(crate) const LEVEL: usize = 0;
 pub(crate) const ECHO: usize = 1;
 pub(crate) const NOISE: usize = 2;
@@ -39,6 +43,8 @@ pub(crate) fn pack() -> Pack {
     ];
     let plan = ForecastPlan {
         cuts_hours: vec![12.0, 24.0],
+        cuts_every_hours: None,
+        observed_until: Default::default(),
         evaluation_cut_hours: 24.0,
         horizon_hours: 24.0,
         step_hours: 4.0,

@@ -4,7 +4,8 @@
 //!
 //! 1. [`Examples`] takes a snapshot of every subject at every cut of the pack, for both splits.
 //! 2. The features that all targets share are binned once, by the training split.
-//! 3. Each target is learned on its own, by one of the threads: `learn` grows the trees, then
+//! 3. Each target is learned on its own, by one of the threads; what happens within a window by
+//!    `windows`, a value by two: `learn` grows the trees, then
 //!    `select` chooses on the tuning split how much they count against the reference, and
 //!    [`calibrate`] shifts the quantiles.
 //!
@@ -15,6 +16,7 @@
 
 mod learn;
 mod select;
+mod windows;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,7 @@ use crate::boost::{Column, cut_points};
 use crate::examples::Examples;
 use crate::features::FeatureLayout;
 use crate::target::TargetModel;
+use crate::window_model::WindowModel;
 use crate::{Model, TrainConfig};
 
 pub(crate) use learn::CORRELATE_COUNT_MAX;
@@ -100,21 +103,20 @@ pub fn train(
     check(config)?;
     let layout = FeatureLayout::new(pack);
     let material = Material::collect(pack, config, &layout, train, tuning)?;
-    let targets: Vec<usize> = pack.targets().map(|(variable, _)| variable).collect();
-    let mut done: Vec<Option<TargetModel>> = targets.iter().map(|_| None).collect();
+    let jobs = material.jobs();
+    let mut done: Vec<Option<Learned>> = jobs.iter().map(|_| None).collect();
     // The largest first, so that no thread is left with one at the end.
-    let mut order: Vec<usize> = (0..targets.len()).collect();
-    order.sort_by_key(|&at| std::cmp::Reverse(material.train.targets[at].value.len()));
+    let mut order: Vec<usize> = (0..jobs.len()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(material.row_count(jobs[at])));
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
-        for _ in 0..config.threads.min(targets.len()) {
+        for _ in 0..config.threads.min(jobs.len()) {
             let (sender, material, next) = (sender.clone(), &material, &next);
-            let (targets, order) = (&targets, &order);
+            let (jobs, order) = (&jobs, &order);
             scope.spawn(move || {
                 while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let learned = learn::target(material, at, targets[at]);
-                    if sender.send((at, learned)).is_err() {
+                    if sender.send((at, material.learn(jobs[at]))).is_err() {
                         break;
                     }
                 }
@@ -122,18 +124,73 @@ pub fn train(
         }
         drop(sender);
         for (done_count, (at, learned)) in (1..).zip(results) {
+            let (basis, tree_count) = match &learned {
+                Learned::Target(target) => (target.basis, target.forest.roots.len()),
+                Learned::Window(window) => (window.basis, window.forest.roots.len()),
+            };
             progress(TrainProgress {
                 done_count,
-                total_count: targets.len(),
-                code: pack.variables()[learned.variable].code.clone(),
-                basis: learned.basis,
-                row_count: material.train.targets[at].value.len(),
-                tree_count: learned.forest.roots.len(),
+                total_count: jobs.len(),
+                code: material.code(jobs[at]),
+                basis,
+                row_count: material.row_count(jobs[at]),
+                tree_count,
             });
             done[at] = Some(learned);
         }
     });
-    Ok(Model { pack: pack.clone(), layout, targets: done.into_iter().flatten().collect() })
+    let (mut targets, mut windows) = (Vec::new(), Vec::new());
+    for learned in done.into_iter().flatten() {
+        match learned {
+            Learned::Target(target) => targets.push(target),
+            Learned::Window(window) => windows.push(window),
+        }
+    }
+    Ok(Model { pack: pack.clone(), layout, targets, windows })
+}
+
+/// What is learned on its own.
+#[derive(Clone, Copy)]
+enum Job {
+    /// A value: its place among the targets, and its variable.
+    Target(usize, usize),
+    /// What happens within a window: its place among the window targets.
+    Window(usize),
+}
+
+/// What came of a job.
+enum Learned {
+    Target(TargetModel),
+    Window(WindowModel),
+}
+
+impl Material<'_> {
+    fn jobs(&self) -> Vec<Job> {
+        let targets =
+            self.pack.targets().enumerate().map(|(at, (variable, _))| Job::Target(at, variable));
+        targets.chain((0..self.pack.windows().len()).map(Job::Window)).collect()
+    }
+
+    fn learn(&self, job: Job) -> Learned {
+        match job {
+            Job::Target(at, variable) => Learned::Target(learn::target(self, at, variable)),
+            Job::Window(at) => Learned::Window(windows::target(self, at)),
+        }
+    }
+
+    fn row_count(&self, job: Job) -> usize {
+        match job {
+            Job::Target(at, _) => self.train.targets[at].value.len(),
+            Job::Window(at) => self.train.windows[at].value.len(),
+        }
+    }
+
+    fn code(&self, job: Job) -> Code {
+        match job {
+            Job::Target(_, variable) => self.pack.variables()[variable].code.clone(),
+            Job::Window(at) => self.pack.windows()[at].code.clone(),
+        }
+    }
 }
 
 impl<'a> Material<'a> {

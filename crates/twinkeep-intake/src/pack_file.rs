@@ -5,6 +5,7 @@
 
 use twinkeep_domain::{Pack, PackError, limits};
 
+mod targets;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -101,7 +102,7 @@ pub fn shipped_names() -> Vec<&'static str> {
 }
 
 /// The newest format; raised when a key is added.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 const SHIPPED: [(&str, &str); 3] = [
     ("audience", include_str!("../../../packs/audience.toml")),

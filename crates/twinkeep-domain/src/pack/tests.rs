@@ -32,6 +32,8 @@ fn variable(code: &str, aliases: &[&str]) -> Variable {
 fn plan() -> ForecastPlan {
     ForecastPlan {
         cuts_hours: vec![24.0],
+        cuts_every_hours: None,
+        observed_until: Default::default(),
         evaluation_cut_hours: 24.0,
         horizon_hours: 24.0,
         step_hours: 1.0,

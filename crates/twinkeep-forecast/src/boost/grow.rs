@@ -1,7 +1,7 @@
 //! One tree: grown leaf by leaf, the most valuable split first.
 
 use super::bins::Column;
-use super::histogram::{self, Gain, Split, Sums};
+use super::histogram::{self, Additive, Gradients, Split};
 use super::{Lanes, rounds::Rows};
 
 /// A tree over bins.
@@ -23,19 +23,15 @@ pub(crate) struct Node {
 }
 
 /// What a tree is grown from.
-pub(crate) struct Soil<'a> {
+pub(crate) struct Soil<'a, G: Gradients> {
     /// Features of snapshots, and, last, the horizon of each row.
     pub(crate) columns: &'a [&'a Column],
     /// Which columns this tree may use, in increasing order.
     pub(crate) features: &'a [usize],
     /// The rows of the training examples.
     pub(crate) rows: &'a Rows,
-    /// For each row: one bit a quantile, whether the value lies below the estimate.
-    pub(crate) below: &'a [u8],
-    /// For each row: the residual of the mean in fixed point.
-    pub(crate) residual: &'a [i32],
-    /// What a split is worth.
-    pub(crate) gain: Gain,
+    /// What the rows ask for.
+    pub(crate) gradients: &'a G,
     /// Fewest rows of a leaf.
     pub(crate) rows_min: u32,
     /// Most leaves.
@@ -43,10 +39,10 @@ pub(crate) struct Soil<'a> {
 }
 
 /// A leaf while the tree grows.
-struct Leaf {
+struct Leaf<S> {
     range: std::ops::Range<usize>,
-    total: Sums,
-    histogram: Vec<Sums>,
+    total: S,
+    histogram: Vec<S>,
     best: Option<Split>,
     /// Where the parent points to this leaf: node and side.
     parent: Option<(usize, usize)>,
@@ -54,7 +50,10 @@ struct Leaf {
 
 /// Grows a tree. Reorders `members` (row numbers, increasing) so that each leaf's rows are
 /// together, and returns the range of each leaf.
-pub(crate) fn grow(soil: &Soil<'_>, members: &mut [u32]) -> (Tree, Vec<std::ops::Range<usize>>) {
+pub(crate) fn grow<G: Gradients>(
+    soil: &Soil<'_, G>,
+    members: &mut [u32],
+) -> (Tree, Vec<std::ops::Range<usize>>) {
     let mut tree = Tree::default();
     let mut scratch = Vec::with_capacity(members.len());
     let mut leaves = vec![soil.leaf(members, 0..members.len(), None)];
@@ -90,20 +89,20 @@ impl Tree {
     }
 }
 
-impl Soil<'_> {
+impl<G: Gradients> Soil<'_, G> {
     fn leaf(
         &self,
         members: &[u32],
         range: std::ops::Range<usize>,
         parent: Option<(usize, usize)>,
-    ) -> Leaf {
+    ) -> Leaf<G::Sums> {
         let snapshots = self.sum_snapshots(&members[range.clone()]);
-        let mut total = Sums::default();
+        let mut total = G::Sums::default();
         for (_, sums) in &snapshots {
             total.add(sums);
         }
         let size = self.features.iter().map(|&at| self.columns[at].missing_bin() + 1).sum();
-        let mut histogram = vec![Sums::default(); size];
+        let mut histogram = vec![G::Sums::default(); size];
         let mut rest = histogram.as_mut_slice();
         for &feature in self.features {
             let column = self.columns[feature];
@@ -113,7 +112,7 @@ impl Soil<'_> {
                 histogram::fill(own, column, &snapshots);
             } else {
                 for &row in &members[range.clone()] {
-                    own[usize::from(column.bins[row as usize])].add(&self.row_sums(row));
+                    own[usize::from(column.bins[row as usize])].add(&self.gradients.row(row));
                 }
             }
         }
@@ -122,7 +121,13 @@ impl Soil<'_> {
     }
 
     /// Turns a leaf into two; only the smaller one's histogram is counted, the other is the rest.
-    fn divide(&self, members: &[u32], leaf: &mut Leaf, middle: usize, node: usize) -> (Leaf, Leaf) {
+    fn divide(
+        &self,
+        members: &[u32],
+        leaf: &mut Leaf<G::Sums>,
+        middle: usize,
+        node: usize,
+    ) -> (Leaf<G::Sums>, Leaf<G::Sums>) {
         let (start, end) = (leaf.range.start, leaf.range.end);
         let left_smaller = middle - start <= end - middle;
         let (small, large) =
@@ -140,7 +145,7 @@ impl Soil<'_> {
         if left_smaller { (counted, rest) } else { (rest, counted) }
     }
 
-    fn best_split(&self, histogram: &[Sums], total: &Sums) -> Option<Split> {
+    fn best_split(&self, histogram: &[G::Sums], total: &G::Sums) -> Option<Split> {
         if total.rows() < 2 * self.rows_min {
             return None;
         }
@@ -149,7 +154,8 @@ impl Soil<'_> {
         for &feature in self.features {
             let (own, others) = rest.split_at(self.columns[feature].missing_bin() + 1);
             rest = others;
-            let found = histogram::best_split(feature, own, total, &self.gain, self.rows_min);
+            let worth = |sums: &G::Sums| self.gradients.worth(sums);
+            let found = histogram::best_split(feature, own, total, &worth, self.rows_min);
             if let Some(found) = found.filter(|found| GAIN_MIN < found.gain)
                 && best.is_none_or(|best| best.gain < found.gain)
             {
@@ -159,21 +165,17 @@ impl Soil<'_> {
         best
     }
 
-    fn sum_snapshots(&self, members: &[u32]) -> Vec<(u32, Sums)> {
-        let mut snapshots: Vec<(u32, Sums)> = Vec::new();
+    fn sum_snapshots(&self, members: &[u32]) -> Vec<(u32, G::Sums)> {
+        let mut snapshots: Vec<(u32, G::Sums)> = Vec::new();
         for &row in members {
             let snapshot = self.rows.snapshot[row as usize];
-            let sums = self.row_sums(row);
+            let sums = self.gradients.row(row);
             match snapshots.last_mut() {
                 Some((last, sum)) if *last == snapshot => sum.add(&sums),
                 _ => snapshots.push((snapshot, sums)),
             }
         }
         snapshots
-    }
-
-    fn row_sums(&self, row: u32) -> Sums {
-        Sums::of_row(self.below[row as usize], self.residual[row as usize])
     }
 
     /// Moves the rows that go left before the others, each side in its old order.
@@ -210,7 +212,7 @@ fn goes_left(columns: &[&Column], split: &Split, snapshot: u32, row: usize) -> b
     if usize::from(bin) == column.missing_bin() { split.missing_left } else { bin <= split.bin }
 }
 
-fn most_valuable(leaves: &[Leaf]) -> Option<(usize, Split)> {
+fn most_valuable<S>(leaves: &[Leaf<S>]) -> Option<(usize, Split)> {
     let mut best: Option<(usize, Split)> = None;
     for (at, leaf) in leaves.iter().enumerate() {
         if let Some(split) = leaf.best

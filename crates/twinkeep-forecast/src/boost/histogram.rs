@@ -1,11 +1,34 @@
 //! Exact sums of gradients, by bin; and what a split of them is worth.
+//!
+//! Each objective has sums of its own, as small as they can be: a histogram is as fast as memory.
+//! What they have in common is [`Additive`]: integers, so that no order of work changes a bit.
 
 use twinkeep_domain::QUANTILES;
 
 use super::LANE_COUNT;
 use super::bins::Column;
 
-/// Sums over some rows: of gradients, in a form in which addition is exact.
+/// Sums over some rows, in a form in which addition is exact.
+pub(crate) trait Additive: Copy + Default {
+    /// Returns the number of rows.
+    fn rows(&self) -> u32;
+    /// Adds the sums of other rows.
+    fn add(&mut self, other: &Self);
+    /// Takes away the sums of rows that were added before.
+    fn subtract(&mut self, other: &Self);
+}
+
+/// The gradients of all rows of a round, and what a step of their own is worth to some of them.
+pub(crate) trait Gradients {
+    /// Sums of gradients.
+    type Sums: Additive;
+    /// Returns the sums of one row.
+    fn row(&self, row: u32) -> Self::Sums;
+    /// Returns how much the loss falls if the rows take the best step together.
+    fn worth(&self, sums: &Self::Sums) -> f32;
+}
+
+/// Sums of the quantiles and the mean of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums {
     /// For each quantile how many values lie below its estimate; last, the number of rows.
@@ -23,15 +46,17 @@ impl Sums {
         }
         Self { counts, residual: i64::from(residual) }
     }
+}
 
-    /// Returns the number of rows.
-    pub(crate) fn rows(&self) -> u32 {
+impl Additive for Sums {
+    #[inline]
+    fn rows(&self) -> u32 {
         self.counts[LANE_COUNT - 1]
     }
 
     // Wrapping: 2^32 rows do not fit in memory, and checks would halve the speed.
     #[inline]
-    pub(crate) fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: &Self) {
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
             *count = count.wrapping_add(*more);
         }
@@ -39,7 +64,7 @@ impl Sums {
     }
 
     #[inline]
-    pub(crate) fn subtract(&mut self, other: &Self) {
+    fn subtract(&mut self, other: &Self) {
         for (count, less) in self.counts.iter_mut().zip(&other.counts) {
             *count = count.wrapping_sub(*less);
         }
@@ -74,17 +99,24 @@ impl Gain {
     /// Returns the sum over lanes of weight · G² / (n + shrinkage).
     #[inline]
     pub(crate) fn of(&self, sums: &Sums) -> f32 {
-        let rows = sums.rows() as f32;
+        let residual = sums.residual as f32 * FIXED_POINT_STEP;
+        let mean = self.mean_weight * residual * residual;
+        (self.squares(&sums.counts) + mean) / (sums.rows() as f32 + self.shrinkage_rows)
+    }
+
+    /// Returns the sum over quantiles of weight · G², from how many values lie below each
+    /// estimate and, last, how many there are.
+    #[inline]
+    pub(crate) fn squares(&self, counts: &[u32; LANE_COUNT]) -> f32 {
+        let rows = counts[LANE_COUNT - 1] as f32;
         let mut squares = [0.0_f32; LANE_COUNT];
         for lane in 0..LANE_COUNT {
-            let gradient = sums.counts[lane] as f32 - PROBABILITIES[lane] * rows;
+            let gradient = counts[lane] as f32 - PROBABILITIES[lane] * rows;
             squares[lane] = self.weights[lane] * gradient * gradient;
         }
-        let residual = sums.residual as f32 * FIXED_POINT_STEP;
         let left = (squares[0] + squares[1]) + (squares[2] + squares[3]);
         let right = (squares[4] + squares[5]) + (squares[6] + squares[7]);
-        let total = left + right + self.mean_weight * residual * residual;
-        total / (rows + self.shrinkage_rows)
+        left + right
     }
 }
 
@@ -104,17 +136,17 @@ pub(crate) struct Split {
 /// Returns the best split of a feature's histogram, if any leaves enough rows on both sides.
 ///
 /// The first of equally good splits wins, so the result is the same everywhere.
-pub(crate) fn best_split(
+pub(crate) fn best_split<S: Additive>(
     feature: usize,
-    histogram: &[Sums],
-    total: &Sums,
-    gain: &Gain,
+    histogram: &[S],
+    total: &S,
+    worth: &impl Fn(&S) -> f32,
     rows_min: u32,
 ) -> Option<Split> {
     let (missing, values) = histogram.split_last()?;
-    let before = gain.of(total);
+    let before = worth(total);
     let mut best: Option<Split> = None;
-    let mut left = Sums::default();
+    let mut left = S::default();
     // The last bin as a left side leaves nothing but missing values on the right: allowed.
     for (bin, sums) in values.iter().enumerate() {
         if sums.rows() == 0 {
@@ -134,7 +166,7 @@ pub(crate) fn best_split(
             if low.rows() < rows_min || high.rows() < rows_min {
                 continue;
             }
-            let improvement = gain.of(&low) + gain.of(&high) - before;
+            let improvement = worth(&low) + worth(&high) - before;
             if best.is_none_or(|best| best.gain < improvement) {
                 let bin = u8::try_from(bin).unwrap_or(u8::MAX);
                 best = Some(Split { feature, bin, missing_left, gain: improvement });
@@ -145,7 +177,7 @@ pub(crate) fn best_split(
 }
 
 /// Adds the sums of snapshots into the histogram of one feature.
-pub(crate) fn fill(histogram: &mut [Sums], column: &Column, snapshots: &[(u32, Sums)]) {
+pub(crate) fn fill<S: Additive>(histogram: &mut [S], column: &Column, snapshots: &[(u32, S)]) {
     let bins = column.bins.as_slice();
     for (snapshot, sums) in snapshots {
         histogram[usize::from(bins[*snapshot as usize])].add(sums);

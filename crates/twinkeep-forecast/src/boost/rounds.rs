@@ -1,13 +1,28 @@
 //! The loop: gradients, a tree, a step; until the tuning rows no longer gain.
 
-use twinkeep_domain::QUANTILES;
-
 use super::bins::Column;
 use super::grow::{Soil, Tree, grow};
-use super::histogram::{FIXED_POINT_STEP, Gain};
-use super::leaf::steps;
-use super::{LANE_COUNT, Lanes, MEAN_LANE};
+use super::histogram::Gradients;
+use super::{LANE_COUNT, Lanes};
 use crate::random;
+
+/// What is learned from the rows: where it starts, which way is down, and how far.
+pub(crate) trait Objective {
+    /// What a round's trees are grown from.
+    type Gradients: Gradients;
+
+    /// Returns where every row starts: the best answer that is the same for all.
+    fn start(&self, values: &[f32]) -> Lanes;
+
+    /// Returns which way each row asks the estimates to go.
+    fn gradients(&self, values: &[f32], fitted: &[Lanes]) -> Self::Gradients;
+
+    /// Returns the full step of a leaf with these rows, before the learning rate.
+    fn steps(&mut self, values: &[f32], fitted: &[Lanes], members: &[u32]) -> Lanes;
+
+    /// Returns the loss of each lane, never below 0; lanes that stop together have the same.
+    fn losses(&self, values: &[f32], fitted: &[Lanes]) -> [f64; LANE_COUNT];
+}
 
 /// Examples of one target, as the learner sees them.
 pub(crate) struct Rows {
@@ -40,10 +55,8 @@ pub(crate) struct Knobs {
     pub(crate) learning_rate: f32,
     pub(crate) leaves_max: usize,
     pub(crate) leaf_rows_min: u32,
-    pub(crate) shrinkage_rows: f32,
     pub(crate) feature_share: f32,
     pub(crate) subject_share: f32,
-    pub(crate) mean_weight: f32,
 }
 
 /// What boosting learned.
@@ -55,14 +68,18 @@ pub(crate) struct Boosted {
 }
 
 /// Learns a problem. The same problem and knobs give the same trees.
-pub(crate) fn boost(problem: &Problem<'_>, knobs: &Knobs) -> Boosted {
-    let start = start(&problem.rows.value);
+pub(crate) fn boost<O: Objective>(
+    problem: &Problem<'_>,
+    objective: &mut O,
+    knobs: &Knobs,
+) -> Boosted {
+    let start = objective.start(&problem.rows.value);
     let mut fitted = vec![start; problem.rows.value.len()];
     let mut tuned = vec![start; problem.tuning_rows.value.len()];
-    let mut progress = Progress::new(losses(&problem.tuning_rows.value, &tuned));
+    let mut progress = Progress::new(objective.losses(&problem.tuning_rows.value, &tuned));
     let mut trees = Vec::new();
     while trees.len() < knobs.rounds_max && !progress.is_over(trees.len(), knobs.patience_rounds) {
-        let tree = round(problem, knobs, trees.len() as u64, &mut fitted);
+        let tree = round(problem, objective, knobs, trees.len() as u64, &mut fitted);
         if tree.nodes.is_empty() {
             break;
         }
@@ -71,7 +88,7 @@ pub(crate) fn boost(problem: &Problem<'_>, knobs: &Knobs) -> Boosted {
             step(lanes, &tree.leaves[tree.leaf_of(&problem.tuning_columns, snapshot, row)]);
         }
         trees.push(tree);
-        progress.note(trees.len(), losses(&problem.tuning_rows.value, &tuned));
+        progress.note(trees.len(), objective.losses(&problem.tuning_rows.value, &tuned));
     }
     trees.truncate(progress.rounds.into_iter().max().unwrap_or(0));
     for (at, tree) in trees.iter_mut().enumerate() {
@@ -87,7 +104,13 @@ pub(crate) fn boost(problem: &Problem<'_>, knobs: &Knobs) -> Boosted {
 }
 
 /// Grows one tree, sets its steps, and takes them on all training rows.
-fn round(problem: &Problem<'_>, knobs: &Knobs, round: u64, fitted: &mut [Lanes]) -> Tree {
+fn round<O: Objective>(
+    problem: &Problem<'_>,
+    objective: &mut O,
+    knobs: &Knobs,
+    round: u64,
+    fitted: &mut [Lanes],
+) -> Tree {
     let rows = &problem.rows;
     let drawn = |snapshot: u32| {
         let subject = u64::from(problem.subjects[snapshot as usize]);
@@ -96,27 +119,19 @@ fn round(problem: &Problem<'_>, knobs: &Knobs, round: u64, fitted: &mut [Lanes])
     let (mut members, others): (Vec<u32>, Vec<u32>) =
         (0_u32..).take(rows.value.len()).partition(|&row| drawn(rows.snapshot[row as usize]));
     let features = draw_features(problem, knobs, round);
-    let (below, residual, variance) = gradients(&rows.value, fitted);
+    let gradients = objective.gradients(&rows.value, fitted);
     let soil = Soil {
         columns: &problem.columns,
         features: &features,
         rows,
-        below: &below,
-        residual: &residual,
-        gain: Gain::new(knobs.mean_weight, variance, knobs.shrinkage_rows),
+        gradients: &gradients,
         rows_min: knobs.leaf_rows_min,
         leaves_max: knobs.leaves_max,
     };
     let (mut tree, ranges) = grow(&soil, &mut members);
-    let mut residuals: [Vec<f32>; LANE_COUNT] = std::array::from_fn(|_| Vec::new());
     for range in ranges {
-        for (lane, residuals) in residuals.iter_mut().enumerate() {
-            let of = |&row: &u32| rows.value[row as usize] - fitted[row as usize][lane];
-            residuals.clear();
-            residuals.extend(members[range.clone()].iter().map(of));
-        }
-        let leaf =
-            steps(&mut residuals, knobs.shrinkage_rows).map(|step| step * knobs.learning_rate);
+        let full = objective.steps(&rows.value, fitted, &members[range.clone()]);
+        let leaf = full.map(|step| step * knobs.learning_rate);
         for &row in &members[range] {
             step(&mut fitted[row as usize], &leaf);
         }
@@ -142,51 +157,10 @@ fn draw_features(problem: &Problem<'_>, knobs: &Knobs, round: u64) -> Vec<usize>
         .collect()
 }
 
-/// Returns the quantiles and the mean of all values.
-fn start(values: &[f32]) -> Lanes {
-    let mut all: [Vec<f32>; LANE_COUNT] = std::array::from_fn(|_| values.to_vec());
-    steps(&mut all, 0.0)
-}
-
-/// Returns for each row which estimates lie above its value, and its residual in fixed point; and
-/// the variance of the residuals.
-fn gradients(values: &[f32], fitted: &[Lanes]) -> (Vec<u8>, Vec<i32>, f32) {
-    let mut below = Vec::with_capacity(values.len());
-    let mut residual = Vec::with_capacity(values.len());
-    let mut squares = 0.0_f64;
-    for (&value, lanes) in values.iter().zip(fitted) {
-        let bits = (0..QUANTILES.len()).map(|lane| u8::from(value < lanes[lane]) << lane);
-        below.push(bits.fold(0, |all, bit| all | bit));
-        let rest = (value - lanes[MEAN_LANE]).clamp(-RESIDUAL_MAX, RESIDUAL_MAX);
-        residual.push((rest / FIXED_POINT_STEP) as i32);
-        squares += f64::from(rest * rest);
-    }
-    let variance = squares / values.len().max(1) as f64;
-    (below, residual, variance as f32)
-}
-
 fn step(lanes: &mut Lanes, leaf: &Lanes) {
     for (lane, step) in lanes.iter_mut().zip(leaf) {
         *lane += step;
     }
-}
-
-/// Returns the pinball loss of each quantile and the squared error of the mean.
-fn losses(values: &[f32], fitted: &[Lanes]) -> [f64; LANE_COUNT] {
-    let mut sums = [0.0_f64; LANE_COUNT];
-    for (&value, lanes) in values.iter().zip(fitted) {
-        for (lane, probability) in QUANTILES.into_iter().enumerate() {
-            sums[lane] += f64::from(pinball(value - lanes[lane], probability));
-        }
-        let rest = value - lanes[MEAN_LANE];
-        sums[MEAN_LANE] += f64::from(rest * rest);
-    }
-    sums
-}
-
-/// Returns the pinball loss of a residual.
-pub(crate) fn pinball(residual: f32, probability: f32) -> f32 {
-    if residual < 0.0 { (probability - 1.0) * residual } else { probability * residual }
 }
 
 /// For each lane the best loss so far and the number of trees that gave it.
@@ -220,11 +194,6 @@ impl Progress {
 fn varies(column: &Column) -> bool {
     column.bins.windows(2).any(|pair| pair[0] != pair[1])
 }
-
-const _: () = assert!(QUANTILES.len() <= 8, "one bit a quantile");
-
-/// Beyond this many spreads a value is an outlier: more would let one row choose the splits.
-const RESIDUAL_MAX: f32 = 16.0;
 
 /// A lane that gains less than this share of its loss is done: more trees would fit noise.
 const IMPROVEMENT_MIN: f64 = 1e-4;

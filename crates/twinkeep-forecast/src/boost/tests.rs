@@ -3,11 +3,13 @@
 use twinkeep_domain::QUANTILES;
 
 use super::bins::{Column, cut_points};
-use super::histogram::{FIXED_POINT_STEP, Gain, Sums, best_split, fill};
+use super::histogram::{Additive as _, FIXED_POINT_STEP, Gain, Sums, best_split, fill};
 use super::leaf::{quantile, steps};
-use super::{Knobs, LANE_COUNT, MEAN_LANE, Problem, Rows, boost};
+use super::{Knobs, LANE_COUNT, MEAN_LANE, Problem, Rows, Values, boost};
 use crate::forest::Forest;
 use crate::testing::uniform;
+
+mod objectives;
 
 fn close(one: f32, other: f32) -> bool {
     (one - other).abs() <= 1e-4 * other.abs().max(1.0)
@@ -76,13 +78,13 @@ fn the_best_split_is_where_the_rows_part() {
     let mut total = Sums::default();
     histogram.iter().for_each(|sums| total.add(sums));
     let gain = Gain::new(1.0, 1.0, 0.0);
-    let split = best_split(7, &histogram, &total, &gain, 1).unwrap();
+    let split = best_split(7, &histogram, &total, &|sums| gain.of(sums), 1).unwrap();
     assert_eq!((split.feature, split.bin, split.missing_left), (7, 1, true));
     let mut left = total;
     left.subtract(&histogram[2]);
     let expected = gain.of(&left) + gain.of(&histogram[2]) - gain.of(&total);
     assert!(close(split.gain, expected));
-    assert_eq!(best_split(7, &histogram, &total, &gain, 11), None);
+    assert_eq!(best_split(7, &histogram, &total, &|sums| gain.of(sums), 11), None);
 }
 
 #[test]
@@ -128,10 +130,8 @@ fn knobs() -> Knobs {
         learning_rate: 0.1,
         leaves_max: 15,
         leaf_rows_min: 20,
-        shrinkage_rows: 1.0,
         feature_share: 1.0,
         subject_share: 0.8,
-        mean_weight: 0.5,
     }
 }
 
@@ -165,7 +165,7 @@ fn learn(
         tuning_columns: tuning.iter().collect(),
         tuning_rows,
     };
-    let boosted = boost(&problem, &knobs());
+    let boosted = boost(&problem, &mut Values::new(0.5, 1.0), &knobs());
     let forest = Forest::flatten(&boosted, &problem.columns);
     let answer = |&(feature, horizon): &(f32, f32)| {
         let mut out = [boosted.start];

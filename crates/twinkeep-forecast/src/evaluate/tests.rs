@@ -29,7 +29,7 @@ impl Forecaster for Constant {
             last: state.variable(variable).map(|known| (known.last(), 1.0)),
             points: if variable == NOISE { vec![] } else { horizons.iter().map(point).collect() },
         };
-        Forecast { prediction_time: now, targets: (0..3).map(target).collect() }
+        Forecast { prediction_time: now, targets: (0..3).map(target).collect(), windows: vec![] }
     }
 
     fn typical(&self, _: usize) -> f32 {

@@ -6,6 +6,8 @@ use super::Examples;
 use crate::features::FeatureLayout;
 use crate::testing::{LEVEL, NOISE, cohort, event, pack};
 
+mod windows;
+
 fn collect(cohort: &Cohort) -> Examples {
     let pack = pack();
     Examples::collect(&pack, &FeatureLayout::new(&pack), cohort, &pack.forecast().cuts_hours)

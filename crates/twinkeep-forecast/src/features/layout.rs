@@ -1,29 +1,62 @@
 //! Where each feature sits in the vector, and what a person calls it.
 
-use twinkeep_domain::{Pack, Timestamp, VariableKind};
+use twinkeep_domain::{Pack, Timestamp, VariableKind, WindowTarget};
 
-use super::{SubjectState, VariableState};
+use super::window::WINDOW_OWN;
+use super::{SubjectState, VariableState, WINDOW_OWN_COUNT};
 
 /// The order of the features of a pack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeatureLayout {
     series: Vec<usize>,
     statics: Vec<usize>,
+    /// Window targets about codes that are no variables: nothing else tells of them.
+    marks: Vec<usize>,
 }
 
 impl FeatureLayout {
-    /// Returns the layout for a pack: it depends on the variables and their kinds alone.
+    /// Returns the layout for a pack: it depends on the variables, their kinds, and the codes of
+    /// window targets alone.
     pub fn new(pack: &Pack) -> Self {
         let of = |kind| {
             let all = pack.variables().iter().enumerate();
             all.filter(|(_, variable)| variable.kind == kind).map(|(at, _)| at).collect()
         };
-        Self { series: of(VariableKind::Series), statics: of(VariableKind::Static) }
+        let known = |target: &WindowTarget| {
+            target.codes.iter().all(|code| pack.find(code.beginning()).is_some())
+        };
+        let marks = pack.windows().iter().enumerate().filter(|(_, target)| !known(target));
+        Self {
+            series: of(VariableKind::Series),
+            statics: of(VariableKind::Static),
+            marks: marks.map(|(at, _)| at).collect(),
+        }
     }
 
     /// Returns how many features all targets share.
     pub fn shared_count(&self) -> usize {
-        self.series.len() * PER_SERIES.len() + self.statics.len() + 1
+        self.marks_from() + self.marks.len() * PER_MARK.len() + 1
+    }
+
+    fn marks_from(&self) -> usize {
+        self.series.len() * PER_SERIES.len() + self.statics.len()
+    }
+
+    /// Returns the index of the horizon among the features of a window target.
+    pub(crate) fn window_horizon_index(&self) -> usize {
+        self.shared_count() + WINDOW_OWN_COUNT
+    }
+
+    /// Returns what a person calls a feature of a window target.
+    pub fn window_name(&self, pack: &Pack, window: usize, feature: usize) -> Option<String> {
+        if feature < self.shared_count() {
+            return self.name(pack, 0, feature);
+        }
+        if feature == self.window_horizon_index() {
+            return Some("hours ahead".to_owned());
+        }
+        let detail = WINDOW_OWN.get(feature - self.shared_count())?;
+        Some(format!("{}, {detail}", pack.windows().get(window)?.title))
     }
 
     /// Returns how many features a target sees.
@@ -57,6 +90,12 @@ impl FeatureLayout {
             let of_series = feature < self.series.len() * PER_SERIES.len();
             let detail = PER_SERIES[feature % PER_SERIES.len()];
             return Some(if of_series { format!("{title}, {detail}") } else { title.to_owned() });
+        }
+        if let Some(mark) = feature.checked_sub(self.marks_from())
+            && let Some(&window) = self.marks.get(mark / PER_MARK.len())
+        {
+            let title = &pack.windows().get(window)?.title;
+            return Some(format!("{title}, {}", PER_MARK[mark % PER_MARK.len()]));
         }
         if feature + 1 == self.shared_count() {
             return Some("hours since the first event".to_owned());
@@ -103,6 +142,12 @@ impl FeatureLayout {
         for &variable in &self.statics {
             put(&[state.static_value(variable)]);
         }
+        for &mark in &self.marks {
+            match state.window(mark) {
+                Some(known) => put(&[known.age_hours(cut), known.count() as f32]),
+                None => put(&[f32::NAN, 0.0]),
+            }
+        }
         put(&[state.start().map_or(f32::NAN, |start| cut.hours_since(start) as f32)]);
     }
 }
@@ -148,6 +193,9 @@ const SLOW: usize = 2;
 /// The features of every series variable, in order.
 const PER_SERIES: [&str; 4] =
     ["last value", "hours since the last value", "recent mean", "number of values"];
+
+/// The features of every window target about codes that are no variables, in order.
+const PER_MARK: [&str; 2] = ["hours since the last time", "times so far"];
 
 /// The features that a target has of its own, in order.
 ///

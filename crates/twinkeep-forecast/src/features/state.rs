@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use twinkeep_domain::{Pack, Timeline, Timestamp, VariableKind};
+use twinkeep_domain::{Event, Pack, Timeline, Timestamp, VariableKind, WindowKind};
 
+use super::window::WindowState;
 use crate::CodeMap;
+use crate::codes::Role;
 
 /// Everything the engine remembers about one subject.
 #[derive(Clone)]
@@ -13,6 +15,7 @@ pub struct SubjectState {
     kinds: Vec<VariableKind>,
     variables: Vec<VariableState>,
     statics: Vec<f32>,
+    windows: Vec<WindowState>,
     start: Option<Timestamp>,
     event_count: u32,
 }
@@ -48,6 +51,7 @@ impl SubjectState {
             kinds: pack.variables().iter().map(|variable| variable.kind).collect(),
             variables: vec![VariableState::EMPTY; count],
             statics: vec![f32::NAN; count],
+            windows: pack.windows().iter().map(WindowState::new).collect(),
             start: None,
             event_count: 0,
         }
@@ -57,11 +61,53 @@ impl SubjectState {
     pub fn from_timeline(pack: &Pack, codes: &CodeMap, timeline: &Timeline) -> Self {
         let mut state = Self::new(pack);
         for event in timeline.events() {
-            if let (Some(variable), Some(value)) = (codes.variable(event.code), event.value) {
-                state.observe(variable, event.time, value);
-            }
+            state.apply(codes, event);
         }
         state
+    }
+
+    /// Absorbs an event, whatever it is to the pack: a value of a variable, an event of a window
+    /// target, both, or nothing. What has no time happened in no window.
+    pub fn apply(&mut self, codes: &CodeMap, event: &Event) {
+        if let (Some(variable), Some(value)) = (codes.variable(event.code), event.value) {
+            self.observe(variable, event.time, value);
+        }
+        let Some(time) = event.time else { return };
+        for &(window, role) in codes.windows(event.code) {
+            self.note(window, role, time, event.value);
+        }
+    }
+
+    /// Absorbs an event of a window target.
+    pub(crate) fn note(&mut self, window: usize, role: Role, time: Timestamp, value: Option<f32>) {
+        let Some(state) = self.windows.get_mut(window) else { return };
+        match role {
+            Role::Own => state.observe(time, value, self.memory_hours),
+            Role::Competing(_) => state.rule_out(time),
+        }
+    }
+
+    /// Returns what is remembered about a window target.
+    pub(crate) fn window(&self, window: usize) -> Option<&WindowState> {
+        self.windows.get(window)
+    }
+
+    /// Returns whether the event of a window target can still happen.
+    pub(crate) fn is_at_risk(&self, pack: &Pack, window: usize) -> bool {
+        let once = match pack.windows().get(window).map(|target| &target.kind) {
+            Some(WindowKind::Event(plan)) => plan.once,
+            _ => false,
+        };
+        let Some(known) = self.windows.get(window) else { return false };
+        !(known.is_ruled_out() || once && 0 < known.count())
+    }
+
+    /// Writes the features of a window target at a moment; all missing if there is none.
+    pub(crate) fn window_features(&self, window: usize, now: Timestamp, out: &mut [f32]) {
+        match self.windows.get(window) {
+            Some(state) => state.features(now, self.start, self.memory_hours, out),
+            None => out.fill(f32::NAN),
+        }
     }
 
     /// Absorbs one observation; `variable` is an index into the pack's variables.

@@ -3,11 +3,14 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::proptest;
-use twinkeep_domain::{Tensor, TensorData};
+use twinkeep_domain::{
+    Code, CodePattern, Distinct, EventPlan, EventPoint, Pack, Tensor, TensorData, WindowAnswer,
+    WindowKind, WindowTarget,
+};
 
 use super::{NAMES, TensorError};
 use crate::features::SubjectState;
-use crate::testing::{cohort, config, pack};
+use crate::testing::{cohort, config, shop_cohort, shop_pack};
 use crate::{CodeMap, Model, TrainConfig, train};
 
 static TENSORS: LazyLock<Vec<Tensor>> = LazyLock::new(|| {
@@ -15,6 +18,37 @@ static TENSORS: LazyLock<Vec<Tensor>> = LazyLock::new(|| {
     let model = train(&pack(), &config, &cohort(1, 150), &cohort(2, 100), &mut |_| ()).unwrap();
     model.to_tensors()
 });
+
+/// A pack of three values, and targets about a window: a sum, a count, and an event.
+fn pack() -> Pack {
+    let pattern = |text: &str| CodePattern::new(text).unwrap();
+    let target = |code: &str, about: &str, kind| WindowTarget {
+        code: Code::new(code).unwrap(),
+        title: code.to_owned(),
+        codes: vec![pattern(about)],
+        window_hours: 12.0,
+        kind,
+    };
+    let event = EventPlan {
+        horizons_hours: vec![4.0, 12.0],
+        competing: vec![],
+        once: false,
+        absent: false,
+    };
+    let values = crate::testing::pack();
+    let mut variables = values.variables().to_vec();
+    variables[2].range.low = 0.0;
+    let (name, words) = ("test".to_owned(), values.words().clone());
+    let pack = Pack::new(name.clone(), name, 1, words, variables, values.forecast().clone());
+    pack.and_then(|pack| {
+        pack.with_windows(vec![
+            target("noises", "noise", WindowKind::Sum),
+            target("echoes", "echo", WindowKind::Count(Distinct::Event)),
+            target("soon", "noise", WindowKind::Event(event)),
+        ])
+    })
+    .unwrap()
+}
 
 fn place(name: &str) -> usize {
     NAMES.iter().position(|&own| own == name).unwrap()
@@ -53,6 +87,21 @@ fn exercise(model: &Model) {
             assert!(point.quantiles.is_sorted() && point.mean.is_finite());
             assert!(point.quantiles.iter().all(|value| value.is_finite()));
         }
+        for window in &forecast.windows {
+            match &window.answer {
+                WindowAnswer::None => {}
+                WindowAnswer::Total(point) => {
+                    assert!(point.quantiles.is_sorted() && 0.0 <= point.quantiles[0]);
+                    assert!(point.quantiles[6].is_finite() && point.mean.is_finite());
+                }
+                WindowAnswer::Event(points) => {
+                    let competing = |p: &EventPoint| p.competing.iter().sum::<f32>();
+                    let mut sums = points.iter().map(|p| p.probability + competing(p));
+                    assert!(sums.all(|sum| (0.0..=1.0001).contains(&sum)));
+                    assert!(points.windows(2).all(|p| p[0].probability <= p[1].probability));
+                }
+            }
+        }
     }
 }
 
@@ -64,8 +113,27 @@ fn a_model_reads_back_identical_in_any_order() {
     let model = Model::from_tensors(&pack(), &shuffled).unwrap();
     assert_eq!(model.to_tensors(), *TENSORS);
     assert!(model.describe().iter().any(|target| 0 < target.tree_count));
+    assert!(model.describe()[3..].iter().any(|window| 0 < window.leaf_count));
     assert_eq!(format!("{model:?}"), "Model(pack test, 3 targets)");
     exercise(&model);
+}
+
+#[test]
+fn competing_causes_and_their_calibration_read_back_identical() {
+    let pack = shop_pack();
+    let config = TrainConfig { rounds_max: 8, ..config() };
+    let (teach, tune) = (shop_cohort(1, 300), shop_cohort(2, 200));
+    let model = train(&pack, &config, &teach, &tune, &mut |_| ()).unwrap();
+    let read = Model::from_tensors(&pack, &model.to_tensors()).unwrap();
+    assert_eq!(read.to_tensors(), model.to_tensors());
+    let codes = CodeMap::new(&pack, &teach.codes);
+    for timeline in &teach.timelines[..20] {
+        let state = SubjectState::from_timeline(&pack, &codes, timeline);
+        let now = timeline.end().unwrap();
+        let same =
+            |asked: &[f32]| model.forecast(&state, now, asked) == read.forecast(&state, now, asked);
+        assert!(same(&[24.0, 96.0]));
+    }
 }
 
 #[test]
@@ -130,13 +198,18 @@ fn a_feature_that_does_not_exist_is_refused() {
 #[test]
 fn numbers_that_are_not_numbers_are_refused() {
     let names = ["target.numbers", "target.start", "target.reference", "target.shift"];
-    for name in names.into_iter().chain(["node.threshold", "leaf.steps"]) {
+    let windows = ["window.numbers", "window.start", "window.reference", "window.shift"];
+    let others = ["window.base", "window.calibration", "node.threshold", "leaf.steps"];
+    for name in names.into_iter().chain(windows).chain(others) {
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             check(|tensors| floats(tensors, name)[0] = value, "model-tensor-value");
         }
     }
     check(|tensors| floats(tensors, "leaf.steps")[0] = f32::MAX, "model-tensor-value");
     check(|tensors| floats(tensors, "target.numbers")[2] = 1.5, "model-tensor-value");
+    for (at, value) in [(0, -0.1), (1, 1.1), (2, 0.0), (3, -1.0)] {
+        check(|tensors| floats(tensors, "window.numbers")[at] = value, "model-tensor-value");
+    }
 }
 
 #[test]
@@ -144,6 +217,7 @@ fn choices_that_no_model_makes_are_refused() {
     for at in 0..3 {
         for value in [-1, 9, i32::MAX] {
             check(|tensors| ints(tensors, "target.choices")[at] = value, "model-tensor-value");
+            check(|tensors| ints(tensors, "window.choices")[at] = value, "model-tensor-value");
         }
     }
     check(|tensors| ints(tensors, "target.correlates")[0] = 4, "model-tensor-value");
@@ -153,11 +227,11 @@ fn choices_that_no_model_makes_are_refused() {
 
 #[test]
 fn a_model_of_another_format_or_pack_is_refused() {
-    check(|tensors| ints(tensors, "format")[0] = 2, "model-pack");
+    check(|tensors| ints(tensors, "format")[0] = 1, "model-pack");
     let pack = pack();
     let mut variables = pack.variables().to_vec();
     variables[0].target = false;
-    let other = twinkeep_domain::Pack::new(
+    let other = Pack::new(
         "other".into(),
         "Other".into(),
         1,
@@ -167,7 +241,7 @@ fn a_model_of_another_format_or_pack_is_refused() {
     )
     .unwrap();
     let error = Model::from_tensors(&other, &TENSORS).unwrap_err();
-    assert_eq!(error, TensorError::Pack { found: 1, target_count: 3 });
+    assert_eq!(error, TensorError::Pack { found: 2, target_count: 3 });
 }
 
 proptest! {

@@ -3,12 +3,12 @@
 use twinkeep_domain::{Basis, QUANTILES};
 
 use super::{Material, select, strided};
-use crate::boost::{Column, Knobs, LANE_COUNT, Problem, Rows, boost, cut_points};
+use crate::boost::{Column, Knobs, LANE_COUNT, Problem, Rows, Values, boost, cut_points};
 use crate::examples::TargetExamples;
 use crate::features::{FeatureLayout, OWN_COUNT};
 use crate::forest::Forest;
-use crate::random;
 use crate::target::{Anchor, TREE_ANCHOR, TargetModel};
+use crate::{TrainConfig, random};
 
 /// Learns one target; `at` is its place among the pack's targets.
 pub(super) fn target(material: &Material<'_>, at: usize, variable: usize) -> TargetModel {
@@ -63,31 +63,39 @@ fn grow(material: &Material<'_>, at: usize, target: &mut TargetModel) {
     };
     let mut snapshots = problem.rows.snapshot.clone();
     snapshots.dedup();
-    let knobs = knobs(material, at, snapshots.len(), kept.len());
-    let boosted = boost(&problem, &knobs);
+    let (knobs, shrinkage_rows) =
+        knobs(config, at as u64, snapshots.len(), snapshots.len(), kept.len());
+    let boosted = boost(&problem, &mut Values::new(config.mean_weight, shrinkage_rows), &knobs);
     target.start = boosted.start;
     target.forest = Forest::flatten(&boosted, &problem.columns);
     target.correlates = correlates(&FeatureLayout::new(material.pack), target.variable, &boosted);
 }
 
-fn knobs(material: &Material<'_>, at: usize, snapshots: usize, rows: usize) -> Knobs {
-    let config = material.config;
-    let rare = snapshots < config.rare_snapshots;
+/// Returns the knobs of a target, and how many rows are added to those of a leaf.
+///
+/// `informative` of the `snapshots` decide whether it is rare.
+pub(super) fn knobs(
+    config: &TrainConfig,
+    at: u64,
+    informative: usize,
+    snapshots: usize,
+    rows: usize,
+) -> (Knobs, f32) {
+    let rare = informative < config.rare_snapshots;
     let rows_a_snapshot = rows as f32 / snapshots.max(1) as f32;
     let leaf_snapshots_min =
         if rare { config.rare_leaf_snapshots_min } else { config.leaf_snapshots_min };
-    Knobs {
-        seed: random::bits(config.seed, [TARGET_DRAW, at as u64, 0]),
+    let knobs = Knobs {
+        seed: random::bits(config.seed, [TARGET_DRAW, at, 0]),
         rounds_max: config.rounds_max,
         patience_rounds: config.patience_rounds,
         learning_rate: if rare { config.rare_learning_rate } else { config.learning_rate },
         leaves_max: if rare { config.rare_leaves_max } else { config.leaves_max },
         leaf_rows_min: (leaf_snapshots_min * rows_a_snapshot).max(1.0) as u32,
-        shrinkage_rows: config.leaf_shrinkage_snapshots * rows_a_snapshot,
         feature_share: config.feature_share,
         subject_share: config.subject_share,
-        mean_weight: config.mean_weight,
-    }
+    };
+    (knobs, config.leaf_shrinkage_snapshots * rows_a_snapshot)
 }
 
 /// Bins the target's own features and, last, the horizon of each kept row.

@@ -9,6 +9,8 @@ use crate::features::SubjectState;
 use crate::testing::{ECHO, GROUP, LEVEL, NOISE, cohort, config, event, pack};
 use crate::{Evaluation, Model, TrainConfig, evaluate};
 
+mod windows;
+
 static MODEL: LazyLock<Model> = LazyLock::new(|| trained(&config()));
 
 static EVALUATION: LazyLock<Evaluation> =

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 use twinkeep_domain::{
-    Code, CodeList, ForecastPlan, GroupRange, OtherCodes, Pack, Range, Rule, Screening, Sex,
-    SplitPlan, SubjectCodes, UnitConversion, Variable, VariableKind, VariableRules, Words,
+    Code, CodeList, ForecastPlan, GroupRange, ObservedUntil, OtherCodes, Pack, Range, Rule,
+    Screening, Sex, SplitPlan, SubjectCodes, UnitConversion, Variable, VariableKind, VariableRules,
+    Words,
 };
 
+use super::targets::{DURATION, WireTarget, hours, targets};
 use super::{FORMAT, PackFileError};
 
 #[derive(Deserialize)]
@@ -24,6 +26,7 @@ struct WirePack {
     codes: Option<Spanned<WireCodes>>,
     subject: Option<Spanned<WireSubject>>,
     rule: Option<Vec<Spanned<WireRule>>>,
+    target: Option<Vec<Spanned<WireTarget>>>,
 }
 
 #[derive(Deserialize)]
@@ -72,6 +75,8 @@ struct WireWords {
 #[serde(deny_unknown_fields)]
 struct WirePlan {
     cuts_hours: Vec<f32>,
+    cuts_every: Option<String>,
+    observed_until: Option<WireObserved>,
     evaluation_cut_hours: f32,
     horizon_hours: f32,
     step_hours: f32,
@@ -79,6 +84,13 @@ struct WirePlan {
     buckets_hours: Vec<f32>,
     history_event_count_min: u32,
     splits: WireSplits,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum WireObserved {
+    LastEvent,
+    EndOfData,
 }
 
 #[derive(Deserialize)]
@@ -187,11 +199,14 @@ pub(super) fn parse(text: &str) -> Result<Pack, PackFileError> {
             self::variable(line, variable.into_inner())
         })
         .collect();
+    let mut variables = variables?;
+    let windows = targets(text, wire.target.take(), &mut variables)?;
     let plan_line = line(wire.forecast.span());
     let plan = plan(plan_line, wire.forecast.into_inner())?;
     let words = Words { subject: wire.words.subject, subjects: wire.words.subjects };
-    Pack::new(wire.name.into_inner(), wire.title, wire.version, words, variables?, plan)
+    Pack::new(wire.name.into_inner(), wire.title, wire.version, words, variables, plan)
         .and_then(|pack| pack.with_screening(screening))
+        .and_then(|pack| pack.with_windows(windows))
         .map_err(|source| PackFileError::Contradiction { source })
 }
 
@@ -209,8 +224,24 @@ fn check_format(text: &str) -> Result<(), PackFileError> {
     }
 }
 
-/// A file of format 1 has none of the keys that came with format 2.
+/// A file of an older format has none of the keys that came later.
 fn check_keys(text: &str, wire: &WirePack) -> Result<(), PackFileError> {
+    let refuse = |span: std::ops::Range<usize>, key, reason| {
+        Err(PackFileError::Value { line: line_of(text, span.start), key, reason })
+    };
+    if wire.format < 3 {
+        let plan = wire.forecast.get_ref();
+        let keys = [
+            ("cuts_every", plan.cuts_every.is_some()),
+            ("observed_until", plan.observed_until.is_some()),
+        ];
+        if let Some((key, _)) = keys.iter().find(|(_, present)| *present) {
+            return refuse(wire.forecast.span(), key, "needs `format = 3`");
+        }
+        if let Some(target) = wire.target.iter().flatten().next() {
+            return refuse(target.span(), "target", "needs `format = 3`");
+        }
+    }
     if wire.format != 1 {
         return Ok(());
     }
@@ -221,12 +252,9 @@ fn check_keys(text: &str, wire: &WirePack) -> Result<(), PackFileError> {
     let of_variable =
         |table: &Spanned<WireVariable>| Some((table.span(), table.get_ref().newer_key()?));
     newer.extend(wire.variable.iter().filter_map(of_variable));
-    match newer.first() {
+    match newer.into_iter().next() {
         None => Ok(()),
-        Some((span, key)) => {
-            let line = line_of(text, span.start);
-            Err(PackFileError::Value { line, key, reason: "needs `format = 2`" })
-        }
+        Some((span, key)) => refuse(span, key, "needs `format = 2`"),
     }
 }
 
@@ -337,8 +365,16 @@ fn plan(line: usize, wire: WirePlan) -> Result<ForecastPlan, PackFileError> {
             reason: "must add up to 100, and none may be 0",
         },
     )?;
+    let cuts_every = wire.cuts_every.map(|text| {
+        hours(&text).ok_or(PackFileError::Value { line, key: "cuts_every", reason: DURATION })
+    });
     Ok(ForecastPlan {
         cuts_hours: wire.cuts_hours,
+        cuts_every_hours: cuts_every.transpose()?,
+        observed_until: match wire.observed_until {
+            None | Some(WireObserved::LastEvent) => ObservedUntil::LastEvent,
+            Some(WireObserved::EndOfData) => ObservedUntil::EndOfData,
+        },
         evaluation_cut_hours: wire.evaluation_cut_hours,
         horizon_hours: wire.horizon_hours,
         step_hours: wire.step_hours,
@@ -356,7 +392,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> PackFileError {
     PackFileError::Syntax { line, reason }
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
 }
 

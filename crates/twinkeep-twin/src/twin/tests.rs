@@ -11,6 +11,8 @@ use super::{Twin, history, horizons};
 fn plan() -> ForecastPlan {
     ForecastPlan {
         cuts_hours: vec![24.0],
+        cuts_every_hours: None,
+        observed_until: Default::default(),
         evaluation_cut_hours: 24.0,
         horizon_hours: 24.0,
         step_hours: 6.0,
