@@ -28,10 +28,13 @@ crash: ## Kill an ingest at 200 random points, and look whether every event is t
 bench-poison: ## Plant poison into real data, and print what the panel finds and what it saves
 	$(CARGO) run --release --locked --quiet --package twinkeep-app --example poison
 
+bench-windows: ## Forecast what customers of Online Retail do, beside LightGBM in the same run
+	@CARGO="$(CARGO)" sh benches/windows/run.sh
+
 docs: ## Regenerate the reference pages from the program
 	@CARGO="$(CARGO)" sh docs/generate.sh
 
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check bench bench-poison crash fuzz docs deny
+.PHONY: help demo test check bench bench-poison bench-windows crash fuzz docs deny

@@ -2,7 +2,10 @@
 //! are the API's.
 
 use serde::Serialize;
-use twinkeep_domain::{Forecast, ForecastPoint, Pack, QUANTILES, TargetForecast};
+use twinkeep_domain::{
+    EventPoint, Forecast, ForecastPoint, Pack, QUANTILES, TargetForecast, WindowAnswer,
+    WindowForecast, WindowKind, WindowTarget,
+};
 
 use crate::time_text::rfc3339;
 
@@ -18,7 +21,7 @@ pub struct ForecastAnswer {
     pub model: String,
     /// The pack it speaks about, as `name@version`.
     pub pack: String,
-    /// One entry per target, in the pack's order.
+    /// One entry per target, in the pack's order; those about a window come last.
     pub targets: Vec<TargetAnswer>,
     /// What it is not.
     pub notice: &'static str,
@@ -31,15 +34,50 @@ pub struct TargetAnswer {
     pub code: String,
     /// What a person reads.
     pub title: String,
+    /// What it says: a `value` at a moment; a `sum`, a `count`, or an `event` within a window.
+    pub kind: &'static str,
     /// The unit, in UCUM.
     pub unit: String,
-    /// `trees`, `carry-forward`, `exponential-mean`, or `not-enough-history`.
+    /// `trees`, `carry-forward`, `exponential-mean`, `base-rate`, `already-happened`, or
+    /// `not-enough-history`.
     pub basis: &'static str,
+    /// How long the window is that begins at the prediction time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_hours: Option<f32>,
+    /// The sum or count in the window of the same length before; of an event, how often it
+    /// happened in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<f32>,
     /// The last observed value, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<LastAnswer>,
-    /// By increasing horizon; empty if there is not enough history.
+    /// By increasing horizon; of a sum or a count, one at the end of the window; empty of an event
+    /// and if there is not enough history.
     pub points: Vec<PointAnswer>,
+    /// Of an event, by increasing horizon up to the window.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probabilities: Vec<ProbabilityAnswer>,
+}
+
+/// The probability of an event by one horizon.
+#[derive(Debug, Serialize)]
+pub struct ProbabilityAnswer {
+    /// Hours after the prediction time.
+    pub horizon_hours: f32,
+    /// That it has happened by then; of an absence, that it has not.
+    pub probability: f32,
+    /// What may come first and rules it out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub competing: Vec<CompetingAnswer>,
+}
+
+/// The probability that something else comes first.
+#[derive(Debug, Serialize)]
+pub struct CompetingAnswer {
+    /// The code, or the beginning of codes with `*`.
+    pub code: String,
+    /// That it comes first, by then.
+    pub probability: f32,
 }
 
 /// The last observed value.
@@ -74,6 +112,51 @@ pub struct PointAnswer {
     pub q95: f32,
 }
 
+impl TargetAnswer {
+    /// Says in words what is to be expected of a window; nothing of a value, which has a chart.
+    pub fn words(&self) -> Option<String> {
+        let window = duration(self.window_hours?);
+        let text = match (self.basis, self.points.first(), self.probabilities.last()) {
+            ("already-happened", ..) => {
+                "It has happened already, or something that rules it out.".to_owned()
+            }
+            (_, Some(point), _) => format!(
+                "Within {window}: {} to be expected, half of all cases {} to {}, nine of ten {} to {}. \
+                 In the {window} before: {}.",
+                amount(point.mean, &self.unit),
+                short(point.q25),
+                short(point.q75),
+                short(point.q05),
+                amount(point.q95, &self.unit),
+                amount(self.before.unwrap_or(0.0), &self.unit),
+            ),
+            (_, _, Some(last)) => self.probability_words(last),
+            _ => "Not enough history for a forecast.".to_owned(),
+        };
+        Some(text)
+    }
+
+    fn probability_words(&self, last: &ProbabilityAnswer) -> String {
+        let percent = |probability: f32| format!("{:.1} %", 100.0 * probability);
+        let mut text =
+            format!("{} within {}", percent(last.probability), duration(last.horizon_hours));
+        let earlier = self.probabilities.iter().take(self.probabilities.len().saturating_sub(1));
+        let earlier: Vec<String> = earlier
+            .map(|point| {
+                format!("{} within {}", percent(point.probability), duration(point.horizon_hours))
+            })
+            .collect();
+        if !earlier.is_empty() {
+            text.push_str(&format!(" ({})", earlier.join(", ")));
+        }
+        for other in &last.competing {
+            text.push_str(&format!("; {} comes first: {}", other.code, percent(other.probability)));
+        }
+        text.push('.');
+        text
+    }
+}
+
 impl ForecastAnswer {
     pub(crate) fn new(
         pack: &Pack,
@@ -86,7 +169,17 @@ impl ForecastAnswer {
             prediction_time: rfc3339(forecast.prediction_time),
             model: model.to_owned(),
             pack: format!("{}@{}", pack.name(), pack.version()),
-            targets: forecast.targets.iter().map(|target| target_answer(pack, target)).collect(),
+            targets: forecast
+                .targets
+                .iter()
+                .map(|target| target_answer(pack, target))
+                .chain(
+                    pack.windows()
+                        .iter()
+                        .zip(&forecast.windows)
+                        .map(|(target, window)| window_answer(pack, target, window)),
+                )
+                .collect(),
             notice: NOTICE,
         }
     }
@@ -97,12 +190,56 @@ fn target_answer(pack: &Pack, target: &TargetForecast) -> TargetAnswer {
     TargetAnswer {
         code: target.code.to_string(),
         title: variable.map(|variable| variable.title.clone()).unwrap_or_default(),
+        kind: "value",
         unit: variable.map(|variable| variable.unit.clone()).unwrap_or_default(),
         basis: target.basis.name(),
+        window_hours: None,
+        before: None,
         last: target
             .last
             .map(|(value, age)| LastAnswer { value: tidy(value), age_hours: tidy(age) }),
         points: target.points.iter().map(point_answer).collect(),
+        probabilities: Vec::new(),
+    }
+}
+
+fn window_answer(pack: &Pack, target: &WindowTarget, window: &WindowForecast) -> TargetAnswer {
+    let (points, probabilities) = match &window.answer {
+        WindowAnswer::None => (Vec::new(), Vec::new()),
+        WindowAnswer::Total(point) => (vec![point_answer(point)], Vec::new()),
+        WindowAnswer::Event(points) => {
+            (Vec::new(), points.iter().map(|point| probability_answer(target, point)).collect())
+        }
+    };
+    TargetAnswer {
+        code: target.code.to_string(),
+        title: target.title.clone(),
+        kind: target.kind_name(),
+        unit: target.unit(pack).to_owned(),
+        basis: window.basis.name(),
+        window_hours: Some(target.window_hours),
+        before: Some(tidy(window.before)),
+        last: None,
+        points,
+        probabilities,
+    }
+}
+
+fn probability_answer(target: &WindowTarget, point: &EventPoint) -> ProbabilityAnswer {
+    let patterns = match &target.kind {
+        WindowKind::Event(plan) => plan.competing.as_slice(),
+        _ => &[],
+    };
+    let competing = patterns.iter().zip(&point.competing);
+    ProbabilityAnswer {
+        horizon_hours: point.horizon_hours,
+        probability: rounded(point.probability),
+        competing: competing
+            .map(|(pattern, &probability)| CompetingAnswer {
+                code: pattern.to_string(),
+                probability: rounded(probability),
+            })
+            .collect(),
     }
 }
 
@@ -128,12 +265,84 @@ fn tidy(value: f32) -> f32 {
     format!("{value:.4e}").parse().unwrap_or(value)
 }
 
+/// Writes hours as people say them.
+fn duration(hours: f32) -> String {
+    if 48.0 <= hours && hours % 24.0 == 0.0 {
+        return format!("{:.0} days", hours / 24.0);
+    }
+    format!("{} hours", short(hours))
+}
+
+fn amount(value: f32, unit: &str) -> String {
+    let unit = twinkeep_twin::chart::readable_unit(unit);
+    if unit.is_empty() { short(value) } else { format!("{} {unit}", short(value)) }
+}
+
+/// At most two decimals, and none that say nothing.
+fn short(value: f32) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A tenth of a percent: no calibration is finer.
+fn rounded(probability: f32) -> f32 {
+    (probability * 1_000.0).round() / 1_000.0
+}
+
 /// Every answer says what it is not.
 const NOTICE: &str = "statistical forecast; not a medical device, not clinically validated";
 
 #[cfg(test)]
 mod tests {
-    use super::tidy;
+    use super::{CompetingAnswer, PointAnswer, ProbabilityAnswer, TargetAnswer, tidy};
+
+    fn window(kind: &'static str, basis: &'static str) -> TargetAnswer {
+        TargetAnswer {
+            code: "X".into(),
+            title: "X".into(),
+            kind,
+            unit: "EUR".into(),
+            basis,
+            window_hours: Some(672.0),
+            before: Some(80.0),
+            last: None,
+            points: vec![],
+            probabilities: vec![],
+        }
+    }
+
+    #[test]
+    fn windows_are_said_in_words() {
+        let point = PointAnswer {
+            horizon_hours: 672.0,
+            mean: 123.456,
+            q05: 0.0,
+            q10: 1.0,
+            q25: 20.5,
+            q50: 90.0,
+            q75: 200.0,
+            q90: 400.0,
+            q95: 512.0,
+        };
+        let total = TargetAnswer { points: vec![point], ..window("sum", "trees") };
+        let words = "Within 28 days: 123.46 EUR to be expected, half of all cases 20.5 to 200, \
+                     nine of ten 0 to 512 EUR. In the 28 days before: 80 EUR.";
+        assert_eq!(total.words().unwrap(), words);
+        let at = |horizon_hours, probability| ProbabilityAnswer {
+            horizon_hours,
+            probability,
+            competing: vec![CompetingAnswer { code: "DEATH".into(), probability: 0.01 }],
+        };
+        let probabilities = vec![at(36.0, 0.125), at(672.0, 0.4)];
+        let event = TargetAnswer { probabilities, ..window("event", "trees") };
+        let words = "40.0 % within 28 days (12.5 % within 36 hours); DEATH comes first: 1.0 %.";
+        assert_eq!(event.words().unwrap(), words);
+        let said = |basis| window("event", basis).words().unwrap();
+        assert!(said("already-happened").starts_with("It has happened already"));
+        assert!(said("not-enough-history").starts_with("Not enough history"));
+        let value = TargetAnswer { window_hours: None, ..window("value", "trees") };
+        assert_eq!(value.words(), None);
+    }
 
     #[test]
     fn five_significant_digits_are_kept() {

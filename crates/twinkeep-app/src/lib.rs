@@ -84,7 +84,9 @@ mod verify_ledger;
 mod watermark;
 
 pub use announced_feed::{Announcement, ingest_announced_feed};
-pub use answer::{ForecastAnswer, LastAnswer, PointAnswer, TargetAnswer};
+pub use answer::{
+    CompetingAnswer, ForecastAnswer, LastAnswer, PointAnswer, ProbabilityAnswer, TargetAnswer,
+};
 pub use api_keys::{ApiKeyReport, list_api_keys, new_api_key, revoke_api_key};
 pub use app::{App, Surroundings};
 pub use caller::{Caller, Scope};
@@ -152,7 +154,7 @@ pub use time_text::{parse_rfc3339, rfc3339};
 pub use train_model::{TrainReport, TrainRequest, train_model};
 pub use twinkeep_connect::{ClientCertificate, NatsLogin};
 pub use twinkeep_domain::Split;
-pub use twinkeep_forecast::Evaluation;
+pub use twinkeep_forecast::{Evaluation, WindowEvaluation};
 pub use twinkeep_intake::pack_file::{
     shipped_names as shipped_pack_names, shipped_text as shipped_pack_text,
 };

@@ -1,8 +1,8 @@
 //! The model card: what a person must know before relying on a version.
 
 use serde_json::{Value, json};
-use twinkeep_domain::Pack;
-use twinkeep_forecast::Evaluation;
+use twinkeep_domain::{Pack, WindowTarget};
+use twinkeep_forecast::{Evaluation, WindowEvaluation};
 
 /// Writes the card of a version that was just measured.
 pub(crate) fn card(
@@ -14,11 +14,16 @@ pub(crate) fn card(
     let chosen = if given_splits { "as given in a file" } else { "by a keyed hash of the subject" };
     let plan = pack.forecast();
     let code = |(_, variable): (usize, &twinkeep_domain::Variable)| json!({ "code": variable.code.as_str(), "title": variable.title, "unit": variable.unit });
+    let windows: Vec<Value> = pack.windows().iter().map(|target| window(pack, target)).collect();
     json!({
         "version": 1,
         "title": format!("{}: forecasts up to {} hours ahead", pack.title(), plan.horizon_hours),
         "output": {
             "targets": pack.targets().map(code).collect::<Vec<_>>(),
+            "window_targets": windows,
+            "window_form": "of a sum or a count: mean, median, and calibrated 50, 80, and 90 % \
+                            intervals at the end of the window; of an event: its probability by \
+                            horizon, beside what competes with it",
             "form": "mean, median, and calibrated 50, 80, and 90 % intervals per target and horizon",
             "horizon_hours": plan.horizon_hours,
         },
@@ -27,6 +32,11 @@ pub(crate) fn card(
             "history": "events up to the prediction time; nothing later",
             "fewest_events": plan.history_event_count_min,
         },
+        "window_method": "the same trees: quantiles on a logarithmic scale and a Tweedie mean for \
+                          sums and counts, calibrated by split conformal prediction; \
+                          discrete-time hazards of competing risks for events, calibrated by \
+                          Platt's method on the tuning split; chosen against the window before \
+                          and the base rate",
         "method": "histogram gradient boosted trees on summary features, chosen per target on the \
                    tuning split against carry-forward and the exponential mean; split conformal \
                    calibration per target and horizon",
@@ -37,6 +47,7 @@ pub(crate) fn card(
             "cut_hours": evaluation.cut_hours,
             "mase_median": evaluation.mase_median,
             "coverage_90_mean": evaluation.coverage_90_mean,
+            "windows": evaluation.windows.iter().map(measured).collect::<Vec<_>>(),
         },
         "intended_use": "research and planning support by people who know the domain",
         "not_for": "diagnosis, treatment decisions, alarms; not a medical device",
@@ -47,5 +58,29 @@ pub(crate) fn card(
             "intervals are calibrated over subjects, not for each subject",
             "rare targets have wide and less certain intervals",
         ],
+    })
+}
+
+fn window(pack: &Pack, target: &WindowTarget) -> Value {
+    json!({
+        "code": target.code.as_str(),
+        "title": target.title,
+        "kind": target.kind_name(),
+        "unit": target.unit(pack),
+        "window_hours": target.window_hours,
+    })
+}
+
+/// The figures that say whether to rely on a window target.
+fn measured(window: &WindowEvaluation) -> Value {
+    let last = window.events.last();
+    json!({
+        "code": window.code,
+        "subjects": window.subject_count,
+        "mase": window.total.as_ref().and_then(|total| total.mase),
+        "coverage_90": window.total.as_ref().and_then(|total| total.coverage_90),
+        "auc": last.and_then(|last| last.auc),
+        "brier": last.and_then(|last| last.brier),
+        "base_brier": last.and_then(|last| last.base_brier),
     })
 }

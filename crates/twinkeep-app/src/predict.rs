@@ -3,8 +3,10 @@
 //! The history is screened as a feed is: a code that the pack does not know, a value outside its
 //! range, or a time that makes no sense refuses the request, by index and field.
 
-use twinkeep_domain::{Forecast, Pack, Timestamp, VariableKind, limits};
-use twinkeep_forecast::SubjectState;
+use twinkeep_domain::{
+    Code, Event, Events, Forecast, Pack, Subject, Timestamp, VariableKind, limits,
+};
+use twinkeep_forecast::{CodeMap, SubjectState};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 
 use crate::answer::ForecastAnswer;
@@ -24,10 +26,10 @@ pub struct PredictRequest {
 pub struct HistoryEvent {
     /// When; `None` is allowed for static codes only.
     pub time: Option<Timestamp>,
-    /// What: a code or alias of the pack.
+    /// What: a code or alias of the pack, or a code that one of its window targets is about.
     pub code: String,
-    /// The value, in the unit that goes with the name.
-    pub value: f32,
+    /// The value, in the unit that goes with the name; only variables need one.
+    pub value: Option<f32>,
 }
 
 /// Forecasts from a history in the request.
@@ -59,7 +61,7 @@ fn answer(
     let pack = app.pack();
     let horizons = check_horizons(pack, &request.horizons_hours)?;
     let mut events = screen(pack, &request.events)?;
-    let last = events.iter().filter_map(|event| event.time).max();
+    let last = events.rows.iter().filter_map(|event| event.time).max();
     let Some(prediction_time) = request.prediction_time.or(last) else {
         return Err(AppError::usage("history-empty", "no event of the history has a time"));
     };
@@ -69,44 +71,57 @@ fn answer(
         return Err(AppError::usage("prediction-time", attempt));
     }
     // What lies after the prediction time is not known yet.
-    events.retain(|event| event.time.is_none_or(|time| time <= prediction_time));
-    events.sort_by_key(|event| event.time);
+    events.rows.retain(|event| event.time.is_none_or(|time| time <= prediction_time));
+    events.rows.sort_by_key(|event| event.time);
+    let codes = CodeMap::new(pack, events.codes());
     let mut state = SubjectState::new(pack);
-    for event in &events {
-        state.observe(event.variable, event.time, event.value);
+    for event in &events.rows {
+        state.apply(&codes, event);
     }
     let served = app.served()?;
     let forecast: Forecast = served.model.forecast(&state, prediction_time, &horizons);
     Ok(ForecastAnswer::new(pack, &served.version, None, &forecast))
 }
 
-struct Observation {
-    variable: usize,
-    time: Option<Timestamp>,
-    value: f32,
-}
-
-fn screen(pack: &Pack, events: &[HistoryEvent]) -> Result<Vec<Observation>, AppError> {
-    if limits::REQUEST_EVENT_COUNT_MAX < events.len() {
+fn screen(pack: &Pack, asked: &[HistoryEvent]) -> Result<Events, AppError> {
+    if limits::REQUEST_EVENT_COUNT_MAX < asked.len() {
         let attempt =
             format!("the history has more than {} events", limits::REQUEST_EVENT_COUNT_MAX);
         return Err(AppError::usage("history-too-long", attempt));
     }
-    events.iter().enumerate().map(|(index, event)| screen_event(pack, index, event)).collect()
+    let mut events = Events::new();
+    for (index, event) in asked.iter().enumerate() {
+        let (code, time, value) = screen_event(pack, index, event)?;
+        let code = events.intern(&code);
+        // Who it is about is not said, and not asked.
+        let Some(subject) = Subject::from_pseudonym(0) else { continue };
+        events.rows.push(Event { subject, time, code, value, text: None });
+    }
+    Ok(events)
 }
 
-fn screen_event(pack: &Pack, index: usize, event: &HistoryEvent) -> Result<Observation, AppError> {
+fn screen_event(
+    pack: &Pack,
+    index: usize,
+    event: &HistoryEvent,
+) -> Result<(Code, Option<Timestamp>, Option<f32>), AppError> {
     let refuse = |code, field: &str, what: &str| {
         Err(AppError::usage(code, format!("event {index}: `{field}` {what}")))
     };
-    let Some(variable) = pack.find(&event.code) else {
-        return refuse("history-code", "code", "is not a code of the pack");
+    let known = pack.find(&event.code).and_then(|variable| pack.variables().get(variable));
+    let Some(described) = known else {
+        let code = Code::new(&event.code).filter(|code| names_window(pack, code.as_str()));
+        return match (code, event.time) {
+            (None, _) => refuse("history-code", "code", "is not a code of the pack"),
+            (Some(_), None) => refuse("history-time", "time", "is missing"),
+            (Some(code), time) => Ok((code, time, None)),
+        };
     };
-    let Some(described) = pack.variables().get(variable) else {
-        return refuse("history-code", "code", "is not a code of the pack");
+    let Some(value) = event.value else {
+        return refuse("history-value", "value", "is missing");
     };
     let alias = described.aliases.iter().find(|alias| alias.name == event.code);
-    let value = alias.map_or(event.value, |alias| event.value * alias.factor + alias.offset);
+    let value = alias.map_or(value, |alias| value * alias.factor + alias.offset);
     if !described.range.contains(value) {
         return refuse("history-value", "value", "is outside the plausible range of the pack");
     }
@@ -117,7 +132,12 @@ fn screen_event(pack: &Pack, index: usize, event: &HistoryEvent) -> Result<Obser
         }
         VariableKind::Series => event.time,
     };
-    Ok(Observation { variable, time, value })
+    Ok((described.code.clone(), time, Some(value)))
+}
+
+/// Returns whether a window target is about a code, or has it among what competes.
+fn names_window(pack: &Pack, code: &str) -> bool {
+    pack.windows().iter().any(|target| target.is_about(code) || target.competing(code).is_some())
 }
 
 /// Returns the horizons that were asked for, or every step of the pack.

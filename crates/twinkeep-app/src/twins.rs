@@ -193,6 +193,11 @@ pub fn draw_twin(
 ) -> Result<TwinDrawing, AppError> {
     about(app, caller, "twin.drawn", subject, |found| {
         if let Some(code) = target {
+            if app.pack.windows().iter().any(|window| window.code.as_str() == code) {
+                let attempt = "the target is about a window and has no chart";
+                return Err(AppError::usage("target-no-chart", attempt)
+                    .hint("`twinkeep twin forecast SUBJECT` says it in words"));
+            }
             let known = app.pack.find(code).and_then(|index| app.pack.variables().get(index));
             if !known.is_some_and(|variable| variable.target) {
                 return Err(AppError::usage("target-unknown", "the pack has no such target")

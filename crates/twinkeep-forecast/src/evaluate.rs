@@ -12,10 +12,15 @@ use crate::{CodeMap, Forecaster};
 
 use measure::Measure;
 
+mod events;
 mod measure;
 mod spread;
 #[cfg(test)]
 mod tests;
+mod windows;
+
+pub use events::{CalibrationBin, EventEvaluation};
+pub use windows::{TotalEvaluation, WindowEvaluation};
 
 pub use spread::training_spreads;
 
@@ -93,6 +98,9 @@ pub struct Evaluation {
     pub calibration_mean: Vec<f64>,
     /// By target, in the pack's order.
     pub targets: Vec<TargetEvaluation>,
+    /// By target that is about a window, in the pack's order; each looks ahead as far as its window.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<WindowEvaluation>,
 }
 
 /// The measurements of one target; `None` where there are no values.
@@ -200,7 +208,8 @@ pub fn evaluate_by(
             target_evaluation(target.code.as_str(), spread, &buckets, sums)
         })
         .collect();
-    summary(plan, subject_count, targets)
+    let windows = windows::evaluate(pack, plan.cut_hours, forecaster, held_out);
+    Evaluation { windows, ..summary(plan, subject_count, targets) }
 }
 
 fn summary(
@@ -226,6 +235,7 @@ fn summary(
         coverage_90_mean: mean(&|target| target.coverage_90),
         calibration_mean: (0..twinkeep_domain::QUANTILES.len()).filter_map(calibration).collect(),
         targets,
+        windows: Vec::new(),
     }
 }
 
@@ -258,9 +268,7 @@ impl Walk<'_> {
         let (past, future) = timeline.events().split_at(seen);
         let mut state = SubjectState::new(self.pack);
         for event in past {
-            if let (Some(variable), Some(value)) = (self.codes.variable(event.code), event.value) {
-                state.observe(variable, event.time, value);
-            }
+            state.apply(self.codes, event);
         }
         let rows = self.rows(future, cut);
         let mut horizons: Vec<f32> = rows.iter().map(|row| row.horizon).collect();

@@ -27,8 +27,8 @@ mod testing;
 pub use codes::CodeMap;
 pub use config::TrainConfig;
 pub use evaluate::{
-    Evaluation, EvaluationPlan, HorizonEvaluation, Scored, TargetEvaluation, evaluate, evaluate_by,
-    training_spreads,
+    CalibrationBin, Evaluation, EvaluationPlan, EventEvaluation, HorizonEvaluation, Scored,
+    TargetEvaluation, TotalEvaluation, WindowEvaluation, evaluate, evaluate_by, training_spreads,
 };
 pub use features::{FeatureLayout, SubjectState, VariableState};
 pub use model::{Forecaster, Model, TargetDescription};

@@ -59,12 +59,12 @@ impl Twin {
         Self { codes, state: SubjectState::new(pack), latest: None }
     }
 
-    /// Takes in one event; it may be late. Returns whether the pack knows its code.
+    /// Takes in one event; it may be late. Returns whether the pack uses its code.
     pub fn apply(&mut self, event: &Event) -> bool {
-        let Some(variable) = self.codes.variable(event.code) else { return false };
-        if let Some(value) = event.value {
-            self.state.observe(variable, event.time, value);
+        if !self.codes.uses(event.code) {
+            return false;
         }
+        self.state.apply(&self.codes, event);
         self.latest = self.latest.max(event.time);
         true
     }

@@ -10,6 +10,8 @@ use twinkeep_vault::digest::sha256;
 
 use super::EvaluateReport;
 
+mod windows;
+
 /// Writes the page.
 pub(super) fn page(pack: &Pack, report: &EvaluateReport) -> String {
     // A browser runs nothing, and takes no other style than this one, whatever is in the page.
@@ -35,6 +37,7 @@ pub(super) fn page(pack: &Pack, report: &EvaluateReport) -> String {
                 (key_figures(evaluation))
                 h2 { "Errors and intervals" }
                 (targets(pack, evaluation))
+                (windows::windows(pack, evaluation))
                 h2 { "By how far ahead" }
                 (horizons(pack, evaluation))
                 h2 { "Calibration" }

@@ -76,6 +76,23 @@ impl<'a> Track<'a> {
         sum as f32
     }
 
+    /// Returns how long the window is.
+    pub(crate) fn window_hours(&self) -> f32 {
+        self.target.window_hours
+    }
+
+    /// Returns how long a subject is observed after a cut.
+    pub(crate) fn observed_hours(&self, cut: Timestamp) -> f32 {
+        self.observed_until.hours_since(cut) as f32
+    }
+
+    /// Returns when something first happens after a cut (at it counts), and whether it is the
+    /// event and not a competing cause.
+    pub(crate) fn first_after(&self, cut: Timestamp) -> Option<(f32, bool)> {
+        let &(time, _, role) = self.from(cut).first()?;
+        Some((time.hours_since(cut) as f32, role == Role::Own))
+    }
+
     /// Writes the rows of a snapshot, each with its horizon and value; returns whether there are
     /// any. `at_risk` says whether the event can still happen.
     pub(crate) fn label(
@@ -84,7 +101,7 @@ impl<'a> Track<'a> {
         cut: Timestamp,
         row: &mut dyn FnMut(f32, f32),
     ) -> bool {
-        let observed = self.observed_until.hours_since(cut) as f32;
+        let observed = self.observed_hours(cut);
         match &self.target.kind {
             _ if !at_risk || observed < 0.0 => false,
             WindowKind::Sum | WindowKind::Count(_) => {

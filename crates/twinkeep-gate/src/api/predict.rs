@@ -33,7 +33,8 @@ struct EventWire {
     #[serde(default)]
     time: Option<TimeWire>,
     code: String,
-    value: f32,
+    #[serde(default)]
+    value: Option<f32>,
 }
 
 /// Answers with the forecast.

@@ -131,8 +131,9 @@ fn twin_markup(drawing: &TwinDrawing, at_hours: Option<f32>) -> Markup {
         }
         h2 { "What is to be expected" }
         @if charts.is_empty() {
-            p { "The history does not support a forecast of any target." }
+            p { "The history does not support a forecast of any value." }
         }
+        (windows(answer))
         div.charts { @for chart in charts { (chart_markup(chart)) } }
         (command(&format!("twinkeep twin forecast {}{at}", twin.subject)))
         h2 { "What is known" }
@@ -158,6 +159,24 @@ fn facts(twin: &TwinReport, answer: &ForecastAnswer) -> Markup {
 /// RFC 3339 as a person reads it.
 fn short(time: &str) -> String {
     time.replace('T', " ").replace('Z', " UTC")
+}
+
+/// What is to be expected of sums, counts, and events within a window, in words.
+fn windows(answer: &ForecastAnswer) -> Markup {
+    let said: Vec<_> =
+        answer.targets.iter().filter_map(|target| Some((target, target.words()?))).collect();
+    html! {
+        @if !said.is_empty() {
+            dl.windows {
+                @for (target, words) in &said {
+                    div {
+                        dt { (target.title) " " code { (target.code) } }
+                        dd { (words) }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn chart_markup(chart: &TwinChart) -> Markup {

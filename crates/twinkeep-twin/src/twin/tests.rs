@@ -82,7 +82,7 @@ impl Forecaster for Echo {
             last: None,
             points: horizons.iter().map(point).collect(),
         };
-        Forecast { prediction_time: now, targets: vec![target] }
+        Forecast { prediction_time: now, targets: vec![target], windows: vec![] }
     }
 
     fn typical(&self, _: usize) -> f32 {

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use twinkeep_app::{AppError, Caller, Evaluation, TrainReport, TrainRequest, train_model};
+use twinkeep_app::{
+    AppError, Caller, Evaluation, TrainReport, TrainRequest, WindowEvaluation, train_model,
+};
 
 use crate::cli::{Global, TrainArgs};
 use crate::output::{Output, table, thousands};
@@ -41,12 +43,6 @@ fn text(report: &TrainReport) -> String {
 pub(crate) fn figures(evaluation: &Evaluation) -> String {
     let header =
         ["target", "values", "error", "carry-forward", "MASE", "90 % interval covers", "width"];
-    let number = |value: Option<f64>, places: usize| {
-        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.places$}"))
-    };
-    let percent = |value: Option<f64>| {
-        value.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value))
-    };
     let rows = evaluation.targets.iter().map(|target| {
         vec![
             target.code.clone(),
@@ -60,12 +56,76 @@ pub(crate) fn figures(evaluation: &Evaluation) -> String {
     });
     let header = header.map(str::to_owned).to_vec();
     format!(
-        "{}\n\
+        "{}{}\n\
          median MASE {} (below 1 is better than carry-forward); mean scaled error {}; \
          90 % intervals cover {} in the mean",
         table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
+        windows(&evaluation.windows),
         number(evaluation.mase_median, 3),
         number(evaluation.scaled_mae_mean, 3),
         percent(evaluation.coverage_90_mean),
     )
+}
+
+/// Two tables: sums and counts beside simpler guesses, events beside the base rate.
+fn windows(windows: &[WindowEvaluation]) -> String {
+    let header = |names: &[&str]| names.iter().copied().map(str::to_owned).collect::<Vec<_>>();
+    let mut totals = vec![header(&[
+        "in a window",
+        "subjects",
+        "error",
+        "as before",
+        "as usual",
+        "MASE",
+        "90 % interval covers",
+        "variance ratio",
+    ])];
+    let mut events = vec![header(&[
+        "event in a window",
+        "subjects",
+        "happens to",
+        "said",
+        "AUC",
+        "Brier",
+        "of base rate",
+        "log loss",
+        "of base rate",
+    ])];
+    for window in windows {
+        let code = window.code.clone();
+        if let Some(total) = &window.total {
+            totals.push(vec![
+                code,
+                thousands(window.subject_count),
+                number(total.mae, 3),
+                number(total.carry_forward_mae, 3),
+                number(total.usual_mae, 3),
+                number(total.mase, 3),
+                percent(total.coverage_90),
+                number(total.variance_ratio, 3),
+            ]);
+        } else if let Some(last) = window.events.last() {
+            events.push(vec![
+                code,
+                thousands(last.known_count),
+                percent(last.base_rate),
+                percent(last.probability_mean),
+                number(last.auc, 3),
+                number(last.brier, 4),
+                number(last.base_brier, 4),
+                number(last.log_loss, 4),
+                number(last.base_log_loss, 4),
+            ]);
+        }
+    }
+    let tables = [totals, events].into_iter().filter(|rows| 1 < rows.len());
+    tables.map(|rows| format!("\n{}", table(&rows))).collect()
+}
+
+fn number(value: Option<f64>, places: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.places$}"))
+}
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value))
 }

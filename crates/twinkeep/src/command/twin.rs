@@ -96,7 +96,7 @@ fn show(report: &TwinReport) -> String {
     )
 }
 
-/// One line a target: now, in 6 hours, and at the horizon.
+/// One line a value: now, at the next step, and at the horizon; then what is about a window.
 fn forecast(answer: &ForecastAnswer) -> String {
     let header = [
         "code",
@@ -108,7 +108,8 @@ fn forecast(answer: &ForecastAnswer) -> String {
         "90 % interval",
         "basis",
     ];
-    let rows = answer.targets.iter().map(|target| {
+    let values = answer.targets.iter().filter(|target| target.window_hours.is_none());
+    let rows = values.map(|target| {
         let dash = || "-".to_owned();
         let last = target.last.as_ref();
         let first = target.points.first();
@@ -126,11 +127,29 @@ fn forecast(answer: &ForecastAnswer) -> String {
     });
     let header = header.map(str::to_owned).to_vec();
     format!(
-        "{}made for {} by {}\n{}{}",
+        "{}made for {} by {}\n{}{}{}",
         answer.subject.as_ref().map(|subject| format!("{subject}, ")).unwrap_or_default(),
         answer.prediction_time,
         answer.model,
         table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
+        windows(answer),
         answer.notice,
     )
+}
+
+/// One paragraph a target that is about a window, in words.
+fn windows(answer: &ForecastAnswer) -> String {
+    let mut text = String::new();
+    for target in &answer.targets {
+        if let Some(words) = target.words() {
+            text.push_str(&format!(
+                "\n{} ({}, {})\n  {words}\n",
+                target.title, target.code, target.basis
+            ));
+        }
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
 }

@@ -35,3 +35,4 @@ mod splits;
 mod store;
 mod subject;
 mod tables;
+mod windows;

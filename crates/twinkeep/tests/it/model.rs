@@ -41,7 +41,7 @@ fn only_a_released_version_forecasts() {
     place.run(&["model", "release", &version, "--reason", "test"]).done();
     let answer = place.run(&["twin", "forecast", &subject]).done();
     assert_eq!(answer["model"], Value::from(version));
-    assert_eq!(answer["targets"].as_array().unwrap().len(), 36);
+    assert_eq!(answer["targets"].as_array().unwrap().len(), 37);
 }
 
 #[test]

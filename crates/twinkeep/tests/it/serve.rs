@@ -114,7 +114,7 @@ fn the_gate_answers_whom_it_knows_and_records_everything() {
     let twin = list["twins"][0]["subject"].as_str().unwrap();
     let forecast = server.call(&format!("/api/v1/twins/{twin}/forecast"), &["-H", &header]);
     assert_eq!(forecast.status, 200, "{}", forecast.body);
-    assert_eq!(forecast.json()["targets"].as_array().unwrap().len(), 36);
+    assert_eq!(forecast.json()["targets"].as_array().unwrap().len(), 37);
 
     let history = r#"{"events":[{"time":0,"code":"Age","value":60},{"time":1,"code":"HR","value":88},
         {"time":2,"code":"HR","value":90},{"time":3,"code":"Temp","value":37},

@@ -147,7 +147,7 @@ fn who_has_left_is_not_asked() {
     let windows = MODEL.forecast(&state, now, &[]).windows;
     let bases: Vec<Basis> = windows.iter().map(|window| window.basis).collect();
     assert_eq!([bases[RETURN], bases[LEFT]], [Basis::AlreadyHappened; 2]);
-    assert_eq!(windows[LEFT].answer == WindowAnswer::None, true);
+    assert!(windows[LEFT].answer == WindowAnswer::None);
     assert_eq!(windows[SPENT].before, 2.0);
     let empty = MODEL.forecast(&SubjectState::new(&pack), now, &[]);
     assert!(empty.windows.iter().all(|window| window.basis == Basis::NotEnoughHistory));
