@@ -21,12 +21,14 @@
 mod consumer;
 mod error;
 mod publisher;
+mod pull;
 mod url;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -82,20 +84,35 @@ struct Connection {
     client: Client,
     runtime: Runtime,
     place: String,
-    complaint: Complaint,
+    news: News,
 }
 
-/// What the server complained of last. Its complaints come beside the answers.
+/// What comes beside the answers.
 #[derive(Clone, Default)]
-struct Complaint(Arc<Mutex<Option<String>>>);
+struct News {
+    /// What the server complained of last.
+    complaint: Arc<Mutex<Option<String>>>,
+    /// How often the connection was lost.
+    cuts: Arc<AtomicU64>,
+}
 
-impl Complaint {
-    fn set(&self, text: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text;
+impl News {
+    fn hear(&self, event: Event) {
+        let complain = |text| {
+            *self.complaint.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        };
+        match event {
+            Event::Connected => complain(None),
+            Event::ServerError(error) => complain(Some(error.to_string())),
+            Event::Disconnected => {
+                self.cuts.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
     }
 
-    fn get(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn complaint(&self) -> Option<String> {
+        self.complaint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -103,8 +120,8 @@ impl Connection {
     /// Connects and logs in; the first time, a server that does not answer is an error.
     fn open(request: NatsRequest<'_>) -> Result<Self, NatsError> {
         let place = request.url.to_string();
-        let complaint = Complaint::default();
-        let options = options(&request, &place, &complaint)?;
+        let news = News::default();
+        let options = options(&request, &place, &news)?;
         let unreachable = |source| NatsError::Unreachable { place: place.clone(), source };
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
@@ -117,11 +134,16 @@ impl Connection {
             .block_on(connecting)
             .map_err(|_| unreachable(None))?
             .map_err(|error| refuse_connection(&place, error))?;
-        Ok(Self { client, runtime, place, complaint })
+        Ok(Self { client, runtime, place, news })
     }
 
     fn is_up(&self) -> bool {
         self.client.connection_state() == State::Connected
+    }
+
+    /// Returns how often the connection was lost: what was asked before that is not answered.
+    fn cuts(&self) -> u64 {
+        self.news.cuts.load(Ordering::Relaxed)
     }
 
     /// Returns the way to the streams.
@@ -136,7 +158,7 @@ impl Connection {
 
     /// Says that an answer did not come, or not the one that was hoped for.
     fn silent(&self) -> NatsError {
-        NatsError::Silent { place: self.place.clone(), complaint: self.complaint.get() }
+        NatsError::Silent { place: self.place.clone(), complaint: self.news.complaint() }
     }
 
     fn answered(&self, said: String) -> NatsError {
@@ -153,7 +175,7 @@ impl std::fmt::Debug for Connection {
 fn options(
     request: &NatsRequest<'_>,
     place: &str,
-    complaint: &Complaint,
+    news: &News,
 ) -> Result<ConnectOptions, NatsError> {
     let refuse = |source| NatsError::Tls { place: place.to_owned(), source };
     let options = ConnectOptions::new()
@@ -174,13 +196,9 @@ fn options(
         let config = config_that_trusts_nobody().map_err(refuse)?;
         options.ignore_discovered_servers().tls_client_config(config)
     };
-    let heard = complaint.clone();
+    let heard = news.clone();
     let options = options.event_callback(move |event| {
-        match event {
-            Event::Connected => heard.set(None),
-            Event::ServerError(error) => heard.set(Some(error.to_string())),
-            _ => {}
-        }
+        heard.hear(event);
         std::future::ready(())
     });
     log_in(options, request.login)

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::pull::{Batch, Config};
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer};
 use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 use async_nats::jetstream::{AckKind, ErrorCode, Message};
-use futures_util::StreamExt as _;
 use tokio::task::JoinHandle;
-use tokio::time::{interval, timeout};
+use tokio::time::interval;
 
+use super::pull::{Pull, Pulled};
 use super::{ANSWER_TIME_MAX, Connection, NatsError, NatsRequest};
 
 /// Which stream, and which consumer of it.
@@ -25,9 +26,10 @@ pub struct StreamRequest<'a> {
 
 /// A durable consumer, and the connection to its server.
 pub struct NatsConsumer {
-    /// The request that is under way, if there is one: a message that answers it is ours.
-    batch: Option<Batch>,
+    /// The request that is under way, if there is one.
+    pull: Option<Pull>,
     consumer: PullConsumer,
+    context: Context,
     connection: Connection,
 }
 
@@ -57,14 +59,15 @@ impl NatsConsumer {
     pub fn open(request: NatsRequest<'_>, stream: StreamRequest<'_>) -> Result<Self, NatsError> {
         check_names(&stream)?;
         let connection = Connection::open(request)?;
-        let consumer = bind(&connection, &stream)?;
-        Ok(Self { batch: None, consumer, connection })
+        let context = connection.jetstream();
+        let consumer = bind(&connection, &context, &stream)?;
+        Ok(Self { pull: None, consumer, context, connection })
     }
 
     /// Finds the consumer again, or makes it again, after somebody removed it.
     pub fn reopen(&mut self, stream: StreamRequest<'_>) -> Result<(), NatsError> {
-        self.batch = None;
-        self.consumer = bind(&self.connection, &stream)?;
+        self.pull = None;
+        self.consumer = bind(&self.connection, &self.context, &stream)?;
         Ok(())
     }
 
@@ -81,59 +84,71 @@ impl NatsConsumer {
     /// Returns the next message, or `None` if there is none within this time. A message may
     /// come a second time if the server did not hear what became of it.
     pub fn next(&mut self, wait: Duration) -> Result<Option<NatsMessage>, NatsError> {
-        if self.batch.is_none() && !self.is_connected() {
+        if self.pull.is_none() && !self.is_connected() {
             // What is asked now would wait in a buffer, and be answered to nobody.
             std::thread::sleep(wait);
             return Ok(None);
         }
-        let (consumer, batch) = (&self.consumer, &mut self.batch);
-        let found = self.connection.runtime.block_on(async {
-            let batch = match batch {
-                Some(batch) => batch,
-                None => batch.insert(
-                    consumer.batch().max_messages(1).expires(REQUEST_TIME).messages().await?,
-                ),
-            };
-            Ok(timeout(wait, batch.next()).await)
-        });
-        match found {
-            Ok(Err(_)) => return Ok(None),
-            _ => self.batch = None,
-        }
-        self.read(found.map(Result::unwrap_or_default))
-    }
-
-    /// Returns a message that is there now, or `None`.
-    pub fn now(&mut self) -> Result<Option<NatsMessage>, NatsError> {
-        if let Some(mut batch) = self.batch.take() {
-            // One may have been on its way to us.
-            let waiting = async { timeout(REQUEST_TIME, batch.next()).await.ok().flatten() };
-            let found = self.connection.runtime.block_on(waiting);
-            if found.is_some() {
-                return self.read(Ok(found));
+        match self.pull(Some(REQUEST_TIME), wait)? {
+            Pulled::Message(message) => self.read(*message).map(Some),
+            Pulled::Ended => Ok(None),
+            Pulled::Waits => {
+                let cuts = self.connection.cuts();
+                // The server would have answered by now, or will not any more.
+                self.pull.take_if(|pull| pull.is_late(REQUEST_TIME * 2) || pull.is_cut(cuts));
+                Ok(None)
             }
         }
-        let asking = async {
-            let mut batch = self.consumer.fetch().max_messages(1).messages().await?;
-            Ok(timeout(ANSWER_TIME_MAX, batch.next()).await)
-        };
-        match self.connection.runtime.block_on(asking) {
-            Ok(Err(_)) => Err(self.connection.silent()),
-            found => self.read(found.map(Result::unwrap_or_default)),
+    }
+
+    /// Returns a message that is there now, or `None`. If the connection is lost meanwhile, which
+    /// a message with malformed headers does to the library, it is asked again.
+    pub fn now(&mut self) -> Result<Option<NatsMessage>, NatsError> {
+        let mut left = CUT_COUNT_MAX;
+        loop {
+            match self.pull(None, WAIT_STEP)? {
+                Pulled::Message(message) => return self.read(*message).map(Some),
+                Pulled::Ended => return Ok(None),
+                Pulled::Waits => {}
+            }
+            let cuts = self.connection.cuts();
+            if self.pull.take_if(|pull| pull.is_cut(cuts)).is_some() {
+                left -= 1;
+            }
+            if left == 0 || self.pull.as_ref().is_some_and(|pull| pull.is_late(ANSWER_TIME_MAX)) {
+                return Err(self.connection.silent());
+            }
         }
     }
 
-    fn read(
-        &self,
-        found: Result<Option<Result<Message, async_nats::Error>>, async_nats::Error>,
-    ) -> Result<Option<NatsMessage>, NatsError> {
-        let refuse = |error: async_nats::Error| self.connection.answered(error.to_string());
-        let Some(message) = found.map_err(refuse)? else { return Ok(None) };
-        let message = message.map_err(refuse)?;
-        let info = message.info().map_err(refuse)?;
+    /// Waits for the request that is under way, or makes one. It stays while it waits.
+    fn pull(&mut self, expires: Option<Duration>, wait: Duration) -> Result<Pulled, NatsError> {
+        let (client, consumer) = (&self.connection.client, &self.consumer);
+        let (underway, cuts) = (self.pull.take(), self.connection.cuts());
+        let pulled = self.connection.runtime.block_on(async {
+            let mut pull = match underway {
+                Some(pull) => pull,
+                None => Pull::start(client, consumer, expires, cuts).await?,
+            };
+            let pulled = pull.wait(&self.context, wait).await?;
+            Ok((pull, pulled))
+        });
+        let (pull, pulled) = pulled.map_err(|error| self.refuse(&error))?;
+        if matches!(pulled, Pulled::Waits) {
+            self.pull = Some(pull);
+        }
+        Ok(pulled)
+    }
+
+    fn read(&self, message: Message) -> Result<NatsMessage, NatsError> {
+        let info = message.info().map_err(|error| self.refuse(&error))?;
         let (number, deliveries) = (info.stream_sequence, info.delivered);
         let deliveries = u32::try_from(deliveries).unwrap_or(1);
-        Ok(Some(NatsMessage { message, number, deliveries }))
+        Ok(NatsMessage { message, number, deliveries })
+    }
+
+    fn refuse(&self, error: &async_nats::Error) -> NatsError {
+        self.connection.answered(error.to_string())
     }
 
     /// Tells the server that a message is being worked on, as long as the result lives.
@@ -213,7 +228,11 @@ fn check_names(request: &StreamRequest<'_>) -> Result<(), NatsError> {
 }
 
 /// Finds the consumer, or makes it.
-fn bind(connection: &Connection, request: &StreamRequest<'_>) -> Result<PullConsumer, NatsError> {
+fn bind(
+    connection: &Connection,
+    context: &Context,
+    request: &StreamRequest<'_>,
+) -> Result<PullConsumer, NatsError> {
     let filter = request.subject.unwrap_or_default();
     let config = Config {
         durable_name: Some(request.consumer.to_owned()),
@@ -225,7 +244,6 @@ fn bind(connection: &Connection, request: &StreamRequest<'_>) -> Result<PullCons
         filter_subject: filter.to_owned(),
         ..Config::default()
     };
-    let context = connection.jetstream();
     let finding = async {
         let stream = context
             .get_stream_no_info(request.stream)
@@ -283,6 +301,12 @@ const PENDING_COUNT_MAX: i64 = 20_000;
 /// How long the server keeps a request for a message. Short, because one that was lost with a
 /// connection is only then made again.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
+
+/// How long to wait before looking whether the connection was lost.
+const WAIT_STEP: Duration = Duration::from_millis(200);
+
+/// How often a connection may be lost while one message is asked for.
+const CUT_COUNT_MAX: u32 = 16;
 
 /// A consumer with a very short wait is told no more often than this.
 const HOLD_PAUSE_MIN: Duration = Duration::from_millis(100);

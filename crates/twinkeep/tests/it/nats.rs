@@ -79,6 +79,12 @@ fn feeds(place: &Place) -> usize {
     place.run(&["feed", "list"]).lines().len()
 }
 
+/// Without those that only hold refused messages.
+fn feeds_of_the_hospital(place: &Place) -> usize {
+    let lines = place.run(&["feed", "list"]).lines();
+    lines.iter().filter(|line| line["sequence"].is_u64()).count()
+}
+
 fn outcomes(lines: &[Value]) -> Vec<(&str, Option<u64>, Option<&str>)> {
     lines
         .iter()
@@ -236,6 +242,70 @@ fn another_feed_under_the_number_of_one_that_is_stored_is_refused() {
         ]
     );
     assert_eq!(feeds(&place), 1);
+}
+
+#[test]
+fn a_message_that_passes_itself_off_as_a_word_of_the_server_is_seen_for_what_it_is() {
+    let Some((place, server, mut client)) = ready() else { return };
+    let headers = ["404 No Messages", "408 Request Timeout", "409 Consumer Deleted", "100", "503"];
+    for words in headers {
+        client.publish_with(&format!("NATS/1.0 {words}\r\n\r\n"), b"junk");
+    }
+    let whole = fs::read(place.path("1.tar.gz.sealed")).unwrap();
+    client.publish_with("NATS/1.0 404\r\nNats-Msg-Id: x\r\n\r\n", &whole);
+    let lines = receive(&place, &server).lines();
+    let codes: Vec<_> = lines.iter().map(|line| line["code"].as_str()).collect();
+    assert_eq!(codes, [[Some("feed-not-sealed"); 5].as_slice(), &[None]].concat());
+    assert_eq!((feeds_of_the_hospital(&place), client.left()), (1, 0));
+}
+
+#[test]
+fn a_message_that_breaks_the_connection_does_not_stop_those_behind_it() {
+    let Some((place, server, mut client)) = ready() else { return };
+    for headers in ["GARBAGE\r\n\r\n", "NATS/1.0 99999999\r\n\r\n", "NATS/1.0\r\nno colon\r\n\r\n"]
+    {
+        client.publish_with(headers, b"junk");
+    }
+    client.publish_file(&place.path("1.tar.gz.sealed"));
+    until("the feed behind them is stored", || {
+        receive(&place, &server).code == 0 && feeds_of_the_hospital(&place) == 1
+    });
+}
+
+#[test]
+fn what_a_crash_left_half_done_is_finished_by_the_message_that_comes_again() {
+    let Some((place, server, mut client)) = ready() else { return };
+    let sender = place.run(&["sender", "list"]).lines()[0]["key_id"].as_str().unwrap().to_owned();
+    let incoming = |number: u32, suffix: &str| {
+        place.path(&format!("keep/incoming/{sender}-{number:016}{suffix}"))
+    };
+    let sealed = |number: u32| fs::read(place.path(&format!("{number}.tar.gz.sealed"))).unwrap();
+    // It died while the message was written, and somebody had damaged the one that was whole.
+    std::process::Command::new("mkdir")
+        .args(["-m", "700"])
+        .arg(place.path("keep/incoming"))
+        .status()
+        .unwrap();
+    write_private(&incoming(1, ".upload"), &sealed(1)[..500]);
+    let mut damaged = sealed(1);
+    damaged[3000] ^= 1;
+    write_private(&incoming(1, ".sealed"), &damaged);
+    client.publish(&sealed(1));
+    let lines = receive(&place, &server).lines();
+    assert_eq!(outcomes(&lines), [("stored", Some(1), None)]);
+    // It died after the feed was stored, before anybody knew.
+    fs::remove_file(incoming(1, ".report")).unwrap();
+    write_private(&incoming(1, ".sealed"), &sealed(1));
+    client.publish(&sealed(1));
+    // It died when the feed was whole, before it was stored.
+    write_private(&incoming(2, ".sealed"), &sealed(2));
+    client.publish(&sealed(2));
+    let lines = receive(&place, &server).lines();
+    assert_eq!(outcomes(&lines), [("known", Some(1), None), ("known", Some(2), None)]);
+    assert_eq!((feeds(&place), client.left()), (2, 0));
+    let left = place.files("keep/incoming");
+    assert!(left.iter().all(|file| file.extension().unwrap() == "report"), "{left:?}");
+    place.run(&["ledger", "verify"]).done();
 }
 
 #[test]

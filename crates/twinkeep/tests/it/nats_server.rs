@@ -91,10 +91,12 @@ impl Client {
 
     /// Publishes, and returns the answer; empty where nobody listens.
     pub(crate) fn request(&mut self, subject: &str, payload: &[u8]) -> Vec<u8> {
-        self.send(
-            format!("SUB answers 1\r\nPUB {subject} answers {}\r\n", payload.len()).as_bytes(),
-        );
-        self.send(payload);
+        self.request_as(&format!("PUB {subject} answers {}", payload.len()), payload)
+    }
+
+    fn request_as(&mut self, command: &str, bytes: &[u8]) -> Vec<u8> {
+        self.send(format!("SUB answers 1\r\n{command}\r\n").as_bytes());
+        self.send(bytes);
         self.send(b"\r\n");
         loop {
             let line = self.line();
@@ -148,6 +150,14 @@ impl Client {
     /// Publishes what a test wants to be in the stream.
     pub(crate) fn publish(&mut self, payload: &[u8]) {
         let answer: Value = serde_json::from_slice(&self.request("feeds.test", payload)).unwrap();
+        assert!(answer.get("error").is_none(), "{answer}");
+    }
+
+    /// Publishes with headers of any kind.
+    pub(crate) fn publish_with(&mut self, headers: &str, payload: &[u8]) {
+        let bytes = [headers.as_bytes(), payload].concat();
+        let command = format!("HPUB feeds.test answers {} {}", headers.len(), bytes.len());
+        let answer: Value = serde_json::from_slice(&self.request_as(&command, &bytes)).unwrap();
         assert!(answer.get("error").is_none(), "{answer}");
     }
 
