@@ -237,13 +237,13 @@ fn take_ledger(
     }
     let remembered = newest(&Anchor::new(anchors.to_vec()).remembered(&origin, &key)?);
     match remembered {
-        Some(known) if end.checkpoint.size < known.size => {
-            if !request.ledger_lost {
-                return Err(older_ledger(known.size, end.checkpoint.size));
-            }
+        Some(known) if known.size <= end.checkpoint.size => {
+            verify(&layout.ledger(), &origin, &key, &[known])?;
         }
-        Some(known) => drop(verify(&layout.ledger(), &origin, &key, &[known])?),
-        None => {}
+        Some(known) if !request.ledger_lost => {
+            return Err(older_ledger(known.size, end.checkpoint.size));
+        }
+        _ => {}
     }
     write_atomic(&layout.anchor(), end.note.as_bytes(), PRIVATE_FILE)
         .map_err(|error| failed("write", &layout.anchor(), error))?;
