@@ -64,8 +64,8 @@ fn rotate(global: &Global, args: &RotateArgs, out: &Output) -> Result<(), AppErr
         drop(bar);
         return out.result(&report, |report: &RotateDataReport| {
             format!(
-                "{} files have new data keys; now replace the copies of the data and of \
-                 `store/keyring`, and destroy the old ones",
+                "{} files have new data keys; now run `twinkeep keyring backup` over the old \
+                 backup, and take a new snapshot: older ones do not open any more",
                 report.files
             )
         });

@@ -57,7 +57,7 @@ fn erased(report: &EraseReport, proof: &Path) -> String {
     format!(
         "erased         {}\nevents         {}\nrefused rows   {}\nfiles rekeyed  {}\n\
          models marked  {models}\nledger entry   {}\nproof          {}\n\n\
-         Now replace the copies of the data and of `store/keyring`, and destroy the old ones.",
+         Now run `twinkeep keyring backup` over the old backup, and take a new snapshot.",
         report.reference,
         thousands(report.events),
         thousands(report.refused_rows),
