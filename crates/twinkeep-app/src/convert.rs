@@ -38,7 +38,7 @@ impl From<StoreError> for AppError {
                 .hint("an erased person can be stored again under another site only"),
             StoreError::Keyring { .. } => Self::refused(code, "the keyring cannot be used")
                 .because(error)
-                .hint("put its newest backup at `store/keyring` of the keep, mode 0600"),
+                .hint("put its newest backup back: `twinkeep keyring restore FILE`"),
             StoreError::SchemaVersion { .. } => {
                 Self::usage(code, "the store cannot be opened").because(error).hint(
                     "make a new keep with `twinkeep init` and ingest the feeds again; before the \

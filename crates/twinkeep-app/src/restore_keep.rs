@@ -115,7 +115,9 @@ pub fn restore_keyring(
     let seen = Watermark::read(paths, &keys.root)?.highest();
     let store = keep.layout.store();
     let present = KeyringSource::read(&store.join(KEYRING));
-    if present.is_ok_and(|present| present.generation(&keys.root).is_ok()) {
+    let opens =
+        |present: KeyringSource| present.is_of_a_store() && present.generation(&keys.root).is_ok();
+    if present.is_ok_and(opens) {
         let attempt = "the keep has a keyring that opens";
         return Err(AppError::refused("keyring-present", attempt).hint("nothing was changed"));
     }

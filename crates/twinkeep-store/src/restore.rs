@@ -93,6 +93,11 @@ impl KeyringSource {
         Ok(Self { path: from.to_path_buf(), sealed, is_backup })
     }
 
+    /// Returns whether it lies there as a store has it, and not in a backup.
+    pub fn is_of_a_store(&self) -> bool {
+        !self.is_backup
+    }
+
     /// Returns the generation of the keyring, if the key opens it.
     pub fn generation(&self, root: &SecretKey) -> Result<u64, StoreError> {
         Ok(Ring::open(&self.sealed, root)?.generation)

@@ -9,8 +9,8 @@
 //! - Every file is compared with the digest in the catalog: what is damaged is not copied unseen.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -117,6 +117,7 @@ impl Store {
     pub fn back_up_keyring(&self, to: &Path) -> Result<KeyringCopy, StoreError> {
         let _lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
         let ring = self.keyring.now()?;
+        refuse_other_file(to)?;
         let sealed = fs::read(path(&self.dir, KEYRING)).map_err(file("read", KEYRING))?;
         let name = to.display().to_string();
         let cannot = file("write", &name);
@@ -140,6 +141,19 @@ impl Store {
             wipe(old).map_err(cannot)?;
         }
         Ok(KeyringCopy { generation: ring.generation, files })
+    }
+}
+
+/// Refuses to replace, and overwrite, anything but an older backup: least of all the keyring.
+fn refuse_other_file(to: &Path) -> Result<(), StoreError> {
+    let mut head = vec![0; BACKUP_MAGIC.len()];
+    let found = match File::open(to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened.and_then(|mut file| file.read_exact(&mut head)),
+    };
+    match found.is_ok() && head == BACKUP_MAGIC {
+        true => Ok(()),
+        false => Err(StoreError::Refused { what: "file", state: "there, and no backup" }),
     }
 }
 

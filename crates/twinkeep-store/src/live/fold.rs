@@ -124,9 +124,10 @@ impl Store {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Deferred)
             .map_err(catalog("begin"))?;
-        let mut rows = Vec::new();
+        let (mut rows, mut bytes) = (Vec::new(), 0);
         self.rows.scan_live(&transaction, &mut |row| {
-            if row.id <= last && rows.len() < FOLD_ROWS {
+            if row.id <= last && rows.len() < FOLD_ROWS && bytes < FOLD_BYTES {
+                bytes += row.content.len();
                 rows.push(row);
             }
             Ok(())
@@ -311,3 +312,6 @@ const LIVE: &str = "live events";
 
 /// Rows that are folded together: some ten MB in memory, and a second in one transaction.
 const FOLD_ROWS: usize = 1 << 17;
+
+/// Bytes of rows that are folded together: one that was refused can be as long as a request.
+const FOLD_BYTES: usize = 64 << 20;

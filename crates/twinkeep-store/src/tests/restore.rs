@@ -166,6 +166,25 @@ fn what_no_longer_opens_is_lost_only_if_that_is_accepted() {
     assert_eq!(read, after.values().map(Vec::len).sum::<usize>());
 }
 
+#[test]
+fn a_backup_replaces_an_older_backup_and_nothing_else() {
+    let (dir, store) = full_store();
+    let backup = dir.path().join("keyring.backup");
+    store.back_up_keyring(&backup).unwrap();
+    erase(&store);
+    assert_eq!(store.back_up_keyring(&backup).unwrap().generation, 2);
+    let own = path(dir.path(), KEYRING);
+    let other = dir.path().join("thesis.txt");
+    twinkeep_vault::files::write_atomic(&other, b"ten years of work, and more to come", 0o600)
+        .unwrap();
+    for file in [&own, &other] {
+        let before = fs::read(file).unwrap();
+        assert_eq!(store.back_up_keyring(file).unwrap_err().code(), "store-refused");
+        assert_eq!(fs::read(file).unwrap(), before);
+    }
+    assert!(store.back_up_keyring(dir.path()).is_err());
+}
+
 /// A backup with another store's files, half of it, or one bit of it changed.
 #[test]
 fn a_backup_that_is_damaged_heals_nothing_and_harms_nothing() {
