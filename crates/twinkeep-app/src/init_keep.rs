@@ -99,7 +99,7 @@ pub fn init_keep(request: &InitRequest<'_>) -> Result<InitReport, AppError> {
         keep_id,
         pack: pack.name().to_owned(),
         variable_count: pack.variables().len(),
-        target_count: pack.targets().count(),
+        target_count: pack.targets().count() + pack.windows().len(),
         public_identity: layout.public().join(keep::IDENTITY_PUBLIC),
         fingerprint,
         ca_certificate: layout.public().join(keep::AUTHORITY_PUBLIC),

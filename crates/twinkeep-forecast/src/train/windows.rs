@@ -121,9 +121,12 @@ fn learn_event(material: &Material<'_>, at: usize, cause_count: usize, model: &m
     let lanes = fitted(&material.tuning, tuning, model);
     let subject = |row: usize| material.tuning.subjects[tuning.snapshot[row] as usize];
     let blend = |row: usize, share: f32| head.blend(&lanes[row], share, interval(row));
-    model.tree_share = best_share(tuning.value.len(), subject, |row, share| {
-        log_loss(tuning.value[row], &blend(row, share), cause_count)
-    });
+    let happened = tuning.value.iter().filter(|&&value| 0.0 < value).count();
+    if TREES_HAPPENED_COUNT_MIN <= happened {
+        model.tree_share = best_share(tuning.value.len(), subject, |row, share| {
+            log_loss(tuning.value[row], &blend(row, share), cause_count)
+        });
+    }
     model.basis = if 0.0 < model.tree_share { Basis::Trees } else { Basis::BaseRate };
     let blended: Vec<Lanes> =
         (0..tuning.value.len()).map(|row| blend(row, model.tree_share)).collect();
@@ -305,6 +308,10 @@ const HAPPENED_COUNT_MIN: usize = 30;
 
 /// As above, of the tuning split, which checks two numbers a cause.
 const TUNING_HAPPENED_COUNT_MIN: usize = 10;
+
+/// With fewer events, the tuning split cannot tell trees from luck: it stopped them, too. On 293
+/// made-up patients, trees that so few had chosen were worse than the base rate.
+const TREES_HAPPENED_COUNT_MIN: usize = 100;
 
 /// An event in this many snapshots teaches about as much as a value in each.
 const INFORMATIVE_FACTOR: usize = 4;
