@@ -28,8 +28,8 @@ pub use forecast::{
 };
 pub use pack::{
     CodeList, CodePattern, Distinct, EventPlan, ForecastPlan, GroupRange, ObservedUntil,
-    OtherCodes, Pack, PackError, Range, Rule, Screening, Sex, SubjectCodes, UnitConversion,
-    Variable, VariableKind, VariableRules, WindowKind, WindowTarget, Words,
+    OtherCodes, Pack, PackError, Range, Rule, Screening, Sex, Subgroup, SubgroupBy, SubjectCodes,
+    UnitConversion, Variable, VariableKind, VariableRules, WindowKind, WindowTarget, Words,
 };
 pub use screened::Screened;
 pub use split::{Split, SplitPlan};

@@ -26,3 +26,6 @@ pub const EVENT_HORIZON_COUNT_MAX: usize = 24;
 
 /// Most causes that compete with an event: each leaf holds a number for each.
 pub const COMPETING_COUNT_MAX: usize = 3;
+
+/// Most groups into which a pack divides the subjects at once: a person reads the figures of each.
+pub const SUBGROUP_COUNT_MAX: usize = 32;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use crate::{Code, SplitPlan, limits};
 
 mod screening;
+mod subgroup;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -16,6 +17,7 @@ mod window;
 pub use screening::{
     CodeList, GroupRange, OtherCodes, Rule, Screening, Sex, SubjectCodes, VariableRules,
 };
+pub use subgroup::{Subgroup, SubgroupBy};
 pub use window::{CodePattern, Distinct, EventPlan, ObservedUntil, WindowKind, WindowTarget};
 
 /// One domain.
@@ -30,6 +32,7 @@ pub struct Pack {
     forecast: ForecastPlan,
     screening: Screening,
     windows: Vec<WindowTarget>,
+    subgroups: Vec<Subgroup>,
 }
 
 /// What people in this domain call things.
@@ -163,6 +166,8 @@ pub enum PackError {
     Target(String, &'static str),
     /// A rule for screening makes no sense for its variable.
     Rule(String, &'static str),
+    /// The subjects cannot be divided so.
+    Subgroup(String, &'static str),
 }
 
 impl std::fmt::Display for PackError {
@@ -181,6 +186,7 @@ impl std::fmt::Display for PackError {
             }
             Self::Target(code, reason) => write!(f, "the target `{code}` is wrong: {reason}"),
             Self::Rule(code, reason) => write!(f, "a rule of `{code}` is wrong: {reason}"),
+            Self::Subgroup(title, reason) => write!(f, "the subgroup `{title}` is wrong: {reason}"),
             Self::ForecastPlan(reason) => write!(f, "the forecast plan is wrong: {reason}"),
         }
     }
@@ -218,8 +224,19 @@ impl Pack {
             return Err(PackError::NoTarget);
         }
         check_plan(&forecast)?;
-        let (screening, windows) = (Screening::default(), Vec::new());
-        Ok(Self { name, title, version, words, variables, by_name, forecast, screening, windows })
+        let (screening, windows, subgroups) = (Screening::default(), Vec::new(), Vec::new());
+        Ok(Self {
+            name,
+            title,
+            version,
+            words,
+            variables,
+            by_name,
+            forecast,
+            screening,
+            windows,
+            subgroups,
+        })
     }
 
     /// Adds the rules by which sources are screened; without them, other codes are refused and no
@@ -250,6 +267,18 @@ impl Pack {
     /// Returns the targets that are about a window, in the order of the file.
     pub fn windows(&self) -> &[WindowTarget] {
         &self.windows
+    }
+
+    /// Adds by what the figures of a model are told apart; the rules for screening come before.
+    pub fn with_subgroups(mut self, subgroups: Vec<Subgroup>) -> Result<Self, PackError> {
+        subgroups.iter().try_for_each(|one| one.check(&self))?;
+        self.subgroups = subgroups;
+        Ok(self)
+    }
+
+    /// Returns by what the figures of a model are told apart.
+    pub fn subgroups(&self) -> &[Subgroup] {
+        &self.subgroups
     }
 
     /// Returns the rules by which sources are screened.

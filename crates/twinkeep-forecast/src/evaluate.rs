@@ -10,9 +10,11 @@ use twinkeep_domain::{Code, Cohort, ForecastPoint, Pack, Subject, Timeline, Time
 use crate::features::SubjectState;
 use crate::{CodeMap, Forecaster};
 
+use groups::Groups;
 use measure::Measure;
 
 mod events;
+mod groups;
 mod measure;
 mod spread;
 #[cfg(test)]
@@ -22,6 +24,7 @@ mod windows;
 pub use events::{CalibrationBin, EventEvaluation};
 pub use windows::{TotalEvaluation, WindowEvaluation};
 
+pub use groups::{SubgroupEvaluation, SubgroupTarget};
 pub use spread::training_spreads;
 
 /// At which moment, and against which scale.
@@ -101,6 +104,8 @@ pub struct Evaluation {
     /// By target that is about a window, in the pack's order; each looks ahead as far as its window.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<WindowEvaluation>,
+    /// By the subgroups of the pack, where there is anybody in them.
+    pub subgroups: Vec<SubgroupEvaluation>,
 }
 
 /// The measurements of one target; `None` where there are no values.
@@ -194,6 +199,7 @@ pub fn evaluate_by(
         codes: &codes,
         buckets: &buckets,
         sums: vec![vec![Measure::default(); buckets.len()]; pack.targets().count()],
+        groups: Groups::new(pack, &held_out.codes),
     };
     let mut subject_count = 0;
     for timeline in &held_out.timelines {
@@ -208,14 +214,16 @@ pub fn evaluate_by(
             target_evaluation(target.code.as_str(), spread, &buckets, sums)
         })
         .collect();
+    let subgroups = walk.groups.finish(pack);
     let windows = windows::evaluate(pack, plan.cut_hours, forecaster, held_out);
-    Evaluation { windows, ..summary(plan, subject_count, targets) }
+    Evaluation { windows, ..summary(plan, subject_count, targets, subgroups) }
 }
 
 fn summary(
     plan: &EvaluationPlan<'_>,
     subject_count: u64,
     targets: Vec<TargetEvaluation>,
+    subgroups: Vec<SubgroupEvaluation>,
 ) -> Evaluation {
     let mean = |of: &dyn Fn(&TargetEvaluation) -> Option<f64>| {
         let values: Vec<f64> = targets.iter().filter_map(of).collect();
@@ -236,6 +244,7 @@ fn summary(
         calibration_mean: (0..twinkeep_domain::QUANTILES.len()).filter_map(calibration).collect(),
         targets,
         windows: Vec::new(),
+        subgroups,
     }
 }
 
@@ -248,6 +257,7 @@ struct Walk<'a> {
     buckets: &'a [f32],
     /// By target and horizon bucket.
     sums: Vec<Vec<Measure>>,
+    groups: Groups,
 }
 
 /// A value after the cut.
@@ -274,6 +284,7 @@ impl Walk<'_> {
         let mut horizons: Vec<f32> = rows.iter().map(|row| row.horizon).collect();
         horizons.dedup();
         let forecast = self.forecaster.forecast(&state, cut, &horizons);
+        let groups = self.groups.of(self.pack, timeline, &state, cut);
         let mut any = false;
         for row in rows {
             let Some(answer) = forecast.targets.get(row.target) else { continue };
@@ -293,8 +304,17 @@ impl Walk<'_> {
             let sums = &mut self.sums[row.target][bucket.min(self.buckets.len() - 1)];
             match point {
                 None => sums.refuse(),
-                Some(point) => sums.add(point, row.value, carry_forward, answer.last.is_none()),
+                Some(point) => {
+                    let unseen = answer.last.is_none();
+                    sums.add(point, row.value, carry_forward, unseen);
+                    self.groups.add(&groups, row.target, |sums| {
+                        sums.add(point, row.value, carry_forward, unseen);
+                    });
+                }
             }
+        }
+        if any {
+            self.groups.count(&groups);
         }
         any
     }

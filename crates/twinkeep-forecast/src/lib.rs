@@ -28,7 +28,8 @@ pub use codes::CodeMap;
 pub use config::TrainConfig;
 pub use evaluate::{
     CalibrationBin, Evaluation, EvaluationPlan, EventEvaluation, HorizonEvaluation, Scored,
-    TargetEvaluation, TotalEvaluation, WindowEvaluation, evaluate, evaluate_by, training_spreads,
+    SubgroupEvaluation, SubgroupTarget, TargetEvaluation, TotalEvaluation, WindowEvaluation,
+    evaluate, evaluate_by, training_spreads,
 };
 pub use features::{FeatureLayout, SubjectState, VariableState};
 pub use model::{Forecaster, Model, TargetDescription};

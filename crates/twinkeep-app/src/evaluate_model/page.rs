@@ -40,6 +40,7 @@ pub(super) fn page(pack: &Pack, report: &EvaluateReport) -> String {
                 (windows::windows(pack, evaluation))
                 h2 { "By how far ahead" }
                 (horizons(pack, evaluation))
+                (subgroups(evaluation))
                 h2 { "Calibration" }
                 p { "A point on the dashed line is a promise kept: as many values lie below a \
                      quantile as it says." }
@@ -151,6 +152,34 @@ fn horizons(pack: &Pack, evaluation: &Evaluation) -> Markup {
                             td { (number(bucket.mase, 3)) }
                             td { (percent(bucket.coverage_90)) }
                         }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn subgroups(evaluation: &Evaluation) -> Markup {
+    if evaluation.subgroups.is_empty() {
+        return html! {};
+    }
+    html! {
+        h2 { "By subgroup" }
+        table {
+            thead {
+                tr {
+                    th { "group" } th { "subjects" } th { "values" } th { "median MASE" }
+                    th { "90 % intervals cover" }
+                }
+            }
+            tbody {
+                @for one in &evaluation.subgroups {
+                    tr {
+                        th scope="row" { (one.by) ": " (one.group) }
+                        td { (one.subject_count) }
+                        td { (one.value_count) }
+                        td { (number(one.mase_median, 3)) }
+                        td { (percent(one.coverage_90_mean)) }
                     }
                 }
             }

@@ -10,6 +10,7 @@ use twinkeep_domain::{
     Words,
 };
 
+use super::subgroups::{WireSubgroup, subgroups};
 use super::targets::{DURATION, WireTarget, hours, targets};
 use super::{FORMAT, PackFileError};
 
@@ -27,6 +28,7 @@ struct WirePack {
     subject: Option<Spanned<WireSubject>>,
     rule: Option<Vec<Spanned<WireRule>>>,
     target: Option<Vec<Spanned<WireTarget>>>,
+    subgroup: Option<Vec<Spanned<WireSubgroup>>>,
 }
 
 #[derive(Deserialize)]
@@ -201,12 +203,14 @@ pub(super) fn parse(text: &str) -> Result<Pack, PackFileError> {
         .collect();
     let mut variables = variables?;
     let windows = targets(text, wire.target.take(), &mut variables)?;
+    let subgroups = subgroups(text, wire.format, wire.subgroup.take(), &variables, &screening)?;
     let plan_line = line(wire.forecast.span());
     let plan = plan(plan_line, wire.forecast.into_inner())?;
     let words = Words { subject: wire.words.subject, subjects: wire.words.subjects };
     Pack::new(wire.name.into_inner(), wire.title, wire.version, words, variables, plan)
         .and_then(|pack| pack.with_screening(screening))
         .and_then(|pack| pack.with_windows(windows))
+        .and_then(|pack| pack.with_subgroups(subgroups))
         .map_err(|source| PackFileError::Contradiction { source })
 }
 
