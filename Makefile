@@ -31,10 +31,13 @@ bench-poison: ## Plant poison into real data, and print what the panel finds and
 bench-windows: ## Forecast what customers of Online Retail do, beside LightGBM in the same run
 	@CARGO="$(CARGO)" sh benches/windows/run.sh
 
+bench-forecast: ## Forecast PhysioNet 2012 beside LightGBM, on the same stays in the same run (30 minutes)
+	@CARGO="$(CARGO)" sh benches/forecast/run.sh
+
 docs: ## Regenerate the reference pages from the program
 	@CARGO="$(CARGO)" sh docs/generate.sh
 
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check bench bench-poison bench-windows crash fuzz docs deny
+.PHONY: help demo test check bench bench-poison bench-forecast bench-windows crash fuzz docs deny
