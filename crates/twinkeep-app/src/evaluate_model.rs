@@ -267,7 +267,7 @@ fn score(
 struct Record {
     /// The digest of the splits that were given; `None` if the keep's own hash decided.
     splits: Option<String>,
-    spreads: Vec<Option<f64>>,
+    spreads: Vec<Option<f32>>,
 }
 
 impl Record {
@@ -275,9 +275,11 @@ impl Record {
         let bytes = loaded.documents.get("training.json").map(Vec::as_slice).unwrap_or_default();
         let training: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
         let spreads = training["target_spreads"].as_array();
+        // JSON knows 64-bit numbers only; what was written is a 32-bit one.
+        let spread = |value: &Value| value.as_f64().map(|spread| spread as f32);
         Self {
             splits: training["splits"]["sha256"].as_str().map(str::to_owned),
-            spreads: spreads.into_iter().flatten().map(Value::as_f64).collect(),
+            spreads: spreads.into_iter().flatten().map(spread).collect(),
         }
     }
 

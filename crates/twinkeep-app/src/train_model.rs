@@ -123,7 +123,7 @@ fn documents(
     config: &TrainConfig,
     model: &Model,
     evaluation: &Evaluation,
-    (weights_sha256, spreads): (&str, &[Option<f64>]),
+    (weights_sha256, spreads): (&str, &[Option<f32>]),
     subjects: [usize; 3],
 ) -> Result<BTreeMap<String, Vec<u8>>, AppError> {
     let shards: Vec<String> = app

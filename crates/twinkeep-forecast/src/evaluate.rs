@@ -36,7 +36,7 @@ pub struct EvaluationPlan<'a> {
     pub horizon_hours: f32,
     /// How much each target varied in training, in the pack's order: see [`training_spreads`].
     /// Shorter where it is not known.
-    pub spreads: &'a [Option<f64>],
+    pub spreads: &'a [Option<f32>],
 }
 
 impl EvaluationPlan<'_> {
@@ -210,7 +210,7 @@ pub fn evaluate_by(
         .zip(&walk.sums)
         .enumerate()
         .map(|(at, ((_, target), sums))| {
-            let spread = plan.spreads.get(at).copied().flatten();
+            let spread = plan.spreads.get(at).copied().flatten().map(f64::from);
             target_evaluation(target.code.as_str(), spread, &buckets, sums)
         })
         .collect();

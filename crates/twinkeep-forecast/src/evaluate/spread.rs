@@ -10,7 +10,7 @@ use crate::CodeMap;
 /// out (the definition of DT-GPT, npj Digital Medicine 8:588).
 ///
 /// `None` where there are fewer than two values or all are the same.
-pub fn training_spreads(pack: &Pack, train: &Cohort) -> Vec<Option<f64>> {
+pub fn training_spreads(pack: &Pack, train: &Cohort) -> Vec<Option<f32>> {
     let codes = CodeMap::new(pack, &train.codes);
     let mut values: Vec<Vec<f32>> = vec![Vec::new(); pack.variables().len()];
     for event in train.timelines.iter().flat_map(|timeline| timeline.events()) {
@@ -21,7 +21,8 @@ pub fn training_spreads(pack: &Pack, train: &Cohort) -> Vec<Option<f64>> {
             values[variable].push(value);
         }
     }
-    pack.targets().map(|(variable, _)| filtered_deviation(&values[variable])).collect()
+    let spread = |variable: usize| filtered_deviation(&values[variable]).map(|it| it as f32);
+    pack.targets().map(|(variable, _)| spread(variable)).collect()
 }
 
 fn filtered_deviation(values: &[f32]) -> Option<f64> {

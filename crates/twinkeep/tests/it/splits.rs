@@ -59,7 +59,7 @@ fn given_splits_decide_who_is_learned_from() {
 
 #[test]
 fn the_splits_that_an_export_writes_are_the_keeps_own() {
-    let (place, _) = keep(120);
+    let (place, _) = keep(240);
     let report = place.run(&["train"]).done();
     for (folder, option) in [("data", "--keep-ids"), ("pseudonyms", "--split")] {
         if folder != "data" {
