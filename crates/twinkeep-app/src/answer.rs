@@ -290,7 +290,8 @@ fn rounded(probability: f32) -> f32 {
 }
 
 /// Every answer says what it is not.
-const NOTICE: &str = "statistical forecast; not a medical device, not clinically validated";
+pub(crate) const NOTICE: &str =
+    "statistical forecast; not a medical device, not clinically validated";
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,7 @@ mod envelope;
 mod erase_subject;
 mod error;
 mod evaluate_model;
+mod explain_twin;
 mod export_meds;
 mod export_subject;
 mod feed_history;
@@ -101,6 +102,9 @@ pub use erase_subject::{EraseReport, EraseRequest, ErasureProof, erase_subject, 
 pub use error::{AppError, Class};
 pub use evaluate_model::{
     EvaluateOn, EvaluateReport, EvaluateRequest, EvaluateSource, ScreenedSource, evaluate_model,
+};
+pub use explain_twin::{
+    BackTestAnswer, DRIVERS_DEFAULT, DriverAnswer, ExplainAnswer, ExplainRequest, explain_twin,
 };
 pub use export_meds::{MedsReport, MedsRequest, export_meds};
 pub use export_subject::{SubjectExport, export_subject};

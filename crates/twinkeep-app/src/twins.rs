@@ -256,14 +256,14 @@ fn forecast(
 }
 
 /// A twin that was found.
-struct Found<'a> {
-    subject: Subject,
-    codes: &'a [Code],
-    timeline: &'a Timeline,
+pub(crate) struct Found<'a> {
+    pub(crate) subject: Subject,
+    pub(crate) codes: &'a [Code],
+    pub(crate) timeline: &'a Timeline,
 }
 
 /// Finds the twin, runs `work` on its timeline, and records that it was asked.
-fn about<T>(
+pub(crate) fn about<T>(
     app: &App,
     caller: &Caller,
     action: &str,
@@ -287,7 +287,11 @@ fn about<T>(
 /// Returns the moment to stand at: so many hours after the first event, or the last event.
 ///
 /// Nothing was learned about moments that lie further from the last event than the horizon.
-fn moment(app: &App, timeline: &Timeline, at_hours: Option<f32>) -> Result<Timestamp, AppError> {
+pub(crate) fn moment(
+    app: &App,
+    timeline: &Timeline,
+    at_hours: Option<f32>,
+) -> Result<Timestamp, AppError> {
     let empty = || AppError::refused("history-empty", "this twin has no event with a time");
     let (start, end) = timeline.start().zip(timeline.end()).ok_or_else(empty)?;
     let Some(hours) = at_hours else { return Ok(end) };

@@ -20,6 +20,8 @@ pub(crate) struct Forest {
     pub(crate) nodes: Vec<Node>,
     /// The leaves of all trees.
     pub(crate) leaves: Vec<Lanes>,
+    /// How many training rows each leaf was made from.
+    pub(crate) rows: Vec<u32>,
 }
 
 /// An inner node.
@@ -35,6 +37,13 @@ pub(crate) struct Node {
     pub(crate) children: [i32; 2],
 }
 
+impl Node {
+    /// Returns whether a value goes left.
+    pub(crate) fn goes_left(&self, value: f32) -> bool {
+        if value.is_nan() { self.missing_left } else { value <= self.threshold }
+    }
+}
+
 impl Forest {
     /// Flattens trees over bins into trees over values.
     pub(crate) fn flatten(boosted: &Boosted, columns: &[&Column]) -> Self {
@@ -47,6 +56,7 @@ impl Forest {
             };
             forest.roots.push(place(if tree.nodes.is_empty() { !0 } else { 0 }));
             forest.leaves.extend_from_slice(&tree.leaves);
+            forest.rows.extend_from_slice(&tree.rows);
             for node in &tree.nodes {
                 let split = node.split;
                 let cuts = &columns[split.feature].cuts;
@@ -86,10 +96,7 @@ impl Forest {
                         at = node.children[0];
                         continue;
                     }
-                    let value = features[feature];
-                    let left =
-                        if value.is_nan() { node.missing_left } else { value <= node.threshold };
-                    at = node.children[usize::from(!left)];
+                    at = node.children[usize::from(!node.goes_left(features[feature]))];
                 }
                 let leaf = &self.leaves[(!at) as usize];
                 for lanes in &mut out[low..high] {
@@ -124,7 +131,8 @@ impl Forest {
                 && node.children.iter().all(follows)
         });
         let leaves = self.leaves.iter().flatten().all(|step| step.is_finite());
-        apart && roots && nodes && leaves
+        let rows = self.rows.len() == self.leaves.len();
+        apart && roots && nodes && leaves && rows
     }
 }
 

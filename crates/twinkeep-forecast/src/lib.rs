@@ -12,6 +12,7 @@ mod codes;
 mod config;
 mod evaluate;
 mod examples;
+mod explain;
 mod features;
 mod forest;
 mod model;
@@ -31,6 +32,7 @@ pub use evaluate::{
     SubgroupEvaluation, SubgroupTarget, TargetEvaluation, TotalEvaluation, WindowEvaluation,
     evaluate, evaluate_by, training_spreads,
 };
+pub use explain::{Driver, Explanation};
 pub use features::{FeatureLayout, SubjectState, VariableState};
 pub use model::{Forecaster, Model, TargetDescription};
 pub use tensors::TensorError;

@@ -264,6 +264,10 @@ impl<'a> Reader<'a> {
         let mut nodes = self.nodes(node_total)?.into_iter();
         let steps = self.floats(STEPS, &[leaf_total, LANE_COUNT])?;
         let mut leaves = steps.as_chunks::<LANE_COUNT>().0.iter().copied();
+        let rows = self.ints(ROWS, &[leaf_total])?.iter().map(|&rows| u32::try_from(rows));
+        let rows: Vec<u32> =
+            rows.collect::<Result<_, _>>().map_err(|_| TensorError::Value { name: ROWS })?;
+        let mut rows = rows.into_iter();
         let mut forests = Vec::with_capacity(feature_max.len());
         for (of_target, &feature_max) in counts.chunks_exact(3).zip(feature_max) {
             // Checked above: none is negative.
@@ -272,6 +276,7 @@ impl<'a> Reader<'a> {
                 roots: roots.by_ref().take(size(0)).collect(),
                 nodes: nodes.by_ref().take(size(1)).collect(),
                 leaves: leaves.by_ref().take(size(2)).collect(),
+                rows: rows.by_ref().take(size(2)).collect(),
             };
             if TREE_COUNT_MAX < forest.roots.len() || !forest.is_sound(feature_max) {
                 return Err(TensorError::Value { name: ROOTS });
@@ -334,6 +339,8 @@ fn forests(forests: &[&Forest]) -> Vec<(&'static str, Vec<usize>, TensorData)> {
     let roots: Vec<i32> = forests.iter().flat_map(|forest| forest.roots.iter().copied()).collect();
     let nodes: Vec<Node> = forests.iter().flat_map(|forest| forest.nodes.iter().copied()).collect();
     let steps: Vec<f32> = forests.iter().flat_map(|forest| forest.leaves.concat()).collect();
+    let rows = forests.iter().flat_map(|forest| &forest.rows);
+    let rows: Vec<i32> = rows.map(|&rows| i32::try_from(rows).unwrap_or(i32::MAX)).collect();
     let ints = |of: fn(&Node) -> i32| TensorData::I32(nodes.iter().map(of).collect());
     let thresholds = nodes.iter().map(|node| node.threshold).collect();
     let missing = nodes.iter().map(|node| u8::from(node.missing_left)).collect();
@@ -346,6 +353,7 @@ fn forests(forests: &[&Forest]) -> Vec<(&'static str, Vec<usize>, TensorData)> {
         (THRESHOLDS, vec![nodes.len()], TensorData::F32(thresholds)),
         (MISSING, vec![nodes.len()], TensorData::U8(missing)),
         (STEPS, vec![steps.len() / LANE_COUNT, LANE_COUNT], TensorData::F32(steps)),
+        (ROWS, vec![rows.len()], TensorData::I32(rows)),
     ]
 }
 
@@ -401,9 +409,10 @@ const RIGHT: &str = "node.right";
 const THRESHOLDS: &str = "node.threshold";
 const MISSING: &str = "node.missing_left";
 const STEPS: &str = "leaf.steps";
+const ROWS: &str = "leaf.rows";
 
 /// All tensors of a model.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 23] = [
     FORMAT,
     CHOICES,
     NUMBERS,
@@ -426,4 +435,5 @@ const NAMES: [&str; 22] = [
     THRESHOLDS,
     MISSING,
     STEPS,
+    ROWS,
 ];

@@ -59,6 +59,12 @@ pub(crate) const API: &[Route] = &[
         mount: || get(twins::forecast),
     },
     Route {
+        method: "get",
+        path: "/api/v1/twins/{id}/drivers",
+        access: Access::Key,
+        mount: || get(twins::drivers),
+    },
+    Route {
         method: "post",
         path: "/api/v1/events",
         access: Access::Key,

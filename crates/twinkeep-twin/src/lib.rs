@@ -8,7 +8,9 @@
 //! - Pure, like the engine below it: no key, no file, no clock, no random source.
 //! - A twin never forecasts from before the latest event it has seen: that would be hindsight.
 
+mod backtest;
 pub mod chart;
 mod twin;
 
+pub use backtest::{BackTest, backtest};
 pub use twin::{Twin, VariableSummary, history, horizons};

@@ -542,6 +542,23 @@ pub(crate) enum TwinCommand {
         #[arg(long, value_name = "FILE", requires = "target")]
         svg: Option<PathBuf>,
     },
+    /// Say why the forecast of a target is what it is, and how good such forecasts were so far
+    Explain {
+        /// `sub-...` from `twin list`, or the source's own identifier, as ID or SITE/ID
+        subject: String,
+        /// The target, of the kind `value`
+        #[arg(long, value_name = "CODE")]
+        target: String,
+        /// How far ahead; by default, the pack's horizon
+        #[arg(long, value_name = "HOURS")]
+        ahead: Option<f32>,
+        /// Stand at this many hours after the first event, and look at nothing later
+        #[arg(long, value_name = "HOURS")]
+        at: Option<f32>,
+        /// How many drivers are told one by one
+        #[arg(long, value_name = "N", default_value_t = twinkeep_app::DRIVERS_DEFAULT)]
+        drivers: usize,
+    },
 }
 
 /// `subject ...`

@@ -11,6 +11,8 @@ pub(crate) struct Tree {
     pub(crate) nodes: Vec<Node>,
     /// The step of each leaf.
     pub(crate) leaves: Vec<Lanes>,
+    /// How many rows each leaf was made from.
+    pub(crate) rows: Vec<u32>,
 }
 
 /// An inner node of a tree.

@@ -132,6 +132,7 @@ fn round<O: Objective>(
     for range in ranges {
         let full = objective.steps(&rows.value, fitted, &members[range.clone()]);
         let leaf = full.map(|step| step * knobs.learning_rate);
+        tree.rows.push(u32::try_from(range.len()).unwrap_or(u32::MAX));
         for &row in &members[range] {
             step(&mut fitted[row as usize], &leaf);
         }

@@ -206,6 +206,7 @@ fn numbers_that_are_not_numbers_are_refused() {
         }
     }
     check(|tensors| floats(tensors, "leaf.steps")[0] = f32::MAX, "model-tensor-value");
+    check(|tensors| ints(tensors, "leaf.rows")[0] = -1, "model-tensor-value");
     check(|tensors| floats(tensors, "target.numbers")[2] = 1.5, "model-tensor-value");
     for (at, value) in [(0, -0.1), (1, 1.1), (2, 0.0), (3, -1.0)] {
         check(|tensors| floats(tensors, "window.numbers")[at] = value, "model-tensor-value");

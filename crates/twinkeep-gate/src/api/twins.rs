@@ -8,7 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::Response;
 use serde::Deserialize;
-use twinkeep_app::{Caller, TwinForecastRequest};
+use twinkeep_app::{Caller, ExplainRequest, TwinForecastRequest};
 
 use crate::gate::Gate;
 use crate::refusal::Refusal;
@@ -29,6 +29,17 @@ pub(crate) struct ForecastQuery {
     at_hours: Option<f32>,
     /// Numbers with commas between them.
     horizons_hours: Option<String>,
+}
+
+/// Which forecast is to be explained.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DriversQuery {
+    target: String,
+    ahead_hours: Option<f32>,
+    at_hours: Option<f32>,
+    /// How many drivers are told one by one.
+    limit: Option<usize>,
 }
 
 /// Lists twins, a page at a time.
@@ -68,6 +79,18 @@ pub(crate) async fn forecast(
     };
     let request = TwinForecastRequest { at_hours, horizons_hours };
     use_case::json(&gate, move |app| twinkeep_app::forecast_twin(app, &caller, &id, &request)).await
+}
+
+/// Says why a forecast of one twin is what it is.
+pub(crate) async fn drivers(
+    State(gate): State<Arc<Gate>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    query: Result<Query<DriversQuery>, QueryRejection>,
+) -> Result<Response<Body>, Refusal> {
+    let Query(DriversQuery { target, ahead_hours, at_hours, limit }) = query.map_err(bad_query)?;
+    let request = ExplainRequest { target, ahead_hours, at_hours, drivers_max: limit };
+    use_case::json(&gate, move |app| twinkeep_app::explain_twin(app, &caller, &id, &request)).await
 }
 
 fn parse_hours(text: &str) -> Result<Vec<f32>, Refusal> {

@@ -1,11 +1,12 @@
-//! `twinkeep twin list|show|forecast`.
+//! `twinkeep twin list|show|forecast|explain`.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
 
 use twinkeep_app::{
-    AppError, Caller, ForecastAnswer, Letters, TerminalSize, TwinForecastRequest, TwinList,
-    TwinReport, draw_twin, forecast_twin, list_twins, show_twin,
+    AppError, BackTestAnswer, Caller, ExplainAnswer, ExplainRequest, ForecastAnswer, Letters,
+    TerminalSize, TwinForecastRequest, TwinList, TwinReport, draw_twin, explain_twin,
+    forecast_twin, list_twins, show_twin,
 };
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
@@ -35,6 +36,15 @@ pub(crate) fn run(global: &Global, args: &TwinCommand, out: &Output) -> Result<(
             out.result(&drawing, |drawing| {
                 drawing.charts.iter().map(|chart| chart.text.as_str()).collect()
             })
+        }
+        TwinCommand::Explain { subject, target, ahead, at, drivers } => {
+            let request = ExplainRequest {
+                target: target.clone(),
+                ahead_hours: *ahead,
+                at_hours: *at,
+                drivers_max: Some(*drivers),
+            };
+            out.result(&explain_twin(&app, &operator, subject, &request)?, explain)
         }
     }
 }
@@ -152,4 +162,49 @@ fn windows(answer: &ForecastAnswer) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The sum that makes the median, the largest parts first.
+fn explain(answer: &ExplainAnswer) -> String {
+    let signed = |value: f32| format!("{value:+.3}");
+    let line = |name: String, value: String| vec![name, value];
+    let mut rows = vec![
+        line("carried forward".to_owned(), format!("{:.3}", answer.carried)),
+        line("usual change until then".to_owned(), signed(answer.usual_change)),
+    ];
+    rows.extend(answer.drivers.iter().map(|driver| {
+        let age = driver.age_hours.map(|age| format!(", {age:.1} h old")).unwrap_or_default();
+        let value =
+            driver.value.map_or_else(|| "missing".to_owned(), |value| format!("{value:.4}"));
+        line(format!("{} ({value}{age})", driver.feature), signed(driver.contribution))
+    }));
+    rows.push(line("everything else".to_owned(), signed(answer.others)));
+    if 0.0005 <= answer.adjusted.abs() {
+        rows.push(line("order and range".to_owned(), signed(answer.adjusted)));
+    }
+    rows.push(line("median".to_owned(), format!("{:.3}", answer.median)));
+    format!(
+        "{}: {} in {} h, in {}, made for {} by {}\n{}{}\n{}\n",
+        answer.subject,
+        answer.title,
+        answer.horizon_hours,
+        answer.unit,
+        answer.prediction_time,
+        answer.model,
+        table(&rows),
+        past(&answer.backtest),
+        answer.notice,
+    )
+}
+
+fn past(past: &BackTestAnswer) -> String {
+    match (past.mae, past.carry_forward_mae, past.coverage_90) {
+        (Some(mae), Some(carried), Some(inside)) => format!(
+            "so far: {} values forecast at {} moments; mean error {mae:.3}, of the last value {carried:.3}; {:.0} % inside the 90 % interval",
+            past.value_count,
+            past.forecast_count,
+            100.0 * inside,
+        ),
+        _ => "so far: nothing to compare with".to_owned(),
+    }
 }

@@ -42,6 +42,18 @@ fn only_a_released_version_forecasts() {
     let answer = place.run(&["twin", "forecast", &subject]).done();
     assert_eq!(answer["model"], Value::from(version));
     assert_eq!(answer["targets"].as_array().unwrap().len(), 37);
+    let why = place.run(&["twin", "explain", &subject, "--target", "HR", "--drivers", "3"]).done();
+    let number = |name: &str| why[name].as_f64().unwrap();
+    let drivers = why["drivers"].as_array().unwrap();
+    let told: f64 = drivers.iter().map(|driver| driver["contribution"].as_f64().unwrap()).sum();
+    let parts = ["carried", "usual_change", "others", "adjusted"].map(number);
+    let sum = told + parts.into_iter().sum::<f64>();
+    assert!((sum - number("median")).abs() < 1e-3, "{why}");
+    assert!(drivers.len() <= 3, "{why}");
+    assert!(0 < why["backtest"]["value_count"].as_u64().unwrap(), "{why}");
+    let unknown = place.run(&["twin", "explain", &subject, "--target", "Nothing"]);
+    assert_eq!(unknown.refused(), "target-unknown");
+    assert!(actions(&place).contains(&"twin.explained".to_owned()));
 }
 
 #[test]

@@ -14,6 +14,8 @@ const WRONG: &[(&str, &str, u16, &str)] = &[
     ("DELETE", "/api/v1/twins", 405, "method-not-allowed"),
     ("GET", "/api/v1/twins/sub-0000000000000000", 404, "subject-unknown"),
     ("GET", "/api/v1/twins/x/forecast", 404, "subject-unknown"),
+    ("GET", "/api/v1/twins/x/drivers?target=HR", 404, "subject-unknown"),
+    ("GET", "/api/v1/twins/x/drivers", 422, "query-shape"),
     ("GET", "/api/v1/twins?limit=SECRET", 422, "query-shape"),
     ("GET", "/api/v1/twins?SECRET=1", 422, "query-shape"),
     ("GET", "/api/v1/twins?limit=1&limit=2", 422, "query-shape"),
@@ -77,6 +79,12 @@ async fn twins_are_listed_by_pages_shown_and_forecast() {
     let path = format!("/api/v1/twins/{}/forecast?at_hours=24&horizons_hours=4,8", seen[7]);
     let forecast = served.get(&path).await.json();
     assert_eq!(forecast["targets"][0]["points"].as_array().unwrap().len(), 2, "{forecast}");
+    let path = format!("/api/v1/twins/{}/drivers?target=HR&ahead_hours=8&at_hours=24", seen[7]);
+    let why = served.get(&path).await.json();
+    assert_eq!(why["median"], forecast["targets"][0]["points"][1]["q50"], "{why}");
+    assert!(why["drivers"].as_array().unwrap().len() <= 8, "{why}");
+    let unknown = served.get(&path.replace("=HR", "=SECRET")).await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (422, "target-unknown"));
 }
 
 #[tokio::test]
