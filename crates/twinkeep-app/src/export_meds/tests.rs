@@ -112,7 +112,7 @@ fn write_csv(path: &Path, rows: &[Row]) {
 
 proptest! {
     // Each case makes two keeps, and each keep syncs many files.
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3, max_shrink_iters: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn what_goes_out_comes_back_the_same(rows in prop::collection::vec(row(), 1..120)) {
