@@ -165,7 +165,7 @@ def intervals(evaluation):
           f" of {len(targets)} targets with 500 values or more, {len(targets) - len(off)} are within"
           f" 1.5 points. Outside: "
           + (", ".join(f"{it['code']} {100 * it['coverage_90']:.1f} %" for it in off) or "none") + ".")
-    worse = [it for it in evaluation["targets"] if it["value_count"] >= 200 and it["mase"] > 1]
+    worse = [it for it in evaluation["targets"] if it["value_count"] >= 200 and (it["mase"] or 0) > 1]
     print(f"Targets with 200 values or more that are worse than carry-forward: "
           + (", ".join(f"{it['code']} {it['mase']:.3f}" for it in worse) or "none") + ".")
     print("\n| target | values | MASE | 90 % covers | width |\n|---|---|---|---|---|")
