@@ -261,7 +261,7 @@ fn point_answer(point: &ForecastPoint) -> PointAnswer {
 }
 
 /// Five significant digits: more would only look exact, and would tell more about the model.
-fn tidy(value: f32) -> f32 {
+pub(crate) fn tidy(value: f32) -> f32 {
     format!("{value:.4e}").parse().unwrap_or(value)
 }
 

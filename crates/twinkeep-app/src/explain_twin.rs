@@ -5,7 +5,7 @@ use twinkeep_domain::Variable;
 use twinkeep_forecast::{Driver, Explanation};
 use twinkeep_twin::{BackTest, Twin, backtest};
 
-use crate::answer::NOTICE;
+use crate::answer::{NOTICE, tidy};
 use crate::predict::check_horizons;
 use crate::time_text::rfc3339;
 use crate::twins::{Found, about, moment};
@@ -25,7 +25,7 @@ pub struct ExplainRequest {
 }
 
 /// Why a forecast is what it is. `carried`, `usual_change`, the drivers, `others`, and `adjusted`
-/// add up to `median`.
+/// add up to `median`, but for the five digits that numbers of answers have.
 #[derive(Debug, Serialize)]
 pub struct ExplainAnswer {
     /// The subject's pseudonym.
@@ -142,12 +142,12 @@ fn explain(
         title: variable.title.clone(),
         unit: variable.unit.clone(),
         horizon_hours,
-        carried,
-        usual_change,
+        carried: tidy(carried),
+        usual_change: tidy(usual_change),
         drivers: told.iter().map(DriverAnswer::new).collect(),
-        others: others.iter().map(|driver| driver.contribution).sum(),
-        adjusted,
-        median,
+        others: tidy(others.iter().fold(0.0, |sum, driver| sum + driver.contribution)),
+        adjusted: tidy(adjusted),
+        median: tidy(median),
         backtest: BackTestAnswer::new(&past),
         notice: NOTICE,
     })
@@ -156,14 +156,25 @@ fn explain(
 impl DriverAnswer {
     fn new(driver: &Driver) -> Self {
         let Driver { feature, value, age_hours, contribution } = driver.clone();
-        Self { feature, value, age_hours, contribution }
+        Self {
+            feature,
+            value: value.map(tidy),
+            age_hours: age_hours.map(tidy),
+            contribution: tidy(contribution),
+        }
     }
 }
 
 impl BackTestAnswer {
     fn new(past: &BackTest) -> Self {
         let &BackTest { forecast_count, value_count, mae, carry_forward_mae, coverage_90 } = past;
-        Self { forecast_count, value_count, mae, carry_forward_mae, coverage_90 }
+        Self {
+            forecast_count,
+            value_count,
+            mae: mae.map(tidy),
+            carry_forward_mae: carry_forward_mae.map(tidy),
+            coverage_90: coverage_90.map(tidy),
+        }
     }
 }
 

@@ -48,7 +48,7 @@ fn only_a_released_version_forecasts() {
     let told: f64 = drivers.iter().map(|driver| driver["contribution"].as_f64().unwrap()).sum();
     let parts = ["carried", "usual_change", "others", "adjusted"].map(number);
     let sum = told + parts.into_iter().sum::<f64>();
-    assert!((sum - number("median")).abs() < 1e-3, "{why}");
+    assert!((sum - number("median")).abs() < 1e-2, "{why}");
     assert!(drivers.len() <= 3, "{why}");
     assert!(0 < why["backtest"]["value_count"].as_u64().unwrap(), "{why}");
     let unknown = place.run(&["twin", "explain", &subject, "--target", "Nothing"]);

@@ -61,8 +61,10 @@ fn subgroups_that_make_no_sense_are_refused() {
     let many: Vec<String> = (1..40).map(|at| at.to_string()).collect();
     let (_, reason) = with(&format!("by = \"age\"\ncuts = [{}]", many.join(","))).unwrap_err();
     assert!(reason.contains("too many groups"), "{reason}");
-    let older = shipped.replacen("format = 3", "format = 2", 1);
-    assert_ne!(older, shipped);
+    // Without the target about a window, which an older pack cannot have either.
+    let (before, target) = shipped.split_once("[[target]]").unwrap();
+    let after = target.find("\n[").map_or("", |end| &target[end..]);
+    let older = format!("{before}{after}").replacen("format = 3", "format = 2", 1);
     let error = parse_pack(&older).unwrap_err();
     assert!(error.to_string().ends_with("`subgroup` needs `format = 3`"), "{error}");
 }
