@@ -14,7 +14,7 @@ mod tests;
 use twinkeep_domain::{Basis, ForecastPoint, TargetForecast, Variable};
 
 pub use calibration::{CalibrationLine, calibration_svg};
-pub use svg::svg;
+pub use svg::{escape, svg};
 pub use terminal::{Letters, terminal};
 
 use scale::{Scale, decimals};

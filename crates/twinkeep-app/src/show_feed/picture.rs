@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use twinkeep_twin::chart::escape;
+
 use super::{FeedPicture, VariableLine};
 
 /// Draws a feed.
@@ -82,22 +84,6 @@ fn shorten(text: &str) -> String {
         return text.to_owned();
     }
     text.chars().take(TITLE_LEN_MAX - 1).chain(['…']).collect()
-}
-
-/// Codes come from outside: they must not end the text that they stand in.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            char if char.is_control() => out.push('\u{fffd}'),
-            char => out.push(char),
-        }
-    }
-    out
 }
 
 const WIDTH: f64 = 860.0;

@@ -225,7 +225,8 @@ impl Canvas {
     }
 }
 
-pub(super) fn escape(text: &str) -> String {
+/// Writes text from outside so that it cannot end the markup that it stands in.
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
