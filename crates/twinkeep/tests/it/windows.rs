@@ -14,7 +14,7 @@ fn invoices(customers: u32) -> String {
     );
     for customer in 0..customers {
         let often = if customer % 2 == 0 { 15 } else { 4 };
-        let until = if customer % 3 == 0 { 100 + draw(customer, 999) % 150 } else { 336 };
+        let until = if customer % 3 == 0 { 30 + draw(customer, 999) % 120 } else { 336 };
         for day in 0..until {
             if day == 0 || draw(customer, day) % 100 < often {
                 let date = format!("2011-{:02}-{:02} 10:00:00", 1 + day / 28, 1 + day % 28);
@@ -67,14 +67,10 @@ fn spend_visits_return_and_churn_are_forecast_and_measured() {
     for code in ["Return4w", "Churn13w"] {
         let last = of(windows, code)["events"].as_array().unwrap().last().unwrap();
         let number = |name: &str| last[name].as_f64().unwrap_or_else(|| panic!("{name}: {last}"));
-        assert!((number("base_rate") - number("probability_mean")).abs() < 0.2, "{last}");
-        // Each keep splits by a key of its own, and next to nobody stays away for 13 weeks: what
-        // two of a hundred do says nothing about a model.
-        let events = number("event_count");
-        if EVENTS_MIN <= events.min(number("known_count") - events) {
-            assert!(0.5 < number("auc"), "{last}");
-            assert!(number("brier") < 1.1 * number("base_brier"), "{last}");
-        }
+        assert!(0.6 < number("auc"), "{last}");
+        assert!(number("brier") < number("base_brier"), "{last}");
+        // Two hundreds of customers, who tune and who are held out, differ by 0.07 by chance.
+        assert!((number("base_rate") - number("probability_mean")).abs() < 0.25, "{last}");
     }
     answers(&place);
     let measured = place.run(&["evaluate", "--cut", "75d"]).done();
@@ -136,6 +132,3 @@ fn a_pack_that_asks_nonsense_is_refused_with_the_line_and_the_key() {
         assert!(init.stderr.contains(said), "{}", init.stderr);
     }
 }
-
-/// Fewer of either outcome than this cannot tell a good model from a bad one.
-const EVENTS_MIN: f64 = 20.0;
