@@ -8,7 +8,7 @@ use twinkeep_store::SenderRecord;
 use twinkeep_vault::identity::PublicIdentity;
 
 use crate::identities::read_public;
-use crate::sites::check_site;
+use crate::sites::{check_site, sender_site_key};
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller, Dates};
 
@@ -49,10 +49,11 @@ pub fn add_sender(
     let entry = app.entry(caller, EventClass::EntityManagement, Activity::Create, "sender.added");
     let result = read_public(file).and_then(|identity| {
         let (key_id, site) = (identity.key_id(), choose_site(app, &identity, site)?);
-        app.store.add_sender(&key_id, &identity.to_text(), app.now())?;
-        // Feeds of a sender without a site are refused, so that none comes before its dates are known.
-        app.write_sender_dates(&key_id, dates)?;
-        app.set_sender_site(&key_id, &site)?;
+        // In one step: a sender is never there without its site and how its dates are read.
+        let (site_key, dates_key) = (sender_site_key(&key_id), sender_dates_key(&key_id));
+        let settings = [(&*site_key, &*site), (&*dates_key, dates_name(dates))];
+        app.store.add_sender(&key_id, &identity.to_text(), &settings, app.now())?;
+        app.remember_site(&site)?;
         Ok(SenderReport {
             dates_shifted: dates == Dates::Shifted,
             ..report(&identity, Some(site), None)

@@ -45,12 +45,6 @@ impl App {
         Ok(self.store.setting(&sender_site_key(key_id))?)
     }
 
-    /// States which site a sender speaks for.
-    pub(crate) fn set_sender_site(&self, key_id: &str, site: &str) -> Result<(), AppError> {
-        self.remember_site(site)?;
-        Ok(self.store.set_setting(&sender_site_key(key_id), site)?)
-    }
-
     /// Takes a pseudonym, `SITE/IDENTIFIER`, or an identifier that only one site uses.
     pub(crate) fn find_subject(&self, text: &str) -> Result<Subject, AppError> {
         if let Some(subject) = Subject::parse(text) {
@@ -90,7 +84,7 @@ pub(crate) fn unknown_subject() -> AppError {
         .hint("`twinkeep twin list` lists them; a source's own identifier works too")
 }
 
-fn sender_site_key(key_id: &str) -> String {
+pub(crate) fn sender_site_key(key_id: &str) -> String {
     format!("sender-site/{key_id}")
 }
 

@@ -5,7 +5,7 @@ use twinkeep_domain::Timestamp;
 
 use crate::catalog::time;
 use crate::error::catalog;
-use crate::rows::{Rows, SENDERS};
+use crate::rows::{Rows, SENDERS, SETTINGS};
 use crate::{Store, StoreError};
 
 /// A sender in the catalog.
@@ -26,14 +26,19 @@ pub struct SenderRecord {
 }
 
 impl Store {
-    /// Adds a sender; refused if its key is known, revoked or not.
+    /// Adds a sender together with the settings that hold for it; if its key is known, revoked or
+    /// not, that is refused, and nothing changes.
     pub fn add_sender(
         &self,
         key_id: &str,
         identity: &str,
+        settings: &[(&str, &str)],
         added_at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.change(&[&SENDERS], |transaction| {
+        self.change(&[&SENDERS, &SETTINGS], |transaction| {
+            for (name, value) in settings {
+                self.write_setting(transaction, name, value)?;
+            }
             let added = transaction
                 .execute(
                     "INSERT INTO senders

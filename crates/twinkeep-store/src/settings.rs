@@ -48,7 +48,7 @@ impl Store {
         })
     }
 
-    fn write_setting(
+    pub(crate) fn write_setting(
         &self,
         transaction: &Transaction<'_>,
         name: &str,

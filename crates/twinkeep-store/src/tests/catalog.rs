@@ -33,8 +33,10 @@ fn feeds_of_a_sender_come_in_order_and_only_while_it_is_trusted() {
     let store = Store::create(dir.path(), &root()).unwrap();
     let code = |result: Result<FeedId, StoreError>| result.unwrap_err().code();
     assert_eq!(code(deliver(&store, &sample(1, 2, 2), 1)), "store-refused");
-    store.add_sender("sender-1", "identity text", later(0)).unwrap();
-    assert_eq!(store.add_sender("sender-1", "", later(0)).unwrap_err().code(), "store-refused");
+    store.add_sender("sender-1", "identity text", &[("site", "north")], later(0)).unwrap();
+    let again = store.add_sender("sender-1", "", &[("site", "south")], later(0));
+    assert_eq!(again.unwrap_err().code(), "store-refused");
+    assert_eq!(store.setting("site").unwrap().as_deref(), Some("north"));
     deliver(&store, &sample(1, 2, 2), 1).unwrap();
     deliver(&store, &sample(2, 2, 2), 3).unwrap();
     assert_eq!(code(deliver(&store, &sample(3, 2, 2), 3)), "feed-replayed");

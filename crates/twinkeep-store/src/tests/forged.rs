@@ -34,8 +34,8 @@ fn api_key(id: &str, digest: u8) -> NewApiKey<'_> {
 fn full_store() -> (TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create(dir.path(), &root()).unwrap();
-    store.add_sender("sender-1", "identity 1", later(0)).unwrap();
-    store.add_sender("sender-2", "identity 2", later(0)).unwrap();
+    store.add_sender("sender-1", "identity 1", &[], later(0)).unwrap();
+    store.add_sender("sender-2", "identity 2", &[], later(0)).unwrap();
     store.revoke_sender("sender-2", later(1)).unwrap();
     store.add_api_key(&api_key("key-1", 1)).unwrap();
     store.add_api_key(&api_key("key-2", 2)).unwrap();
@@ -309,7 +309,7 @@ fn a_row_that_is_replaced_by_its_own_past_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create(dir.path(), &root()).unwrap();
     store.add_api_key(&api_key("key-1", 1)).unwrap();
-    store.add_sender("sender-1", "identity", later(0)).unwrap();
+    store.add_sender("sender-1", "identity", &[], later(0)).unwrap();
     forge(
         dir.path(),
         "CREATE TABLE past_keys AS SELECT * FROM api_keys;
@@ -339,7 +339,7 @@ fn no_change_makes_a_forged_row_genuine() {
     );
     assert_eq!(code(store.add_api_key(&api_key("key-3", 3))), REFUSED);
     assert_eq!(code(store.revoke_api_key("key-1", later(3))), REFUSED);
-    assert_eq!(code(store.add_sender("sender-3", "identity", later(3))), REFUSED);
+    assert_eq!(code(store.add_sender("sender-3", "identity", &[], later(3))), REFUSED);
     assert_eq!(code(store.revoke_sender("sender-2", later(3))), REFUSED);
     assert_eq!(code(store.set_setting("pack", "icu")), REFUSED);
     assert_eq!(code(add(&store, &sample(3, 2, 2))), REFUSED);
@@ -381,7 +381,7 @@ fn the_epoch_grows_with_every_change_but_the_last_use_of_a_key() {
         change().unwrap();
         store.epoch().unwrap() - before
     };
-    assert_eq!(grown(&|| store.add_sender("sender-3", "identity", later(0))), 1);
+    assert_eq!(grown(&|| store.add_sender("sender-3", "identity", &[], later(0))), 1);
     assert_eq!(grown(&|| store.revoke_sender("sender-3", later(1))), 1);
     assert_eq!(grown(&|| store.add_api_key(&api_key("key-3", 3))), 1);
     assert_eq!(grown(&|| store.revoke_api_key("key-3", later(1))), 1);
