@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use twinkeep_intake::{
@@ -22,6 +22,7 @@ use twinkeep_vault::random_bytes;
 use crate::feeds::{feed_name, parse_feed};
 use crate::reason::check_reason;
 use crate::store_feed::{Unread, feed_counts, finish, parsed_row, take};
+use crate::watermark::lock;
 use crate::{App, AppError, Caller};
 
 /// Which rows, and who judges them.
@@ -277,10 +278,11 @@ impl Again {
         let mut replayed = Vec::new();
         let mut refused = Vec::new();
         let mut reasons = BTreeMap::new();
-        let origins = std::cell::RefCell::new(std::mem::take(&mut self.origins));
-        let failure = std::cell::RefCell::new(&mut failed);
+        // Rows are taken on another thread than they are read on, once there are many.
+        let origins = Mutex::new(std::mem::take(&mut self.origins));
+        let failure = Mutex::new(&mut failed);
         let fail = |error: StoreError| {
-            **failure.borrow_mut() = Some(error);
+            **lock(&failure) = Some(error);
             Stopped
         };
         let counts = screen_again(
@@ -295,7 +297,7 @@ impl Again {
                         continue;
                     };
                     let file = String::from_utf8_lossy(row.file.expose());
-                    origins.borrow_mut().insert(row.position, (file.into(), row.row));
+                    lock(&origins).insert(row.position, (file.into(), row.row));
                     replayed.push(row.position);
                     return Ok(Some(AgainRow { number: row.position, parsed }));
                 }
@@ -307,7 +309,7 @@ impl Again {
                     refused.push(row.origin.row);
                     *reasons.entry(row.reason.code().to_owned()).or_insert(0) += 1;
                 }
-                let mut origins = origins.borrow_mut();
+                let mut origins = lock(&origins);
                 write(writer, &portion.origins, &origins, portion.screened, &portion.mapping)
                     .map_err(fail)?;
                 for origin in &portion.origins {

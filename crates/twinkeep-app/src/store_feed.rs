@@ -76,16 +76,14 @@ fn add(
     let origin =
         |index: usize| origins.get(index).map_or(("", 0), |origin| (&*origin.file, origin.row));
     let portion = NewPortion { screened, origin: &origin, mapping: &mapping };
-    let mut rows = Vec::with_capacity(quarantined.len());
-    for row in &quarantined {
-        let mut people = people_in(row, pseudonyms);
-        // Of a refused row of somebody who was erased, nothing is kept either.
-        rows.push(match writer.any_erased(&mut people)? {
+    let erased = writer.erased()?;
+    // Of a refused row of somebody who was erased, nothing is kept either.
+    let mut rows =
+        quarantined.iter().map(|row| match erased.any(&mut people_in(row, pseudonyms)) {
             true => RefusedRow { row: row.origin.row, ..RefusedRow::ERASED },
             false => refused(row),
         });
-    }
-    writer.add(portion, &mut rows.into_iter()).map(drop)
+    writer.add(portion, &mut rows).map(drop)
 }
 
 fn refused(row: &QuarantinedRow) -> RefusedRow<'_> {

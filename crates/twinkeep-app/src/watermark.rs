@@ -107,7 +107,7 @@ impl Watermark {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is inside is whole at any time: a thread that panicked left the numbers before.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

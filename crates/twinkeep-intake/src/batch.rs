@@ -10,20 +10,22 @@
 //!   lets the event in also remembers the person.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
+use std::thread::{self, Scope};
 
 use twinkeep_domain::{SourceSubject, Subject, Timestamp};
 use twinkeep_vault::SecretBytes;
 
 use crate::deidentify::Deidentifier;
+use crate::finishing::{Finished, Line, Take};
 use crate::held::{Given, Held, HeldRows};
 use crate::lexicon::{Found, Judged, Lexicon, Meaning};
 use crate::limits::{FUTURE_HOURS_MAX, Limits, TEXT_LEN_MAX};
 use crate::meter::Meter;
-use crate::panel::SenderStats;
 use crate::profile::Profile;
 use crate::{
-    Counts, Dates, IntakeError, Judgement, KindCount, Origin, ParsedRow, Place, Portion, Progress,
+    Counts, Dates, IntakeError, Judgement, KindCount, Origin, ParsedRow, Place, Progress,
     QuarantinedRow, ReadOptions, Reason, Stopped, Summary, TableReport,
 };
 
@@ -35,15 +37,14 @@ pub(crate) struct Batch<'a> {
     source: String,
     lexicon: Lexicon,
     progress: &'a mut dyn FnMut(Progress),
-    take: &'a mut dyn FnMut(Portion) -> Result<(), Stopped>,
+    line: Line<'a>,
     table: Option<&'a mut dyn FnMut(TableReport)>,
     bytes_total: Option<u64>,
     rows: HeldRows,
-    /// What the rows add up to, if there is a panel.
-    sender: Option<SenderStats>,
+    /// For the rows of the next portion: room of one that was handed on.
+    room: Vec<Held>,
     counts: Counts,
     kinds: BTreeMap<&'static str, KindCount>,
-    profile: Profile,
     /// Rows whose value says "not recorded", for each variable of the pack.
     missing: Vec<u64>,
     file_count: u64,
@@ -54,7 +55,7 @@ pub(crate) struct Batch<'a> {
 /// To whom a batch reports, and to whom it hands on what it has.
 pub(crate) struct Hands<'a> {
     pub progress: &'a mut dyn FnMut(Progress),
-    pub take: &'a mut dyn FnMut(Portion) -> Result<(), Stopped>,
+    pub take: Take<'a>,
     /// Takes what became of each table of a data set that a mapping explains.
     pub table: Option<&'a mut dyn FnMut(TableReport)>,
 }
@@ -156,13 +157,32 @@ struct Verdict {
     given: Given,
 }
 
+/// Reads a source: `read` is given the batch, and ends it.
+pub(crate) fn with_batch<'a>(
+    source: String,
+    bytes_total: Option<u64>,
+    options: &ReadOptions<'a>,
+    hands: Hands<'a>,
+    limits: Limits,
+    read: impl FnOnce(Batch<'_>) -> Result<Summary, IntakeError>,
+) -> Result<Summary, IntakeError> {
+    let Hands { progress, take, table } = hands;
+    let options = *options;
+    thread::scope(|scope| {
+        let table = table.map(|table| -> &mut dyn FnMut(TableReport) { table });
+        let hands = Hands { progress, take, table };
+        read(Batch::new(source, bytes_total, &options, hands, limits, scope))
+    })
+}
+
 impl<'a> Batch<'a> {
-    pub(crate) fn new(
+    fn new<'env>(
         source: String,
         bytes_total: Option<u64>,
         options: &ReadOptions<'a>,
         hands: Hands<'a>,
         limits: Limits,
+        scope: &'a Scope<'a, 'env>,
     ) -> Self {
         Self {
             limits,
@@ -171,14 +191,13 @@ impl<'a> Batch<'a> {
             source,
             lexicon: Lexicon::new(options.pack),
             progress: hands.progress,
-            take: hands.take,
+            line: Line::new(options, hands.take, scope),
             table: hands.table,
             bytes_total,
             rows: HeldRows::new(options.pack),
-            sender: options.panel.map(|panel| SenderStats::new(panel.reference())),
+            room: Vec::new(),
             counts: Counts::default(),
             kinds: BTreeMap::new(),
-            profile: Profile::default(),
             missing: vec![0; options.pack.variables().len()],
             file_count: 0,
             last: None,
@@ -343,14 +362,19 @@ impl<'a> Batch<'a> {
             return Err(IntakeError::Empty { place: self.place_of(None) });
         }
         self.report();
-        if !self.rows.is_empty() {
-            self.hand_on(true)?;
-        }
+        let last =
+            (!self.rows.is_empty()).then(|| self.rows.cut(true, self.lexicon.words(), Vec::new()));
+        let Finished { profile, sender } =
+            self.line.end(last).map_err(|Stopped| IntakeError::Stopped)?;
+        self.check_quarantine()?;
+        let refused_count = self.line.refused_count();
+        self.counts.accepted -= refused_count;
+        self.counts.quarantined += refused_count;
         let (counts, kinds) = (self.counts, self.kinds);
         let removed = self.deidentifier.map(|one| one.removed());
-        let mut profile = Profile { counts, ..self.profile };
+        let mut profile = Profile { counts, ..profile };
         profile.add_missing(self.options.pack, &self.missing);
-        Ok(Summary { counts, digest, kinds, removed, profile, sender: self.sender })
+        Ok(Summary { counts, digest, kinds, removed, profile, sender })
     }
 
     /// Keeps a row that is refused.
@@ -376,27 +400,23 @@ impl<'a> Batch<'a> {
 
     fn check_quarantine(&self) -> Result<(), IntakeError> {
         let limit = self.limits.quarantined_count_max;
-        if self.counts.quarantined <= limit {
+        if self.counts.quarantined + self.line.refused_count() <= limit {
             return Ok(());
         }
         Err(self.limit(self.place_of(None), "the number of refused rows", limit))
     }
 
+    /// Hands on what is held once it is enough. The rows of the person who is being read stay here,
+    /// if they are not most of it: rules that look at several rows then see them together.
     fn hand_on_if_full(&mut self) -> Result<(), IntakeError> {
-        if self.rows.size() < self.limits.portion_size_max { Ok(()) } else { self.hand_on(false) }
-    }
-
-    /// Hands on what is held. Unless it is the end, the rows of the person who is being read stay
-    /// here, if they are not most of it: rules that look at several rows then see them together.
-    fn hand_on(&mut self, all: bool) -> Result<(), IntakeError> {
-        let judge = self.options.judgement == Judgement::ByThePack;
-        let panel = self.options.panel.zip(self.sender.as_mut());
-        let (portion, refused_count) = self.rows.portion(&self.lexicon, judge, panel, all);
-        self.counts.accepted -= refused_count;
-        self.counts.quarantined += refused_count;
+        if self.rows.size() < self.limits.portion_size_max {
+            return Ok(());
+        }
         self.check_quarantine()?;
-        self.profile.add(&portion, self.options.pack);
-        (self.take)(portion).map_err(|Stopped| IntakeError::Stopped)
+        let room = mem::take(&mut self.room);
+        let rows = self.rows.cut(false, self.lexicon.words(), room);
+        self.room = self.line.hand_on(rows).map_err(|Stopped| IntakeError::Stopped)?;
+        Ok(())
     }
 
     fn judge(&mut self, row: &Row<'_>, fields: &Fields) -> Result<Passed, Refusal> {

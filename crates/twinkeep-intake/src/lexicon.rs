@@ -1,6 +1,7 @@
 //! The names that a pack knows, and what a value under each of them means.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use twinkeep_domain::{Pack, Variable, VariableKind};
 
@@ -10,14 +11,32 @@ use crate::units::{Conversion, conversion};
 /// Looks up names and units, without allocating for those that were there before.
 pub(crate) struct Lexicon {
     pack: Pack,
-    names: Vec<Box<str>>,
+    words: Arc<Words>,
     meanings: BTreeMap<Box<[u8]>, Meaning>,
     /// Names of MEDS without their unit, such as `LAB//220045//`, and the variable they are for.
     stems: BTreeMap<Box<[u8]>, u32>,
     /// How values in a unit become those of each variable, and which unit it is; `None` if they
     /// cannot.
     units: Vec<Units>,
-    unit_names: Vec<Box<str>>,
+}
+
+/// What the numbers of names and units stand for.
+#[derive(Clone, Default)]
+pub(crate) struct Words {
+    names: Vec<Box<str>>,
+    units: Vec<Box<str>>,
+}
+
+impl Words {
+    /// Returns a name by its number.
+    pub(crate) fn name(&self, number: u32) -> Option<&str> {
+        self.names.get(number as usize).map(|name| &**name)
+    }
+
+    /// Returns a unit by its number.
+    pub(crate) fn unit(&self, number: u32) -> Option<&str> {
+        self.units.get(number as usize).map(|unit| &**unit)
+    }
 }
 
 /// Units that were met for one variable.
@@ -28,9 +47,9 @@ type Units = BTreeMap<Box<str>, Option<(Conversion, u32)>>;
 pub(crate) struct Meaning {
     /// Index of the variable in the pack, and of its code in the events.
     pub code: u32,
-    /// Which name it is, for [`Lexicon::name`].
+    /// Which name it is, for [`Words::name`].
     pub name: u32,
-    /// Which unit the row is in, for [`Lexicon::unit`], if it is not the one of the name.
+    /// Which unit the row is in, for [`Words::unit`], if it is not the one of the name.
     pub unit: u32,
     /// How the value becomes one of the keep.
     pub conversion: Conversion,
@@ -59,11 +78,10 @@ impl Lexicon {
     pub(crate) fn new(pack: &Pack) -> Self {
         let mut lexicon = Self {
             pack: pack.clone(),
-            names: Vec::new(),
+            words: Arc::default(),
             meanings: BTreeMap::new(),
             stems: BTreeMap::new(),
             units: pack.variables().iter().map(|_| BTreeMap::new()).collect(),
-            unit_names: Vec::new(),
         };
         for (code, variable) in (0..).zip(pack.variables()) {
             for name in variable.names() {
@@ -80,8 +98,8 @@ impl Lexicon {
             offset: alias.offset.into(),
         });
         let value = alias.and_then(|alias| alias.value);
-        let number = self.names.len() as u32;
-        self.names.push(name.into());
+        let number = self.words.names.len() as u32;
+        Arc::make_mut(&mut self.words).names.push(name.into());
         let meaning = Meaning { code, name: number, unit: u32::MAX, conversion, value };
         self.meanings.insert(name.as_bytes().into(), meaning);
         if let Some((stem, _)) = split_unit(name.as_bytes()) {
@@ -89,14 +107,9 @@ impl Lexicon {
         }
     }
 
-    /// Returns a name by its number.
-    pub(crate) fn name(&self, number: u32) -> Option<&str> {
-        self.names.get(number as usize).map(|name| &**name)
-    }
-
-    /// Returns a unit by its number.
-    pub(crate) fn unit(&self, number: u32) -> Option<&str> {
-        self.unit_names.get(number as usize).map(|unit| &**unit)
+    /// Returns what the numbers that were given out so far stand for.
+    pub(crate) fn words(&self) -> Arc<Words> {
+        Arc::clone(&self.words)
     }
 
     /// Returns a variable by its code.
@@ -189,10 +202,10 @@ impl Lexicon {
         if UNIT_COUNT_MAX <= known.len() {
             return Err(Reason::UnknownUnit);
         }
-        let number = self.unit_names.len() as u32;
+        let number = self.words.units.len() as u32;
         let found = conversion(unit, &self.pack.variables()[code as usize]);
         let found = found.map(|conversion| (conversion, number));
-        self.unit_names.push(unit.into());
+        Arc::make_mut(&mut self.words).units.push(unit.into());
         known.insert(unit.into(), found);
         found.ok_or(Reason::UnknownUnit)
     }

@@ -34,6 +34,7 @@ mod deidentify;
 pub mod depart;
 mod error;
 mod fhir;
+mod finishing;
 mod formats;
 mod held;
 mod input;

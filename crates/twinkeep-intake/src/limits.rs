@@ -30,9 +30,9 @@ impl Limits {
         line_len_max: 1024,
         // A stay is held whole in memory; the largest of PhysioNet has 40 KiB.
         text_file_size_max: 64 << 20,
-        // About 600,000 rows. They are sorted and copied once, so that three times as much is taken
-        // in all; less would make more shards than there is use for.
-        portion_size_max: 64 << 20,
+        // About 350,000 rows. One portion is read while another is sorted and copied, so that five
+        // times as much is taken in all; less would make more shards than there is use for.
+        portion_size_max: 32 << 20,
         // Ten times MIMIC-IV, which has 100 GiB once expanded.
         expanded_size_max: 1 << 40,
         // Text of this kind shrinks 5 to 20 times; a bomb shrinks 1,000 times.

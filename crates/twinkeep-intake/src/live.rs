@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use twinkeep_domain::Timestamp;
 
-use crate::batch::{At, Batch, Fields, Hands, Refusal, Row, Value};
+use crate::batch::{At, Batch, Fields, Hands, Refusal, Row, Value, with_batch};
 use crate::limits::Limits;
 use crate::{Counts, IntakeError, Portion, ReadOptions, Reason};
 
@@ -37,27 +37,32 @@ pub fn screen_events(
         Ok(())
     };
     let hands = Hands { progress: &mut |_| (), take: &mut take, table: None };
-    let mut batch = Batch::new(SOURCE.to_owned(), None, options, hands, Limits::STANDARD);
     let file: Arc<str> = SOURCE.into();
-    for (event, row) in events.iter().zip(1..) {
-        let at = At { file: &file, row };
-        let Some(person) = batch.person(event.subject) else {
-            let refusal = Refusal { reason: Reason::SubjectMissing, field: Some("subject") };
-            batch.refuse(at, refusal, event.raw.to_vec())?;
-            continue;
-        };
-        let row = Row {
-            person: &person,
-            time: event.time,
-            name: event.name.as_bytes(),
-            value: event.value.map_or(Value::Null, Value::Number),
-            unit: event.unit,
-            text: event.text,
-        };
-        batch.screen(at, &row, &FIELDS, &|| event.raw.to_vec())?;
-    }
-    let counts = batch.finish([0; 32])?.counts;
+    let screened =
+        with_batch(SOURCE.to_owned(), None, options, hands, Limits::STANDARD, |mut batch| {
+            for (event, row) in events.iter().zip(1..) {
+                screen(&mut batch, At { file: &file, row }, event)?;
+            }
+            batch.finish([0; 32])
+        });
+    let counts = screened?.counts;
     Ok((portions, counts))
+}
+
+fn screen(batch: &mut Batch<'_>, at: At<'_>, event: &LiveRow<'_>) -> Result<(), IntakeError> {
+    let Some(person) = batch.person(event.subject) else {
+        let refusal = Refusal { reason: Reason::SubjectMissing, field: Some("subject") };
+        return batch.refuse(at, refusal, event.raw.to_vec());
+    };
+    let row = Row {
+        person: &person,
+        time: event.time,
+        name: event.name.as_bytes(),
+        value: event.value.map_or(Value::Null, Value::Number),
+        unit: event.unit,
+        text: event.text,
+    };
+    batch.screen(at, &row, &FIELDS, &|| event.raw.to_vec())
 }
 
 const FIELDS: Fields = Fields { time: "time", name: "code", value: "value", unit: "unit" };

@@ -3,11 +3,10 @@
 
 use twinkeep_vault::digest::Sha256;
 
-use crate::batch::{At, Batch, Fields, Hands, Refusal, Row, Value};
+use crate::batch::{At, Batch, Fields, Hands, Refusal, Row, Value, with_batch};
+use crate::finishing::Take;
 use crate::limits::Limits;
-use crate::{
-    IntakeError, Origin, ParsedRow, Portion, Progress, ReadOptions, Reason, Stopped, Summary,
-};
+use crate::{IntakeError, Origin, ParsedRow, Progress, ReadOptions, Reason, Summary};
 
 /// Screens rows that were parsed before, and hands on what it finds as [`read`](crate::read) does.
 ///
@@ -18,35 +17,44 @@ pub fn read_rows<'a>(
     rows: &mut dyn Iterator<Item = (Origin, ParsedRow)>,
     options: &ReadOptions<'a>,
     progress: &'a mut dyn FnMut(Progress),
-    take: &'a mut dyn FnMut(Portion) -> Result<(), Stopped>,
+    take: Take<'a>,
 ) -> Result<Summary, IntakeError> {
     let hands = Hands { progress, take, table: None };
-    let mut batch = Batch::new(name.to_owned(), None, options, hands, Limits::STANDARD);
-    let mut digest = Sha256::default();
-    for (origin, parsed) in rows {
-        let line = parsed.to_line();
-        digest.update(line.as_bytes());
-        digest.update(b"\n");
-        let at = At { file: &origin.file, row: origin.row };
-        let Some(person) = batch.person(parsed.subject.reveal()) else {
-            let refusal = Refusal { reason: Reason::SubjectMissing, field: Some("subject") };
-            batch.refuse(at, refusal, line.into_bytes())?;
-            continue;
-        };
-        let row = Row {
-            person: &person,
-            time: parsed.time,
-            name: parsed.name.as_bytes(),
-            value: match parsed.value.as_bytes() {
-                b"" => Value::Null,
-                text => Value::Text(text),
-            },
-            unit: parsed.unit.as_deref(),
-            text: parsed.text.as_deref(),
-        };
-        batch.screen(at, &row, &FIELDS, &|| line.clone().into_bytes())?;
-    }
-    batch.finish(digest.finish())
+    with_batch(name.to_owned(), None, options, hands, Limits::STANDARD, |mut batch| {
+        let mut digest = Sha256::default();
+        for (origin, parsed) in rows {
+            let line = parsed.to_line();
+            digest.update(line.as_bytes());
+            digest.update(b"\n");
+            screen(&mut batch, &origin, &parsed, &line)?;
+        }
+        batch.finish(digest.finish())
+    })
+}
+
+fn screen(
+    batch: &mut Batch<'_>,
+    origin: &Origin,
+    parsed: &ParsedRow,
+    line: &str,
+) -> Result<(), IntakeError> {
+    let at = At { file: &origin.file, row: origin.row };
+    let Some(person) = batch.person(parsed.subject.reveal()) else {
+        let refusal = Refusal { reason: Reason::SubjectMissing, field: Some("subject") };
+        return batch.refuse(at, refusal, line.into());
+    };
+    let row = Row {
+        person: &person,
+        time: parsed.time,
+        name: parsed.name.as_bytes(),
+        value: match parsed.value.as_bytes() {
+            b"" => Value::Null,
+            text => Value::Text(text),
+        },
+        unit: parsed.unit.as_deref(),
+        text: parsed.text.as_deref(),
+    };
+    batch.screen(at, &row, &FIELDS, &|| line.into())
 }
 
 const FIELDS: Fields = Fields { time: "time", name: "code", value: "value", unit: "unit" };

@@ -9,14 +9,14 @@ use flate2::read::MultiGzDecoder;
 use twinkeep_vault::digest::{Sha256, sha256};
 
 use crate::archive::{is_tar, read_archive};
-use crate::batch::{At, Batch, Hands, Refusal};
+use crate::batch::{At, Batch, Hands, Refusal, with_batch};
+use crate::finishing::Take;
 use crate::formats::{Look, UNDECLARED};
 use crate::input::DiskFile;
 use crate::limits::{FOLDER_DEPTH_MAX, Limits, ZSTD_WINDOW_LOG_MAX};
 use crate::members::Members;
 use crate::{
-    IntakeError, Place, Portion, Progress, ReadOptions, Reason, Stopped, Summary, TableReport,
-    formats,
+    IntakeError, Place, Portion, Progress, ReadOptions, Reason, Summary, TableReport, formats,
 };
 
 /// Where rows come from.
@@ -55,7 +55,7 @@ pub fn read<'a>(
     source: Source<'_>,
     options: &ReadOptions<'a>,
     progress: &'a mut dyn FnMut(Progress),
-    take: &'a mut dyn FnMut(Portion) -> Result<(), Stopped>,
+    take: Take<'a>,
 ) -> Result<Summary, IntakeError> {
     read_within(source, options, Hands { progress, take, table: None }, Limits::STANDARD)
 }
@@ -109,20 +109,26 @@ pub(crate) fn read_within<'a>(
             let place = Place { source: name.clone(), file: None };
             let cannot = |source| cannot_read(&place, source);
             if fs::metadata(path).map_err(cannot)?.is_dir() {
-                return read_folder(Batch::new(name, None, options, hands, limits), path);
+                return with_batch(name, None, options, hands, limits, |batch| {
+                    read_folder(batch, path)
+                });
             }
             let file = DiskFile::open(path).map_err(cannot)?;
             let total = file.length();
-            let batch = Batch::new(name, Some(total), options, hands, limits);
             let label = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-            read_stream(batch, UNDECLARED, &mut file.file(), &label, Some(&file))
+            with_batch(name, Some(total), options, hands, limits, |batch| {
+                read_stream(batch, UNDECLARED, &mut file.file(), &label, Some(&file))
+            })
         }
         Source::Stream { name, media_type, reader } => {
-            let batch = Batch::new(name.to_owned(), None, options, hands, limits);
-            read_stream(batch, media_type, reader, "", None)
+            with_batch(name.to_owned(), None, options, hands, limits, |batch| {
+                read_stream(batch, media_type, reader, "", None)
+            })
         }
         Source::Files { name, files } => {
-            read_files(Batch::new(name.to_owned(), None, options, hands, limits), files)
+            with_batch(name.to_owned(), None, options, hands, limits, |batch| {
+                read_files(batch, files)
+            })
         }
     }
 }

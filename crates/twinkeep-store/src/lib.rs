@@ -77,8 +77,8 @@ pub use snapshot::{KeyringCopy, Snapshot};
 pub use status::StoreStatus;
 pub use store::Store;
 pub use writer::{
-    Delivery, Disposition, FeedCounts, FeedWriter, NewFeed, NewPortion, Opening, PortionOutcome,
-    Replayed, Turn,
+    Delivery, Disposition, Erased, FeedCounts, FeedWriter, NewFeed, NewPortion, Opening,
+    PortionOutcome, Replayed, Turn,
 };
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ fn add(store: &Store, sample: &Sample) -> Result<FeedId, StoreError> {
 fn add_stepwise(
     store: &Store,
     sample: &Sample,
-    after: &dyn Fn(Step),
+    after: &(dyn Fn(Step) + Sync),
 ) -> Result<FeedId, StoreError> {
     let splits = splits();
     let mut writer = store.begin_feed_stepwise(opening(&splits), after)?;

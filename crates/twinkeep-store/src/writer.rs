@@ -184,10 +184,20 @@ pub struct FeedWriter<'a> {
     splits: BTreeMap<String, Split>,
     staged: Sha256,
     totals: PortionOutcome,
-    after: &'a dyn Fn(Step),
+    after: &'a (dyn Fn(Step) + Sync),
     /// Whether what was written may be removed as garbage when this is dropped.
     discards: bool,
     lock: WriterLock,
+}
+
+/// Who was erased: nothing about them is kept.
+pub struct Erased(Arc<Ring>);
+
+impl Erased {
+    /// Returns whether one of these people was. People cost nothing while nobody was.
+    pub fn any(&self, mut people: &mut dyn Iterator<Item = Subject>) -> bool {
+        self.0.any_erased() && Iterator::any(&mut people, |subject| self.0.is_erased(subject))
+    }
 }
 
 impl Store {
@@ -200,7 +210,7 @@ impl Store {
     pub(crate) fn begin_feed_stepwise<'a>(
         &'a self,
         opening: Opening<'a>,
-        after: &'a dyn Fn(Step),
+        after: &'a (dyn Fn(Step) + Sync),
     ) -> Result<FeedWriter<'a>, StoreError> {
         let lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
         after(Step::Locked);
@@ -292,14 +302,9 @@ impl FeedWriter<'_> {
         FeedId(self.id)
     }
 
-    /// Returns whether one of these people was erased: nothing about them is kept. People cost
-    /// nothing while nobody was.
-    pub fn any_erased(
-        &self,
-        people: &mut dyn Iterator<Item = Subject>,
-    ) -> Result<bool, StoreError> {
-        let ring = self.store.keyring.now()?;
-        Ok(ring.any_erased() && Iterator::any(&mut &mut *people, |it| ring.is_erased(it)))
+    /// Returns who was erased; nobody is while this writer lives.
+    pub fn erased(&self) -> Result<Erased, StoreError> {
+        Ok(Erased(self.store.keyring.now()?))
     }
 
     /// Returns what became of the events so far.

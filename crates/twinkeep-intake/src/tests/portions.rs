@@ -6,9 +6,11 @@ use proptest::prelude::*;
 use twinkeep_vault::{Pseudonymizer, SecretKey};
 
 use super::{Intake, options, take_within, tar};
+use crate::batch::Hands;
 use crate::limits::Limits;
 use crate::pack_file::shipped_pack;
-use crate::{Portion, Source, Stopped, read};
+use crate::source::read_within;
+use crate::{IntakeError, Portion, Source, Stopped, Summary, read};
 
 /// Reads an archive of stays in portions of about this size.
 fn in_portions(stays: &[Vec<String>], portion_size_max: u64) -> Intake {
@@ -95,4 +97,56 @@ fn a_caller_that_takes_no_more_ends_the_reading() {
     let mut take = |_: Portion| Err(Stopped);
     let error = read(source, &options, &mut |_| (), &mut take).unwrap_err();
     assert_eq!(error.code(), "intake-stopped");
+}
+
+/// A source of `count` rows of one variable that differ, each of which comes twice.
+fn twice(count: u32) -> Vec<u8> {
+    let mut text = String::from("Time,Parameter,Value\n00:00,RecordID,1\n");
+    for row in 0..count {
+        let (hour, minute) = (row / 60, row % 60);
+        for _ in 0..2 {
+            text += &format!("{hour:02}:{minute:02},HR,{}\n", 60 + row % 40);
+        }
+    }
+    text.into_bytes()
+}
+
+fn read_twice(
+    limits: Limits,
+    take: &mut (dyn FnMut(Portion) -> Result<(), Stopped> + Send),
+) -> Result<Summary, IntakeError> {
+    let pseudonyms = Pseudonymizer::new(&SecretKey::random());
+    let (pack, spool) = (shipped_pack("icu").unwrap(), std::env::temp_dir());
+    let options = options(&pack, &pseudonyms, &spool);
+    let text = twice(600);
+    let source =
+        Source::Stream { name: "feed", media_type: "text/csv", reader: &mut text.as_slice() };
+    read_within(source, &options, Hands { progress: &mut |_| (), take, table: None }, limits)
+}
+
+#[test]
+fn a_caller_that_stops_in_a_later_portion_ends_the_reading_too() {
+    let limits = Limits { portion_size_max: 10_000, ..Limits::STANDARD };
+    let mut portion_count = 0;
+    let mut take = |_: Portion| {
+        portion_count += 1;
+        if portion_count < 3 { Ok(()) } else { Err(Stopped) }
+    };
+    let error = read_twice(limits, &mut take).unwrap_err();
+    assert_eq!(error.code(), "intake-stopped");
+    assert_eq!(portion_count, 3);
+}
+
+#[test]
+fn rows_that_are_refused_beside_others_count_towards_the_limit_of_refused_rows() {
+    for portion_size_max in [10_000, u64::MAX] {
+        let limits = Limits { portion_size_max, quarantined_count_max: 500, ..Limits::STANDARD };
+        let error = read_twice(limits, &mut |_| Ok(())).unwrap_err();
+        assert_eq!(error.code(), "intake-limit", "{error}");
+        let enough = Limits { quarantined_count_max: 600, ..limits };
+        let summary = read_twice(enough, &mut |_| Ok(())).unwrap();
+        // Two rows that a portion's end parts are compared by the store.
+        assert!((590..=600).contains(&summary.counts.quarantined));
+        assert_eq!(summary.counts.accepted + summary.counts.quarantined, summary.counts.read);
+    }
 }

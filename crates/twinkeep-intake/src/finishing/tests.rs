@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use twinkeep_domain::{Subject, Timestamp};
 
-use super::{Given, Held, moment, refuse_repeated, sorted};
+use super::{moment, refuse_repeated, sort};
 use crate::Origin;
+use crate::held::{Given, Held};
 
 proptest! {
     #[test]
@@ -30,7 +31,9 @@ proptest! {
                 origin: Origin { file: "".into(), row: at },
             });
         }
-        let mut held = sorted(held);
+        let mut sorted = Vec::new();
+        prop_assert!(sort(held, &mut sorted).is_empty());
+        let mut held = sorted;
         let in_order = |pair: &[Held]| {
             (moment(&pair[0]), pair[0].origin.row) < (moment(&pair[1]), pair[1].origin.row)
         };
