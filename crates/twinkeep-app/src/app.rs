@@ -16,7 +16,7 @@ use twinkeep_vault::{
 };
 
 use crate::anchor::Anchor;
-use crate::drop_folder::DropFolderState;
+use crate::feeder::Feeder;
 use crate::file_modes::check_modes;
 use crate::served::Served;
 use crate::watermark::{Marks, Watermark};
@@ -55,7 +55,9 @@ pub struct App {
     /// When this process last noted that an API key was used, by the key's id.
     pub(crate) noted_uses: Mutex<BTreeMap<String, Timestamp>>,
     /// How the drop folder stands, while there is one.
-    pub(crate) drop_folder: Mutex<Option<DropFolderState>>,
+    pub(crate) drop_folder: Feeder,
+    /// How the message stream stands, while there is one.
+    pub(crate) stream: Feeder,
     clock: fn() -> Timestamp,
 }
 
@@ -109,7 +111,8 @@ impl App {
             server_key: keys.server,
             prover,
             noted_uses: Mutex::default(),
-            drop_folder: Mutex::default(),
+            drop_folder: Feeder::new("folder.watched"),
+            stream: Feeder::new("stream.watched"),
             clock: surroundings.clock,
             layout: keep.layout,
             settings: keep.settings,

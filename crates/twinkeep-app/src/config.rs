@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use twinkeep_connect::DatabaseUrl;
+use twinkeep_connect::{DatabaseUrl, NatsUrl};
 use twinkeep_intake::mapping::shipped_names as shipped_mapping_names;
 
 /// The file as it is typed.
@@ -120,6 +120,74 @@ pub struct IntakeConfig {
     /// The folder out of which the server takes sealed feeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_folder: Option<PathBuf>,
+    /// The message stream out of which the server takes sealed feeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats: Option<NatsConfig>,
+}
+
+/// A stream of NATS JetStream. Where it is and which files log in; never a password.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NatsConfig {
+    /// Where it is: `tls://HOST:PORT`, or `nats://` on this machine.
+    pub url: String,
+    /// The stream.
+    pub stream: String,
+    /// The durable consumer; it is made if it is missing.
+    pub consumer: String,
+    /// Only messages of these subjects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The authorities to trust; without it, those of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// The credentials file to log in with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<PathBuf>,
+    /// The name to log in by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The file with the password. A path, never a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// What proves to the server who we are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cert: Option<PathBuf>,
+    /// The key of that certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_key: Option<PathBuf>,
+}
+
+impl NatsConfig {
+    /// Checks that it is whole, and resolves paths against the keep's folder.
+    fn check(mut self, keep: &Path) -> Result<Self, ConfigError> {
+        let refuse = |key, expected| Err(ConfigError::Value { key, expected });
+        if NatsUrl::parse(&self.url).is_err() {
+            return refuse("intake.nats.url", "`tls://HOST:PORT`, without a login");
+        }
+        if self.stream.is_empty() || self.consumer.is_empty() {
+            return refuse("intake.nats.stream", "a name, and so must `intake.nats.consumer`");
+        }
+        if self.user.is_some() != self.password_file.is_some() {
+            return refuse("intake.nats.user", "there exactly if `password_file` is");
+        }
+        if self.user.is_some() && self.credentials.is_some() {
+            return refuse("intake.nats.credentials", "absent if `user` is there");
+        }
+        if self.client_cert.is_some() != self.client_key.is_some() {
+            return refuse("intake.nats.client_cert", "there exactly if `client_key` is");
+        }
+        for path in [
+            &mut self.ca,
+            &mut self.credentials,
+            &mut self.password_file,
+            &mut self.client_cert,
+            &mut self.client_key,
+        ] {
+            *path = path.take().map(|path| keep.join(path));
+        }
+        Ok(self)
+    }
 }
 
 /// A rule of de-identification.
@@ -308,7 +376,8 @@ impl Config {
         }
         let key_file = key_file.map(|path| keep.join(path));
         let drop_folder = intake.drop_folder.map(|path| keep.join(path));
-        let intake = IntakeConfig { drop_folder, ..intake };
+        let nats = intake.nats.map(|nats| nats.check(keep)).transpose()?;
+        let intake = IntakeConfig { drop_folder, nats, ..intake };
         let resolve = |(name, source): (String, SourceConfig)| (name, source.resolve(keep));
         let source = source.into_iter().map(resolve).collect();
         Ok(Settings { key_file, intake, gate, train, source })
@@ -356,6 +425,12 @@ const KEYS: &[&str] = &[
     "intake",
     "deidentify",
     "drop_folder",
+    "nats",
+    "stream",
+    "consumer",
+    "subject",
+    "credentials",
+    "user",
     "gate",
     "listen",
     "names",
@@ -407,6 +482,27 @@ mod tests {
         let ConfigError::Syntax { reason, nearest } = error else { panic!("wrong kind") };
         assert!(reason.starts_with("line 2: unknown field `rate_per_secnd`"), "{reason}");
         assert_eq!(nearest, Some("rate_per_second"));
+    }
+
+    #[test]
+    fn half_a_login_to_a_stream_is_refused() {
+        let stream = "[intake.nats]\nurl = \"tls://h:4222\"\nstream = \"S\"\nconsumer = \"k\"\n";
+        let check = |more: &str| {
+            Config::parse(&format!("{stream}{more}")).unwrap().check(Path::new("/keep"))
+        };
+        let settings = check("credentials = \"nats.creds\"\n").unwrap();
+        let nats = settings.intake.nats.unwrap();
+        assert_eq!(nats.credentials.as_deref(), Some(Path::new("/keep/nats.creds")));
+        for half in [
+            "user = \"a\"\n",
+            "password_file = \"p\"\n",
+            "client_key = \"k\"\n",
+            "user = \"a\"\npassword_file = \"p\"\ncredentials = \"c\"\n",
+        ] {
+            assert_eq!(check(half).unwrap_err().code(), "config-value", "{half}");
+        }
+        let url = stream.replace("tls://h", "tls://me:secret@h");
+        assert!(Config::parse(&url).unwrap().check(Path::new("keep")).is_err());
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod explain_twin;
 mod export_meds;
 mod export_subject;
 mod feed_history;
+mod feeder;
 mod feeds;
 mod file_modes;
 mod fold_live;
@@ -70,6 +71,7 @@ mod seal_feed;
 mod send_feed;
 mod send_outbox;
 mod senders;
+mod serve_stream;
 mod served;
 mod serving;
 mod show_feed;
@@ -93,11 +95,11 @@ pub use app::{App, Surroundings};
 pub use caller::{Caller, Scope};
 pub use compact_store::{CompactReport, StatusReport, compact_store, store_status};
 pub use config::{
-    Config, ConfigError, Deidentify, GateConfig, IntakeConfig, KeepConfig, Settings, SourceConfig,
-    TrainSettings,
+    Config, ConfigError, Deidentify, GateConfig, IntakeConfig, KeepConfig, NatsConfig, Settings,
+    SourceConfig, TrainSettings,
 };
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
-pub use drop_folder::{DropFolderState, serve_drop_folder};
+pub use drop_folder::serve_drop_folder;
 pub use erase_subject::{EraseReport, EraseRequest, ErasureProof, erase_subject, verify_erasure};
 pub use error::{AppError, Class};
 pub use evaluate_model::{
@@ -108,6 +110,7 @@ pub use explain_twin::{
 };
 pub use export_meds::{MedsReport, MedsRequest, export_meds};
 pub use export_subject::{SubjectExport, export_subject};
+pub use feeder::FeederState;
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
 pub use fold_live::{FoldReport, fold_live_when_due};
 pub use identities::{IdentityReport, new_identity, show_identity};
@@ -137,7 +140,7 @@ pub use receive_feed::{
     show_delivery, store_delivery, waiting_deliveries,
 };
 pub use receive_folder::{FolderLine, FolderNews, FolderRequest, keep_receiving, receive_folder};
-pub use receive_nats::{MessageLine, NatsFeedsRequest, receive_nats};
+pub use receive_nats::{MessageLine, NatsFeedsRequest, NatsNews, receive_nats};
 pub use record_events::{
     LIVE_EVENT_COUNT_MAX, LiveEvent, RecordReport, RecordRequest, RefusedEvent, record_events,
     show_refused_events,
@@ -150,6 +153,7 @@ pub use score_senders::{ScoreFinding, SenderScore, score_senders};
 pub use seal_feed::{SealReport, SealRequest, seal_feed};
 pub use send_feed::{SendRequest, SentFeed, send_feeds};
 pub use senders::{SenderReport, add_sender, list_senders, revoke_sender, set_sender_dates};
+pub use serve_stream::serve_stream;
 pub use serving::{ServerIdentity, record_closed, record_opened, server_identity};
 pub use show_feed::{DepartureLine, FeedPicture, VariableLine, show_feed};
 pub use snapshot_keep::{KeyringReport, SnapshotReport, back_up_keyring, snapshot_keep};

@@ -71,19 +71,29 @@ pub struct MessageLine {
     pub kept: Option<String>,
 }
 
-/// Takes feeds out of a stream until `stop` says so; tells `settled` what became of each message,
-/// and `trouble` what went wrong meanwhile.
+/// What happens while a stream is being read.
+#[derive(Debug)]
+pub enum NatsNews<'a> {
+    /// The server of this place gives out messages: at first, and when it does again.
+    Reading(&'a str),
+    /// A message was dealt with.
+    Settled(&'a MessageLine),
+    /// Something went wrong; it is tried again.
+    Failed(&'a AppError),
+}
+
+/// Takes feeds out of a stream until `stop` says so; tells what happens.
 pub fn receive_nats(
     app: &App,
     caller: &Caller,
     request: NatsFeedsRequest<'_>,
     stop: &dyn Fn() -> bool,
-    settled: &mut dyn FnMut(&MessageLine),
-    trouble: &mut dyn FnMut(&AppError),
+    tell: &mut dyn FnMut(&NatsNews<'_>),
 ) -> Result<(), AppError> {
     let NatsFeedsRequest { stream, consumer, subject, .. } = request;
     let place = StreamRequest { stream, consumer, subject };
-    let Some(consumer) = open(request, place, stop, trouble)? else { return Ok(()) };
+    let Some(consumer) = open(request, place, stop, tell)? else { return Ok(()) };
+    tell(&NatsNews::Reading(consumer.place()));
     let mut receiver = Receiver {
         app,
         caller,
@@ -92,8 +102,7 @@ pub fn receive_nats(
         refused: RefusedMessages::default(),
         told: BTreeSet::new(),
         gaps: BTreeMap::new(),
-        settled,
-        trouble,
+        tell,
     };
     match request.once {
         true => receiver.take_all(stop),
@@ -106,7 +115,7 @@ fn open(
     request: NatsFeedsRequest<'_>,
     place: StreamRequest<'_>,
     stop: &dyn Fn() -> bool,
-    trouble: &mut dyn FnMut(&AppError),
+    tell: &mut dyn FnMut(&NatsNews<'_>),
 ) -> Result<Option<NatsConsumer>, AppError> {
     let url = request.server.parse_url()?;
     let mut tries = 0;
@@ -115,7 +124,8 @@ fn open(
             Ok(consumer) => return Ok(Some(consumer)),
             Err(error @ NatsError::Unreachable { .. }) if !request.once => {
                 if tries == 0 {
-                    trouble(&refuse_nats(error).hint("it is tried again until it is there"));
+                    let error = refuse_nats(error).hint("it is tried again until it is there");
+                    tell(&NatsNews::Failed(&error));
                 }
                 pause(longer(TROUBLE_PAUSE_FIRST, tries), stop);
                 tries += 1;
@@ -137,8 +147,7 @@ struct Receiver<'a> {
     told: BTreeSet<u64>,
     /// For each sender, the early feed that is taken although others are missing.
     gaps: BTreeMap<String, u64>,
-    settled: &'a mut dyn FnMut(&MessageLine),
-    trouble: &'a mut dyn FnMut(&AppError),
+    tell: &'a mut dyn FnMut(&NatsNews<'_>),
 }
 
 /// What is to be done with a message.
@@ -206,18 +215,21 @@ impl Receiver<'_> {
         while !stop() {
             match self.consumer.next(WAIT) {
                 Ok(found) => {
-                    self.tell_connection(&mut cut);
+                    let connected = self.tell_connection(&mut cut);
+                    if 0 < tries && connected {
+                        (self.tell)(&NatsNews::Reading(self.consumer.place()));
+                    }
                     tries = 0;
                     if let Some(message) = found
                         && let Some(error) = self.take(&message, &mut Round::default())
                     {
-                        (self.trouble)(&error);
+                        (self.tell)(&NatsNews::Failed(&error));
                     }
                 }
                 Err(error) => {
                     // The consumer may be gone, or its server going down.
                     if tries == 0 {
-                        (self.trouble)(&refuse_nats(error));
+                        (self.tell)(&NatsNews::Failed(&refuse_nats(error)));
                     }
                     pause(longer(TROUBLE_PAUSE_FIRST, tries), stop);
                     tries += 1;
@@ -229,16 +241,21 @@ impl Receiver<'_> {
         Ok(())
     }
 
-    fn tell_connection(&mut self, cut: &mut bool) {
+    /// Tells when the connection is lost and when it is there again; returns whether it is there.
+    fn tell_connection(&mut self, cut: &mut bool) -> bool {
         let connected = self.consumer.is_connected();
         if *cut == connected {
             *cut = !connected;
-            let attempt = match connected {
-                true => format!("`{}` is there again", self.consumer.place()),
-                false => format!("`{}` went away; it is waited for", self.consumer.place()),
-            };
-            (self.trouble)(&AppError::environment("nats-cut", attempt));
+            let place = self.consumer.place();
+            if connected {
+                (self.tell)(&NatsNews::Reading(place));
+            } else {
+                let attempt = format!("`{place}` went away; it is waited for");
+                let error = AppError::environment("nats-cut", attempt);
+                (self.tell)(&NatsNews::Failed(&error));
+            }
         }
+        connected
     }
 
     /// Deals with a message; returns what went wrong on our side.
@@ -292,7 +309,7 @@ impl Receiver<'_> {
         let heard = self.consumer.settle(message, settlement);
         let news = line.outcome != "early" || self.tell_early(message.number());
         if wrong.is_none() && news {
-            (self.settled)(&line);
+            (self.tell)(&NatsNews::Settled(&line));
         }
         wrong.or_else(|| heard.err().map(refuse_nats))
     }

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::Response;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 
-use twinkeep_app::DropFolderState;
+use twinkeep_app::FeederState;
 
 use crate::gate::Gate;
 
@@ -20,14 +20,15 @@ pub(crate) async fn healthz() -> Response<Body> {
 
 /// Says whether everything works that was asked for.
 ///
-/// A drop folder that fails is no reason to send callers elsewhere: the status is `degraded`, and
-/// the answer still a 200.
+/// A drop folder or a stream that fails is no reason to send callers elsewhere: the status is
+/// `degraded`, and the answer still a 200.
 pub(crate) async fn readyz(State(gate): State<Arc<Gate>>) -> Response<Body> {
-    let folder = gate.app.drop_folder();
-    let failing = matches!(folder, Some(DropFolderState::Failing(_)));
+    let feeders = [gate.app.drop_folder(), gate.app.stream()];
+    let failing = feeders.iter().any(|state| matches!(state, Some(FeederState::Failing(_))));
     let status = if failing { "degraded" } else { "ready" };
-    let folder = folder.map_or("none", DropFolderState::name);
-    json(serde_json::json!({ "status": status, "drop_folder": folder }).to_string())
+    let [folder, stream] = feeders.map(|state| state.map_or("none", FeederState::name));
+    let answer = serde_json::json!({ "status": status, "drop_folder": folder, "stream": stream });
+    json(answer.to_string())
 }
 
 fn json(body: String) -> Response<Body> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use twinkeep_app::{
     App, AppError, Caller, Dates, FolderLine, FolderNews, FolderRequest, MessageLine,
-    NatsFeedsRequest, keep_receiving, receive_folder, receive_nats,
+    NatsFeedsRequest, NatsNews, keep_receiving, receive_folder, receive_nats,
 };
 
 use crate::cli::{Global, ReceiveCommand, ReceiveNatsArgs};
@@ -69,16 +69,27 @@ fn nats(global: &Global, args: &ReceiveNatsArgs, out: &Output) -> Result<(), App
         let stream = &args.stream;
         out.remark(&format!("reading the stream `{stream}` (stop with Ctrl-C or SIGTERM)"));
     }
-    let mut printed = Ok(());
-    let mut settled = |line: &MessageLine| {
-        let result = out.result(line, message_text);
-        if printed.is_ok() {
-            printed = result;
+    let (mut printed, mut failing) = (Ok(()), false);
+    let mut tell = |news: &NatsNews<'_>| match news {
+        NatsNews::Reading(place) => {
+            if failing {
+                out.remark(&format!("`{place}` is there again"));
+            }
+            failing = false;
+        }
+        NatsNews::Settled(line) => {
+            let result = out.result(*line, message_text);
+            if printed.is_ok() {
+                printed = result;
+            }
+        }
+        NatsNews::Failed(error) => {
+            failing = true;
+            out.remark(report::render(error).trim_end());
         }
     };
-    let mut trouble = |error: &AppError| out.remark(report::render(error).trim_end());
     let stop = || stopped.load(Ordering::Relaxed);
-    receive_nats(&app, &Caller::operator(), request, &stop, &mut settled, &mut trouble)?;
+    receive_nats(&app, &Caller::operator(), request, &stop, &mut tell)?;
     printed
 }
 

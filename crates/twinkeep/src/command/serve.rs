@@ -19,9 +19,9 @@ use crate::cli::{Global, ServeArgs};
 use crate::output::Output;
 use crate::surroundings::open_keep;
 
-mod drop_folder;
+mod feeders;
 
-use drop_folder::DropFolder;
+use feeders::{Feeder, Stream};
 
 pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(), AppError> {
     let app = Arc::new(open_keep(global)?);
@@ -50,6 +50,7 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
             stopper.stop();
         }
     });
+    let stream = Stream::configured(&app)?;
     record_opened(&app)?;
     let (closing, closed) = channel();
     let folding = thread::spawn({
@@ -57,7 +58,7 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
         move || fold_live(&app, &closed)
     });
     let dir = args.drop_folder.clone().or_else(|| app.settings().intake.drop_folder.clone());
-    let mut folder = None;
+    let mut feeders = Vec::new();
     let served = serve(Arc::clone(&app), &settings, &tls, stop, &mut |address| {
         let report = serde_json::json!({ "listening": address.to_string() });
         let text = |_: &serde_json::Value| {
@@ -65,13 +66,12 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
         };
         // Who cannot read this line can still read the configuration.
         let _ = out.result(&report, text);
-        folder = dir.clone().map(|dir| DropFolder::open(&app, dir, out));
+        feeders.extend(dir.clone().map(|dir| Feeder::folder(&app, dir, out)));
+        feeders.extend(stream.clone().map(|stream| Feeder::stream(&app, stream, out)));
     });
     handle.close();
     let _ = waiting.join();
-    if let Some(folder) = folder {
-        folder.close();
-    }
+    feeders.into_iter().for_each(Feeder::close);
     drop(closing);
     let _ = folding.join();
     record_closed(&app)?;

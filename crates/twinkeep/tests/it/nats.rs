@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Place, Ran, write, write_private};
+use crate::harness::{Place, Ran, peer, write, write_private};
 use crate::nats_server::{Between, Client, NatsServer, until};
 use crate::peers::Authority;
+use crate::send::{serve_with, status_of};
 
 /// A server with a stream.
 fn stream() -> Option<(NatsServer, Client)> {
@@ -381,6 +382,44 @@ fn a_receiver_outlives_its_server_and_ends_when_it_is_told_to() {
     Client::connect(&server).publish_file(&place.path("3.tar.gz.sealed"));
     until("the third is stored", || feeds(&place) == 3);
     assert_eq!(receiving.stop(), Some(0));
+}
+
+#[test]
+fn the_server_takes_feeds_out_of_its_stream_and_says_when_it_cannot() {
+    if peer("curl").is_none() {
+        return;
+    }
+    let Some((place, mut server, mut client)) = ready() else { return };
+    let config = place.path("keep/twinkeep.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let (stream, consumer) = ("stream = \"FEEDS\"", "consumer = \"keep\"");
+    let table = format!("[intake.nats]\nurl = \"{}\"\n{stream}\n{consumer}\n", server.url());
+    write(&config, format!("{text}\n{table}credentials = \"missing.creds\"\n").as_bytes());
+    // A login that is not there is told before the gate opens.
+    let refused = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!((refused.code, refused.refused().as_str()), (2, "nats-login-file"));
+    write(&config, format!("{text}\n{table}").as_bytes());
+    client.publish_file(&place.path("1.tar.gz.sealed"));
+    let gate = serve_with(&place, &[]);
+    let state = || status_of(&place, &gate)["stream"].as_str().unwrap().to_owned();
+    until("the first is stored", || feeds(&place) == 1);
+    until("the stream is watched", || state() == "watching");
+    assert_eq!(status_of(&place, &gate)["status"], "ready");
+    server.kill();
+    until("the gate says so", || state() == "failing");
+    assert_eq!(status_of(&place, &gate)["status"], "degraded");
+    server.run();
+    until("the stream is watched again", || state() == "watching");
+    Client::connect(&server).publish_file(&place.path("2.tar.gz.sealed"));
+    until("the second is stored", || feeds(&place) == 2);
+    assert_eq!(gate.stop(), Some(0));
+    let lines = place.run(&["ledger", "show", "--limit", "1000"]).lines();
+    let watched = lines.iter().filter(|line| line["action"] == "stream.watched");
+    let outcomes: Vec<&str> = watched.map(|line| line["outcome"].as_str().unwrap()).collect();
+    assert_eq!((outcomes[0], outcomes[2]), ("success", "success"), "{outcomes:?}");
+    assert!(outcomes[1].starts_with("nats-"), "{outcomes:?}");
+    let by_itself = |line: &&Value| line["action"] == "feed.ingested" && line["actor"] == "system";
+    assert_eq!(lines.iter().filter(by_itself).count(), 2);
 }
 
 #[test]
