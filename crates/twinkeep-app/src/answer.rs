@@ -243,7 +243,7 @@ fn probability_answer(target: &WindowTarget, point: &EventPoint) -> ProbabilityA
     }
 }
 
-fn point_answer(point: &ForecastPoint) -> PointAnswer {
+pub(crate) fn point_answer(point: &ForecastPoint) -> PointAnswer {
     // The order of the fields is the order of QUANTILES.
     const { assert!(QUANTILES.len() == 7) };
     let [q05, q10, q25, q50, q75, q90, q95] = point.quantiles.map(tidy);

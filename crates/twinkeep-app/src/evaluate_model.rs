@@ -20,7 +20,9 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 use twinkeep_domain::{Cohort, Split, Subject};
-use twinkeep_forecast::{Evaluation, EvaluationPlan, Model, Scored, evaluate_by};
+use twinkeep_forecast::{
+    Evaluation, EvaluationPlan, Model, Scored, evaluate_by, evaluate_trajectories,
+};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry, Severity};
 use twinkeep_registry::LoadedModel;
 use twinkeep_store::{PredictionRow, PredictionsFile, StoreError, SubjectIds};
@@ -150,7 +152,9 @@ fn measure(
         }
     };
     let plan = EvaluationPlan { spreads: &record.spreads, ..plan };
-    let evaluation = score(app, request, &plan, &model, &people)?;
+    let trajectories =
+        evaluate_trajectories(&app.pack, &plan, &model, &people.cohort, TRAJECTORY_SEED);
+    let evaluation = Evaluation { trajectories, ..score(app, request, &plan, &model, &people)? };
     let report = EvaluateReport {
         model: id.to_string(),
         on: match request.on {
@@ -321,3 +325,6 @@ impl Record {
         })
     }
 }
+
+/// Any will do; the same paths are drawn each time.
+const TRAJECTORY_SEED: u64 = 42;

@@ -15,8 +15,10 @@ mod announced_feed;
 mod answer;
 mod api_keys;
 mod app;
+mod ask_what_if;
 mod caller;
 mod compact_store;
+mod compare_twin;
 mod concerns;
 mod config;
 mod convert;
@@ -75,6 +77,7 @@ mod serve_stream;
 mod served;
 mod serving;
 mod show_feed;
+mod simulate_twin;
 mod sites;
 mod snapshot_keep;
 mod source_marks;
@@ -92,8 +95,15 @@ pub use answer::{
 };
 pub use api_keys::{ApiKeyReport, list_api_keys, new_api_key, revoke_api_key};
 pub use app::{App, Surroundings};
+pub use ask_what_if::{
+    ChangeAnswer, MiddleAnswer, PointDifference, TargetDifference, WhatIfAnswer, WhatIfRequest,
+    WindowDifference, ask_what_if,
+};
 pub use caller::{Caller, Scope};
 pub use compact_store::{CompactReport, StatusReport, compact_store, store_status};
+pub use compare_twin::{
+    CompareAnswer, CompareRequest, OutcomeAnswer, SIMILAR_COUNT_DEFAULT, compare_twin,
+};
 pub use config::{
     Config, ConfigError, Deidentify, GateConfig, IntakeConfig, KeepConfig, NatsConfig, Settings,
     SourceConfig, TrainSettings,
@@ -156,13 +166,17 @@ pub use senders::{SenderReport, add_sender, list_senders, revoke_sender, set_sen
 pub use serve_stream::serve_stream;
 pub use serving::{ServerIdentity, record_closed, record_opened, server_identity};
 pub use show_feed::{DepartureLine, FeedPicture, VariableLine, show_feed};
+pub use simulate_twin::{
+    ConditionAnswer, PATH_COUNT_DEFAULT, PATH_COUNT_MAX, PathAnswer, SimulateAnswer,
+    SimulateRequest, SpreadAnswer, TargetPathsAnswer, WindowPathsAnswer, simulate_twin,
+};
 pub use snapshot_keep::{KeyringReport, SnapshotReport, back_up_keyring, snapshot_keep};
 pub use synthesize::{SynthReport, SynthRequest, synthesize};
 pub use time_text::{parse_rfc3339, rfc3339};
 pub use train_model::{TrainReport, TrainRequest, train_model};
 pub use twinkeep_connect::{ClientCertificate, NatsLogin};
 pub use twinkeep_domain::Split;
-pub use twinkeep_forecast::{Evaluation, WindowEvaluation};
+pub use twinkeep_forecast::{Evaluation, TrajectoryEvaluation, WindowEvaluation};
 pub use twinkeep_intake::pack_file::{
     shipped_names as shipped_pack_names, shipped_text as shipped_pack_text,
 };

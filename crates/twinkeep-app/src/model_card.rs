@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use twinkeep_domain::{Pack, WindowTarget};
-use twinkeep_forecast::{Evaluation, WindowEvaluation};
+use twinkeep_forecast::{Evaluation, TrajectoryEvaluation, WindowEvaluation};
 
 /// Writes the card of a version that was just measured.
 pub(crate) fn card(
@@ -48,6 +48,7 @@ pub(crate) fn card(
             "mase_median": evaluation.mase_median,
             "coverage_90_mean": evaluation.coverage_90_mean,
             "windows": evaluation.windows.iter().map(measured).collect::<Vec<_>>(),
+            "trajectories": evaluation.trajectories.as_ref().map(trajectories),
         },
         "intended_use": "research and planning support by people who know the domain",
         "not_for": "diagnosis, treatment decisions, alarms; not a medical device",
@@ -68,6 +69,20 @@ fn window(pack: &Pack, target: &WindowTarget) -> Value {
         "kind": target.kind_name(),
         "unit": target.unit(pack),
         "window_hours": target.window_hours,
+    })
+}
+
+/// The figures that say whether paths go together as real lives do.
+fn trajectories(found: &TrajectoryEvaluation) -> Value {
+    json!({
+        "method": "calibrated forecasts joined by a Gaussian copula, learned from the errors of \
+                   the tuning subjects",
+        "subjects": found.subject_count,
+        "pairs": found.pair_count,
+        "correlation_r2": found.correlation_r2,
+        "rank_correlation_r2": found.rank_correlation_r2,
+        "autocorrelation_error": found.autocorrelation_error,
+        "rank_autocorrelation_error": found.rank_autocorrelation_error,
     })
 }
 

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::json;
 use twinkeep_domain::{Cohort, Tensor, TensorData};
 use twinkeep_forecast::{
-    Evaluation, EvaluationPlan, Model, TrainConfig, evaluate_by, train, training_spreads,
+    Evaluation, EvaluationPlan, Model, TrainConfig, evaluate_by, evaluate_trajectories, train,
+    training_spreads,
 };
 use twinkeep_ledger::{Activity, Class as EventClass};
 use twinkeep_store::FeedState;
@@ -84,7 +85,10 @@ fn learn(
     .map_err(|error| AppError::refused(error.code(), "cannot train").because(error))?;
     let spreads = training_spreads(&app.pack, &training);
     let plan = EvaluationPlan { spreads: &spreads, ..EvaluationPlan::of(&app.pack) };
-    let evaluation = evaluate_by(&app.pack, &plan, &model, &held_out, &mut |_| ());
+    let evaluation = Evaluation {
+        trajectories: evaluate_trajectories(&app.pack, &plan, &model, &held_out, config.seed),
+        ..evaluate_by(&app.pack, &plan, &model, &held_out, &mut |_| ())
+    };
     let tensors = model.to_tensors();
     let weights_sha256 = weights_digest(&tensors);
     let documents = documents(

@@ -33,6 +33,7 @@ pub struct Pack {
     screening: Screening,
     windows: Vec<WindowTarget>,
     subgroups: Vec<Subgroup>,
+    interventions: Vec<usize>,
 }
 
 /// What people in this domain call things.
@@ -225,6 +226,7 @@ impl Pack {
         }
         check_plan(&forecast)?;
         let (screening, windows, subgroups) = (Screening::default(), Vec::new(), Vec::new());
+        let interventions = Vec::new();
         Ok(Self {
             name,
             title,
@@ -236,6 +238,7 @@ impl Pack {
             screening,
             windows,
             subgroups,
+            interventions,
         })
     }
 
@@ -274,6 +277,17 @@ impl Pack {
         subgroups.iter().try_for_each(|one| one.check(&self))?;
         self.subgroups = subgroups;
         Ok(self)
+    }
+
+    /// Adds which variables people decide about; all others are measured.
+    pub fn with_interventions(mut self, variables: Vec<usize>) -> Self {
+        self.interventions = variables;
+        self
+    }
+
+    /// Returns whether people decide about a variable.
+    pub fn is_intervention(&self, variable: usize) -> bool {
+        self.interventions.contains(&variable)
     }
 
     /// Returns by what the figures of a model are told apart.

@@ -19,6 +19,7 @@ mod measure;
 mod spread;
 #[cfg(test)]
 mod tests;
+mod trajectories;
 mod windows;
 
 pub use events::{CalibrationBin, EventEvaluation};
@@ -26,6 +27,9 @@ pub use windows::{TotalEvaluation, WindowEvaluation};
 
 pub use groups::{SubgroupEvaluation, SubgroupTarget};
 pub use spread::training_spreads;
+pub use trajectories::{
+    LagEvaluation, PairEvaluation, TrajectoryEvaluation, evaluate_trajectories,
+};
 
 /// At which moment, and against which scale.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +110,9 @@ pub struct Evaluation {
     pub windows: Vec<WindowEvaluation>,
     /// By the subgroups of the pack, where there is anybody in them.
     pub subgroups: Vec<SubgroupEvaluation>,
+    /// Of paths, where they were measured: see [`evaluate_trajectories`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trajectories: Option<TrajectoryEvaluation>,
 }
 
 /// The measurements of one target; `None` where there are no values.
@@ -245,6 +252,7 @@ fn summary(
         targets,
         windows: Vec::new(),
         subgroups,
+        trajectories: None,
     }
 }
 

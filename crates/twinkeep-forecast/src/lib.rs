@@ -10,13 +10,18 @@ mod boost;
 mod calibrate;
 mod codes;
 mod config;
+mod curve;
+mod dependence;
 mod evaluate;
 mod examples;
 mod explain;
 mod features;
 mod forest;
 mod model;
+mod normal;
 mod random;
+mod simulate;
+mod support;
 mod target;
 mod tensors;
 mod train;
@@ -28,12 +33,15 @@ mod testing;
 pub use codes::CodeMap;
 pub use config::TrainConfig;
 pub use evaluate::{
-    CalibrationBin, Evaluation, EvaluationPlan, EventEvaluation, HorizonEvaluation, Scored,
-    SubgroupEvaluation, SubgroupTarget, TargetEvaluation, TotalEvaluation, WindowEvaluation,
-    evaluate, evaluate_by, training_spreads,
+    CalibrationBin, Evaluation, EvaluationPlan, EventEvaluation, HorizonEvaluation, LagEvaluation,
+    PairEvaluation, Scored, SubgroupEvaluation, SubgroupTarget, TargetEvaluation, TotalEvaluation,
+    TrajectoryEvaluation, WindowEvaluation, evaluate, evaluate_by, evaluate_trajectories,
+    training_spreads,
 };
 pub use explain::{Driver, Explanation};
 pub use features::{FeatureLayout, SubjectState, VariableState};
 pub use model::{Forecaster, Model, TargetDescription};
+pub use simulate::{PathBank, Scratch, Simulator};
+pub use support::Supported;
 pub use tensors::TensorError;
 pub use train::{TrainError, TrainProgress, train};

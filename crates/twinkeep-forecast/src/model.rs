@@ -7,7 +7,9 @@ use twinkeep_domain::{
     Basis, Forecast, Pack, TargetForecast, Timestamp, WindowAnswer, WindowForecast, WindowTarget,
 };
 
+use crate::dependence::Dependence;
 use crate::features::{FeatureLayout, OWN_COUNT, SubjectState, WINDOW_OWN_COUNT, anchors, own};
+use crate::support::{Support, Supported};
 use crate::target::TargetModel;
 use crate::window_model::WindowModel;
 
@@ -34,6 +36,8 @@ pub struct Model {
     pub(crate) layout: FeatureLayout,
     pub(crate) targets: Vec<TargetModel>,
     pub(crate) windows: Vec<WindowModel>,
+    pub(crate) dependence: Dependence,
+    pub(crate) support: Support,
 }
 
 /// What a person may want to know about one target of a model; no personal data.
@@ -61,6 +65,18 @@ impl Model {
     /// Returns the pack that the model was trained for.
     pub fn pack(&self) -> &Pack {
         &self.pack
+    }
+
+    /// Returns how many training subjects speak for a value of a variable of this subject; the
+    /// variables that are `changed` do not say who is alike.
+    pub fn support(
+        &self,
+        state: &SubjectState,
+        changed: &[usize],
+        variable: usize,
+        value: f32,
+    ) -> Supported {
+        self.support.of(state, changed, variable, value)
     }
 
     /// Describes each target, in the pack's order; those about a window come last.

@@ -15,7 +15,8 @@ pub(crate) fn chance(seed: u64, coordinates: [u64; 3], probability: f32) -> bool
     uniform < probability
 }
 
-fn mix(value: u64) -> u64 {
+/// Mixes the bits of a number (the finalizer of SplitMix64).
+pub(crate) fn mix(value: u64) -> u64 {
     let mut value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -13,6 +13,8 @@ use crate::forest::{Forest, Node};
 use crate::target::{Anchor, Quantiles, TargetModel};
 use crate::train::CORRELATE_COUNT_MAX;
 
+mod dependence;
+mod support;
 #[cfg(test)]
 mod tests;
 mod windows;
@@ -89,6 +91,8 @@ impl Model {
             (CORRELATES, vec![count, CORRELATE_COUNT_MAX], ints(&correlates)),
         ];
         list.extend(windows::write(&self.windows));
+        list.extend(dependence::write(&self.dependence));
+        list.extend(support::write(&self.support));
         list.extend(forests(&self.forests()));
         let tensor = |(name, shape, data): (&str, _, _)| Tensor { name: name.into(), shape, data };
         list.into_iter().map(tensor).collect()
@@ -118,6 +122,8 @@ impl Model {
         let mut forests = reader.forests(&feature_max)?;
         let heads = Heads::read(&reader, pack, target_count)?;
         let windows = windows::read(&reader, pack, &mut forests[target_count..])?;
+        let dependence = dependence::read(&reader, target_count, windows.len())?;
+        let support = support::read(&reader, pack.variables().len())?;
         if NAMES.len() < tensors.len() {
             return Err(TensorError::Surplus { count: tensors.len() - NAMES.len() });
         }
@@ -128,7 +134,7 @@ impl Model {
                 heads.target(pack, at, variable, std::mem::take(&mut forests[at]))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { pack: pack.clone(), layout, targets, windows })
+        Ok(Self { pack: pack.clone(), layout, targets, windows, dependence, support })
     }
 }
 
@@ -371,7 +377,7 @@ fn anchor_of(number: i32) -> Option<Anchor> {
 }
 
 /// Raised when the tensors change their meaning.
-const FORMAT_VERSION: i32 = 2;
+const FORMAT_VERSION: i32 = 3;
 
 /// How methods are numbered in the tensors; only ever append.
 const BASES: [Basis; 5] = [
@@ -412,7 +418,7 @@ const STEPS: &str = "leaf.steps";
 const ROWS: &str = "leaf.rows";
 
 /// All tensors of a model.
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 31] = [
     FORMAT,
     CHOICES,
     NUMBERS,
@@ -427,6 +433,14 @@ const NAMES: [&str; 23] = [
     windows::SHIFT,
     windows::BASE,
     windows::CALIBRATION,
+    dependence::LOADINGS,
+    dependence::OWN,
+    support::MARKS,
+    support::KINDS,
+    support::SIZES,
+    support::CENTERS,
+    support::KNOWN,
+    support::COUNTS,
     COUNTS,
     ROOTS,
     FEATURES,

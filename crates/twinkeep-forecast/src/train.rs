@@ -8,14 +8,18 @@
 //!    `windows`, a value by two: `learn` grows the trees, then
 //!    `select` chooses on the tuning split how much they count against the reference, and
 //!    [`calibrate`] shifts the quantiles.
+//! 4. `dependence` learns how the errors of all targets hang together, on the tuning split;
+//!    `support` pictures whom the model has seen.
 //!
 //! # Invariants
 //!
 //! - The same data, pack, and configuration give the same bytes on any number of threads.
 //! - Nothing here reads a clock, a file, or a random source.
 
+mod dependence;
 mod learn;
 mod select;
+mod support;
 mod windows;
 
 #[cfg(test)]
@@ -146,7 +150,9 @@ pub fn train(
             Learned::Window(window) => windows.push(window),
         }
     }
-    Ok(Model { pack: pack.clone(), layout, targets, windows })
+    let dependence = dependence::learn(&material, &targets, &windows);
+    let support = support::learn(&material, &layout);
+    Ok(Model { pack: pack.clone(), layout, targets, windows, dependence, support })
 }
 
 /// What is learned on its own.

@@ -8,3 +8,4 @@ pub(crate) mod predict;
 pub(crate) mod time;
 pub(crate) mod twins;
 pub(crate) mod upload_head;
+pub(crate) mod what_follows;

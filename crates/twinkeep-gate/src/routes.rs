@@ -11,7 +11,7 @@ use axum::http::Response;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, head, patch, post, put};
 
-use crate::api::{events, feeds, health, openapi, predict, twins};
+use crate::api::{events, feeds, health, openapi, predict, twins, what_follows};
 use crate::edge::Peer;
 use crate::gate::Gate;
 use crate::guard::{self, Access, Post};
@@ -63,6 +63,24 @@ pub(crate) const API: &[Route] = &[
         path: "/api/v1/twins/{id}/drivers",
         access: Access::Key,
         mount: || get(twins::drivers),
+    },
+    Route {
+        method: "get",
+        path: "/api/v1/twins/{id}/trajectories",
+        access: Access::Key,
+        mount: || get(what_follows::trajectories),
+    },
+    Route {
+        method: "get",
+        path: "/api/v1/twins/{id}/what-if",
+        access: Access::Key,
+        mount: || get(what_follows::what_if),
+    },
+    Route {
+        method: "get",
+        path: "/api/v1/twins/{id}/similar",
+        access: Access::Key,
+        mount: || get(what_follows::similar),
     },
     Route {
         method: "post",

@@ -84,7 +84,9 @@ pub(crate) fn refuse(error: &AppError) -> Refusal {
         }
         (LEDGER_WRITE, _) => return Refusal::unrecorded(),
         (_, Class::Usage) => StatusCode::UNPROCESSABLE_ENTITY,
-        ("history-empty", _) => StatusCode::CONFLICT,
+        ("history-empty" | "paths-unknown" | "similar-too-few" | "what-if-support", _) => {
+            StatusCode::CONFLICT
+        }
         // No model, or one that does not verify: the operator's to mend.
         (_, Class::Refused) => StatusCode::SERVICE_UNAVAILABLE,
         (_, Class::Environment) => {

@@ -38,6 +38,7 @@ mod held;
 mod keyring;
 mod layout;
 mod live;
+mod paths;
 mod plan;
 mod predictions;
 mod quarantine;
@@ -67,6 +68,7 @@ pub use live::{
     Folded, LIVE_ROW_COUNT_MAX, LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused,
     LiveRequest, MakeAnswer, RefusedOrigin,
 };
+pub use paths::PathsFile;
 pub use predictions::{PredictionRow, PredictionsFile, SubjectIds};
 pub use quarantine::{ParsedFields, ParsedRecord, QuarantinedRecord, RefusedRow};
 pub use reads::SubjectRecord;

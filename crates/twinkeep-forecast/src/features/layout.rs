@@ -77,6 +77,16 @@ impl FeatureLayout {
         self.statics.get(feature - self.series.len() * PER_SERIES.len()).copied()
     }
 
+    /// Returns the index of the shared feature that is the last value of a variable, or its value
+    /// if it is static.
+    pub(crate) fn value_index(&self, variable: usize) -> Option<usize> {
+        let place = |all: &[usize]| all.iter().position(|&known| known == variable);
+        match place(&self.series) {
+            Some(at) => Some(at * PER_SERIES.len()),
+            None => place(&self.statics).map(|at| self.series.len() * PER_SERIES.len() + at),
+        }
+    }
+
     /// Returns the series variable that a shared feature is about.
     pub(crate) fn series_of(&self, feature: usize) -> Option<usize> {
         self.series.get(feature / PER_SERIES.len()).copied()

@@ -11,7 +11,7 @@ use twinkeep_domain::{
 use super::{NAMES, TensorError};
 use crate::features::SubjectState;
 use crate::testing::{cohort, config, shop_cohort, shop_pack};
-use crate::{CodeMap, Model, TrainConfig, train};
+use crate::{CodeMap, Model, Scratch, TrainConfig, train};
 
 static TENSORS: LazyLock<Vec<Tensor>> = LazyLock::new(|| {
     let config = TrainConfig { rounds_max: 8, ..config() };
@@ -87,6 +87,19 @@ fn exercise(model: &Model) {
             assert!(point.quantiles.is_sorted() && point.mean.is_finite());
             assert!(point.quantiles.iter().all(|value| value.is_finite()));
         }
+        let now = timeline.end().unwrap();
+        let bank = model.path_bank(&[5.0, 24.0], 1);
+        if let Some(simulator) = model.simulator(&bank, &state, now, &[]) {
+            let mut values = vec![f32::NAN; simulator.path_len()];
+            let mut windows = vec![f32::NAN; simulator.windows().len()];
+            for number in 0..10 {
+                simulator.path(number, &mut Scratch::default(), &mut values, &mut windows);
+                assert!(values.iter().all(|value| value.is_finite()));
+                assert!(windows.iter().all(|value| !value.is_nan()));
+            }
+        }
+        let supported = model.support(&state, &[1], 1, 40.0);
+        assert!(supported.supporting_count <= supported.similar_count);
         for window in &forecast.windows {
             match &window.answer {
                 WindowAnswer::None => {}
@@ -214,6 +227,41 @@ fn numbers_that_are_not_numbers_are_refused() {
 }
 
 #[test]
+fn what_cannot_hang_together_is_refused() {
+    for value in [f32::NAN, 2.0, -1e15] {
+        check(|tensors| floats(tensors, "dependence.own")[0] = value, "model-tensor-value");
+        check(|tensors| floats(tensors, "dependence.loadings")[0] = value, "model-tensor-value");
+    }
+    // Window targets have the part only that never fades: the second part has none of them.
+    let of_window = 6 + 3;
+    check(|tensors| floats(tensors, "dependence.own")[of_window] = 0.1, "model-tensor-value");
+    check(
+        |tensors| {
+            let own = place("dependence.own");
+            tensors[own].shape[0] = 1;
+        },
+        "model-tensor-shape",
+    );
+}
+
+#[test]
+fn a_picture_of_subjects_that_cannot_be_is_refused() {
+    check(|tensors| ints(tensors, "support.counts")[0] = -1, "model-tensor-value");
+    check(|tensors| ints(tensors, "support.counts")[0] = i32::MAX, "model-tensor-value");
+    check(|tensors| ints(tensors, "support.sizes")[0] = -1, "model-tensor-value");
+    check(|tensors| floats(tensors, "support.centers")[0] = 1.5, "model-tensor-value");
+    check(|tensors| floats(tensors, "support.known")[0] = -0.5, "model-tensor-value");
+    check(|tensors| floats(tensors, "support.marks")[1] = -1e9, "model-tensor-value");
+    check(
+        |tensors| {
+            let kinds = place("support.kinds");
+            tensors[kinds].shape[0] = 3;
+        },
+        "model-tensor-shape",
+    );
+}
+
+#[test]
 fn choices_that_no_model_makes_are_refused() {
     for at in 0..3 {
         for value in [-1, 9, i32::MAX] {
@@ -242,7 +290,7 @@ fn a_model_of_another_format_or_pack_is_refused() {
     )
     .unwrap();
     let error = Model::from_tensors(&other, &TENSORS).unwrap_err();
-    assert_eq!(error, TensorError::Pack { found: 2, target_count: 3 });
+    assert_eq!(error, TensorError::Pack { found: 3, target_count: 3 });
 }
 
 proptest! {

@@ -93,7 +93,7 @@ pub(super) fn certain_gain(gains: impl Iterator<Item = (u32, f64)>) -> f64 {
 }
 
 /// Returns the unfinished point of every tuning row.
-fn points(
+pub(super) fn points(
     examples: &Examples,
     at: usize,
     target: &TargetModel,

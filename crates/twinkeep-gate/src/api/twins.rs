@@ -93,7 +93,7 @@ pub(crate) async fn drivers(
     use_case::json(&gate, move |app| twinkeep_app::explain_twin(app, &caller, &id, &request)).await
 }
 
-fn parse_hours(text: &str) -> Result<Vec<f32>, Refusal> {
+pub(crate) fn parse_hours(text: &str) -> Result<Vec<f32>, Refusal> {
     let hours: Result<Vec<f32>, _> = text.split(',').map(str::parse).collect();
     hours.map_err(|_| {
         let message = "`horizons_hours` takes numbers with commas between them";

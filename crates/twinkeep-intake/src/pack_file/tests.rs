@@ -103,6 +103,8 @@ fn the_icu_pack_has_the_variables_of_physionet_2012() {
         .collect();
     assert_eq!(statics, ["Age", "Gender", "Height", "ICUType"]);
     assert!(!pack.variables()[pack.find("MechVent").unwrap()].target);
+    let decided = |code: &str| pack.is_intervention(pack.find(code).unwrap());
+    assert!(decided("FiO2") && decided("MechVent") && !decided("HR"));
     for variable in pack.variables() {
         let sentinel = variable.missing.as_slice();
         assert_eq!(sentinel, [-1.0], "{}", variable.code);

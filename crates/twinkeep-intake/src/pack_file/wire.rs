@@ -124,6 +124,7 @@ struct WireVariable {
     molar_mass: Option<f32>,
     valence: Option<u8>,
     required_percent: Option<f32>,
+    intervention: Option<bool>,
 }
 
 impl WireVariable {
@@ -137,6 +138,7 @@ impl WireVariable {
             ("molar_mass", self.molar_mass.is_some()),
             ("valence", self.valence.is_some()),
             ("required_percent", self.required_percent.is_some()),
+            ("intervention", self.intervention.is_some()),
             ("aliases", self.aliases.iter().any(|alias| alias.value.is_some())),
         ];
         keys.iter().find(|(_, present)| *present).map(|(key, _)| *key)
@@ -193,6 +195,11 @@ pub(super) fn parse(text: &str) -> Result<Pack, PackFileError> {
         let reason = "must be 1 to 64 lower-case letters, digits, and hyphens";
         return Err(PackFileError::Value { line: line(wire.name.span()), key: "name", reason });
     }
+    let decided = wire.variable.iter().enumerate();
+    let interventions = decided
+        .filter(|(_, variable)| variable.get_ref().intervention == Some(true))
+        .map(|(at, _)| at)
+        .collect();
     let variables: Result<Vec<_>, _> = wire
         .variable
         .into_iter()
@@ -211,6 +218,7 @@ pub(super) fn parse(text: &str) -> Result<Pack, PackFileError> {
         .and_then(|pack| pack.with_screening(screening))
         .and_then(|pack| pack.with_windows(windows))
         .and_then(|pack| pack.with_subgroups(subgroups))
+        .map(|pack| pack.with_interventions(interventions))
         .map_err(|source| PackFileError::Contradiction { source })
 }
 

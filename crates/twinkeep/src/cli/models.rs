@@ -95,7 +95,7 @@ pub(crate) enum SplitName {
 }
 
 /// Reads a length of time: a number with `h`, `d`, or `w`.
-fn hours(text: &str) -> Result<f32, String> {
+pub(super) fn hours(text: &str) -> Result<f32, String> {
     let end = text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let factor = match unit {

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use twinkeep_app::{
-    AppError, Caller, Evaluation, TrainReport, TrainRequest, WindowEvaluation, train_model,
+    AppError, Caller, Evaluation, TrainReport, TrainRequest, TrajectoryEvaluation,
+    WindowEvaluation, train_model,
 };
 
 use crate::cli::{Global, TrainArgs};
@@ -58,12 +59,26 @@ pub(crate) fn figures(evaluation: &Evaluation) -> String {
     format!(
         "{}{}\n\
          median MASE {} (below 1 is better than carry-forward); mean scaled error {}; \
-         90 % intervals cover {} in the mean",
+         90 % intervals cover {} in the mean{}",
         table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
         windows(&evaluation.windows),
         number(evaluation.mase_median, 3),
         number(evaluation.scaled_mae_mean, 3),
         percent(evaluation.coverage_90_mean),
+        evaluation.trajectories.as_ref().map(trajectories).unwrap_or_default(),
+    )
+}
+
+/// How well paths go together, as real lives do.
+fn trajectories(found: &TrajectoryEvaluation) -> String {
+    format!(
+        "\npaths: R² {} between simulated and real correlations of {} pairs of targets \
+         (by ranks {}); correlation over time off by {} (by ranks {})",
+        number(found.correlation_r2, 3),
+        found.pair_count,
+        number(found.rank_correlation_r2, 3),
+        number(found.autocorrelation_error, 3),
+        number(found.rank_autocorrelation_error, 3),
     )
 }
 

@@ -1,4 +1,8 @@
-//! `twinkeep twin list|show|forecast|explain`.
+//! `twinkeep twin list|show|forecast|explain|simulate|whatif|similar`.
+
+mod similar;
+mod simulate;
+mod what_if;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -46,6 +50,9 @@ pub(crate) fn run(global: &Global, args: &TwinCommand, out: &Output) -> Result<(
             };
             out.result(&explain_twin(&app, &operator, subject, &request)?, explain)
         }
+        TwinCommand::Simulate(args) => simulate::run(&app, args, out),
+        TwinCommand::Whatif(args) => what_if::run(&app, args, out),
+        TwinCommand::Similar(args) => similar::run(&app, args, out),
     }
 }
 

@@ -23,14 +23,14 @@ impl Drop for Server<'_> {
 }
 
 /// What curl saw.
-struct Answer {
-    status: u32,
+pub(crate) struct Answer {
+    pub(crate) status: u32,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}", self.body))
     }
 }
@@ -50,7 +50,7 @@ impl<'a> Server<'a> {
         Self { child, place, base }
     }
 
-    fn call(&self, path: &str, args: &[&str]) -> Answer {
+    pub(crate) fn call(&self, path: &str, args: &[&str]) -> Answer {
         let output = Command::new("curl")
             .args(["--silent", "--show-error", "--include", "--max-time", "120", "--cacert"])
             .arg(self.place.path("keep/public/ca.pem"))

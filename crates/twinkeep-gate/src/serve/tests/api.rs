@@ -16,6 +16,14 @@ const WRONG: &[(&str, &str, u16, &str)] = &[
     ("GET", "/api/v1/twins/x/forecast", 404, "subject-unknown"),
     ("GET", "/api/v1/twins/x/drivers?target=HR", 404, "subject-unknown"),
     ("GET", "/api/v1/twins/x/drivers", 422, "query-shape"),
+    ("GET", "/api/v1/twins/x/trajectories", 404, "subject-unknown"),
+    ("GET", "/api/v1/twins/x/trajectories?paths=SECRET", 422, "query-shape"),
+    ("GET", "/api/v1/twins/x/trajectories?paths=10001", 422, "paths"),
+    ("GET", "/api/v1/twins/x/trajectories?show=101", 422, "paths"),
+    ("GET", "/api/v1/twins/x/what-if?set=HR%3D80", 404, "subject-unknown"),
+    ("GET", "/api/v1/twins/x/what-if", 422, "query-shape"),
+    ("GET", "/api/v1/twins/x/similar", 404, "subject-unknown"),
+    ("GET", "/api/v1/twins/x/similar?count=SECRET", 422, "query-shape"),
     ("GET", "/api/v1/twins?limit=SECRET", 422, "query-shape"),
     ("GET", "/api/v1/twins?SECRET=1", 422, "query-shape"),
     ("GET", "/api/v1/twins?limit=1&limit=2", 422, "query-shape"),
@@ -71,7 +79,7 @@ async fn twins_are_listed_by_pages_shown_and_forecast() {
         let Some(next) = page["next"].as_str() else { break };
         after = format!("&after={next}");
     }
-    assert_eq!(seen.len(), 120);
+    assert_eq!(seen.len(), 300);
     assert!(seen.is_sorted());
     let twin = served.get(&format!("/api/v1/twins/{}", seen[7])).await.json();
     assert_eq!(twin["subject"], seen[7].as_str());
@@ -85,6 +93,112 @@ async fn twins_are_listed_by_pages_shown_and_forecast() {
     assert!(why["drivers"].as_array().unwrap().len() <= 8, "{why}");
     let unknown = served.get(&path.replace("=HR", "=SECRET")).await;
     assert_eq!((unknown.status, unknown.code().as_str()), (422, "target-unknown"));
+}
+
+#[tokio::test]
+async fn paths_of_a_twin_are_drawn_and_asked() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let list = served.get("/api/v1/twins?limit=1").await.json();
+    let path =
+        format!("/api/v1/twins/{}/trajectories", list["twins"][0]["subject"].as_str().unwrap());
+    let asked = format!("{path}?target=HR&when=HR%3C1,HR%3E1&horizon_hours=8&step_hours=2&show=2");
+    let answer = served.get(&asked).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let json = answer.json();
+    assert_eq!(json["path_count"], 1_000);
+    assert_eq!(json["horizons_hours"], json!([2.0, 4.0, 6.0, 8.0]));
+    assert_eq!(json["targets"].as_array().unwrap().len(), 1);
+    assert_eq!(json["conditions"][0]["share"], 0.0);
+    assert_eq!(json["conditions"][1]["share"], 1.0);
+    assert_eq!(json["share_of_all"], 0.0);
+    assert_eq!(json["paths"][1]["values"][0].as_array().unwrap().len(), 4);
+    assert_eq!(served.get(&asked).await.json(), json);
+    let other = served.get(&format!("{asked}&seed=1")).await.json();
+    assert_ne!(other["paths"], json["paths"]);
+    for (query, code) in [
+        ("target=SECRET", "target-unknown"),
+        ("when=SECRET", "condition"),
+        ("when=HR%3CSECRET", "condition"),
+        ("when=HR%3Cnan", "condition"),
+        ("when=Age%3C3", "condition"),
+        ("target=Temp&when=HR%3C3", "condition"),
+        ("paths=0", "paths"),
+        ("step_hours=0", "path-steps"),
+        ("step_hours=0.0001", "path-steps"),
+        ("step_hours=-1", "path-steps"),
+        ("horizon_hours=nan", "path-steps"),
+        ("horizon_hours=1000", "horizons"),
+        ("at_hours=1e9", "at-hours"),
+    ] {
+        let refused = served.get(&format!("{path}?{query}")).await;
+        assert_eq!((refused.status, refused.code().as_str()), (422, code), "{query}");
+        assert!(!refused.body.contains("SECRET"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_if_is_answered_where_others_had_such_values_and_refused_elsewhere() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let list = served.get("/api/v1/twins?limit=1").await.json();
+    let path = format!("/api/v1/twins/{}/what-if", list["twins"][0]["subject"].as_str().unwrap());
+    let answer = served.get(&format!("{path}?set=HR%3D80&horizons_hours=4,8&at_hours=24")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let json = answer.json();
+    let change = &json["changes"][0];
+    assert!(20 <= change["supporting_subjects"].as_u64().unwrap(), "{json}");
+    assert_eq!(change["intervention"], false);
+    assert!(json["label"].as_str().unwrap().contains("not causal"));
+    let heart = &json["targets"][0]["points"][0];
+    let number = |part: &str| heart[part]["q50"].as_f64().unwrap();
+    let difference = heart["difference"].as_f64().unwrap();
+    assert!((number("changed") - number("as_is") - difference).abs() < 0.02, "{json}");
+    // The same as the forecast of who is not changed.
+    let plain = path.replace("/what-if", "/forecast?horizons_hours=4&at_hours=24");
+    assert_eq!(
+        served.get(&plain).await.json()["targets"][0]["points"][0]["q50"],
+        heart["as_is"]["q50"]
+    );
+    for (query, status, code) in [
+        ("set=HR%3D290", 409, "what-if-support"),
+        ("set=SECRET", 422, "what-if-change"),
+        ("set=SECRET%3D1", 422, "what-if-change"),
+        ("set=HR%3DSECRET", 422, "what-if-change"),
+        ("set=HR%3D80SECRET", 422, "what-if-change"),
+        ("set=HR%3D9000", 422, "what-if-change"),
+        ("set=HR%3D80,HR%3D81", 422, "what-if-change"),
+        ("set=,", 422, "what-if-change"),
+        ("set=HR%3D80&horizons_hours=x", 422, "query-shape"),
+    ] {
+        let refused = served.get(&format!("{path}?{query}")).await;
+        assert_eq!((refused.status, refused.code().as_str()), (status, code), "{query}");
+        assert!(!refused.body.contains("SECRET"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn others_are_summed_up_and_nobody_is_named() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let list = served.get("/api/v1/twins?limit=300").await.json();
+    let subjects: Vec<&str> = list["twins"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["subject"].as_str().unwrap())
+        .collect();
+    let path = format!("/api/v1/twins/{}/similar", subjects[0]);
+    let answer = served.get(&format!("{path}?at_hours=24&count=30")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(subjects[1..].iter().all(|subject| !answer.body.contains(subject)));
+    let json = answer.json();
+    assert_eq!((&json["compared_subjects"], &json["similar_subjects"]), (&json!(290), &json!(30)));
+    let outcome = &json["outcomes"][0];
+    assert_eq!((&outcome["code"], &outcome["subjects"]), (&json!("HR"), &json!(30)));
+    assert!(outcome["q25"].as_f64() <= outcome["q50"].as_f64());
+    // After the last event of all there is nobody who was observed longer.
+    let few = served.get(&path).await;
+    assert_eq!((few.status, few.code().as_str()), (409, "similar-too-few"));
+    let small = served.get(&format!("{path}?count=19")).await;
+    assert_eq!((small.status, small.code().as_str()), (422, "similar-count"));
 }
 
 #[tokio::test]

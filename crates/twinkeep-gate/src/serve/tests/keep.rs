@@ -21,7 +21,7 @@ pub(super) struct TestKeep {
 }
 
 impl TestKeep {
-    /// The keep that tests share: a hundred and twenty people and a released model.
+    /// The keep that tests share: three hundred people and a released model.
     pub(super) fn shared() -> &'static Self {
         static SHARED: OnceLock<TestKeep> = OnceLock::new();
         SHARED.get_or_init(Self::filled)
@@ -61,7 +61,7 @@ impl TestKeep {
 
     fn fill(&self) {
         let feed = self.root.parent().unwrap().join("feed");
-        write_feed(&feed, 0..120);
+        write_feed(&feed, 0..300);
         let (app, caller) = (&*self.app, Caller::operator());
         let request = IngestRequest {
             feed: &feed,
