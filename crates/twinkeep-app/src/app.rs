@@ -50,6 +50,7 @@ pub struct App {
     references: SecretKey,
     pub(crate) screening_key: SecretKey,
     pub(crate) source_marks: SecretKey,
+    pub(crate) training_key: SecretKey,
     server_key: SecretBytes,
     pub(crate) prover: SigningKey,
     /// When this process last noted that an API key was used, by the key's id.
@@ -86,6 +87,7 @@ impl App {
         let references = keys.root.derive(Purpose::LedgerReference, b"");
         let screening_key = keys.root.derive(Purpose::Screening, b"");
         let source_marks = keys.root.derive(Purpose::SourceMark, b"");
+        let training_key = keys.root.derive(Purpose::Training, b"");
         let paths = watermark_paths(&keep, surroundings.state_dir.as_deref());
         let watermark = Watermark::read(paths, &keys.root)?;
         let store = Store::open(&keep.layout.store(), &keys.root)?;
@@ -108,6 +110,7 @@ impl App {
             references,
             screening_key,
             source_marks,
+            training_key,
             server_key: keys.server,
             prover,
             noted_uses: Mutex::default(),

@@ -184,6 +184,7 @@ fn erase(
         names: &|site, text| person.is_named_by(site, text),
     })?;
     app.forget_reference()?;
+    app.forget_training()?;
     let models = match record.known_since {
         Some(since) => {
             let reason = format!("a person it may have learned from was erased ({reference})");

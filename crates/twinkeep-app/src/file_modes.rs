@@ -18,6 +18,7 @@ pub(crate) fn check_modes(layout: &Layout) -> Result<(), AppError> {
         layout.root().to_path_buf(),
         layout.keys(),
         layout.models(),
+        layout.training(),
         store.join("events"),
         store.join("quarantine"),
         store.clone(),

@@ -74,6 +74,11 @@ impl Layout {
         self.root.join("screening")
     }
 
+    /// What unfinished trainings have learned so far.
+    pub fn training(&self) -> PathBuf {
+        self.root.join("training")
+    }
+
     /// Events, quarantine, and catalog.
     pub fn store(&self) -> PathBuf {
         self.root.join("store")

@@ -85,6 +85,7 @@ mod store_feed;
 mod synthesize;
 mod time_text;
 mod train_model;
+mod training_folder;
 mod twins;
 mod verify_ledger;
 mod watermark;
@@ -173,7 +174,7 @@ pub use simulate_twin::{
 pub use snapshot_keep::{KeyringReport, SnapshotReport, back_up_keyring, snapshot_keep};
 pub use synthesize::{SynthReport, SynthRequest, synthesize};
 pub use time_text::{parse_rfc3339, rfc3339};
-pub use train_model::{TrainReport, TrainRequest, train_model};
+pub use train_model::{TrainReport, TrainRequest, TrainStep, train_model};
 pub use twinkeep_connect::{ClientCertificate, NatsLogin};
 pub use twinkeep_domain::Split;
 pub use twinkeep_forecast::{Evaluation, TrajectoryEvaluation, WindowEvaluation};

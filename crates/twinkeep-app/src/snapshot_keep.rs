@@ -2,8 +2,9 @@
 //!
 //! A snapshot is a folder that looks like a keep, without the keyring, and with a manifest that
 //! the ledger's key signed. It opens for nobody: only together with a keyring does it become a
-//! keep again (`restore_keep`). What the keep makes again by itself is left out: `incoming/`, and
-//! `screening/`, which holds contexts of people under no key that an erasure destroys.
+//! keep again (`restore_keep`). What the keep makes again by itself is left out: `incoming/`,
+//! and `screening/` and `training/`, which hold what people taught under no key that an erasure
+//! destroys.
 
 use std::path::Path;
 

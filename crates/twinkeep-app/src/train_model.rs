@@ -1,16 +1,17 @@
 //! Use case: learn a forecaster from the stored events and keep it as a signed model version.
 //!
 //! Nothing that goes into the version depends on the clock: the same data, configuration, and
-//! seed give the same weights, and the training record holds their digest to show it.
+//! seed give the same weights, and the training record holds their digest to show it. A training
+//! that was interrupted goes on where it was (`training_folder`), to the same weights.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use twinkeep_domain::{Cohort, Tensor, TensorData};
 use twinkeep_forecast::{
-    Evaluation, EvaluationPlan, Model, TrainConfig, evaluate_by, evaluate_trajectories, train,
+    Evaluation, EvaluationPlan, Model, TrainConfig, evaluate_by, evaluate_trajectories, train_on,
     training_spreads,
 };
 use twinkeep_ledger::{Activity, Class as EventClass};
@@ -19,6 +20,7 @@ use twinkeep_vault::digest::{Sha256, to_hex};
 
 use crate::given_splits::{GivenSplits, cohorts};
 use crate::model_card::card;
+use crate::training_folder::{Ingredients, TrainingFolder, data_digest};
 use crate::{App, AppError, Caller, Progress};
 
 /// What may differ from the configuration.
@@ -30,6 +32,19 @@ pub struct TrainRequest<'a> {
     pub seed: Option<u64>,
     /// A file that says which subject is in which split; by default, the keep's own hash does.
     pub splits: Option<&'a Path>,
+    /// SHA-256 of the program that learns: another program may learn otherwise.
+    pub program: Option<[u8; 32]>,
+    /// Whether to learn anew what an interrupted training has learned already.
+    pub start_over: bool,
+}
+
+/// A target is learned.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainStep {
+    /// How much of the work is done.
+    pub progress: Progress,
+    /// Whether an interrupted training had done this step already: it took no time now.
+    pub resumed: bool,
 }
 
 /// What was learned, and how well it forecasts subjects that it never saw.
@@ -43,6 +58,15 @@ pub struct TrainReport {
     pub train_subjects: usize,
     /// Subjects on which choices were made and intervals calibrated.
     pub tuning_subjects: usize,
+    /// Targets that an interrupted training had learned already.
+    pub resumed_targets: usize,
+    /// In what an unfinished training differed, if that is why this one started over: `data`,
+    /// `pack`, `configuration`, `splits`, `program`.
+    pub started_over: Vec<String>,
+    /// Why what was learned could not be kept while the training ran, if so: had it been
+    /// interrupted, it would have started over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_kept: Option<String>,
     /// Errors and coverage on held-out subjects, beside carry-forward.
     pub evaluation: Evaluation,
 }
@@ -52,7 +76,7 @@ pub fn train_model(
     app: &App,
     caller: &Caller,
     request: TrainRequest<'_>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(TrainStep),
 ) -> Result<TrainReport, AppError> {
     let entry = app.entry(caller, EventClass::EntityManagement, Activity::Create, "model.trained");
     let result = learn(app, caller, request, progress);
@@ -69,7 +93,7 @@ fn learn(
     app: &App,
     caller: &Caller,
     request: TrainRequest<'_>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(TrainStep),
 ) -> Result<TrainReport, AppError> {
     let config = TrainConfig {
         seed: request.seed.unwrap_or(app.settings.train.seed),
@@ -79,8 +103,13 @@ fn learn(
     let given = request.splits.map(|path| GivenSplits::read(app, path)).transpose()?;
     let [training, tuning, held_out] = cohorts(app, given.as_ref())?;
     require_subjects(&training, &tuning, &held_out)?;
-    let model = train(&app.pack, &config, &training, &tuning, &mut |step| {
-        progress(Progress { done: step.done_count as u64, total: step.total_count as u64 });
+    let ingredients = ingredients(app, &request, given.as_ref(), &config, [&training, &tuning]);
+    let mut folder = TrainingFolder::open(app, &ingredients, request.start_over)?;
+    let mut resumed_targets = 0;
+    let model = train_on(&app.pack, &config, &training, &tuning, &mut folder, &mut |step| {
+        resumed_targets += usize::from(step.restored);
+        let done = Progress { done: step.done_work as u64, total: step.total_work as u64 };
+        progress(TrainStep { progress: done, resumed: step.restored });
     })
     .map_err(|error| AppError::refused(error.code(), "cannot train").because(error))?;
     let spreads = training_spreads(&app.pack, &training);
@@ -94,19 +123,26 @@ fn learn(
     let documents = documents(
         app,
         given.as_ref(),
+        &ingredients,
         &config,
         &model,
         &evaluation,
         (&weights_sha256, &spreads),
         [training.timelines.len(), tuning.timelines.len(), held_out.timelines.len()],
     )?;
+    folder.refuse_if_deleted()?;
     let version = app.registry.submit(&tensors, &documents, &caller.id, app.now())?;
     app.remember_registry()?;
+    let started_over = std::mem::take(&mut folder.differs);
+    let not_kept = folder.finish().map(|error| error.to_string());
     Ok(TrainReport {
         version: version.to_string(),
         weights_sha256,
         train_subjects: training.timelines.len(),
         tuning_subjects: tuning.timelines.len(),
+        resumed_targets,
+        started_over,
+        not_kept,
         evaluation,
     })
 }
@@ -124,6 +160,7 @@ fn require_subjects(train: &Cohort, tuning: &Cohort, held_out: &Cohort) -> Resul
 fn documents(
     app: &App,
     given: Option<&GivenSplits>,
+    ingredients: &Ingredients,
     config: &TrainConfig,
     model: &Model,
     evaluation: &Evaluation,
@@ -138,17 +175,18 @@ fn documents(
         .flat_map(|feed| &feed.shard_digests)
         .map(|d| to_hex(d))
         .collect();
-    // Threads change the time, never the result, so they are no part of the record.
-    let mut configuration = json!(config);
-    if let Some(fields) = configuration.as_object_mut() {
-        fields.remove("threads");
-    }
     let record = json!({
         "version": 1,
-        "program": { "name": "twinkeep", "version": env!("CARGO_PKG_VERSION") },
+        "program": {
+            "name": "twinkeep",
+            "version": env!("CARGO_PKG_VERSION"),
+            "sha256": ingredients.get("program"),
+        },
         "pack": format!("{}@{}", app.pack.name(), app.pack.version()),
-        "configuration": configuration,
+        "pack_sha256": ingredients.get("pack"),
+        "configuration": configuration(config),
         "shards_sha256": shards,
+        "data_sha256": ingredients.get("data"),
         "splits": match given {
             None => json!({ "by": "keyed-hash" }),
             Some(given) => json!({ "by": "file", "sha256": given.digest() }),
@@ -161,7 +199,7 @@ fn documents(
     let pack = std::fs::read(app.layout.pack()).map_err(|error| {
         AppError::environment("keep-read", "cannot read the pack").because(error)
     })?;
-    let text = |value: &serde_json::Value| {
+    let text = |value: &Value| {
         serde_json::to_vec_pretty(value).map_err(|error| {
             AppError::environment("json", "cannot write the record").because(error)
         })
@@ -172,6 +210,34 @@ fn documents(
         ("evaluation.json".to_owned(), text(&json!(evaluation))?),
         ("card.json".to_owned(), text(&card(&app.pack, evaluation, subjects, given.is_some()))?),
     ]))
+}
+
+/// Returns all that the result depends on; what it is called is part of the report.
+fn ingredients(
+    app: &App,
+    request: &TrainRequest<'_>,
+    given: Option<&GivenSplits>,
+    config: &TrainConfig,
+    learned_from: [&Cohort; 2],
+) -> Ingredients {
+    let splits = given.map_or_else(|| "keyed-hash".to_owned(), GivenSplits::digest);
+    let program = request.program.map(|digest| to_hex(&digest));
+    BTreeMap::from([
+        ("configuration", configuration(config).to_string()),
+        ("data", data_digest(&learned_from)),
+        ("pack", to_hex(&app.pack_sha256)),
+        ("program", program.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned())),
+        ("splits", splits),
+    ])
+}
+
+/// Returns the knobs. Threads change the time, never the result, so they are no part of it.
+fn configuration(config: &TrainConfig) -> Value {
+    let mut configuration = json!(config);
+    if let Some(fields) = configuration.as_object_mut() {
+        fields.remove("threads");
+    }
+    configuration
 }
 
 /// A digest over names, shapes, and elements, in the order of the tensors.

@@ -44,4 +44,4 @@ pub use model::{Forecaster, Model, TargetDescription};
 pub use simulate::{PathBank, Scratch, Simulator};
 pub use support::Supported;
 pub use tensors::TensorError;
-pub use train::{TrainError, TrainProgress, train};
+pub use train::{TrainError, TrainParts, TrainProgress, train, train_on};

@@ -2,11 +2,12 @@
 //!
 //! Two estimates are blended: the *reference* (last value or exponentially weighted mean, with the
 //! spread that the training split showed around it) and the trees. The tuning split decides the
-//! shares. Then each quantile is shifted by what the tuning split was off, by horizon bucket.
+//! shares. Then each quantile is shifted by what the tuning split was off, by horizon bucket, and
+//! the outermost are stretched to the 95 % interval, which has no trees of its own.
 
 use twinkeep_domain::{Basis, ForecastPoint, QUANTILES, Range};
 
-use crate::boost::{Lanes, MEAN_LANE};
+use crate::boost::{LANE_COUNT, Lanes, MEAN_LANE};
 use crate::forest::Forest;
 
 /// A number for each quantile.
@@ -35,6 +36,9 @@ pub(crate) struct TargetModel {
     pub(crate) reference: Vec<Quantiles>,
     /// Correction of the quantiles, by horizon bucket.
     pub(crate) shift: Vec<Quantiles>,
+    /// How much farther from the median the 95 % interval reaches than the outermost quantiles, in
+    /// distances of these from the median, by horizon bucket.
+    pub(crate) stretch: Vec<[f32; 2]>,
     /// Variables that stand in for the target where it was never seen, best first.
     pub(crate) correlates: Vec<usize>,
     /// The trees.
@@ -62,6 +66,25 @@ impl Anchor {
 }
 
 impl TargetModel {
+    /// Returns a model of which nothing is known.
+    pub(crate) fn empty(variable: usize, bucket_count: usize) -> Self {
+        Self {
+            variable,
+            basis: Basis::NotEnoughHistory,
+            anchor: Anchor::Last,
+            typical: 0.0,
+            scale: 1.0,
+            tree_share: 0.0,
+            mean_tree_share: 0.0,
+            start: [0.0; LANE_COUNT],
+            reference: vec![[0.0; QUANTILES.len()]; bucket_count],
+            shift: vec![[0.0; QUANTILES.len()]; bucket_count],
+            stretch: vec![[0.0; 2]; bucket_count],
+            correlates: Vec::new(),
+            forest: Forest::default(),
+        }
+    }
+
     /// Makes the points of a forecast, not yet shifted, ordered, or bounded.
     ///
     /// `features` lacks the horizon; `horizons` must not decrease.
@@ -87,21 +110,49 @@ impl TargetModel {
             });
             quantiles.sort_by(f32::total_cmp);
             let mean = blend(self.mean_tree_share, value(MEAN_LANE), reference);
-            ForecastPoint { horizon_hours, mean, quantiles }
+            let outer = [quantiles[0], quantiles[QUANTILES.len() - 1]];
+            ForecastPoint { horizon_hours, mean, quantiles, outer }
         };
         lanes.iter().zip(horizons).map(point).collect()
     }
 
-    /// Shifts, orders, and bounds a point.
+    /// Shifts, orders, stretches, and bounds a point.
     pub(crate) fn finish(&self, point: &mut ForecastPoint, buckets: &[f32], range: Range) {
-        let shift = &self.shift[bucket(buckets, point.horizon_hours)];
+        let bucket = bucket(buckets, point.horizon_hours);
+        let shift = &self.shift[bucket];
         for (quantile, shift) in point.quantiles.iter_mut().zip(shift) {
             *quantile = (*quantile + shift).clamp(range.low, range.high);
         }
         point.quantiles.sort_by(f32::total_cmp);
+        let outer = stretched(&point.quantiles, self.stretch[bucket], self.reach_min());
+        point.outer = outer.map(|value| value.clamp(range.low, range.high));
         point.mean = point.mean.clamp(range.low, range.high);
     }
 }
+
+impl TargetModel {
+    /// Returns how near the median the outermost quantiles may come before they count as no nearer.
+    pub(crate) fn reach_min(&self) -> f32 {
+        self.scale * REACH_SHARE_MIN
+    }
+}
+
+/// Returns how far the outermost quantiles reach from the median, downward and upward.
+pub(crate) fn reaches(quantiles: &Quantiles, reach_min: f32) -> [f32; 2] {
+    let median = quantiles[QUANTILES.len() / 2];
+    [median - quantiles[0], quantiles[QUANTILES.len() - 1] - median]
+        .map(|reach| reach.max(reach_min))
+}
+
+/// Returns the ends of the 95 % interval: the outermost quantiles, moved outward.
+pub(crate) fn stretched(quantiles: &Quantiles, stretch: [f32; 2], reach_min: f32) -> [f32; 2] {
+    let [down, up] = reaches(quantiles, reach_min);
+    [quantiles[0] - stretch[0] * down, quantiles[QUANTILES.len() - 1] + stretch[1] * up]
+}
+
+/// A share of the spread that is nothing: where a value hardly ever changes, the quantiles lie on
+/// the median, and what they are multiplied with would be without end.
+pub(crate) const REACH_SHARE_MIN: f32 = 1e-3;
 
 /// Returns the bucket of a horizon.
 pub(crate) fn bucket(buckets: &[f32], horizon_hours: f32) -> usize {

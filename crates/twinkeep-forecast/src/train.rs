@@ -15,9 +15,12 @@
 //!
 //! - The same data, pack, and configuration give the same bytes on any number of threads.
 //! - Nothing here reads a clock, a file, or a random source.
+//! - A training that goes on from the parts of an interrupted one gives the bytes of one that was
+//!   not interrupted.
 
 mod dependence;
 mod learn;
+mod parts;
 mod select;
 mod support;
 mod windows;
@@ -38,6 +41,7 @@ use crate::window_model::WindowModel;
 use crate::{Model, TrainConfig};
 
 pub(crate) use learn::CORRELATE_COUNT_MAX;
+pub use parts::TrainParts;
 
 /// One target is done.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +58,12 @@ pub struct TrainProgress {
     pub row_count: usize,
     /// How many trees it got.
     pub tree_count: usize,
+    /// Whether it was learned before, and not now.
+    pub restored: bool,
+    /// How much of the work is done, in snapshots of subjects; targets differ a lot in it.
+    pub done_work: usize,
+    /// How much work there is.
+    pub total_work: usize,
 }
 
 /// Why training was refused.
@@ -104,18 +114,36 @@ pub fn train(
     tuning: &Cohort,
     progress: &mut dyn FnMut(TrainProgress),
 ) -> Result<Model, TrainError> {
+    train_on(pack, config, train, tuning, &mut parts::NoParts, progress)
+}
+
+/// As [`train`], with a place for what is learned so far: targets that `parts` has are taken from
+/// there, and reported first.
+pub fn train_on(
+    pack: &Pack,
+    config: &TrainConfig,
+    train: &Cohort,
+    tuning: &Cohort,
+    parts: &mut dyn TrainParts,
+    progress: &mut dyn FnMut(TrainProgress),
+) -> Result<Model, TrainError> {
     check(config)?;
     let layout = FeatureLayout::new(pack);
     let material = Material::collect(pack, config, &layout, train, tuning)?;
     let jobs = material.jobs();
-    let mut done: Vec<Option<Learned>> = jobs.iter().map(|_| None).collect();
+    let mut done = Done::new(&material, &jobs, progress);
+    for (at, &job) in jobs.iter().enumerate() {
+        if let Some(learned) = material.restore(job, parts) {
+            done.put(at, learned, true);
+        }
+    }
     // The largest first, so that no thread is left with one at the end.
-    let mut order: Vec<usize> = (0..jobs.len()).collect();
-    order.sort_by_key(|&at| std::cmp::Reverse(material.row_count(jobs[at])));
+    let mut order: Vec<usize> = (0..jobs.len()).filter(|&at| done.learned[at].is_none()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(material.work(jobs[at])));
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
-        for _ in 0..config.threads.min(jobs.len()) {
+        for _ in 0..config.threads.min(order.len()) {
             let (sender, material, next) = (sender.clone(), &material, &next);
             let (jobs, order) = (&jobs, &order);
             scope.spawn(move || {
@@ -127,24 +155,13 @@ pub fn train(
             });
         }
         drop(sender);
-        for (done_count, (at, learned)) in (1..).zip(results) {
-            let (basis, tree_count) = match &learned {
-                Learned::Target(target) => (target.basis, target.forest.roots.len()),
-                Learned::Window(window) => (window.basis, window.forest.roots.len()),
-            };
-            progress(TrainProgress {
-                done_count,
-                total_count: jobs.len(),
-                code: material.code(jobs[at]),
-                basis,
-                row_count: material.row_count(jobs[at]),
-                tree_count,
-            });
-            done[at] = Some(learned);
+        for (at, learned) in results {
+            parts.put(&material.code(jobs[at]), &material.part(jobs[at], &learned));
+            done.put(at, learned, false);
         }
     });
     let (mut targets, mut windows) = (Vec::new(), Vec::new());
-    for learned in done.into_iter().flatten() {
+    for learned in done.learned.into_iter().flatten() {
         match learned {
             Learned::Target(target) => targets.push(target),
             Learned::Window(window) => windows.push(window),
@@ -153,6 +170,49 @@ pub fn train(
     let dependence = dependence::learn(&material, &targets, &windows);
     let support = support::learn(&material, &layout);
     Ok(Model { pack: pack.clone(), layout, targets, windows, dependence, support })
+}
+
+/// What has come of the jobs, in their order.
+struct Done<'a> {
+    material: &'a Material<'a>,
+    jobs: &'a [Job],
+    learned: Vec<Option<Learned>>,
+    work: usize,
+    total_work: usize,
+    progress: &'a mut dyn FnMut(TrainProgress),
+}
+
+impl<'a> Done<'a> {
+    fn new(
+        material: &'a Material<'a>,
+        jobs: &'a [Job],
+        progress: &'a mut dyn FnMut(TrainProgress),
+    ) -> Self {
+        let total_work = jobs.iter().map(|&job| material.work(job)).sum();
+        let learned = jobs.iter().map(|_| None).collect();
+        Self { material, jobs, learned, work: 0, total_work, progress }
+    }
+
+    fn put(&mut self, at: usize, learned: Learned, restored: bool) {
+        let job = self.jobs[at];
+        let (basis, tree_count) = match &learned {
+            Learned::Target(target) => (target.basis, target.forest.roots.len()),
+            Learned::Window(window) => (window.basis, window.forest.roots.len()),
+        };
+        self.learned[at] = Some(learned);
+        self.work += self.material.work(job);
+        (self.progress)(TrainProgress {
+            done_count: self.learned.iter().flatten().count(),
+            total_count: self.jobs.len(),
+            code: self.material.code(job),
+            basis,
+            row_count: self.material.row_count(job),
+            tree_count,
+            restored,
+            done_work: self.work,
+            total_work: self.total_work,
+        });
+    }
 }
 
 /// What is learned on its own.
@@ -189,6 +249,15 @@ impl Material<'_> {
             Job::Target(at, _) => self.train.targets[at].value.len(),
             Job::Window(at) => self.train.windows[at].value.len(),
         }
+    }
+
+    /// Returns about how much work a job is: its snapshots, each of which every round visits.
+    fn work(&self, job: Job) -> usize {
+        let snapshots = match job {
+            Job::Target(at, _) => &self.train.targets[at].snapshot,
+            Job::Window(at) => &self.train.windows[at].snapshot,
+        };
+        1 + snapshots.chunk_by(|one, other| one == other).count()
     }
 
     fn code(&self, job: Job) -> Code {
@@ -258,9 +327,10 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
         config.rare_leaf_snapshots_min,
         config.leaf_shrinkage_snapshots,
         config.mean_weight,
+        config.gain_errors,
     ];
     if !floats.into_iter().all(not_negative) {
-        return refuse("minimum, shrinkage, and weight must be finite and not negative");
+        return refuse("minimum, shrinkage, weight, and errors must be finite and not negative");
     }
     Ok(())
 }

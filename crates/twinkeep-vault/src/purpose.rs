@@ -31,6 +31,8 @@ pub enum Purpose {
     Watermark,
     /// Seals what the poisoning panel knows of clean data and of senders.
     Screening,
+    /// Seals what an unfinished training has learned.
+    Training,
     /// Seals how far a database was read.
     SourceMark,
     /// Wraps the content key of a sealed feed.
@@ -55,6 +57,7 @@ impl Purpose {
             Self::LedgerReference => "twinkeep/v1/ledger-reference",
             Self::Watermark => "twinkeep/v1/watermark",
             Self::Screening => "twinkeep/v1/screening",
+            Self::Training => "twinkeep/v1/training",
             Self::SourceMark => "twinkeep/v1/source-mark",
             Self::FeedContent => "twinkeep/v1/feed-content",
         }

@@ -91,6 +91,11 @@ impl Progress {
         self.0.set_length(total.max(done));
         self.0.set_position(done);
     }
+
+    /// Tells the time left by the pace from now on: what is done so far took no time.
+    pub(crate) fn forget_pace(&self) {
+        self.0.reset_eta();
+    }
 }
 
 impl Drop for Progress {

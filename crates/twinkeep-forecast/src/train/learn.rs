@@ -1,33 +1,19 @@
 //! One target: from its examples to its engine.
 
-use twinkeep_domain::{Basis, QUANTILES};
-
 use super::{Material, select, strided};
-use crate::boost::{Column, Knobs, LANE_COUNT, Problem, Rows, Values, boost, cut_points};
+use crate::boost::{Column, Knobs, Problem, Rows, Values, boost, cut_points};
 use crate::examples::TargetExamples;
 use crate::features::{FeatureLayout, OWN_COUNT};
 use crate::forest::Forest;
-use crate::target::{Anchor, TREE_ANCHOR, TargetModel};
+use crate::target::{TREE_ANCHOR, TargetModel};
 use crate::{TrainConfig, random};
 
 /// Learns one target; `at` is its place among the pack's targets.
 pub(super) fn target(material: &Material<'_>, at: usize, variable: usize) -> TargetModel {
     let train = &material.train.targets[at];
     let tuning = &material.tuning.targets[at];
-    let mut target = TargetModel {
-        variable,
-        basis: Basis::NotEnoughHistory,
-        anchor: Anchor::Last,
-        typical: mean(train.value.iter().copied()),
-        scale: 1.0,
-        tree_share: 0.0,
-        mean_tree_share: 0.0,
-        start: [0.0; LANE_COUNT],
-        reference: vec![[0.0; QUANTILES.len()]; material.pack.forecast().buckets_hours.len()],
-        shift: vec![[0.0; QUANTILES.len()]; material.pack.forecast().buckets_hours.len()],
-        correlates: Vec::new(),
-        forest: Forest::default(),
-    };
+    let mut target = TargetModel::empty(variable, material.pack.forecast().buckets_hours.len());
+    target.typical = mean(train.value.iter().copied());
     if train.value.len() < ROWS_MIN || tuning.value.len() < ROWS_MIN {
         return target;
     }
@@ -65,7 +51,9 @@ fn grow(material: &Material<'_>, at: usize, target: &mut TargetModel) {
     snapshots.dedup();
     let (knobs, shrinkage_rows) =
         knobs(config, at as u64, snapshots.len(), snapshots.len(), kept.len());
-    let boosted = boost(&problem, &mut Values::new(config.mean_weight, shrinkage_rows), &knobs);
+    let delta = material.pack.huber_delta(target.variable).map(|delta| delta / target.scale);
+    let mut objective = Values::new(config.mean_weight, shrinkage_rows).with_huber(delta);
+    let boosted = boost(&problem, &mut objective, &knobs);
     target.start = boosted.start;
     target.forest = Forest::flatten(&boosted, &problem.columns);
     target.correlates = correlates(&FeatureLayout::new(material.pack), target.variable, &boosted);

@@ -21,6 +21,13 @@ pub(crate) struct TrainArgs {
     /// has it [default: the keep's keyed hash of each subject]
     #[arg(long, value_name = "FILE")]
     pub(crate) splits: Option<PathBuf>,
+
+    /// Learn anew what an interrupted training of the same has learned already
+    ///
+    /// Otherwise it goes on where it was, to the same result; a training of other data, another
+    /// pack, seed, split, or program starts over by itself.
+    #[arg(long)]
+    pub(crate) start_over: bool,
 }
 
 /// Arguments of `evaluate`.

@@ -1,11 +1,13 @@
 //! `twinkeep train`.
 
+use std::path::Path;
 use std::time::Instant;
 
 use twinkeep_app::{
     AppError, Caller, Evaluation, TrainReport, TrainRequest, TrajectoryEvaluation,
     WindowEvaluation, train_model,
 };
+use twinkeep_vault::files::digest_file;
 
 use crate::cli::{Global, TrainArgs};
 use crate::output::{Output, table, thousands};
@@ -16,13 +18,37 @@ pub(crate) fn run(global: &Global, args: &TrainArgs, out: &Output) -> Result<(),
     let bar = out.progress("training");
     let started = Instant::now();
     let splits = args.splits.as_deref();
-    let request = TrainRequest { threads: args.threads, seed: args.seed, splits };
-    let report = train_model(&app, &Caller::operator(), request, &mut |progress| {
-        bar.set(progress.done, progress.total);
+    let request = TrainRequest {
+        threads: args.threads,
+        seed: args.seed,
+        splits,
+        // The link leads to the running program even if its file was replaced.
+        program: digest_file(Path::new("/proc/self/exe")).ok(),
+        start_over: args.start_over,
+    };
+    let report = train_model(&app, &Caller::operator(), request, &mut |step| {
+        bar.set(step.progress.done, step.progress.total);
+        if step.resumed {
+            bar.forget_pace();
+        }
     })?;
     drop(bar);
+    remarks(&report, out);
     out.remark(&format!("{:.1} s", started.elapsed().as_secs_f64()));
     out.result(&report, text)
+}
+
+fn remarks(report: &TrainReport, out: &Output) {
+    if 0 < report.resumed_targets {
+        let count = report.resumed_targets;
+        out.remark(&format!("went on from an interrupted training, which had {count} targets"));
+    } else if !report.started_over.is_empty() {
+        let differs = report.started_over.join(", ");
+        out.remark(&format!("started over: the unfinished training differs in {differs}"));
+    }
+    if let Some(reason) = &report.not_kept {
+        out.remark(&format!("warning: what was learned could not be kept meanwhile: {reason}"));
+    }
 }
 
 fn text(report: &TrainReport) -> String {
