@@ -96,6 +96,8 @@ pub struct PointAnswer {
     pub horizon_hours: f32,
     /// Expected value.
     pub mean: f32,
+    /// The calibrated 2.5 % quantile; with `q975` the 95 % interval.
+    pub q025: f32,
     /// The calibrated 5 % quantile; with `q95` the 90 % interval.
     pub q05: f32,
     /// The calibrated 10 % quantile.
@@ -110,6 +112,8 @@ pub struct PointAnswer {
     pub q90: f32,
     /// The calibrated 95 % quantile.
     pub q95: f32,
+    /// The calibrated 97.5 % quantile.
+    pub q975: f32,
 }
 
 impl TargetAnswer {
@@ -247,9 +251,11 @@ pub(crate) fn point_answer(point: &ForecastPoint) -> PointAnswer {
     // The order of the fields is the order of QUANTILES.
     const { assert!(QUANTILES.len() == 7) };
     let [q05, q10, q25, q50, q75, q90, q95] = point.quantiles.map(tidy);
+    let [q025, q975] = point.outer.map(tidy);
     PointAnswer {
         horizon_hours: point.horizon_hours,
         mean: tidy(point.mean),
+        q025,
         q05,
         q10,
         q25,
@@ -257,6 +263,7 @@ pub(crate) fn point_answer(point: &ForecastPoint) -> PointAnswer {
         q75,
         q90,
         q95,
+        q975,
     }
 }
 
@@ -317,6 +324,7 @@ mod tests {
         let point = PointAnswer {
             horizon_hours: 672.0,
             mean: 123.456,
+            q025: 0.0,
             q05: 0.0,
             q10: 1.0,
             q25: 20.5,
@@ -324,6 +332,7 @@ mod tests {
             q75: 200.0,
             q90: 400.0,
             q95: 512.0,
+            q975: 640.0,
         };
         let total = TargetAnswer { points: vec![point], ..window("sum", "trees") };
         let words = "Within 28 days: 123.46 EUR to be expected, half of all cases 20.5 to 200, \

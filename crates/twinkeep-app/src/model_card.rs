@@ -47,6 +47,7 @@ pub(crate) fn card(
             "cut_hours": evaluation.cut_hours,
             "mase_median": evaluation.mase_median,
             "coverage_90_mean": evaluation.coverage_90_mean,
+            "coverage_95_mean": evaluation.coverage_95_mean,
             "windows": evaluation.windows.iter().map(measured).collect::<Vec<_>>(),
             "trajectories": evaluation.trajectories.as_ref().map(trajectories),
         },

@@ -7,6 +7,9 @@ use crate::{Code, Timestamp};
 /// The probabilities of the quantiles in every [`ForecastPoint`], in order.
 pub const QUANTILES: [f32; 7] = [0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95];
 
+/// The probabilities of [`ForecastPoint::outer`]: between them lie 95 %.
+pub const OUTER: [f32; 2] = [0.025, 0.975];
+
 /// A forecast of all targets for one subject.
 #[derive(Clone, PartialEq)]
 pub struct Forecast {
@@ -40,6 +43,8 @@ pub struct ForecastPoint {
     pub mean: f32,
     /// Calibrated quantiles, never decreasing, at the probabilities of [`QUANTILES`].
     pub quantiles: [f32; 7],
+    /// The calibrated quantiles at the probabilities of [`OUTER`], around all others.
+    pub outer: [f32; 2],
 }
 
 /// A forecast of what happens within a window that begins at the prediction time.

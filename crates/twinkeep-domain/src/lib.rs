@@ -23,11 +23,11 @@ mod time;
 
 pub use event::{Code, Cohort, Event, Events, Timeline};
 pub use forecast::{
-    Basis, EventPoint, Forecast, ForecastPoint, QUANTILES, TargetForecast, WindowAnswer,
+    Basis, EventPoint, Forecast, ForecastPoint, OUTER, QUANTILES, TargetForecast, WindowAnswer,
     WindowForecast,
 };
 pub use pack::{
-    CodeList, CodePattern, Distinct, EventPlan, ForecastPlan, GroupRange, ObservedUntil,
+    CodeList, CodePattern, Distinct, EventPlan, ForecastPlan, GroupRange, NotePlan, ObservedUntil,
     OtherCodes, Pack, PackError, Range, Rule, Screening, Sex, Subgroup, SubgroupBy, SubjectCodes,
     UnitConversion, Variable, VariableKind, VariableRules, WindowKind, WindowTarget, Words,
 };

@@ -43,6 +43,9 @@ pub struct TrainConfig {
     pub rare_learning_rate: f32,
     /// Weight of the mean in the choice of splits; the seven quantiles together weigh 1.
     pub mean_weight: f32,
+    /// How many standard errors of its gain on the tuning split a share of the trees must make up
+    /// for: more is more careful.
+    pub gain_errors: f32,
     /// Fewest tuning values in a horizon bucket that is calibrated on its own.
     pub bucket_values_min: usize,
 }
@@ -67,6 +70,7 @@ impl Default for TrainConfig {
             rare_leaf_snapshots_min: 20.0,
             rare_learning_rate: 0.04,
             mean_weight: 0.5,
+            gain_errors: 1.0,
             bucket_values_min: 200,
         }
     }

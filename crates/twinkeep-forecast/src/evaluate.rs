@@ -101,6 +101,8 @@ pub struct Evaluation {
     pub coverage_80_mean: Option<f64>,
     /// Mean over targets of `coverage_90`.
     pub coverage_90_mean: Option<f64>,
+    /// Mean over targets of `coverage_95`.
+    pub coverage_95_mean: Option<f64>,
     /// Mean over targets of `calibration`, by quantile.
     pub calibration_mean: Vec<f64>,
     /// By target, in the pack's order.
@@ -144,12 +146,16 @@ pub struct TargetEvaluation {
     pub coverage_80: Option<f64>,
     /// Share of the values inside the 90 % interval.
     pub coverage_90: Option<f64>,
+    /// Share of the values inside the 95 % interval.
+    pub coverage_95: Option<f64>,
     /// Mean width of the 50 % interval, in the target's unit.
     pub width_50: Option<f64>,
     /// Mean width of the 80 % interval.
     pub width_80: Option<f64>,
     /// Mean width of the 90 % interval.
     pub width_90: Option<f64>,
+    /// Mean width of the 95 % interval.
+    pub width_95: Option<f64>,
     /// Mean pinball loss over the seven quantiles.
     pub pinball: Option<f64>,
     /// Continuous ranked probability score, from the seven quantiles: twice the pinball losses,
@@ -248,6 +254,7 @@ fn summary(
         coverage_50_mean: mean(&|target| target.coverage_50),
         coverage_80_mean: mean(&|target| target.coverage_80),
         coverage_90_mean: mean(&|target| target.coverage_90),
+        coverage_95_mean: mean(&|target| target.coverage_95),
         calibration_mean: (0..twinkeep_domain::QUANTILES.len()).filter_map(calibration).collect(),
         targets,
         windows: Vec::new(),
@@ -383,9 +390,11 @@ fn target_evaluation(
         coverage_50: all.coverage(0),
         coverage_80: all.coverage(1),
         coverage_90: all.coverage(2),
+        coverage_95: all.coverage(3),
         width_50: all.width(0),
         width_80: all.width(1),
         width_90: all.width(2),
+        width_95: all.width(3),
         pinball: all.pinball(),
         crps: all.crps(),
         calibration: all.calibration(),

@@ -8,6 +8,7 @@ use twinkeep_domain::{Basis, Pack, QUANTILES, Tensor, TensorData, VariableKind};
 
 use crate::Model;
 use crate::boost::LANE_COUNT;
+use crate::calibrate::STRETCH_MAX;
 use crate::features::FeatureLayout;
 use crate::forest::{Forest, Node};
 use crate::target::{Anchor, Quantiles, TargetModel};
@@ -88,6 +89,7 @@ impl Model {
             (START, vec![count, LANE_COUNT], floats(&|target| target.start.to_vec())),
             (REFERENCE, vec![count, buckets, QUANTILES.len()], floats(&|t| t.reference.concat())),
             (SHIFT, vec![count, buckets, QUANTILES.len()], floats(&|target| target.shift.concat())),
+            (STRETCH, vec![count, buckets, 2], floats(&|target| target.stretch.concat())),
             (CORRELATES, vec![count, CORRELATE_COUNT_MAX], ints(&correlates)),
         ];
         list.extend(windows::write(&self.windows));
@@ -145,6 +147,7 @@ struct Heads<'a> {
     start: &'a [f32],
     reference: &'a [f32],
     shift: &'a [f32],
+    stretch: &'a [f32],
     correlates: &'a [i32],
     bucket_count: usize,
 }
@@ -159,6 +162,7 @@ impl<'a> Heads<'a> {
             start: reader.floats(START, &[count, LANE_COUNT])?,
             reference: reader.floats(REFERENCE, &by_bucket)?,
             shift: reader.floats(SHIFT, &by_bucket)?,
+            stretch: reader.floats(STRETCH, &[count, bucket_count, 2])?,
             correlates: reader.ints(CORRELATES, &[count, CORRELATE_COUNT_MAX])?,
             bucket_count,
         })
@@ -182,6 +186,9 @@ impl<'a> Heads<'a> {
         let share = |place| (0.0..=1.0).contains(&number(place)).then(|| number(place));
         let mut start = [0.0; LANE_COUNT];
         start.copy_from_slice(&self.start[at * LANE_COUNT..][..LANE_COUNT]);
+        let stretch = &self.stretch[at * self.bucket_count * 2..][..self.bucket_count * 2];
+        let outward = stretch.iter().all(|number| (0.0..=STRETCH_MAX).contains(number));
+        let stretch = outward.then(|| stretch.as_chunks::<2>().0.to_vec());
         let mut correlates = Vec::new();
         for &place in &self.correlates[at * CORRELATE_COUNT_MAX..][..CORRELATE_COUNT_MAX] {
             let Ok(place) = usize::try_from(place) else { continue };
@@ -202,6 +209,7 @@ impl<'a> Heads<'a> {
             start,
             reference: self.by_bucket(self.reference, at),
             shift: self.by_bucket(self.shift, at),
+            stretch: stretch.ok_or(wrong(STRETCH))?,
             correlates,
             forest,
         })
@@ -406,6 +414,7 @@ const NUMBERS: &str = "target.numbers";
 const START: &str = "target.start";
 const REFERENCE: &str = "target.reference";
 const SHIFT: &str = "target.shift";
+const STRETCH: &str = "target.stretch";
 const CORRELATES: &str = "target.correlates";
 const COUNTS: &str = "forest.counts";
 const ROOTS: &str = "forest.roots";
@@ -418,19 +427,21 @@ const STEPS: &str = "leaf.steps";
 const ROWS: &str = "leaf.rows";
 
 /// All tensors of a model.
-const NAMES: [&str; 31] = [
+const NAMES: [&str; 33] = [
     FORMAT,
     CHOICES,
     NUMBERS,
     START,
     REFERENCE,
     SHIFT,
+    STRETCH,
     CORRELATES,
     windows::CHOICES,
     windows::NUMBERS,
     windows::START,
     windows::REFERENCE,
     windows::SHIFT,
+    windows::STRETCH,
     windows::BASE,
     windows::CALIBRATION,
     dependence::LOADINGS,

@@ -12,7 +12,7 @@ use twinkeep_domain::{
 
 use crate::boost::{CAUSE_COUNT_MAX, LANE_COUNT, Lanes, MEAN_LANE, TotalScale, hazards};
 use crate::forest::Forest;
-use crate::target::Quantiles;
+use crate::target::{Quantiles, REACH_SHARE_MIN, stretched};
 
 /// The engine of one window target.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,9 @@ pub(crate) struct TotalHead {
     pub(crate) reference: Quantiles,
     /// Correction of the bent quantiles.
     pub(crate) shift: Quantiles,
+    /// How much farther the 95 % interval reaches on the bent scale; see
+    /// [`crate::target::TargetModel::stretch`].
+    pub(crate) stretch: [f32; 2],
 }
 
 /// The reference and the calibration of an event.
@@ -78,6 +81,7 @@ impl WindowModel {
                 carried: false,
                 reference: [0.0; QUANTILES.len()],
                 shift: [0.0; QUANTILES.len()],
+                stretch: [0.0; 2],
             }),
         };
         Self {
@@ -135,6 +139,16 @@ impl TotalHead {
         quantiles
     }
 
+    /// Returns the calibrated quantiles on the bent scale, in order.
+    pub(crate) fn shifted(&self, lanes: &Lanes, share: f32, before: f32) -> Quantiles {
+        let mut quantiles = self.bent(lanes, share, before);
+        for (quantile, shift) in quantiles.iter_mut().zip(self.shift) {
+            *quantile += shift;
+        }
+        quantiles.sort_by(f32::total_cmp);
+        quantiles
+    }
+
     /// Returns the blended mean.
     pub(crate) fn mean(&self, lanes: &Lanes, share: f32, before: f32) -> f32 {
         let reference = if self.carried { before } else { self.scale.mean };
@@ -149,13 +163,15 @@ impl TotalHead {
         horizon_hours: f32,
         whole: bool,
     ) -> ForecastPoint {
-        let mut quantiles = self.bent(lanes, share, before);
-        for (quantile, shift) in quantiles.iter_mut().zip(self.shift) {
-            let value = self.scale.straighten(*quantile + shift);
-            *quantile = if whole { value.round() } else { value };
-        }
-        quantiles.sort_by(f32::total_cmp);
-        ForecastPoint { horizon_hours, mean: self.mean(lanes, mean_share, before), quantiles }
+        let bent = self.shifted(lanes, share, before);
+        let straighten = |bent: f32| {
+            let value = self.scale.straighten(bent);
+            if whole { value.round() } else { value }
+        };
+        let outer = stretched(&bent, self.stretch, REACH_SHARE_MIN).map(straighten);
+        let quantiles = bent.map(straighten);
+        let mean = self.mean(lanes, mean_share, before);
+        ForecastPoint { horizon_hours, mean, quantiles, outer }
     }
 }
 

@@ -79,6 +79,7 @@ fn key_figures(evaluation: &Evaluation) -> Markup {
         ("median MASE", number(evaluation.mase_median, 3)),
         ("mean scaled error", number(evaluation.scaled_mae_mean, 3)),
         ("90 % intervals cover", percent(evaluation.coverage_90_mean)),
+        ("95 % intervals cover", percent(evaluation.coverage_95_mean)),
     ];
     html! {
         dl.figures {
@@ -101,6 +102,7 @@ fn targets(pack: &Pack, evaluation: &Evaluation) -> Markup {
         "50 %",
         "80 %",
         "90 %",
+        "95 %",
         "width of 90 %",
     ];
     html! {
@@ -122,6 +124,7 @@ fn targets(pack: &Pack, evaluation: &Evaluation) -> Markup {
                         td { (percent(target.coverage_50)) }
                         td { (percent(target.coverage_80)) }
                         td { (percent(target.coverage_90)) }
+                        td { (percent(target.coverage_95)) }
                         td { (number(target.width_90, 2)) }
                     }
                 }
@@ -221,9 +224,8 @@ fn meanings() -> Markup {
             dt { "pinball, CRPS" }
             dd { "Mean loss of the seven quantiles; twice the losses, each weighted with the range \
                   of probabilities nearest to its quantile." }
-            dt { "50 %, 80 %, 90 %" }
-            dd { "Share of the values inside the interval. The quantiles end at 5 % and 95 %, so \
-                  nothing is said of a 95 % interval." }
+            dt { "50 %, 80 %, 90 %, 95 %" }
+            dd { "Share of the values inside the interval." }
         }
     }
 }

@@ -26,8 +26,14 @@ pub(crate) fn steps(residuals: &mut [Vec<f32>; LANE_COUNT], shrinkage_rows: f32)
 /// Returns the quantile of some values, interpolated between the two nearest; reorders them.
 pub(crate) fn quantile(values: &mut [f32], probability: f32) -> f32 {
     let Some(last) = values.len().checked_sub(1) else { return 0.0 };
-    let place = f64::from(probability) * last as f64;
-    let low = place.floor() as usize;
+    at_place(values, f64::from(probability) * last as f64)
+}
+
+/// Returns what would stand at a place, from 0 to that of the last value, if the values were in
+/// order; between two it is interpolated. Reorders them.
+pub(crate) fn at_place(values: &mut [f32], place: f64) -> f32 {
+    let Some(last) = values.len().checked_sub(1) else { return 0.0 };
+    let low = (place.floor() as usize).min(last);
     let (_, &mut at_low, above) = values.select_nth_unstable_by(low, f32::total_cmp);
     let share = (place - low as f64) as f32;
     let next = above.iter().copied().min_by(f32::total_cmp).unwrap_or(at_low);

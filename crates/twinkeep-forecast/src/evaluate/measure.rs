@@ -17,8 +17,8 @@ pub(super) struct Measure {
     squared: f64,
     carried_absolute: f64,
     carried_squared: f64,
-    inside: [u64; INTERVALS.len()],
-    widths: [f64; INTERVALS.len()],
+    inside: [u64; INTERVAL_COUNT],
+    widths: [f64; INTERVAL_COUNT],
     losses: [f64; QUANTILES.len()],
     not_above: [u64; QUANTILES.len()],
 }
@@ -35,8 +35,7 @@ impl Measure {
         self.squared += f64::from(value - point.mean).powi(2);
         self.carried_absolute += f64::from((value - carried).abs());
         self.carried_squared += f64::from(value - carried).powi(2);
-        for (at, (low, high)) in INTERVALS.into_iter().enumerate() {
-            let (low, high) = (point.quantiles[low], point.quantiles[high]);
+        for (at, [low, high]) in intervals(point).into_iter().enumerate() {
             self.inside[at] += u64::from(low <= value && value <= high);
             self.widths[at] += f64::from(high - low);
         }
@@ -54,7 +53,7 @@ impl Measure {
         self.squared += other.squared;
         self.carried_absolute += other.carried_absolute;
         self.carried_squared += other.carried_squared;
-        for at in 0..INTERVALS.len() {
+        for at in 0..INTERVAL_COUNT {
             self.inside[at] += other.inside[at];
             self.widths[at] += other.widths[at];
         }
@@ -85,7 +84,8 @@ impl Measure {
         (0.0 < self.carried_absolute).then(|| self.absolute / self.carried_absolute)
     }
 
-    /// Returns the share of the values inside an interval: 0 is 50 %, 1 is 80 %, 2 is 90 %.
+    /// Returns the share of the values inside an interval: 0 is 50 %, 1 is 80 %,
+    /// 2 is 90 %, 3 is 95 %.
     pub(super) fn coverage(&self, interval: usize) -> Option<f64> {
         self.mean(self.inside[interval] as f64)
     }
@@ -125,9 +125,13 @@ fn crps_weights() -> [f64; QUANTILES.len()] {
     std::array::from_fn(|at| between(at + 1) - between(at))
 }
 
-/// Which quantiles bound the 50 %, 80 %, and 90 % intervals. The quantiles end at 5 % and 95 %, so
-/// nothing can be said of a 95 % interval.
-const INTERVALS: [(usize, usize); 3] = [(2, 4), (1, 5), (0, 6)];
+/// Returns the 50 %, 80 %, 90 %, and 95 % interval of a point.
+pub(super) fn intervals(point: &ForecastPoint) -> [[f32; 2]; INTERVAL_COUNT] {
+    let [q05, q10, q25, _, q75, q90, q95] = point.quantiles;
+    [[q25, q75], [q10, q90], [q05, q95], point.outer]
+}
+
+const INTERVAL_COUNT: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,7 @@ impl Forecaster for Constant {
             horizon_hours,
             mean: self.mean,
             quantiles: self.quantiles,
+            outer: [self.quantiles[0] - 1.0, self.quantiles[6] + 1.0],
         };
         let target = |variable: usize| TargetForecast {
             code: pack.variables()[variable].code.clone(),
@@ -66,6 +67,7 @@ fn errors_and_coverage_are_what_they_are_by_hand() {
     assert_eq!(level.coverage_80, Some(1.0 / 3.0));
     assert_eq!(level.coverage_90, Some(2.0 / 3.0));
     assert_eq!(level.width_90, Some(6.0));
+    assert_eq!((level.coverage_95, level.width_95), (Some(2.0 / 3.0), Some(8.0)));
     let pinball = |value: f32| -> f64 {
         let loss = |(q, p): (&f32, f32)| {
             let rest = value - q;

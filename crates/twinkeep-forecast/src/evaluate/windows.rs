@@ -7,6 +7,7 @@ use twinkeep_domain::{
 };
 
 use super::events::{EventEvaluation, Followed, measure};
+use super::measure::intervals;
 use crate::examples::{Track, observed_until};
 use crate::features::SubjectState;
 use crate::{CodeMap, Forecaster};
@@ -65,6 +66,8 @@ pub struct TotalEvaluation {
     pub coverage_80: Option<f64>,
     /// Share inside the 90 % interval; whole numbers cover more than they promise.
     pub coverage_90: Option<f64>,
+    /// Share inside the 95 % interval.
+    pub coverage_95: Option<f64>,
     /// Mean width of the 90 % interval.
     pub width_90: Option<f64>,
     /// Sum of the means over the sum of what happened: 1 where all errors cancel out.
@@ -191,10 +194,10 @@ fn total(all: &[Told]) -> TotalEvaluation {
     let absolute = |of: &dyn Fn(&Told) -> f32| mean(&|one| distance(one, of(one)).abs());
     let root =
         |of: &dyn Fn(&Told) -> f32| mean(&|one| distance(one, of(one)).powi(2)).map(f64::sqrt);
-    let covered = |low: usize, high: usize| {
+    let covered = |interval: usize| {
         mean(&|one| {
-            let range = one.point.quantiles[low]..=one.point.quantiles[high];
-            f64::from(u8::from(range.contains(&one.actual)))
+            let [low, high] = intervals(&one.point)[interval];
+            f64::from(u8::from((low..=high).contains(&one.actual)))
         })
     };
     let median = |one: &Told| one.point.median();
@@ -225,9 +228,10 @@ fn total(all: &[Told]) -> TotalEvaluation {
         seasonal_mae: season(&|(one, seasonal)| distance(one, *seasonal).abs()),
         seasonal_own_mae: season(&|(one, _)| distance(one, one.point.median()).abs()),
         mase: ratio(mae, carry_forward_mae),
-        coverage_50: covered(2, 4),
-        coverage_80: covered(1, 5),
-        coverage_90: covered(0, 6),
+        coverage_50: covered(0),
+        coverage_80: covered(1),
+        coverage_90: covered(2),
+        coverage_95: covered(3),
         width_90: mean(&|one| f64::from(one.point.quantiles[6] - one.point.quantiles[0])),
         sum_ratio: ratio(mean(&said), mean(&actual)),
         variance_ratio: ratio(variance(&said), variance(&actual)),

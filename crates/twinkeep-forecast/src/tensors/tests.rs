@@ -86,6 +86,8 @@ fn exercise(model: &Model) {
         for point in forecast.targets.iter().flat_map(|target| &target.points) {
             assert!(point.quantiles.is_sorted() && point.mean.is_finite());
             assert!(point.quantiles.iter().all(|value| value.is_finite()));
+            assert!(point.outer[0] <= point.quantiles[0] && point.quantiles[6] <= point.outer[1]);
+            assert!(point.outer.iter().all(|value| value.is_finite()));
         }
         let now = timeline.end().unwrap();
         let bank = model.path_bank(&[5.0, 24.0], 1);
@@ -106,6 +108,8 @@ fn exercise(model: &Model) {
                 WindowAnswer::Total(point) => {
                     assert!(point.quantiles.is_sorted() && 0.0 <= point.quantiles[0]);
                     assert!(point.quantiles[6].is_finite() && point.mean.is_finite());
+                    assert!(point.outer[0] <= point.quantiles[0]);
+                    assert!(point.quantiles[6] <= point.outer[1] && point.outer[1].is_finite());
                 }
                 WindowAnswer::Event(points) => {
                     let competing = |p: &EventPoint| p.competing.iter().sum::<f32>();
@@ -219,6 +223,10 @@ fn numbers_that_are_not_numbers_are_refused() {
         }
     }
     check(|tensors| floats(tensors, "leaf.steps")[0] = f32::MAX, "model-tensor-value");
+    for name in ["target.stretch", "window.stretch"] {
+        check(|tensors| floats(tensors, name)[0] = -0.1, "model-tensor-value");
+        check(|tensors| floats(tensors, name)[0] = 2e6, "model-tensor-value");
+    }
     check(|tensors| ints(tensors, "leaf.rows")[0] = -1, "model-tensor-value");
     check(|tensors| floats(tensors, "target.numbers")[2] = 1.5, "model-tensor-value");
     for (at, value) in [(0, -0.1), (1, 1.1), (2, 0.0), (3, -1.0)] {
@@ -276,7 +284,7 @@ fn choices_that_no_model_makes_are_refused() {
 
 #[test]
 fn a_model_of_another_format_or_pack_is_refused() {
-    check(|tensors| ints(tensors, "format")[0] = 1, "model-pack");
+    check(|tensors| ints(tensors, "format")[0] = 2, "model-pack");
     let pack = pack();
     let mut variables = pack.variables().to_vec();
     variables[0].target = false;

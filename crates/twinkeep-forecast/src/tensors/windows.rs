@@ -5,6 +5,7 @@ use twinkeep_domain::{Pack, QUANTILES, TensorData, WindowTarget};
 
 use super::{BASES, Reader, TensorError, basis_of, index};
 use crate::boost::{CAUSE_COUNT_MAX, LANE_COUNT, TotalScale};
+use crate::calibrate::STRETCH_MAX;
 use crate::forest::Forest;
 use crate::target::Quantiles;
 use crate::window_model::{EventHead, TotalHead, WindowHead, WindowModel};
@@ -28,6 +29,7 @@ pub(super) fn write(windows: &[WindowModel]) -> Vec<(&'static str, Vec<usize>, T
         (START, vec![count, LANE_COUNT], floats(&|window| window.start.to_vec())),
         (REFERENCE, vec![count, QUANTILES.len()], quantiles(&|head| head.reference)),
         (SHIFT, vec![count, QUANTILES.len()], quantiles(&|head| head.shift)),
+        (STRETCH, vec![count, 2], floats(&stretch)),
         (BASE, vec![count, EVENT_HORIZON_COUNT_MAX, CAUSE_COUNT_MAX], floats(&base)),
         (CALIBRATION, vec![count, 2, CAUSE_COUNT_MAX], floats(&calibration)),
     ]
@@ -46,6 +48,7 @@ pub(super) fn read(
         start: reader.floats(START, &[count, LANE_COUNT])?,
         reference: reader.floats(REFERENCE, &[count, QUANTILES.len()])?,
         shift: reader.floats(SHIFT, &[count, QUANTILES.len()])?,
+        stretch: reader.floats(STRETCH, &[count, 2])?,
         base: reader.floats(BASE, &[count, EVENT_HORIZON_COUNT_MAX, CAUSE_COUNT_MAX])?,
         calibration: reader.floats(CALIBRATION, &[count, 2, CAUSE_COUNT_MAX])?,
     };
@@ -59,6 +62,7 @@ struct Heads<'a> {
     start: &'a [f32],
     reference: &'a [f32],
     shift: &'a [f32],
+    stretch: &'a [f32],
     base: &'a [f32],
     calibration: &'a [f32],
 }
@@ -98,6 +102,10 @@ impl Heads<'_> {
                 head.carried = carried;
                 head.reference.copy_from_slice(part(self.reference, at, QUANTILES.len()));
                 head.shift.copy_from_slice(part(self.shift, at, QUANTILES.len()));
+                head.stretch.copy_from_slice(part(self.stretch, at, 2));
+                if !head.stretch.iter().all(|number| (0.0..=STRETCH_MAX).contains(number)) {
+                    return Err(TensorError::Value { name: STRETCH });
+                }
             }
             WindowHead::Event(head) => self.event(at, head),
         }
@@ -134,6 +142,13 @@ fn numbers(window: &WindowModel) -> Vec<f32> {
     vec![window.tree_share, window.mean_tree_share, unit, mean]
 }
 
+fn stretch(window: &WindowModel) -> Vec<f32> {
+    match &window.head {
+        WindowHead::Total(head) => head.stretch.to_vec(),
+        WindowHead::Event(_) => vec![0.0; 2],
+    }
+}
+
 fn base(window: &WindowModel) -> Vec<f32> {
     let mut rows = match &window.head {
         WindowHead::Event(head) => {
@@ -163,5 +178,6 @@ pub(super) const NUMBERS: &str = "window.numbers";
 pub(super) const START: &str = "window.start";
 pub(super) const REFERENCE: &str = "window.reference";
 pub(super) const SHIFT: &str = "window.shift";
+pub(super) const STRETCH: &str = "window.stretch";
 pub(super) const BASE: &str = "window.base";
 pub(super) const CALIBRATION: &str = "window.calibration";

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use twinkeep_domain::{Basis, ForecastPoint, QUANTILES};
 
 use super::Material;
-use crate::boost::quantile;
-use crate::calibrate::{Outcome, shifts};
+use crate::boost::{huber, quantile};
+use crate::calibrate::{Outcome, shifts, stretches};
 use crate::examples::{Examples, TargetExamples};
 use crate::features::OWN_COUNT;
 use crate::target::{Anchor, Quantiles, TargetModel, bucket};
@@ -34,16 +34,30 @@ pub(super) fn select(material: &Material<'_>, at: usize, target: &mut TargetMode
         (_, Anchor::Last) => Basis::CarryForward,
         (_, Anchor::Middle) => Basis::ExponentialMean,
     };
-    let outcomes: Vec<Outcome> = points(&material.tuning, at, target, buckets)
-        .iter()
-        .zip(&tuning.value)
-        .map(|(point, &value)| Outcome {
+    calibrate(material, at, target);
+}
+
+/// Shifts the quantiles, and stretches the outermost.
+fn calibrate(material: &Material<'_>, at: usize, target: &mut TargetModel) {
+    let tuning = &material.tuning.targets[at];
+    let buckets = &material.pack.forecast().buckets_hours;
+    let range = material.pack.variables()[target.variable].range;
+    let mut points = points(&material.tuning, at, target, buckets);
+    let outcomes = |points: &[ForecastPoint]| -> Vec<Outcome> {
+        let outcome = |(point, &value): (&ForecastPoint, &f32)| Outcome {
             bucket: bucket(buckets, point.horizon_hours),
             quantiles: point.quantiles,
             value,
-        })
-        .collect();
-    target.shift = shifts(&outcomes, buckets.len(), material.config.bucket_values_min);
+        };
+        points.iter().zip(&tuning.value).map(outcome).collect()
+    };
+    let values_min = material.config.bucket_values_min;
+    target.shift = shifts(&outcomes(&points), buckets.len(), values_min);
+    for point in &mut points {
+        target.finish(point, buckets, range);
+    }
+    let reach_min = target.reach_min();
+    target.stretch = stretches(&outcomes(&points), buckets.len(), values_min, reach_min);
 }
 
 /// Chooses how much the trees count: in the median and quantiles, and in the mean.
@@ -56,32 +70,33 @@ fn choose_shares(material: &Material<'_>, at: usize, target: &mut TargetModel) {
         ends.push(points(&material.tuning, at, target, buckets));
     }
     let subject = |row: usize| material.tuning.subjects[tuning.snapshot[row] as usize];
-    let best = |of: fn(&ForecastPoint) -> f32, power: i32| -> f32 {
+    let best = |of: fn(&ForecastPoint) -> f32, loss: &dyn Fn(f32) -> f64| -> f32 {
         let mut best = (0.0, 0.0);
         for share in SHARES {
             let gain = |row: usize| {
                 let (reference, trees) = (of(&ends[0][row]), of(&ends[1][row]));
                 let blend = share * trees + (1.0 - share) * reference;
-                let loss =
-                    |estimate: f32| f64::from((tuning.value[row] - estimate).abs()).powi(power);
-                (subject(row), loss(reference) - loss(blend))
+                let of = |estimate: f32| loss(tuning.value[row] - estimate);
+                (subject(row), of(reference) - of(blend))
             };
-            let certain = certain_gain((0..tuning.value.len()).map(gain));
+            let gains = (0..tuning.value.len()).map(gain);
+            let certain = certain_gain(gains, material.config.gain_errors);
             if best.1 < certain {
                 best = (share, certain);
             }
         }
         best.0
     };
-    target.tree_share = best(ForecastPoint::median, 1);
-    target.mean_tree_share = best(|point| point.mean, 2);
+    target.tree_share = best(ForecastPoint::median, &|error| f64::from(error.abs()));
+    let delta = material.pack.huber_delta(target.variable).unwrap_or(f32::INFINITY);
+    target.mean_tree_share = best(|point| point.mean, &|error| huber(error, delta));
 }
 
-/// Returns the sum of gains less its standard error, where subjects, not rows, are the units.
+/// Returns the sum of gains less some of its standard errors, where subjects, not rows, are the units.
 ///
 /// The rows of a subject rise and fall together: for a target such as weight, a handful of
 /// subjects make most of the error, and a gain in the sum alone may be luck.
-pub(super) fn certain_gain(gains: impl Iterator<Item = (u32, f64)>) -> f64 {
+pub(super) fn certain_gain(gains: impl Iterator<Item = (u32, f64)>, errors: f32) -> f64 {
     let mut by_subject: BTreeMap<u32, f64> = BTreeMap::new();
     for (subject, gain) in gains {
         *by_subject.entry(subject).or_default() += gain;
@@ -89,7 +104,7 @@ pub(super) fn certain_gain(gains: impl Iterator<Item = (u32, f64)>) -> f64 {
     let count = by_subject.len().max(1) as f64;
     let sum: f64 = by_subject.values().sum();
     let squares: f64 = by_subject.values().map(|gain| (gain - sum / count).powi(2)).sum();
-    sum - squares.sqrt()
+    sum - f64::from(errors) * squares.sqrt()
 }
 
 /// Returns the unfinished point of every tuning row.

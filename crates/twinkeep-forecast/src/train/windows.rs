@@ -11,11 +11,11 @@ use crate::boost::{
     CAUSE_COUNT_MAX, Column, Hazards, LANE_COUNT, Lanes, Objective, Problem, Rows, TotalScale,
     Totals, boost, cut_points, log_loss, log_odds, pinball, quantile,
 };
-use crate::calibrate::{Outcome, shifts};
+use crate::calibrate::{Outcome, shifts, stretches};
 use crate::examples::{Examples, WindowExamples};
 use crate::features::WINDOW_OWN_COUNT;
 use crate::forest::Forest;
-use crate::target::Quantiles;
+use crate::target::{Quantiles, REACH_SHARE_MIN};
 use crate::window_model::{EventHead, TotalHead, WindowHead, WindowModel, power};
 
 /// Learns one window target; `at` is its place among the pack's window targets.
@@ -49,7 +49,7 @@ fn learn_total(material: &Material<'_>, at: usize, target: &WindowTarget, model:
     grow(material, at, [bent.clone(), bent_tuning.clone()], objective, model);
     let references = [false, true].map(|carried| {
         let reference = reference(&bent, &train.before, &scale, carried);
-        TotalHead { scale, carried, reference, shift: [0.0; QUANTILES.len()] }
+        TotalHead { scale, carried, reference, shift: [0.0; QUANTILES.len()], stretch: [0.0; 2] }
     });
     let errors = references.each_ref().map(|head| {
         let error = |row: usize| {
@@ -89,17 +89,22 @@ fn choose_total(
     let deviance = |row: usize, share: f32| -> f64 {
         objective.deviance_of(rows.value[row], head.mean(&lanes[row], share, before(rows, row)))
     };
-    model.tree_share = best_share(rows.value.len(), subject, pinballs);
-    model.mean_tree_share = best_share(rows.value.len(), subject, deviance);
-    let outcomes: Vec<Outcome> = (0..rows.value.len())
-        .map(|row| Outcome {
+    let errors = material.config.gain_errors;
+    model.tree_share = best_share(rows.value.len(), errors, subject, pinballs);
+    model.mean_tree_share = best_share(rows.value.len(), errors, subject, deviance);
+    let outcomes = |head: &TotalHead| -> Vec<Outcome> {
+        let outcome = |row: usize| Outcome {
             bucket: 0,
-            quantiles: head.bent(&lanes[row], model.tree_share, before(rows, row)),
+            quantiles: head.shifted(&lanes[row], model.tree_share, before(rows, row)),
             value: bent[row],
-        })
-        .collect();
-    let found = shifts(&outcomes, 1, material.config.bucket_values_min);
+        };
+        (0..rows.value.len()).map(outcome).collect()
+    };
+    let values_min = material.config.bucket_values_min;
+    let found = shifts(&outcomes(head), 1, values_min);
     head.shift = found.into_iter().next().unwrap_or_default();
+    let found = stretches(&outcomes(head), 1, values_min, REACH_SHARE_MIN);
+    head.stretch = found.into_iter().next().unwrap_or_default();
 }
 
 fn learn_event(material: &Material<'_>, at: usize, cause_count: usize, model: &mut WindowModel) {
@@ -123,7 +128,8 @@ fn learn_event(material: &Material<'_>, at: usize, cause_count: usize, model: &m
     let blend = |row: usize, share: f32| head.blend(&lanes[row], share, interval(row));
     let happened = tuning.value.iter().filter(|&&value| 0.0 < value).count();
     if TREES_HAPPENED_COUNT_MIN <= happened {
-        model.tree_share = best_share(tuning.value.len(), subject, |row, share| {
+        let errors = material.config.gain_errors;
+        model.tree_share = best_share(tuning.value.len(), errors, subject, |row, share| {
             log_loss(tuning.value[row], &blend(row, share), cause_count)
         });
     }
@@ -207,13 +213,14 @@ fn fitted(examples: &Examples, rows: &WindowExamples, model: &WindowModel) -> Ve
 /// Returns the share of the trees with the largest certain gain over none.
 fn best_share(
     row_count: usize,
+    errors: f32,
     subject: impl Fn(usize) -> u32,
     loss: impl Fn(usize, f32) -> f64,
 ) -> f32 {
     let mut best = (0.0, 0.0);
     for share in [0.25, 0.5, 0.75, 1.0] {
         let gain = |row| (subject(row), loss(row, 0.0) - loss(row, share));
-        let certain = certain_gain((0..row_count).map(gain));
+        let certain = certain_gain((0..row_count).map(gain), errors);
         if best.1 < certain {
             best = (share, certain);
         }

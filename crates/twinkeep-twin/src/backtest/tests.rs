@@ -61,7 +61,8 @@ impl Forecaster for Grows {
         let point = |&horizon_hours: &f32| {
             let value = known.last() + age + horizon_hours;
             let quantiles = std::array::from_fn(|at| value + (at as f32 - 3.0) / 10.0);
-            ForecastPoint { horizon_hours, mean: value, quantiles }
+            let outer = [value - 1.0, value + 1.0];
+            ForecastPoint { horizon_hours, mean: value, quantiles, outer }
         };
         let target = TargetForecast {
             code: Code::new("hours").unwrap(),

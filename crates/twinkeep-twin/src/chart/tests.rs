@@ -11,7 +11,8 @@ fn points() -> Vec<ForecastPoint> {
         let wide = f32::from(step);
         let quantiles =
             [-8.0, -6.0, -3.0, 0.0, 3.0, 6.0, 8.0].map(|q| 80.0 + q * (1.0 + wide / 6.0));
-        ForecastPoint { horizon_hours: wide * 4.0, mean: 80.0, quantiles }
+        let outer = [quantiles[0], quantiles[6]];
+        ForecastPoint { horizon_hours: wide * 4.0, mean: 80.0, quantiles, outer }
     };
     (1..=6).map(point).collect()
 }
@@ -132,7 +133,9 @@ fn extreme_values_do_not_break_a_chart() {
         for other in extremes {
             let history = [(-5.0, one), (-1.0, other), (0.0, one)];
             let quantiles = [one, one, other, other, other, one, other];
-            let point = |horizon_hours| ForecastPoint { horizon_hours, mean: one, quantiles };
+            let outer = [one, other];
+            let point =
+                |horizon_hours| ForecastPoint { horizon_hours, mean: one, quantiles, outer };
             let points = [point(1.0), point(3.0)];
             let found = svg(&chart(&history, &points), "x");
             assert!(!found.contains("=\"NaN\"") && !found.contains("=\"inf\""), "{one} {other}");

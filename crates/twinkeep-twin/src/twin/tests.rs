@@ -75,6 +75,7 @@ impl Forecaster for Echo {
             horizon_hours,
             mean: 0.0,
             quantiles: [0.0; 7],
+            outer: [0.0; 2],
         };
         let target = TargetForecast {
             code: Code::new("a").unwrap(),

@@ -39,6 +39,7 @@ fn total_table(pack: &Pack, windows: &[&WindowEvaluation]) -> Markup {
         "50 %",
         "80 %",
         "90 %",
+        "95 %",
         "sum ratio",
         "variance ratio",
     ];
@@ -60,6 +61,7 @@ fn total_table(pack: &Pack, windows: &[&WindowEvaluation]) -> Markup {
                             td { (percent(total.coverage_50)) }
                             td { (percent(total.coverage_80)) }
                             td { (percent(total.coverage_90)) }
+                            td { (percent(total.coverage_95)) }
                             td { (number(total.sum_ratio, 3)) }
                             td { (number(total.variance_ratio, 3)) }
                         }

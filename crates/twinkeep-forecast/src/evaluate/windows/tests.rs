@@ -19,7 +19,8 @@ impl Forecaster for Constant {
     fn forecast(&self, _: &SubjectState, now: Timestamp, _: &[f32]) -> Forecast {
         let pack = shop_pack();
         let quantiles = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let point = ForecastPoint { horizon_hours: 192.0, mean: 4.0, quantiles };
+        let outer = [0.0, 7.0];
+        let point = ForecastPoint { horizon_hours: 192.0, mean: 4.0, quantiles, outer };
         let window = |(at, target): (usize, &twinkeep_domain::WindowTarget)| WindowForecast {
             code: target.code.clone(),
             basis: Basis::BaseRate,
