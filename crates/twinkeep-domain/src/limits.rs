@@ -27,5 +27,13 @@ pub const EVENT_HORIZON_COUNT_MAX: usize = 24;
 /// Most causes that compete with an event: each leaf holds a number for each.
 pub const COMPETING_COUNT_MAX: usize = 3;
 
+/// Fewest and most groups of the words of notes: with fewer, all words meet; each is a feature.
+pub const NOTE_BUCKET_COUNT_MIN: usize = 16;
+/// See [`NOTE_BUCKET_COUNT_MIN`].
+pub const NOTE_BUCKET_COUNT_MAX: usize = 4_096;
+
+/// Longest sequence of words that counts as one: longer ones hardly ever come twice.
+pub const NOTE_NGRAM_MAX: usize = 3;
+
 /// Most groups into which a pack divides the subjects at once: a person reads the figures of each.
 pub const SUBGROUP_COUNT_MAX: usize = 32;

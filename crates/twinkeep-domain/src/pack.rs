@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 
 use crate::{Code, SplitPlan, limits};
 
+mod notes;
 mod screening;
 mod subgroup;
 #[cfg(test)]
 mod tests;
 mod window;
 
+pub use notes::NotePlan;
 pub use screening::{
     CodeList, GroupRange, OtherCodes, Rule, Screening, Sex, SubjectCodes, VariableRules,
 };
@@ -34,6 +36,8 @@ pub struct Pack {
     windows: Vec<WindowTarget>,
     subgroups: Vec<Subgroup>,
     interventions: Vec<usize>,
+    notes: Option<NotePlan>,
+    huber: BTreeMap<usize, f32>,
 }
 
 /// What people in this domain call things.
@@ -167,6 +171,10 @@ pub enum PackError {
     Target(String, &'static str),
     /// A rule for screening makes no sense for its variable.
     Rule(String, &'static str),
+    /// An error of a target cannot be weighed so.
+    Loss(String, &'static str),
+    /// Notes cannot be read so.
+    Notes(&'static str),
     /// The subjects cannot be divided so.
     Subgroup(String, &'static str),
 }
@@ -187,6 +195,8 @@ impl std::fmt::Display for PackError {
             }
             Self::Target(code, reason) => write!(f, "the target `{code}` is wrong: {reason}"),
             Self::Rule(code, reason) => write!(f, "a rule of `{code}` is wrong: {reason}"),
+            Self::Loss(code, reason) => write!(f, "the loss of `{code}` is wrong: {reason}"),
+            Self::Notes(reason) => write!(f, "the notes cannot be read so: {reason}"),
             Self::Subgroup(title, reason) => write!(f, "the subgroup `{title}` is wrong: {reason}"),
             Self::ForecastPlan(reason) => write!(f, "the forecast plan is wrong: {reason}"),
         }
@@ -239,6 +249,8 @@ impl Pack {
             windows,
             subgroups,
             interventions,
+            notes: None,
+            huber: BTreeMap::new(),
         })
     }
 
@@ -288,6 +300,43 @@ impl Pack {
     /// Returns whether people decide about a variable.
     pub fn is_intervention(&self, variable: usize) -> bool {
         self.interventions.contains(&variable)
+    }
+
+    /// Sets the variables whose mean is learned with Huber's loss, with the error beyond which it
+    /// grows only linearly, in the variable's unit.
+    pub fn with_huber(mut self, deltas: BTreeMap<usize, f32>) -> Result<Self, PackError> {
+        for (&at, &delta) in &deltas {
+            let Some(variable) = self.variables.get(at) else { continue };
+            let wrong = |reason| Err(PackError::Loss(variable.code.to_string(), reason));
+            if !variable.target {
+                return wrong("it is no target, so nothing of it is learned");
+            }
+            if !(delta.is_finite() && 0.0 < delta) {
+                return wrong("`delta` must be above 0");
+            }
+        }
+        self.huber = deltas;
+        Ok(self)
+    }
+
+    /// Returns beyond which error the loss of a variable's mean grows only linearly, if its pack
+    /// asks for Huber's loss.
+    pub fn huber_delta(&self, variable: usize) -> Option<f32> {
+        self.huber.get(&variable).copied()
+    }
+
+    /// Adds the notes that models learn from; the codes that are kept must be known by now.
+    pub fn with_notes(mut self, notes: Option<NotePlan>) -> Result<Self, PackError> {
+        if let Some(plan) = &notes {
+            plan.check(&self)?;
+        }
+        self.notes = notes;
+        Ok(self)
+    }
+
+    /// Returns the notes that models learn from, if any.
+    pub fn notes(&self) -> Option<&NotePlan> {
+        self.notes.as_ref()
     }
 
     /// Returns by what the figures of a model are told apart.

@@ -37,10 +37,10 @@ use twinkeep_domain::QUANTILES;
 
 pub(crate) use bins::{Column, cut_points};
 pub(crate) use hazard::{CAUSE_COUNT_MAX, Hazards, hazards, log_loss, log_odds};
-pub(crate) use leaf::quantile;
+pub(crate) use leaf::{at_place, quantile};
 pub(crate) use rounds::{Boosted, Knobs, Objective, Problem, Rows, boost};
 pub(crate) use totals::{TotalScale, Totals};
-pub(crate) use values::{Values, pinball};
+pub(crate) use values::{Values, huber, pinball};
 
 /// Seven quantiles and the mean.
 pub(crate) const LANE_COUNT: usize = QUANTILES.len() + 1;

@@ -8,6 +8,7 @@ use twinkeep_domain::{Code, Pack, Timeline, Timestamp, WindowTarget};
 pub struct CodeMap {
     variables: Vec<Option<u32>>,
     windows: Vec<Vec<(usize, Role)>>,
+    notes: Vec<bool>,
 }
 
 /// What an event is to a window target.
@@ -30,7 +31,9 @@ impl CodeMap {
                 .filter_map(|(at, target)| Some((at, role(target, code.as_str())?)))
                 .collect()
         };
+        let is_note = |code: &Code| pack.notes().is_some_and(|plan| plan.is_about(code.as_str()));
         Self {
+            notes: codes.iter().map(is_note).collect(),
             variables: codes.iter().map(find).collect(),
             windows: codes.iter().map(roles).collect(),
         }
@@ -41,9 +44,14 @@ impl CodeMap {
         self.windows.get(code as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns whether the pack uses this code: as a variable, or in a window target.
+    /// Returns whether an event with this code is a note that the pack asks for.
+    pub(crate) fn is_note(&self, code: u32) -> bool {
+        self.notes.get(code as usize).copied().unwrap_or(false)
+    }
+
+    /// Returns whether the pack uses this code: as a variable, in a window target, or as a note.
     pub fn uses(&self, code: u32) -> bool {
-        self.variable(code).is_some() || !self.windows(code).is_empty()
+        self.variable(code).is_some() || !self.windows(code).is_empty() || self.is_note(code)
     }
 
     /// Returns the pack's variable for [`twinkeep_domain::Event::code`], if the pack knows it.

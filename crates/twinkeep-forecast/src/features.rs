@@ -3,7 +3,8 @@
 //! A [`SubjectState`] absorbs one observation in constant time and never re-reads the history, so
 //! a live twin costs microseconds. A feature vector has three parts: *shared* (every variable of
 //! the pack, the same for all targets), *own* (more about the target), and the horizon. Window
-//! targets about codes that are no variables, such as admissions, are shared too.
+//! targets about codes that are no variables, such as admissions, are shared too, and so are the
+//! words of notes, where the pack asks for them.
 //!
 //! # Invariants
 //!
@@ -12,6 +13,7 @@
 //! - No feature depends on anything after the moment it is computed for.
 
 mod layout;
+mod notes;
 mod state;
 mod window;
 

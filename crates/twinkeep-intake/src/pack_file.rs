@@ -5,6 +5,7 @@
 
 use twinkeep_domain::{Pack, PackError, limits};
 
+mod notes;
 mod subgroups;
 mod targets;
 #[cfg(test)]

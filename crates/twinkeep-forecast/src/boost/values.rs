@@ -1,4 +1,7 @@
 //! The objective of a value: seven quantiles and the mean, each by the loss that it minimizes.
+//!
+//! The mean minimizes the squared error, or Huber's loss where the pack asks for it: beyond some
+//! distance, an error counts linearly, so that a few faults of a sensor do not bend it.
 
 use twinkeep_domain::QUANTILES;
 
@@ -7,10 +10,12 @@ use super::leaf::{quantile, steps};
 use super::rounds::Objective;
 use super::{LANE_COUNT, Lanes, MEAN_LANE};
 
-/// Pinball losses and the squared error.
+/// Pinball losses and the squared error, or Huber's loss.
 pub(crate) struct Values {
     mean_weight: f32,
     shrinkage_rows: f32,
+    /// Where Huber's loss becomes linear; infinite for the squared error.
+    delta: f32,
     residuals: [Vec<f32>; LANE_COUNT],
 }
 
@@ -25,7 +30,25 @@ impl Values {
     /// `mean_weight` is the weight of the mean in the choice of splits, where all quantiles
     /// together weigh 1; `shrinkage_rows` is added to the rows of a leaf.
     pub(crate) fn new(mean_weight: f32, shrinkage_rows: f32) -> Self {
-        Self { mean_weight, shrinkage_rows, residuals: std::array::from_fn(|_| Vec::new()) }
+        let residuals = std::array::from_fn(|_| Vec::new());
+        Self { mean_weight, shrinkage_rows, delta: f32::INFINITY, residuals }
+    }
+
+    /// Learns the mean with Huber's loss, which is linear beyond `delta`.
+    pub(crate) fn with_huber(mut self, delta: Option<f32>) -> Self {
+        self.delta = delta.unwrap_or(f32::INFINITY);
+        self
+    }
+
+    /// Returns the step of the mean that Huber's loss asks for, from the residuals of some rows.
+    ///
+    /// A Newton step, but at least a quarter of the rows count as bending the loss: a leaf of
+    /// outliers alone would ask for a step without end.
+    fn huber_step(&self, residuals: &[f32], shrinkage_rows: f32) -> f32 {
+        let clamped = residuals.iter().map(|rest| f64::from(rest.clamp(-self.delta, self.delta)));
+        let inside = residuals.iter().filter(|rest| rest.abs() <= self.delta).count() as f64;
+        let bent = inside.max(residuals.len() as f64 / 4.0) + f64::from(shrinkage_rows);
+        if bent <= 0.0 { 0.0 } else { (clamped.sum::<f64>() / bent) as f32 }
     }
 }
 
@@ -48,15 +71,25 @@ impl Objective for Values {
 
     fn start(&self, values: &[f32]) -> Lanes {
         let mut all: [Vec<f32>; LANE_COUNT] = std::array::from_fn(|_| values.to_vec());
-        steps(&mut all, 0.0)
+        let mut start = steps(&mut all, 0.0);
+        if self.delta.is_finite() {
+            // From the median, a few steps are enough.
+            start[MEAN_LANE] = start[MEDIAN];
+            for _ in 0..HUBER_STEPS {
+                let rest: Vec<f32> = values.iter().map(|value| value - start[MEAN_LANE]).collect();
+                start[MEAN_LANE] += self.huber_step(&rest, 0.0);
+            }
+        }
+        start
     }
 
     fn gradients(&self, values: &[f32], fitted: &[Lanes]) -> ValueGradients {
         let below = values.iter().zip(fitted).map(|(&value, lanes)| below(value, lanes)).collect();
         let mut residual = Vec::with_capacity(values.len());
         let mut squares = 0.0_f64;
+        let limit = self.delta.min(RESIDUAL_MAX);
         for (&value, lanes) in values.iter().zip(fitted) {
-            let rest = (value - lanes[MEAN_LANE]).clamp(-RESIDUAL_MAX, RESIDUAL_MAX);
+            let rest = (value - lanes[MEAN_LANE]).clamp(-limit, limit);
             residual.push((rest / FIXED_POINT_STEP) as i32);
             squares += f64::from(rest * rest);
         }
@@ -71,14 +104,18 @@ impl Objective for Values {
             residuals.clear();
             residuals.extend(members.iter().map(of));
         }
-        steps(&mut self.residuals, self.shrinkage_rows)
+        let mut steps = steps(&mut self.residuals, self.shrinkage_rows);
+        if self.delta.is_finite() {
+            steps[MEAN_LANE] = self.huber_step(&self.residuals[MEAN_LANE], self.shrinkage_rows);
+        }
+        steps
     }
 
     fn losses(&self, values: &[f32], fitted: &[Lanes]) -> [f64; LANE_COUNT] {
         let mut sums = pinball_losses(values, fitted);
         for (&value, lanes) in values.iter().zip(fitted) {
             let rest = value - lanes[MEAN_LANE];
-            sums[MEAN_LANE] += f64::from(rest * rest);
+            sums[MEAN_LANE] += huber(rest, self.delta);
         }
         sums
     }
@@ -99,6 +136,12 @@ pub(super) fn pinball_losses(values: &[f32], fitted: &[Lanes]) -> [f64; LANE_COU
         }
     }
     sums
+}
+
+/// Returns Huber's loss of a residual, twice as it is mostly written: the square up to `delta`.
+pub(crate) fn huber(residual: f32, delta: f32) -> f64 {
+    let (rest, delta) = (f64::from(residual.abs()), f64::from(delta));
+    if rest <= delta { rest * rest } else { delta * (2.0 * rest - delta) }
 }
 
 /// Returns the pinball loss of a residual.
@@ -126,6 +169,12 @@ pub(super) fn quantile_steps(
 }
 
 const _: () = assert!(QUANTILES.len() <= 8, "one bit a quantile");
+
+/// The median of the quantiles.
+const MEDIAN: usize = QUANTILES.len() / 2;
+
+/// Each step at least halves the distance to the best start.
+const HUBER_STEPS: usize = 30;
 
 /// Beyond this many spreads a value is an outlier: more would let one row choose the splits.
 const RESIDUAL_MAX: f32 = 16.0;

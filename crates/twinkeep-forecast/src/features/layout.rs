@@ -2,6 +2,7 @@
 
 use twinkeep_domain::{Pack, Timestamp, VariableKind, WindowTarget};
 
+use super::notes;
 use super::window::WINDOW_OWN;
 use super::{SubjectState, VariableState, WINDOW_OWN_COUNT};
 
@@ -12,11 +13,13 @@ pub struct FeatureLayout {
     statics: Vec<usize>,
     /// Window targets about codes that are no variables: nothing else tells of them.
     marks: Vec<usize>,
+    /// How many features the notes have; 0 if the pack does not ask for them.
+    notes: usize,
 }
 
 impl FeatureLayout {
-    /// Returns the layout for a pack: it depends on the variables, their kinds, and the codes of
-    /// window targets alone.
+    /// Returns the layout for a pack: it depends on the variables, their kinds, the codes of
+    /// window targets, and how notes are read.
     pub fn new(pack: &Pack) -> Self {
         let of = |kind| {
             let all = pack.variables().iter().enumerate();
@@ -30,16 +33,21 @@ impl FeatureLayout {
             series: of(VariableKind::Series),
             statics: of(VariableKind::Static),
             marks: marks.map(|(at, _)| at).collect(),
+            notes: pack.notes().map_or(0, notes::feature_count),
         }
     }
 
     /// Returns how many features all targets share.
     pub fn shared_count(&self) -> usize {
-        self.marks_from() + self.marks.len() * PER_MARK.len() + 1
+        self.notes_from() + self.notes + 1
     }
 
     fn marks_from(&self) -> usize {
         self.series.len() * PER_SERIES.len() + self.statics.len()
+    }
+
+    fn notes_from(&self) -> usize {
+        self.marks_from() + self.marks.len() * PER_MARK.len()
     }
 
     /// Returns the index of the horizon among the features of a window target.
@@ -107,6 +115,9 @@ impl FeatureLayout {
             let title = &pack.windows().get(window)?.title;
             return Some(format!("{title}, {}", PER_MARK[mark % PER_MARK.len()]));
         }
+        if let Some(at) = feature.checked_sub(self.notes_from()).filter(|&at| at < self.notes) {
+            return Some(notes::feature_name(at));
+        }
         if feature + 1 == self.shared_count() {
             return Some("hours since the first event".to_owned());
         }
@@ -134,6 +145,15 @@ impl FeatureLayout {
 
     /// Writes the features that all targets share.
     pub(crate) fn shared(&self, state: &SubjectState, cut: Timestamp, out: &mut [f32]) {
+        let (out, rest) = out.split_at_mut(self.notes_from().min(out.len()));
+        let (out_notes, out_start) = rest.split_at_mut(self.notes.min(rest.len()));
+        match state.notes() {
+            Some(notes) => notes.features(cut, out_notes),
+            None => out_notes.fill(f32::NAN),
+        }
+        if let [start] = out_start {
+            *start = state.start().map_or(f32::NAN, |start| cut.hours_since(start) as f32);
+        }
         let mut places = out.iter_mut();
         let mut put = |values: &[f32]| {
             for (&value, place) in values.iter().zip(places.by_ref()) {
@@ -158,7 +178,6 @@ impl FeatureLayout {
                 None => put(&[f32::NAN, 0.0]),
             }
         }
-        put(&[state.start().map_or(f32::NAN, |start| cut.hours_since(start) as f32)]);
     }
 }
 

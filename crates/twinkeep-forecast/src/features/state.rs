@@ -4,6 +4,7 @@ use std::fmt;
 
 use twinkeep_domain::{Event, Pack, Timeline, Timestamp, VariableKind, WindowKind};
 
+use super::notes::NoteState;
 use super::window::WindowState;
 use crate::CodeMap;
 use crate::codes::Role;
@@ -16,6 +17,7 @@ pub struct SubjectState {
     variables: Vec<VariableState>,
     statics: Vec<f32>,
     windows: Vec<WindowState>,
+    notes: Option<NoteState>,
     start: Option<Timestamp>,
     event_count: u32,
 }
@@ -52,6 +54,7 @@ impl SubjectState {
             variables: vec![VariableState::EMPTY; count],
             statics: vec![f32::NAN; count],
             windows: pack.windows().iter().map(WindowState::new).collect(),
+            notes: pack.notes().map(NoteState::new),
             start: None,
             event_count: 0,
         }
@@ -67,12 +70,18 @@ impl SubjectState {
     }
 
     /// Absorbs an event, whatever it is to the pack: a value of a variable, an event of a window
-    /// target, both, or nothing. What has no time happened in no window.
+    /// target, a note, several of these, or nothing. What has no time happened in no window, and
+    /// such a note may have been written at any time, later than all that is known.
     pub fn apply(&mut self, codes: &CodeMap, event: &Event) {
         if let (Some(variable), Some(value)) = (codes.variable(event.code), event.value) {
             self.observe(variable, event.time, value);
         }
         let Some(time) = event.time else { return };
+        if let (Some(notes), Some(text)) = (&mut self.notes, &event.text)
+            && codes.is_note(event.code)
+        {
+            notes.observe(time, text);
+        }
         for &(window, role) in codes.windows(event.code) {
             self.note(window, role, time, event.value);
         }
@@ -90,6 +99,11 @@ impl SubjectState {
     /// Returns what is remembered about a window target.
     pub(crate) fn window(&self, window: usize) -> Option<&WindowState> {
         self.windows.get(window)
+    }
+
+    /// Returns what is remembered about the notes, if the pack asks for them.
+    pub(crate) fn notes(&self) -> Option<&NoteState> {
+        self.notes.as_ref()
     }
 
     /// Returns whether the event of a window target can still happen.

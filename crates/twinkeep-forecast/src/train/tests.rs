@@ -9,6 +9,9 @@ use crate::features::SubjectState;
 use crate::testing::{ECHO, GROUP, LEVEL, NOISE, cohort, config, event, pack};
 use crate::{Evaluation, Model, TrainConfig, evaluate};
 
+mod huber;
+mod notes;
+mod parts;
 mod windows;
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| trained(&config()));
@@ -48,6 +51,7 @@ fn intervals_cover_what_they_promise_on_subjects_never_seen() {
         assert!(near(target.coverage_50, 0.5, 0.1), "{target:?}");
         assert!(near(target.coverage_80, 0.8, 0.05), "{target:?}");
         assert!(near(target.coverage_90, 0.9, 0.03), "{target:?}");
+        assert!(near(target.coverage_95, 0.95, 0.025), "{target:?}");
     }
     assert_eq!(EVALUATION.refused_count, 0);
     assert_eq!(EVALUATION.subject_count, 400);
@@ -195,11 +199,12 @@ fn a_target_with_too_few_examples_is_not_learned() {
 #[test]
 fn a_gain_that_one_subject_makes_is_not_trusted() {
     let even = (0..100).map(|row| (row / 10, 1.0));
-    assert_eq!(super::select::certain_gain(even), 100.0);
+    assert_eq!(super::select::certain_gain(even, 1.0), 100.0);
     let lucky = (0..100).map(|row| (row / 10, if row < 10 { 10.0 } else { 0.0 }));
-    assert!(super::select::certain_gain(lucky) < 10.0);
+    assert!(super::select::certain_gain(lucky, 1.0) < 10.0);
     let two = [(1, 3.0), (2, 1.0)].into_iter();
-    assert_eq!(super::select::certain_gain(two), 4.0 - 2.0_f64.sqrt());
+    assert_eq!(super::select::certain_gain(two.clone(), 1.0), 4.0 - 2.0_f64.sqrt());
+    assert_eq!(super::select::certain_gain(two, 0.0), 4.0);
 }
 
 #[test]

@@ -156,3 +156,24 @@ fn the_rules_of_format_2_are_read() {
     let error = parse_pack(&format!("{text}{}", second("S"))).unwrap_err();
     assert_eq!(error.code(), "pack-contradiction", "there is no `U`");
 }
+
+#[test]
+fn the_loss_of_a_target_is_squared_unless_the_pack_says_otherwise() {
+    let shipped = shipped_text("icu").unwrap();
+    let with = |code: &str, lines: &str| {
+        let own = format!("code = \"{code}\"\n");
+        parse_pack(&shipped.replacen(&own, &format!("{own}{lines}\n"), 1))
+    };
+    let pack = with("HR", "loss = \"huber\"\ndelta = 12.5").unwrap();
+    let (rate, temperature) = (pack.find("HR").unwrap(), pack.find("Temp").unwrap());
+    assert_eq!((pack.huber_delta(rate), pack.huber_delta(temperature)), (Some(12.5), None));
+    for (code, lines, found) in [
+        ("HR", "loss = \"huber\"", "pack-value"),
+        ("HR", "delta = 1", "pack-value"),
+        ("HR", "loss = \"absolute\"", "pack-syntax"),
+        ("HR", "loss = \"huber\"\ndelta = 0", "pack-contradiction"),
+        ("Age", "loss = \"huber\"\ndelta = 1", "pack-contradiction"),
+    ] {
+        assert_eq!(with(code, lines).unwrap_err().code(), found, "{code}: {lines}");
+    }
+}

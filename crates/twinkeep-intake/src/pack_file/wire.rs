@@ -10,6 +10,7 @@ use twinkeep_domain::{
     Words,
 };
 
+use super::notes::{WireNotes, notes};
 use super::subgroups::{WireSubgroup, subgroups};
 use super::targets::{DURATION, WireTarget, hours, targets};
 use super::{FORMAT, PackFileError};
@@ -29,6 +30,7 @@ struct WirePack {
     rule: Option<Vec<Spanned<WireRule>>>,
     target: Option<Vec<Spanned<WireTarget>>>,
     subgroup: Option<Vec<Spanned<WireSubgroup>>>,
+    notes: Option<Spanned<WireNotes>>,
 }
 
 #[derive(Deserialize)]
@@ -125,6 +127,17 @@ struct WireVariable {
     valence: Option<u8>,
     required_percent: Option<f32>,
     intervention: Option<bool>,
+    #[serde(default)]
+    loss: WireLoss,
+    delta: Option<f32>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WireLoss {
+    #[default]
+    Squared,
+    Huber,
 }
 
 impl WireVariable {
@@ -200,6 +213,7 @@ pub(super) fn parse(text: &str) -> Result<Pack, PackFileError> {
         .filter(|(_, variable)| variable.get_ref().intervention == Some(true))
         .map(|(at, _)| at)
         .collect();
+    let huber = huber(text, wire.format, &wire.variable)?;
     let variables: Result<Vec<_>, _> = wire
         .variable
         .into_iter()
@@ -211,6 +225,7 @@ pub(super) fn parse(text: &str) -> Result<Pack, PackFileError> {
     let mut variables = variables?;
     let windows = targets(text, wire.target.take(), &mut variables)?;
     let subgroups = subgroups(text, wire.format, wire.subgroup.take(), &variables, &screening)?;
+    let notes = notes(text, wire.format, wire.notes.take())?;
     let plan_line = line(wire.forecast.span());
     let plan = plan(plan_line, wire.forecast.into_inner())?;
     let words = Words { subject: wire.words.subject, subjects: wire.words.subjects };
@@ -219,6 +234,8 @@ pub(super) fn parse(text: &str) -> Result<Pack, PackFileError> {
         .and_then(|pack| pack.with_windows(windows))
         .and_then(|pack| pack.with_subgroups(subgroups))
         .map(|pack| pack.with_interventions(interventions))
+        .and_then(|pack| pack.with_notes(notes))
+        .and_then(|pack| pack.with_huber(huber))
         .map_err(|source| PackFileError::Contradiction { source })
 }
 
@@ -365,6 +382,29 @@ fn variable(line: usize, mut wire: WireVariable) -> Result<Variable, PackFileErr
             .collect(),
         rules,
     })
+}
+
+/// Returns the variables whose mean is learned with Huber's loss, and from where it is linear.
+fn huber(
+    text: &str,
+    format: u32,
+    variables: &[Spanned<WireVariable>],
+) -> Result<BTreeMap<usize, f32>, PackFileError> {
+    let mut deltas = BTreeMap::new();
+    for (at, variable) in variables.iter().enumerate() {
+        let line = line_of(text, variable.span().start);
+        let refuse = |key, reason| Err(PackFileError::Value { line, key, reason });
+        match (variable.get_ref().loss, variable.get_ref().delta) {
+            (WireLoss::Squared, None) => {}
+            (WireLoss::Squared, Some(_)) => return refuse("delta", "needs `loss = \"huber\"`"),
+            (WireLoss::Huber, _) if format < 3 => return refuse("loss", "needs `format = 3`"),
+            (WireLoss::Huber, None) => return refuse("loss", "`huber` needs a `delta`"),
+            (WireLoss::Huber, Some(delta)) => {
+                deltas.insert(at, delta);
+            }
+        }
+    }
+    Ok(deltas)
 }
 
 fn plan(line: usize, wire: WirePlan) -> Result<ForecastPlan, PackFileError> {

@@ -6,6 +6,7 @@ use twinkeep_domain::QUANTILES;
 use super::super::hazard::{CAUSE_COUNT_MAX, Hazards, hazards, log_loss, log_odds};
 use super::super::rounds::Objective;
 use super::super::totals::{TotalScale, Totals};
+use super::super::values::{Values, huber};
 use super::super::{Column, Knobs, LANE_COUNT, Lanes, MEAN_LANE, Problem, Rows, boost, cut_points};
 use super::{close, knobs};
 use crate::forest::Forest;
@@ -192,4 +193,14 @@ fn two_causes_are_learned_at_once_and_never_exceed_one() {
     let certain = [f32::MAX, f32::MAX, f32::MIN, 0.0, 0.0, 0.0, 0.0, 0.0];
     let hazards = hazards(&certain, 4);
     assert!(hazards.iter().all(|hazard| hazard.is_finite()) && hazards.iter().sum::<f64>() <= 1.0);
+}
+
+#[test]
+fn hubers_mean_starts_where_clamped_errors_cancel_out() {
+    let start = |delta| Values::new(0.5, 0.0).with_huber(delta).start(&[0.0, 0.0, 0.0, 0.0, 100.0]);
+    // Four errors of -m and one that counts as 1.
+    assert!((start(Some(1.0))[MEAN_LANE] - 0.25).abs() < 1e-5);
+    assert!((start(None)[MEAN_LANE] - 20.0).abs() < 1e-4);
+    // The square up to delta, then a line that goes on as steeply: twice Huber's own.
+    assert_eq!([0.0, 1.0, -2.0, 3.0].map(|rest| huber(rest, 2.0)), [0.0, 1.0, 4.0, 8.0]);
 }
