@@ -122,8 +122,7 @@ fn learn(
     let weights_sha256 = weights_digest(&tensors);
     let documents = documents(
         app,
-        given.as_ref(),
-        &ingredients,
+        (given.as_ref(), &ingredients),
         &config,
         &model,
         &evaluation,
@@ -159,8 +158,7 @@ fn require_subjects(train: &Cohort, tuning: &Cohort, held_out: &Cohort) -> Resul
 
 fn documents(
     app: &App,
-    given: Option<&GivenSplits>,
-    ingredients: &Ingredients,
+    (given, ingredients): (Option<&GivenSplits>, &Ingredients),
     config: &TrainConfig,
     model: &Model,
     evaluation: &Evaluation,

@@ -298,7 +298,7 @@ fn a_model_of_another_format_or_pack_is_refused() {
     )
     .unwrap();
     let error = Model::from_tensors(&other, &TENSORS).unwrap_err();
-    assert_eq!(error, TensorError::Pack { found: 3, target_count: 3 });
+    assert_eq!(error, TensorError::Pack { found: 4, target_count: 3 });
 }
 
 proptest! {

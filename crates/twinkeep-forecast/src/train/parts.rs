@@ -11,7 +11,9 @@ use twinkeep_domain::{Code, Tensor};
 
 use super::{Job, Learned, Material};
 use crate::Model;
+use crate::dependence::Dependence;
 use crate::features::FeatureLayout;
+use crate::support::Support;
 use crate::target::TargetModel;
 use crate::window_model::WindowModel;
 
@@ -60,6 +62,9 @@ impl Material<'_> {
                 .map(|(variable, _)| TargetModel::empty(variable, bucket_count))
                 .collect(),
             windows: self.pack.windows().iter().map(WindowModel::empty).collect(),
+            // Both are learned from all targets, at the end.
+            dependence: Dependence::none(self.jobs().len()),
+            support: Support::default(),
         };
         match (job, learned) {
             (Job::Target(at, _), Learned::Target(target)) => model.targets[at] = target.clone(),

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod answers;
+mod attendance;
 mod crash;
 mod database;
 mod departures;
@@ -23,6 +24,7 @@ mod manifest;
 mod model;
 mod nats;
 mod nats_server;
+mod notes;
 mod path;
 #[path = "../../../twinkeep-connect/tests/it/peers.rs"]
 mod peers;
@@ -36,4 +38,5 @@ mod splits;
 mod store;
 mod subject;
 mod tables;
+mod train;
 mod windows;

@@ -26,7 +26,7 @@ fn noted(seed: u64, count: i64, hours: Option<f64>) -> Cohort {
     let mut cohort = cohort(seed, count);
     cohort.codes.push(Code::new("NOTE//ward").unwrap());
     for (number, timeline) in (0_i64..).zip(&mut cohort.timelines) {
-        let high = crate::random::bits(seed, [5, number.unsigned_abs(), 0]) % 2 == 0;
+        let high = crate::random::bits(seed, [5, number.unsigned_abs(), 0]).is_multiple_of(2);
         let mut events: Vec<Event> = timeline.events().to_vec();
         for event in &mut events {
             let late = event.time.is_some_and(|time| {

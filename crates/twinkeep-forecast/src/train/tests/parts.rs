@@ -60,6 +60,8 @@ fn whatever_was_learned_before_is_not_learned_again_and_the_bytes_are_the_same()
     }
 }
 
+type Damage<'a> = dyn Fn(&mut Vec<Tensor>) + 'a;
+
 #[test]
 fn a_part_that_is_damaged_or_of_another_pack_is_learned_again() {
     let pack = pack();
@@ -68,7 +70,7 @@ fn a_part_that_is_damaged_or_of_another_pack_is_learned_again() {
     let mut shop = Kept::default();
     trained(&shop_pack(), true, &mut shop);
     let foreign = shop.parts.into_values().next().unwrap();
-    let damages: [&dyn Fn(&mut Vec<Tensor>); 4] = [
+    let damages: [&Damage<'_>; 4] = [
         &|part| part.truncate(3),
         &|part| *part = foreign.clone(),
         &|part| {
