@@ -34,10 +34,13 @@ bench-windows: ## Forecast what customers of Online Retail do, beside LightGBM i
 bench-forecast: ## Forecast PhysioNet 2012 beside LightGBM, on the same stays in the same run (30 minutes)
 	@CARGO="$(CARGO)" sh benches/forecast/run.sh
 
+bench-twin: ## Measure a live event into a twin, and one forecast of everything (PhysioNet 2012)
+	@$(CARGO) run --release --locked --quiet --package twinkeep-app --example forecast-latency -- "$${TWINKEEP_DATA:-../shared/data}/physionet2012/set-a.tar.gz"
+
 docs: ## Regenerate the reference pages from the program
 	@CARGO="$(CARGO)" sh docs/generate.sh
 
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check bench bench-poison bench-forecast bench-windows crash fuzz docs deny
+.PHONY: help demo test check bench bench-poison bench-forecast bench-twin bench-windows crash fuzz docs deny

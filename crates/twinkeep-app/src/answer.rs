@@ -7,6 +7,8 @@ use twinkeep_domain::{
     WindowForecast, WindowKind, WindowTarget,
 };
 
+use twinkeep_twin::chart::{duration, short};
+
 use crate::time_text::rfc3339;
 
 /// A forecast of one subject.
@@ -17,6 +19,9 @@ pub struct ForecastAnswer {
     pub subject: Option<String>,
     /// The moment it is made for (RFC 3339): nothing later was looked at.
     pub prediction_time: String,
+    /// Whether more is known by now, which was not looked at.
+    #[serde(skip_serializing_if = "is_false")]
+    pub looks_back: bool,
     /// The model version that made it.
     pub model: String,
     /// The pack it speaks about, as `name@version`.
@@ -171,6 +176,7 @@ impl ForecastAnswer {
         Self {
             subject,
             prediction_time: rfc3339(forecast.prediction_time),
+            looks_back: false,
             model: model.to_owned(),
             pack: format!("{}@{}", pack.name(), pack.version()),
             targets: forecast
@@ -187,6 +193,18 @@ impl ForecastAnswer {
             notice: NOTICE,
         }
     }
+}
+
+impl ForecastAnswer {
+    /// Marks whether there are events after the prediction time.
+    pub(crate) fn looking_back(self, looks_back: bool) -> Self {
+        Self { looks_back, ..self }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn target_answer(pack: &Pack, target: &TargetForecast) -> TargetAnswer {
@@ -272,27 +290,13 @@ pub(crate) fn tidy(value: f32) -> f32 {
     format!("{value:.4e}").parse().unwrap_or(value)
 }
 
-/// Writes hours as people say them.
-fn duration(hours: f32) -> String {
-    if 48.0 <= hours && hours % 24.0 == 0.0 {
-        return format!("{:.0} days", hours / 24.0);
-    }
-    format!("{} hours", short(hours))
-}
-
 fn amount(value: f32, unit: &str) -> String {
     let unit = twinkeep_twin::chart::readable_unit(unit);
     if unit.is_empty() { short(value) } else { format!("{} {unit}", short(value)) }
 }
 
-/// At most two decimals, and none that say nothing.
-fn short(value: f32) -> String {
-    let text = format!("{value:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 /// A tenth of a percent: no calibration is finer.
-fn rounded(probability: f32) -> f32 {
+pub(crate) fn rounded(probability: f32) -> f32 {
     (probability * 1_000.0).round() / 1_000.0
 }
 

@@ -146,7 +146,7 @@ impl App {
             self.store.touch_api_key(&found.id, now)?;
         }
         Ok(Caller {
-            id: format!("{CALLER_PREFIX}{}", found.id),
+            id: caller_id(&found.id),
             name: found.name,
             scopes: found.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
         })
@@ -171,6 +171,11 @@ impl App {
         let site = self.store.setting(&key_site_key(id))?;
         Ok(Some(site.unwrap_or_else(|| LOCAL_SITE.to_owned())))
     }
+}
+
+/// Returns how the ledger names who shows a key.
+pub(crate) fn caller_id(key: &str) -> String {
+    format!("{CALLER_PREFIX}{key}")
 }
 
 fn key_site_key(id: &str) -> String {

@@ -11,9 +11,10 @@ use twinkeep_intake::{Dates, Judgement, LiveRow, ReadOptions, screen_events};
 use twinkeep_twin::{Change, Twin, WhatIf, what_if};
 
 use crate::answer::{NOTICE, tidy};
+use crate::moment::moment;
 use crate::predict::check_horizons;
 use crate::time_text::rfc3339;
-use crate::twins::{Found, about, moment};
+use crate::twins::{Found, about};
 use crate::{App, AppError, Caller};
 
 /// What is to be otherwise.

@@ -24,12 +24,28 @@ pub enum Scope {
     WriteEvents,
     /// Deliver sealed feeds.
     WriteFeeds,
+    /// List feeds, and look at them in numbers.
+    ReadFeeds,
+    /// Release or reject feeds that are held.
+    DecideFeeds,
+    /// Hand out everything that is kept about a person.
+    ExportSubjects,
+    /// Erase a person.
+    EraseSubjects,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 4] =
-        [Self::Predict, Self::ReadTwins, Self::WriteEvents, Self::WriteFeeds];
+    pub const ALL: [Self; 8] = [
+        Self::Predict,
+        Self::ReadTwins,
+        Self::WriteEvents,
+        Self::WriteFeeds,
+        Self::ReadFeeds,
+        Self::DecideFeeds,
+        Self::ExportSubjects,
+        Self::EraseSubjects,
+    ];
 
     /// What a key may do if nobody says: ask, and change nothing.
     pub const DEFAULT: [Self; 2] = [Self::Predict, Self::ReadTwins];
@@ -41,6 +57,10 @@ impl Scope {
             Self::ReadTwins => "twins:read",
             Self::WriteEvents => "events:write",
             Self::WriteFeeds => "feeds:write",
+            Self::ReadFeeds => "feeds:read",
+            Self::DecideFeeds => "feeds:decide",
+            Self::ExportSubjects => "subjects:export",
+            Self::EraseSubjects => "subjects:erase",
         }
     }
 

@@ -6,8 +6,9 @@ use twinkeep_forecast::CodeMap;
 use twinkeep_twin::{GroupOutcome, Others, SIMILAR_COUNT_MIN};
 
 use crate::answer::tidy;
+use crate::moment::moment;
 use crate::time_text::rfc3339;
-use crate::twins::{Found, about, moment};
+use crate::twins::{Found, about};
 use crate::{App, AppError, Caller};
 
 /// With whom a twin is compared.

@@ -9,7 +9,7 @@ use twinkeep_store::{Decision, FeedState};
 
 use crate::feeds::parse_feed;
 use crate::reason::check_reason;
-use crate::{App, AppError, Caller};
+use crate::{App, AppError, Caller, Scope};
 
 /// What became of a feed that was held.
 #[derive(Debug, Serialize)]
@@ -61,7 +61,7 @@ fn decide(
     decide: impl FnOnce() -> Result<DecisionReport, AppError>,
 ) -> Result<DecisionReport, AppError> {
     let entry = app.entry(caller, EventClass::DatastoreActivity, Activity::Update, action);
-    let result = decide();
+    let result = caller.require(Scope::DecideFeeds).and_then(|()| decide());
     let entry = match &result {
         Ok(report) => {
             let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);

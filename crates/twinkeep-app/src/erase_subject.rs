@@ -27,7 +27,7 @@ use crate::concerns::Person;
 use crate::reason::check_reason;
 use crate::sites::unknown_subject;
 use crate::time_text::rfc3339;
-use crate::{App, AppError, Caller, Keep, envelope};
+use crate::{App, AppError, Caller, Keep, Scope, envelope};
 
 /// Whom to erase, and why.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +121,7 @@ pub fn erase_subject(
     request: EraseRequest<'_>,
 ) -> Result<EraseReport, AppError> {
     let class = EventClass::DatastoreActivity;
-    let wanted = check(app, request);
+    let wanted = caller.require(Scope::EraseSubjects).and_then(|()| check(app, request));
     let (intent, entry) = match &wanted {
         Ok(person) => {
             let reference = app.reference(person.subject);
@@ -156,7 +156,7 @@ pub fn erase_subject(
 fn check(app: &App, request: EraseRequest<'_>) -> Result<Person, AppError> {
     check_reason(request.reason)?;
     if request.subject != request.confirm {
-        let attempt = "`--confirm` does not repeat the subject; nothing was erased";
+        let attempt = "the confirmation does not repeat the subject; nothing was erased";
         return Err(AppError::usage("erase-confirm", attempt)
             .hint("an erasure cannot be undone: repeat exactly what you named"));
     }

@@ -1,14 +1,16 @@
 //! Use case: say why a twin's forecast is what it is, and how good such forecasts were so far.
 
 use serde::Serialize;
-use twinkeep_domain::Variable;
-use twinkeep_forecast::{Driver, Explanation};
+use twinkeep_domain::{Variable, WindowTarget};
+use twinkeep_forecast::{Driver, Explanation, MarginScale};
+use twinkeep_twin::chart::{Part, parts_svg, short};
 use twinkeep_twin::{BackTest, Twin, backtest};
 
-use crate::answer::{NOTICE, tidy};
+use crate::answer::{NOTICE, rounded, tidy};
+use crate::moment::{Moment, moment};
 use crate::predict::check_horizons;
 use crate::time_text::rfc3339;
-use crate::twins::{Found, about, moment};
+use crate::twins::{Found, about};
 use crate::{App, AppError, Caller};
 
 /// Which forecast is to be explained.
@@ -18,14 +20,14 @@ pub struct ExplainRequest {
     pub target: String,
     /// How far ahead; by default, the pack's horizon.
     pub ahead_hours: Option<f32>,
-    /// Stand at this many hours after the first event; by default, at the last event.
-    pub at_hours: Option<f32>,
+    /// Where to stand: nothing later is looked at.
+    pub at: Moment,
     /// How many drivers are told one by one; by default, [`DRIVERS_DEFAULT`].
     pub drivers_max: Option<usize>,
 }
 
 /// Why a forecast is what it is. `carried`, `usual_change`, the drivers, `others`, and `adjusted`
-/// add up to `median`, but for the five digits that numbers of answers have.
+/// add up to `margin`, but for the five digits that numbers of answers have.
 #[derive(Debug, Serialize)]
 pub struct ExplainAnswer {
     /// The subject's pseudonym.
@@ -38,24 +40,44 @@ pub struct ExplainAnswer {
     pub code: String,
     /// What a person reads.
     pub title: String,
-    /// The unit of all contributions, in UCUM.
+    /// `value`, `sum`, `count`, or `event`.
+    pub kind: &'static str,
+    /// What the parts add up to: `value`, in the target's unit; `log-mean`, the logarithm of the
+    /// mean of a sum or a count; `log-odds`, the logarithm of the odds of an event against nothing,
+    /// from `from_hours` to `horizon_hours`, of whoever is asked about then.
+    pub scale: &'static str,
+    /// The unit of the target, in UCUM.
     pub unit: String,
+    /// Of an event: where the interval begins whose odds are explained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_hours: Option<f32>,
     /// Hours after the prediction time.
     pub horizon_hours: f32,
-    /// What is carried forward: the last value, or a mean of recent ones.
+    /// Of a value, what is carried forward: the last value, or a mean of recent ones; 0 otherwise.
     pub carried: f32,
-    /// How such values usually move until then, whoever it is.
+    /// How such values usually move until then, whoever it is; of a window, what is usual.
     pub usual_change: f32,
     /// What moves this one, by how much; exact Shapley values.
     pub drivers: Vec<DriverAnswer>,
     /// What all other features add together.
     pub others: f32,
-    /// What the order of the quantiles and the variable's range add.
+    /// What the order of the quantiles and the variable's range add; of a sum or a count, the blend
+    /// with what simpler guesses say.
     pub adjusted: f32,
-    /// The forecast's median.
-    pub median: f32,
-    /// How forecasts of this target would have done for this subject before.
-    pub backtest: BackTestAnswer,
+    /// The sum of the parts.
+    pub margin: f32,
+    /// Of a value: the forecast's median.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub median: Option<f32>,
+    /// Of a sum or a count: the forecast's mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f32>,
+    /// Of an event: the probability by `horizon_hours`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f32>,
+    /// Of a value: how forecasts of this target would have done for this subject before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backtest: Option<BackTestAnswer>,
     /// What it is not.
     pub notice: &'static str,
 }
@@ -71,7 +93,7 @@ pub struct DriverAnswer {
     /// How old the variable's last value is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_hours: Option<f32>,
-    /// What it adds to the median, in the target's unit.
+    /// What it adds to the margin.
     pub contribution: f32,
 }
 
@@ -93,7 +115,8 @@ pub struct BackTestAnswer {
     pub coverage_90: Option<f32>,
 }
 
-/// Explains the median of one forecast of one twin.
+/// Explains one forecast of one twin: the median of a value, the mean of a sum or a count, or the
+/// odds of an event.
 pub fn explain_twin(
     app: &App,
     caller: &Caller,
@@ -101,12 +124,16 @@ pub fn explain_twin(
     request: &ExplainRequest,
 ) -> Result<ExplainAnswer, AppError> {
     about(app, caller, "twin.explained", subject, |found| {
+        let mut windows = app.pack.windows().iter();
+        if let Some(window) = windows.find(|window| window.code.as_str() == request.target) {
+            return explain_window(app, found, request, window);
+        }
         let index = app.pack.find(&request.target);
         let variable = index
             .and_then(|index| app.pack.variables().get(index))
             .filter(|variable| variable.target)
             .ok_or_else(|| {
-                AppError::usage("target-unknown", "the pack has no such target of the kind `value`")
+                AppError::usage("target-unknown", "the pack has no such target")
                     .hint("`twinkeep twin forecast SUBJECT` lists the targets")
             })?;
         explain(app, found, request, (index.unwrap_or_default(), variable))
@@ -121,36 +148,124 @@ fn explain(
 ) -> Result<ExplainAnswer, AppError> {
     let ahead = request.ahead_hours.unwrap_or(app.pack.forecast().horizon_hours);
     check_horizons(&app.pack, &[ahead])?;
-    let time = moment(app, found.timeline, request.at_hours)?;
+    let time = moment(app, found.timeline, request.at)?;
     let served = app.served()?;
     let twin = Twin::at(&app.pack, found.codes, found.timeline, time);
-    let why = served.model.explain(twin.state(), time, variable.code.as_str(), ahead).ok_or_else(
-        || {
-            AppError::refused("history-short", "there is not enough history for a forecast")
-                .hint("`twinkeep twin show SUBJECT` lists what is known")
-        },
-    )?;
+    let why = served.model.explain(twin.state(), time, variable.code.as_str(), ahead);
+    let why = why.ok_or_else(history_short)?;
     let past = backtest(&app.pack, found.codes, found.timeline, &served.model, index, time);
     let Explanation { horizon_hours, carried, usual_change, drivers, adjusted, median, .. } = why;
-    let told = request.drivers_max.unwrap_or(DRIVERS_DEFAULT).min(drivers.len());
-    let (told, others) = drivers.split_at(told);
+    let (drivers, others) = tell(&drivers, request);
     Ok(ExplainAnswer {
         subject: found.subject.reveal_text(),
         prediction_time: rfc3339(time),
         model: served.version.to_string(),
         code: variable.code.to_string(),
         title: variable.title.clone(),
+        kind: "value",
+        scale: "value",
         unit: variable.unit.clone(),
+        from_hours: None,
         horizon_hours,
         carried: tidy(carried),
         usual_change: tidy(usual_change),
-        drivers: told.iter().map(DriverAnswer::new).collect(),
-        others: tidy(others.iter().fold(0.0, |sum, driver| sum + driver.contribution)),
+        drivers,
+        others,
         adjusted: tidy(adjusted),
-        median: tidy(median),
-        backtest: BackTestAnswer::new(&past),
+        margin: tidy(median),
+        median: Some(tidy(median)),
+        mean: None,
+        probability: None,
+        backtest: Some(BackTestAnswer::new(&past)),
         notice: NOTICE,
     })
+}
+
+fn explain_window(
+    app: &App,
+    found: &Found<'_>,
+    request: &ExplainRequest,
+    window: &WindowTarget,
+) -> Result<ExplainAnswer, AppError> {
+    if request.ahead_hours.is_some_and(|ahead| !(0.0 < ahead && ahead <= window.window_hours)) {
+        let attempt =
+            format!("`ahead_hours` takes a number above 0 and up to {}", window.window_hours);
+        return Err(AppError::usage("horizons", attempt));
+    }
+    let time = moment(app, found.timeline, request.at)?;
+    let served = app.served()?;
+    let twin = Twin::at(&app.pack, found.codes, found.timeline, time);
+    let code = window.code.as_str();
+    let why = served.model.explain_window(twin.state(), time, code, request.ahead_hours);
+    let why = why.ok_or_else(history_short)?;
+    let is_event = why.scale == MarginScale::LogOdds;
+    let (drivers, others) = tell(&why.drivers, request);
+    Ok(ExplainAnswer {
+        subject: found.subject.reveal_text(),
+        prediction_time: rfc3339(time),
+        model: served.version.to_string(),
+        code: code.to_owned(),
+        title: window.title.clone(),
+        kind: window.kind_name(),
+        scale: why.scale.name(),
+        unit: window.unit(&app.pack).to_owned(),
+        from_hours: is_event.then_some(why.from_hours),
+        horizon_hours: why.horizon_hours,
+        carried: 0.0,
+        usual_change: tidy(why.usual),
+        drivers,
+        others,
+        adjusted: tidy(why.adjusted),
+        margin: tidy(why.margin),
+        median: None,
+        mean: (!is_event).then_some(tidy(why.answer)),
+        probability: is_event.then_some(rounded(why.answer)),
+        backtest: None,
+        notice: NOTICE,
+    })
+}
+
+/// Tells the largest drivers one by one, and what all others add together.
+fn tell(drivers: &[Driver], request: &ExplainRequest) -> (Vec<DriverAnswer>, f32) {
+    let told = request.drivers_max.unwrap_or(DRIVERS_DEFAULT).min(drivers.len());
+    let (told, others) = drivers.split_at(told);
+    let others = others.iter().fold(0.0, |sum, driver| sum + driver.contribution);
+    (told.iter().map(DriverAnswer::new).collect(), tidy(others))
+}
+
+fn history_short() -> AppError {
+    AppError::refused("history-short", "there is no forecast of it to be explained").hint(
+        "`twinkeep twin forecast SUBJECT` says whether the history is short or it has happened already",
+    )
+}
+
+impl ExplainAnswer {
+    /// Draws the parts as SVG; those of a window with the factor that each is.
+    pub fn svg(&self) -> String {
+        let is_value = self.scale == "value";
+        let part = |label: String, amount: f32| Part {
+            label,
+            amount,
+            text: match is_value {
+                true => format!("{amount:+.3}"),
+                false => format!("× {:.2}", amount.exp()),
+            },
+        };
+        let mut parts = Vec::new();
+        if is_value {
+            parts.push(part("usual change until then".to_owned(), self.usual_change));
+        }
+        parts.extend(self.drivers.iter().map(|driver| {
+            let value = driver.value.map_or_else(|| "missing".to_owned(), short);
+            part(format!("{} ({value})", driver.feature), driver.contribution)
+        }));
+        parts.push(part("everything else".to_owned(), self.others));
+        let name = if is_value { "order and range" } else { "blend with simpler guesses" };
+        if self.adjusted.abs() >= ADJUSTED_SHOWN_MIN {
+            parts.push(part(name.to_owned(), self.adjusted));
+        }
+        parts_svg(&format!("What moves it: {}", self.title), &parts)
+    }
 }
 
 impl DriverAnswer {
@@ -180,3 +295,6 @@ impl BackTestAnswer {
 
 /// As many as a person takes in; they usually make up most of the whole.
 pub const DRIVERS_DEFAULT: usize = 8;
+
+/// Less is rounding.
+const ADJUSTED_SHOWN_MIN: f32 = 5e-4;

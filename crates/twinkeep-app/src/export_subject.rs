@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use twinkeep_domain::{Code, Event, Timestamp};
+use twinkeep_domain::{Code, Cohort, Event, Timestamp};
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
 use twinkeep_store::{FeedRecord, MedsFile, QuarantinedRecord};
 use twinkeep_vault::files::{PRIVATE_FILE, create_private_dir, write_atomic};
@@ -19,7 +19,7 @@ use crate::feeds::feed_name;
 use crate::sites::unknown_subject;
 use crate::time_text::rfc3339;
 use crate::verify_ledger::{LedgerLine, line};
-use crate::{App, AppError, Caller, Entry};
+use crate::{App, AppError, Caller, Entry, Scope};
 
 /// What was handed out.
 #[derive(Debug, Serialize)]
@@ -34,6 +34,16 @@ pub struct SubjectExport {
     pub files: Vec<&'static str>,
 }
 
+/// Everything about a person, for a program.
+#[derive(Debug, Serialize)]
+pub struct SubjectDocument {
+    /// Who they are here, the feeds they came from, refused rows about them, models that may have
+    /// learned from them, and who did what with their data.
+    pub person: Value,
+    /// The events, in the schema of MEDS.
+    pub events: Vec<Value>,
+}
+
 /// Writes everything about a person to a new folder.
 pub fn export_subject(
     app: &App,
@@ -43,15 +53,51 @@ pub fn export_subject(
 ) -> Result<SubjectExport, AppError> {
     let class = EventClass::DatastoreActivity;
     let entry = app.entry(caller, class, Activity::Read, "subject.exported");
-    let wanted = app.find_person(subject);
+    hand_out(app, caller, entry, subject, |person| export(app, person, folder))
+}
+
+/// Returns everything about a person, for a program.
+pub fn read_subject(
+    app: &App,
+    caller: &Caller,
+    subject: &str,
+) -> Result<SubjectDocument, AppError> {
+    let class = EventClass::DatastoreActivity;
+    let entry = app.entry(caller, class, Activity::Read, "subject.exported");
+    hand_out(app, caller, entry, subject, |person| {
+        let kept = Kept::of(app, person)?;
+        let (codes, events) = kept.events();
+        if EVENT_COUNT_MAX < events.len() {
+            let attempt = format!("there are more than {EVENT_COUNT_MAX} events");
+            return Err(AppError::refused("export-size", attempt)
+                .hint("`twinkeep subject export` writes them to a folder"));
+        }
+        let history = ledger_entries(app, person)?;
+        Ok(SubjectDocument {
+            person: person_json(app, person, &kept.refused, &history)?,
+            events: events.iter().map(|event| event_json(codes, event)).collect(),
+        })
+    })
+}
+
+/// Finds a person and hands out what is kept: on record first, because it is out of the keep's
+/// hands then.
+fn hand_out<T>(
+    app: &App,
+    caller: &Caller,
+    entry: Entry,
+    subject: &str,
+    export: impl FnOnce(&Person) -> Result<T, AppError>,
+) -> Result<T, AppError> {
+    let allowed = caller.require(Scope::ExportSubjects);
+    let wanted = allowed.and_then(|()| app.find_person(subject));
     let entry = match &wanted {
         Ok(person) => entry.about(&app.reference(person.subject)).severity(Severity::Low),
         Err(_) => entry,
     };
-    // On record first: what is written is out of the keep's hands.
     let result = wanted.and_then(|person| {
         app.record(&entry)?;
-        export(app, &person, folder)
+        export(&person)
     });
     match result {
         Ok(report) => Ok(report),
@@ -59,29 +105,42 @@ pub fn export_subject(
     }
 }
 
-fn export(app: &App, person: &Person, folder: &Path) -> Result<SubjectExport, AppError> {
-    let cohort = app.store.timeline(person.subject)?;
-    let refused = refused_rows(app, person)?;
-    if cohort.is_none() && refused.is_empty() {
-        return Err(unknown_subject());
-    }
-    new_folder(folder)?;
-    let (codes, events): (&[Code], &[Event]) = match &cohort {
-        Some(cohort) => {
-            (&cohort.codes, cohort.timelines.first().map_or(&[], |timeline| timeline.events()))
+/// What the store has about a person.
+struct Kept {
+    cohort: Option<Cohort>,
+    refused: Vec<Value>,
+}
+
+impl Kept {
+    fn of(app: &App, person: &Person) -> Result<Self, AppError> {
+        let cohort = app.store.timeline(person.subject)?;
+        let refused = refused_rows(app, person)?;
+        match cohort.is_none() && refused.is_empty() {
+            true => Err(unknown_subject()),
+            false => Ok(Self { cohort, refused }),
         }
-        None => (&[], &[]),
-    };
+    }
+
+    fn events(&self) -> (&[Code], &[Event]) {
+        let Some(cohort) = &self.cohort else { return (&[], &[]) };
+        (&cohort.codes, cohort.timelines.first().map_or(&[], |timeline| timeline.events()))
+    }
+}
+
+fn export(app: &App, person: &Person, folder: &Path) -> Result<SubjectExport, AppError> {
+    let kept = Kept::of(app, person)?;
+    new_folder(folder)?;
+    let (codes, events) = kept.events();
     let mut meds = MedsFile::create(&folder.join(EVENTS_PARQUET))?;
     meds.add(person.subject.reveal(), codes, events)?;
     meds.finish()?;
     let listed: Vec<Value> = events.iter().map(|event| event_json(codes, event)).collect();
     write(folder, EVENTS_JSON, &json!(listed))?;
     let history = ledger_entries(app, person)?;
-    write(folder, PERSON_JSON, &person_json(app, person, &refused, &history)?)?;
+    write(folder, PERSON_JSON, &person_json(app, person, &kept.refused, &history)?)?;
     Ok(SubjectExport {
         events: events.len(),
-        refused_rows: refused.len(),
+        refused_rows: kept.refused.len(),
         ledger_entries: history.len(),
         files: vec![EVENTS_PARQUET, EVENTS_JSON, PERSON_JSON],
     })
@@ -226,6 +285,9 @@ fn write(folder: &Path, name: &str, value: &Value) -> Result<(), AppError> {
 const EVENTS_PARQUET: &str = "events.parquet";
 const EVENTS_JSON: &str = "events.json";
 const PERSON_JSON: &str = "person.json";
+
+/// Events in one answer: some 20 MB of JSON, and more than a long stay in intensive care has.
+const EVENT_COUNT_MAX: usize = 200_000;
 
 /// Some tiles of the ledger at a time.
 const ENTRIES_AT_ONCE: u64 = 4096;

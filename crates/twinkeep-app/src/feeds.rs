@@ -9,7 +9,7 @@ use twinkeep_vault::SecretBytes;
 
 use crate::store_feed::parsed_row;
 use crate::time_text::rfc3339;
-use crate::{App, AppError, Caller};
+use crate::{App, AppError, Caller, Scope};
 
 /// One feed.
 #[derive(Debug, Serialize)]
@@ -82,7 +82,12 @@ pub struct QuarantineLine {
 }
 
 /// Lists the feeds, the newest last.
-pub fn list_feeds(app: &App) -> Result<Vec<FeedLine>, AppError> {
+pub fn list_feeds(app: &App, caller: &Caller) -> Result<Vec<FeedLine>, AppError> {
+    let entry = app.entry(caller, EventClass::DatastoreActivity, Activity::Read, "feeds.listed");
+    app.conclude(entry, caller.require(Scope::ReadFeeds).and_then(|()| list(app)))
+}
+
+fn list(app: &App) -> Result<Vec<FeedLine>, AppError> {
     let line = |feed: FeedRecord| FeedLine {
         id: feed_name(feed.id),
         ingested: rfc3339(feed.ingested_at),

@@ -37,6 +37,7 @@ mod feeder;
 mod feeds;
 mod file_modes;
 mod fold_live;
+mod follow_changes;
 mod given_splits;
 mod handed_feed;
 mod identities;
@@ -52,6 +53,7 @@ mod manifests;
 mod mappings;
 mod model_card;
 mod models;
+mod moment;
 mod nats_server;
 mod open_feed;
 mod outbox;
@@ -86,6 +88,7 @@ mod synthesize;
 mod time_text;
 mod train_model;
 mod training_folder;
+mod twin_history;
 mod twins;
 mod verify_ledger;
 mod watermark;
@@ -120,10 +123,13 @@ pub use explain_twin::{
     BackTestAnswer, DRIVERS_DEFAULT, DriverAnswer, ExplainAnswer, ExplainRequest, explain_twin,
 };
 pub use export_meds::{MedsReport, MedsRequest, export_meds};
-pub use export_subject::{SubjectExport, export_subject};
+pub use export_subject::{SubjectDocument, SubjectExport, export_subject, read_subject};
 pub use feeder::FeederState;
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
 pub use fold_live::{FoldReport, fold_live_when_due};
+pub use follow_changes::{
+    ChangeData, ChangeMessage, ChangedEvent, FollowRequest, Follower, Pulse, follow_changes, pulse,
+};
 pub use identities::{IdentityReport, new_identity, show_identity};
 pub use incoming::FeedAddress;
 pub use ingest_database::{
@@ -142,6 +148,7 @@ pub use mappings::{
 pub use models::{
     ModelLine, ModelReport, VerifyReport, list_models, release_model, show_model, verify_model,
 };
+pub use moment::Moment;
 pub use nats_server::NatsServer;
 pub use open_feed::{OpenReport, OpenRequest, open_feed};
 pub use predict::{HistoryEvent, PredictRequest, predict};
@@ -175,6 +182,7 @@ pub use snapshot_keep::{KeyringReport, SnapshotReport, back_up_keyring, snapshot
 pub use synthesize::{SynthReport, SynthRequest, synthesize};
 pub use time_text::{parse_rfc3339, rfc3339};
 pub use train_model::{TrainReport, TrainRequest, TrainStep, train_model};
+pub use twin_history::{EVENTS_DEFAULT, HistoryLine, HistoryRequest, TwinHistory, show_history};
 pub use twinkeep_connect::{ClientCertificate, NatsLogin};
 pub use twinkeep_domain::Split;
 pub use twinkeep_forecast::{Evaluation, TrajectoryEvaluation, WindowEvaluation};

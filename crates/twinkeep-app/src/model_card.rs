@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use twinkeep_domain::{Pack, WindowTarget};
-use twinkeep_forecast::{Evaluation, TrajectoryEvaluation, WindowEvaluation};
+use twinkeep_forecast::{Evaluation, TotalEvaluation, TrajectoryEvaluation, WindowEvaluation};
 
 /// Writes the card of a version that was just measured.
 pub(crate) fn card(
@@ -90,11 +90,22 @@ fn trajectories(found: &TrajectoryEvaluation) -> Value {
 /// The figures that say whether to rely on a window target.
 fn measured(window: &WindowEvaluation) -> Value {
     let last = window.events.last();
+    let of = |pick: &dyn Fn(&TotalEvaluation) -> Option<f64>| window.total.as_ref().and_then(pick);
     json!({
         "code": window.code,
         "subjects": window.subject_count,
-        "mase": window.total.as_ref().and_then(|total| total.mase),
-        "coverage_90": window.total.as_ref().and_then(|total| total.coverage_90),
+        "mae": of(&|total| total.mae),
+        "carry_forward_mae": of(&|total| total.carry_forward_mae),
+        "seasonal_mae": of(&|total| total.seasonal_mae),
+        "mase": of(&|total| total.mase),
+        "coverage_90": of(&|total| total.coverage_90),
+        "variance_ratio": of(&|total| total.variance_ratio),
+        "carry_forward_variance_ratio": of(&|total| total.carry_forward_variance_ratio),
+        "seasonal_variance_ratio": of(&|total| total.seasonal_variance_ratio),
+        "accuracy": last.and_then(|last| last.accuracy),
+        "base_accuracy": last.and_then(|last| last.base_accuracy),
+        "carry_forward_accuracy": last.and_then(|last| last.carry_forward_accuracy),
+        "seasonal_accuracy": last.and_then(|last| last.seasonal_accuracy),
         "auc": last.and_then(|last| last.auc),
         "brier": last.and_then(|last| last.brier),
         "base_brier": last.and_then(|last| last.base_brier),

@@ -8,7 +8,7 @@ use twinkeep_vault::digest::{sha256, to_hex};
 
 use crate::reason::check_reason;
 use crate::time_text::rfc3339;
-use crate::{App, AppError, Caller};
+use crate::{App, AppError, Caller, Scope};
 
 /// One version.
 #[derive(Debug, Serialize)]
@@ -60,9 +60,10 @@ pub struct VerifyReport {
 }
 
 /// Lists the versions.
-pub fn list_models(app: &App) -> Result<Vec<ModelLine>, AppError> {
-    let versions = app.registry.list()?;
-    Ok(versions.iter().map(line).collect())
+pub fn list_models(app: &App, caller: &Caller) -> Result<Vec<ModelLine>, AppError> {
+    let entry = app.entry(caller, EventClass::EntityManagement, Activity::Read, "models.listed");
+    let listed = caller.require(Scope::ReadTwins).and_then(|()| Ok(app.registry.list()?));
+    app.conclude(entry, listed.map(|versions| versions.iter().map(line).collect()))
 }
 
 fn line(record: &VersionRecord) -> ModelLine {
@@ -82,7 +83,14 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// Shows one version's card, evaluation, and training record.
-pub fn show_model(app: &App, version: &str) -> Result<ModelReport, AppError> {
+pub fn show_model(app: &App, caller: &Caller, version: &str) -> Result<ModelReport, AppError> {
+    let entry = app.entry(caller, EventClass::EntityManagement, Activity::Read, "model.read");
+    let result = caller.require(Scope::ReadTwins).and_then(|()| show(app, version));
+    let entry = if result.is_ok() { entry.with("model", version) } else { entry };
+    app.conclude(entry, result)
+}
+
+fn show(app: &App, version: &str) -> Result<ModelReport, AppError> {
     let id = parse_version(version)?;
     let record = app.registry.show(&id)?;
     let documents = app.registry.documents(&id).map_err(|error| app.distrust(&id, error))?;

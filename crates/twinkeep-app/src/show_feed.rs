@@ -12,7 +12,7 @@ use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 use crate::feed_history::{SenderLine, history, profile};
 use crate::feeds::{parse_feed, read_reasons};
 use crate::time_text::rfc3339;
-use crate::{App, AppError, Caller};
+use crate::{App, AppError, Caller, Scope};
 
 mod picture;
 #[cfg(test)]
@@ -102,7 +102,7 @@ pub fn show_feed(
     picture: Option<&Path>,
 ) -> Result<FeedPicture, AppError> {
     let entry = app.entry(caller, EventClass::DatastoreActivity, Activity::Read, "feed.shown");
-    let result = show(app, feed, picture);
+    let result = caller.require(Scope::ReadFeeds).and_then(|()| show(app, feed, picture));
     let entry = if result.is_ok() { entry.with("feed", feed) } else { entry };
     app.conclude(entry, result)
 }

@@ -12,9 +12,10 @@ use twinkeep_twin::{
 };
 
 use crate::answer::{NOTICE, PointAnswer, point_answer, tidy};
+use crate::moment::moment;
 use crate::predict::check_horizons;
 use crate::time_text::rfc3339;
-use crate::twins::{Found, about, moment};
+use crate::twins::{Found, about};
 use crate::{App, AppError, Caller};
 
 /// Which paths, and what is asked of them.

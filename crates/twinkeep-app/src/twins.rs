@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use twinkeep_domain::{Code, Forecast, Subject, TargetForecast, Timeline, Timestamp, Variable};
+use twinkeep_domain::{
+    Code, Forecast, Subject, TargetForecast, Timeline, Timestamp, Variable, WindowForecast,
+    WindowTarget,
+};
 use twinkeep_ledger::{Activity, Class as EventClass};
-use twinkeep_twin::chart::{self, Chart, Letters, svg};
+use twinkeep_twin::chart::{self, Chart, Letters, WindowChart, svg};
 use twinkeep_twin::{Twin, history};
 
 use crate::answer::ForecastAnswer;
+use crate::moment::{Moment, moment};
 use crate::predict::check_horizons;
 use crate::served::Served;
 use crate::sites::unknown_subject;
@@ -48,7 +52,11 @@ pub struct TwinReport {
     /// Time of the last event (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
-    /// How many events it has.
+    /// The moment that was asked for (RFC 3339): only what was known then is here. Absent where the
+    /// twin is as it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// How many events it has, up to then.
     pub event_count: usize,
     /// Every variable that was observed, in the pack's order.
     pub variables: Vec<TwinVariable>,
@@ -65,7 +73,8 @@ pub struct TwinVariable {
     pub unit: String,
     /// The last value.
     pub last: f32,
-    /// Hours between it and the twin's last event; absent for what holds at all times.
+    /// Hours between it and the twin's last event, or the moment that was asked for; absent for what
+    /// holds at all times.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_hours: Option<f32>,
     /// How many values there are.
@@ -78,8 +87,8 @@ pub struct TwinVariable {
 /// Which twin, when, and how far ahead.
 #[derive(Clone, Debug, Default)]
 pub struct TwinForecastRequest {
-    /// Stand at this many hours after the first event; by default, at the last event.
-    pub at_hours: Option<f32>,
+    /// Where to stand: nothing later is looked at.
+    pub at: Moment,
     /// Hours ahead; by default, every step of the pack.
     pub horizons_hours: Vec<f32>,
 }
@@ -95,7 +104,7 @@ pub struct TwinDrawing {
     pub charts: Vec<TwinChart>,
 }
 
-/// A fan chart of one target.
+/// A chart of one target: a fan, or bars of what is about a window.
 #[derive(Debug, Serialize)]
 pub struct TwinChart {
     /// The code.
@@ -163,9 +172,14 @@ fn list(app: &App, caller: &Caller, after: Option<&str>, limit: u32) -> Result<T
     Ok(TwinList { twins: twins.collect(), next })
 }
 
-/// Shows the state of one twin.
-pub fn show_twin(app: &App, caller: &Caller, subject: &str) -> Result<TwinReport, AppError> {
-    about(app, caller, "twin.read", subject, |found| Ok(report(app, found)))
+/// Shows the state of one twin, as it is or as it was at a moment.
+pub fn show_twin(
+    app: &App,
+    caller: &Caller,
+    subject: &str,
+    at: Moment,
+) -> Result<TwinReport, AppError> {
+    about(app, caller, "twin.read", subject, |found| report(app, found, at))
 }
 
 /// Forecasts one twin.
@@ -178,7 +192,8 @@ pub fn forecast_twin(
     about(app, caller, "twin.forecast", subject, |found| {
         let (served, forecast) = forecast(app, found, request)?;
         let name = Some(found.subject.reveal_text());
-        Ok(ForecastAnswer::new(&app.pack, &served.version, name, &forecast))
+        let answer = ForecastAnswer::new(&app.pack, &served.version, name, &forecast);
+        Ok(answer.looking_back(found.timeline.end() > Some(forecast.prediction_time)))
     })
 }
 
@@ -193,13 +208,11 @@ pub fn draw_twin(
 ) -> Result<TwinDrawing, AppError> {
     about(app, caller, "twin.drawn", subject, |found| {
         if let Some(code) = target {
-            if app.pack.windows().iter().any(|window| window.code.as_str() == code) {
-                let attempt = "the target is about a window and has no chart";
-                return Err(AppError::usage("target-no-chart", attempt)
-                    .hint("`twinkeep twin forecast SUBJECT` says it in words"));
-            }
             let known = app.pack.find(code).and_then(|index| app.pack.variables().get(index));
-            if !known.is_some_and(|variable| variable.target) {
+            let mut windows = app.pack.windows().iter();
+            if !known.is_some_and(|variable| variable.target)
+                && !windows.any(|window| window.code.as_str() == code)
+            {
                 return Err(AppError::usage("target-unknown", "the pack has no such target")
                     .hint("`twinkeep twin forecast SUBJECT` lists the targets"));
             }
@@ -215,9 +228,15 @@ pub fn draw_twin(
                 charts.extend(draw(app, found, drawn, forecast.prediction_time, terminal));
             }
         }
+        for (drawn, window) in forecast.windows.iter().zip(app.pack.windows()) {
+            if target.is_none_or(|code| window.code.as_str() == code) {
+                charts.extend(draw_window(app, window, drawn, terminal));
+            }
+        }
         let name = Some(found.subject.reveal_text());
-        let answer = ForecastAnswer::new(&app.pack, &served.version, name, &forecast);
-        Ok(TwinDrawing { twin: report(app, found), answer, charts })
+        let answer = ForecastAnswer::new(&app.pack, &served.version, name, &forecast)
+            .looking_back(found.timeline.end() > Some(forecast.prediction_time));
+        Ok(TwinDrawing { twin: report(app, found, request.at)?, answer, charts })
     })
 }
 
@@ -241,6 +260,22 @@ fn draw(
     })
 }
 
+fn draw_window(
+    app: &App,
+    target: &WindowTarget,
+    forecast: &WindowForecast,
+    terminal: TerminalSize,
+) -> Option<TwinChart> {
+    let chart = WindowChart::new(target, target.unit(&app.pack), forecast)?;
+    Some(TwinChart {
+        code: target.code.to_string(),
+        title: target.title.clone(),
+        description: chart.describe(),
+        svg: chart.svg(target.code.as_str()),
+        text: chart.terminal(terminal.width, terminal.letters),
+    })
+}
+
 /// Stands at the wanted moment, and forecasts from what was known then.
 fn forecast(
     app: &App,
@@ -248,7 +283,7 @@ fn forecast(
     request: &TwinForecastRequest,
 ) -> Result<(Arc<Served>, Forecast), AppError> {
     let horizons = check_horizons(&app.pack, &request.horizons_hours)?;
-    let time = moment(app, found.timeline, request.at_hours)?;
+    let time = moment(app, found.timeline, request.at)?;
     let served = app.served()?;
     let twin = Twin::at(&app.pack, found.codes, found.timeline, time);
     let forecast = served.model.forecast(twin.state(), time, &horizons);
@@ -284,32 +319,23 @@ pub(crate) fn about<T>(
     app.conclude(entry, result)
 }
 
-/// Returns the moment to stand at: so many hours after the first event, or the last event.
-///
-/// Nothing was learned about moments that lie further from the last event than the horizon.
-pub(crate) fn moment(
-    app: &App,
-    timeline: &Timeline,
-    at_hours: Option<f32>,
-) -> Result<Timestamp, AppError> {
-    let empty = || AppError::refused("history-empty", "this twin has no event with a time");
-    let (start, end) = timeline.start().zip(timeline.end()).ok_or_else(empty)?;
-    let Some(hours) = at_hours else { return Ok(end) };
-    let horizon = f64::from(app.pack.forecast().horizon_hours);
-    let latest = end.hours_since(start) + horizon;
-    if (0.0..=latest).contains(&f64::from(hours)) {
-        return Ok(start.plus_hours(f64::from(hours)));
-    }
-    let attempt = format!(
-        "`at` takes hours from the first event on, up to {horizon} after the last one ({latest:.0} here)"
-    );
-    Err(AppError::usage("at-hours", attempt))
-}
-
-fn report(app: &App, found: &Found<'_>) -> TwinReport {
-    let (start, end) = (found.timeline.start(), found.timeline.end());
-    let twin = Twin::from_timeline(&app.pack, found.codes, found.timeline);
-    let seen = end.map(|end| twin.summarize(end)).unwrap_or_default();
+fn report(app: &App, found: &Found<'_>, at: Moment) -> Result<TwinReport, AppError> {
+    let Found { codes, timeline, .. } = *found;
+    let (now, asked) = match at {
+        Moment::LastEvent => (timeline.end(), None),
+        at => {
+            let time = moment(app, timeline, at)?;
+            (Some(time), Some(time))
+        }
+    };
+    let known = |time: Option<Timestamp>| asked.is_none_or(|at| time.is_none_or(|time| time <= at));
+    let events = timeline.events().iter().filter(|event| known(event.time));
+    let end = events.clone().filter_map(|event| event.time).max();
+    let twin = match asked {
+        Some(time) => Twin::at(&app.pack, codes, timeline, time),
+        None => Twin::from_timeline(&app.pack, codes, timeline),
+    };
+    let seen = now.map(|now| twin.summarize(now)).unwrap_or_default();
     let describe = |(index, variable): (usize, &Variable)| {
         let summary = seen.iter().find(|summary| summary.variable == index);
         let fixed = Some(twin.state().static_value(index)).filter(|value| value.is_finite());
@@ -323,13 +349,14 @@ fn report(app: &App, found: &Found<'_>) -> TwinReport {
             trend_per_hour: summary.and_then(|summary| summary.trend_per_hour),
         })
     };
-    TwinReport {
+    Ok(TwinReport {
         subject: found.subject.reveal_text(),
-        start: start.map(rfc3339),
+        start: timeline.start().map(rfc3339),
         end: end.map(rfc3339),
-        event_count: found.timeline.events().len(),
+        at: asked.map(rfc3339),
+        event_count: events.count(),
         variables: app.pack.variables().iter().enumerate().filter_map(describe).collect(),
-    }
+    })
 }
 
 /// A page that a person can read and a program can hold.

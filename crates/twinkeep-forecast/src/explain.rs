@@ -17,8 +17,12 @@ use crate::features::{OWN_COUNT, SubjectState, anchors, own};
 use crate::forest::Forest;
 use crate::target::{TREE_ANCHOR, TargetModel, bucket};
 
+mod windows;
+
 #[cfg(test)]
 mod tests;
+
+pub use windows::{MarginScale, WindowExplanation};
 
 /// Where the median of one forecast comes from. Its parts add up to the median.
 #[derive(Clone, Debug, PartialEq, Serialize)]

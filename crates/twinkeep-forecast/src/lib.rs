@@ -38,7 +38,7 @@ pub use evaluate::{
     TrajectoryEvaluation, WindowEvaluation, evaluate, evaluate_by, evaluate_trajectories,
     training_spreads,
 };
-pub use explain::{Driver, Explanation};
+pub use explain::{Driver, Explanation, MarginScale, WindowExplanation};
 pub use features::{FeatureLayout, SubjectState, VariableState};
 pub use model::{Forecaster, Model, TargetDescription};
 pub use simulate::{PathBank, Scratch, Simulator};

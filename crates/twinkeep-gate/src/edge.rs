@@ -58,6 +58,10 @@ pub(crate) enum Protocol {
     Http2,
 }
 
+/// Marks an answer that goes on until one side ends it: it is not late.
+#[derive(Clone, Copy)]
+pub(crate) struct Streaming;
+
 /// Turns a request into its answer.
 pub(crate) type Answerer = Box<
     dyn Fn(Peer, Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>>

@@ -14,6 +14,7 @@ use crate::json::BodyLimits;
 use crate::limiter::{Decision, Limiter};
 use crate::sessions::Sessions;
 use crate::settings::{GateSettings, LIMITED_CLIENT_COUNT_MAX};
+use crate::streams::Streams;
 
 /// The gate, as its handlers see it.
 pub(crate) struct Gate {
@@ -25,6 +26,8 @@ pub(crate) struct Gate {
     pub(crate) permits: Semaphore,
     /// The right to store a pushed feed: one at a time, as the store has one writer.
     pub(crate) storing: Semaphore,
+    /// Who follows changes.
+    pub(crate) streams: Streams,
     identities: Limiter<String>,
     addresses: Limiter<AddressKey>,
     started: Instant,
@@ -49,6 +52,7 @@ impl Gate {
             tally: Arc::new(Tally::default()),
             permits: Semaphore::new(settings.request_count_max),
             storing: Semaphore::new(1),
+            streams: Streams::new(),
             identities: Limiter::new(settings.identity_rate, LIMITED_CLIENT_COUNT_MAX),
             addresses: Limiter::new(settings.address_rate, LIMITED_CLIENT_COUNT_MAX),
             started: Instant::now(),

@@ -34,6 +34,7 @@ mod routes;
 mod serve;
 mod sessions;
 mod settings;
+mod streams;
 #[cfg(test)]
 mod testing;
 mod tls;

@@ -13,7 +13,9 @@ use crate::request_id::RequestId;
 
 pub(crate) mod assets;
 pub(crate) mod home;
+pub(crate) mod model_pages;
 pub(crate) mod twin_pages;
+pub(crate) mod why_page;
 
 /// Puts a page together.
 fn page(title: &str, signed_in: Option<&str>, body: &Markup) -> Response<Body> {
@@ -33,7 +35,11 @@ fn page(title: &str, signed_in: Option<&str>, body: &Markup) -> Response<Body> {
                 header {
                     a.brand href="/" { "Twinkeep" }
                     @if let Some(name) = signed_in {
-                        nav aria-label="Main" { a href="/twins" { "Twins" } }
+                        nav aria-label="Main" {
+                            a href="/twins" { "Twins" }
+                            " "
+                            a href="/models" { "Models" }
+                        }
                         form.sign-out method="post" action="/sign-out" {
                             span.who { (name) }
                             button type="submit" { "Sign out" }

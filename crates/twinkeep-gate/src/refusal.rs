@@ -92,6 +92,12 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
     }
 
+    /// The caller follows changes in as many places as one key may.
+    pub(crate) fn too_many_streams() -> Self {
+        let message = "this key follows changes in too many places at a time; end one of them";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "stream-count", message)
+    }
+
     /// The ledger could not be written, so nothing may be answered.
     pub(crate) fn unrecorded() -> Self {
         let message = "the answer could not be recorded, so it is not given";

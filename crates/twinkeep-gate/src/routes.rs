@@ -11,11 +11,13 @@ use axum::http::Response;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, head, patch, post, put};
 
-use crate::api::{events, feeds, health, openapi, predict, twins, what_follows};
+use crate::api::{
+    changes, events, feed_decisions, feeds, health, openapi, predict, subjects, twins, what_follows,
+};
 use crate::edge::Peer;
 use crate::gate::Gate;
 use crate::guard::{self, Access, Post};
-use crate::pages::{assets, home, twin_pages};
+use crate::pages::{assets, home, model_pages, twin_pages, why_page};
 use crate::refusal::Refusal;
 
 /// One route.
@@ -54,6 +56,12 @@ pub(crate) const API: &[Route] = &[
     },
     Route {
         method: "get",
+        path: "/api/v1/twins/{id}/history",
+        access: Access::Key,
+        mount: || get(twins::history),
+    },
+    Route {
+        method: "get",
         path: "/api/v1/twins/{id}/forecast",
         access: Access::Key,
         mount: || get(twins::forecast),
@@ -83,10 +91,58 @@ pub(crate) const API: &[Route] = &[
         mount: || get(what_follows::similar),
     },
     Route {
+        method: "get",
+        path: "/api/v1/twins/{id}/changes",
+        access: Access::Key,
+        mount: || get(changes::one),
+    },
+    Route {
+        method: "get",
+        path: "/api/v1/changes",
+        access: Access::Key,
+        mount: || get(changes::all),
+    },
+    Route {
         method: "post",
         path: "/api/v1/events",
         access: Access::Key,
         mount: || post(events::record),
+    },
+    Route {
+        method: "get",
+        path: "/api/v1/feeds",
+        access: Access::Key,
+        mount: || get(feed_decisions::list),
+    },
+    Route {
+        method: "get",
+        path: "/api/v1/feeds/{id}",
+        access: Access::Key,
+        mount: || get(feed_decisions::show),
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/feeds/{id}/release",
+        access: Access::Key,
+        mount: || post(feed_decisions::release),
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/feeds/{id}/reject",
+        access: Access::Key,
+        mount: || post(feed_decisions::reject),
+    },
+    Route {
+        method: "get",
+        path: "/api/v1/subjects/{id}/export",
+        access: Access::Key,
+        mount: || get(subjects::export),
+    },
+    Route {
+        method: "delete",
+        path: "/api/v1/subjects/{id}",
+        access: Access::Key,
+        mount: || delete(subjects::erase),
     },
     Route { method: "put", path: FEED, access: Access::Key, mount: || put(feeds::receive) },
     Route { method: "patch", path: FEED, access: Access::Key, mount: || patch(feeds::receive) },
@@ -127,6 +183,24 @@ const PAGES: &[Route] = &[
         path: "/twins/{id}",
         access: Access::Session,
         mount: || get(twin_pages::show),
+    },
+    Route {
+        method: "get",
+        path: "/twins/{id}/why",
+        access: Access::Session,
+        mount: || get(why_page::show),
+    },
+    Route {
+        method: "get",
+        path: "/models",
+        access: Access::Session,
+        mount: || get(model_pages::list),
+    },
+    Route {
+        method: "get",
+        path: "/models/{version}",
+        access: Access::Session,
+        mount: || get(model_pages::show),
     },
     Route { method: "get", path: "/style.css", access: Access::Open, mount: || get(assets::style) },
     Route { method: "get", path: "/icon.svg", access: Access::Open, mount: || get(assets::icon) },

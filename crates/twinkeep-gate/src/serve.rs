@@ -15,7 +15,7 @@ use crate::edge::admission::Admission;
 use crate::edge::{self, Edge};
 use crate::gate::Gate;
 use crate::tls::server_config;
-use crate::{GateError, GateSettings, TlsMaterial, audit, pipeline, routes, use_case};
+use crate::{GateError, GateSettings, TlsMaterial, audit, pipeline, routes, streams, use_case};
 
 #[cfg(test)]
 mod tests;
@@ -63,7 +63,11 @@ pub fn serve(
     runtime.block_on(async {
         let counting = tokio::spawn(count(Arc::clone(&gate)));
         let storing = tokio::spawn(feeds::store_waiting(Arc::clone(&gate)));
+        let watching = tokio::spawn(streams::watch(Arc::clone(&gate)));
+        let closing = tokio::spawn(close_streams(Arc::clone(&gate), stop.clone()));
         edge::run(edge, listener, stop.0).await;
+        _ = closing.await;
+        watching.abort();
         counting.abort();
         storing.abort();
         record_counts(&gate).await;
@@ -97,6 +101,12 @@ fn edge(gate: &Arc<Gate>, tls: TlsAcceptor) -> Edge {
             Box::pin(pipeline::answer(Arc::clone(&gate), router.clone(), peer, request))
         }),
     }
+}
+
+/// Ends what would go on for ever, when the gate is told to stop.
+async fn close_streams(gate: Arc<Gate>, mut stop: Stop) {
+    _ = stop.0.wait_for(|stop| *stop).await;
+    gate.streams.close(gate.settings.drain_time).await;
 }
 
 /// Records the counts once per interval.

@@ -35,6 +35,8 @@ pub struct GateSettings {
     pub drain_time: Duration,
     /// Largest request body, in bytes.
     pub body_size_max: usize,
+    /// How long a stream is silent before it gives a sign of life.
+    pub heartbeat: Duration,
     /// How often the ledger gets the counts of what was turned away.
     pub report_interval: Duration,
 }
@@ -55,6 +57,7 @@ impl GateSettings {
             request_time: Duration::from_secs(60),
             drain_time: Duration::from_secs(10),
             body_size_max: config.body_size_max as usize,
+            heartbeat: HEARTBEAT,
             report_interval: Duration::from_secs(60),
         }
     }
@@ -79,6 +82,9 @@ impl GateSettings {
         SESSION_LIMITS
     }
 }
+
+/// Half of what proxies usually wait for an answer to go on.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// More than two cores answer in a second of use cases; beyond that, waiting helps nobody.
 const REQUEST_COUNT_MAX: usize = 256;

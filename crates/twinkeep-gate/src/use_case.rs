@@ -67,7 +67,17 @@ pub(crate) fn refuse(error: &AppError) -> Refusal {
         ("scope-missing" | "site-foreign", _) => StatusCode::FORBIDDEN,
         ("idempotency-key-reused" | "subject-too-long", _) => StatusCode::UNPROCESSABLE_ENTITY,
         ("feed-unknown-sender", _) => StatusCode::FORBIDDEN,
-        ("subject-unknown" | "feed-not-here", _) => StatusCode::NOT_FOUND,
+        (
+            "subject-unknown"
+            | "feed-not-here"
+            | "feed-unknown"
+            | "feed-profile-missing"
+            | "model-unknown",
+            _,
+        ) => StatusCode::NOT_FOUND,
+        // A decision about a feed that is not held any more.
+        ("store-refused", _) => StatusCode::CONFLICT,
+        ("export-size", _) => StatusCode::PAYLOAD_TOO_LARGE,
         ("feed-size", _) => StatusCode::PAYLOAD_TOO_LARGE,
         ("disk-full", _) => {
             // Where the keep has its files is the operator's to know.

@@ -27,7 +27,7 @@ use crate::keyring::Ring;
 use crate::layout::{quarantine_file, shard_file};
 use crate::plan::subject_ranges;
 use crate::quarantine::{ParsedFields, QuarantineWriter, RefusedRow, quarantine};
-use crate::rows::{DOOMED, FEEDS, QUARANTINE, SHARDS, STAGED};
+use crate::rows::{DOOMED, FEEDS, QUARANTINE, SETTINGS, SHARDS, STAGED};
 use crate::shard::{Collector, shards, write_shard};
 use crate::staged::staged_row;
 use crate::table::Written;
@@ -116,9 +116,10 @@ impl Store {
             outcome.duplicates += part.duplicates;
             outcome.erased += part.erased;
         }
-        self.change(&[&FEEDS, &SHARDS], |transaction| {
+        self.change(&[&FEEDS, &SHARDS, &SETTINGS], |transaction| {
             let held = self.held(transaction, feed)?;
             let shards = held.shards.into_iter().map(|shard| (shard.written.file, shard.id));
+            self.note_admitted(transaction, held.id)?;
             self.admit(transaction, held.id, &held.staged, &shards.collect())?;
             self.decide(transaction, feed, FeedState::Admitted, decision)
         })?;

@@ -25,6 +25,7 @@
 
 mod api_keys;
 mod catalog;
+mod changes;
 mod compact;
 mod doomed;
 mod duplicates;
@@ -58,6 +59,7 @@ mod table;
 mod writer;
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};
+pub use changes::{ChangeCursor, Changes, EventChange, FeedChange};
 pub use compact::Compaction;
 pub use erase::{ErasedFile, ErasureRecord, ErasureRequest};
 pub use error::StoreError;

@@ -28,7 +28,7 @@ use crate::{Store, StoreError};
 
 use commit::Writer;
 pub use fold::{Folded, RefusedOrigin};
-pub(crate) use read::LiveEvent;
+pub(crate) use read::{LiveEvent, LiveRow};
 pub use request::LiveRequest;
 
 /// Events that came in one request, screened.

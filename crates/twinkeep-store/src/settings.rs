@@ -1,6 +1,6 @@
 //! Settings that the program keeps for itself: small texts by name, not sealed.
 
-use rusqlite::{OptionalExtension as _, Transaction};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use crate::error::catalog;
 use crate::rows::SETTINGS;
@@ -9,14 +9,20 @@ use crate::{Store, StoreError};
 impl Store {
     /// Returns a setting, or `None` if it was never set.
     pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.read(|connection| self.setting_on(connection, name))
+    }
+
+    pub(crate) fn setting_on(
+        &self,
+        connection: &Connection,
+        name: &str,
+    ) -> Result<Option<String>, StoreError> {
         let mut found = None;
-        self.read(|connection| {
-            self.rows.scan(connection, &SETTINGS, &mut |row| {
-                if row.get::<_, String>(1)? == name {
-                    found = Some(row.get(2)?);
-                }
-                Ok(())
-            })
+        self.rows.scan(connection, &SETTINGS, &mut |row| {
+            if row.get::<_, String>(1)? == name {
+                found = Some(row.get(2)?);
+            }
+            Ok(())
         })?;
         Ok(found)
     }
@@ -48,6 +54,7 @@ impl Store {
         })
     }
 
+    /// Writes a setting. The caller authenticates `settings`.
     pub(crate) fn write_setting(
         &self,
         transaction: &Transaction<'_>,

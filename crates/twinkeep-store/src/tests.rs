@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod catalog;
+mod changes;
 mod compact;
 mod crash;
 mod duplicates;

@@ -27,7 +27,7 @@ use crate::layout::quarantine_file;
 use crate::plan::{plan, subject_ranges};
 use crate::quarantine::{ParsedFields, QuarantineWriter, RefusedRow, quarantine};
 use crate::releases::Release;
-use crate::rows::{FEEDS, PROFILES, QUARANTINE, RELEASES, SENDERS, SHARDS};
+use crate::rows::{FEEDS, PROFILES, QUARANTINE, RELEASES, SENDERS, SETTINGS, SHARDS};
 use crate::senders::find_sender;
 use crate::shard::{shards, write_shard};
 use crate::staged::People;
@@ -490,7 +490,8 @@ impl FeedWriter<'_> {
         let store = self.store;
         let content = store.content_name(&feed.digest);
         let staged = std::mem::take(&mut self.staged).finish();
-        store.change(&[&FEEDS, &SENDERS, &SHARDS, &QUARANTINE, &RELEASES], |transaction| {
+        let tables = [&FEEDS, &SENDERS, &SHARDS, &QUARANTINE, &RELEASES, &SETTINGS];
+        store.change(&tables, |transaction| {
             let turn = feed.delivery.map(|it| Turn { sender: it.sender, sequence: it.sequence });
             let sender = store.check_turn(transaction, turn)?;
             if store.check_content(transaction, Some(&content))? != self.id {
@@ -508,6 +509,8 @@ impl FeedWriter<'_> {
                 store.insert_quarantine(transaction, self.id, written)?;
             }
             if disposition == Disposition::Admit {
+                // Before the row of `store` is changed, which this reads.
+                store.note_admitted(transaction, self.id)?;
                 store.admit(transaction, self.id, &staged, &shards)?;
             }
             (self.after)(Step::RowsInserted);

@@ -4,9 +4,11 @@
 //! pure functions of their input.
 
 mod calibration;
+mod parts;
 mod scale;
 mod svg;
 mod terminal;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -14,8 +16,10 @@ mod tests;
 use twinkeep_domain::{Basis, ForecastPoint, TargetForecast, Variable};
 
 pub use calibration::{CalibrationLine, calibration_svg};
+pub use parts::{Part, parts_svg};
 pub use svg::{escape, svg};
 pub use terminal::{Letters, terminal};
+pub use window::{WindowChart, duration, short};
 
 use scale::{Scale, decimals};
 

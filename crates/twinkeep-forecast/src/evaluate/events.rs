@@ -25,6 +25,15 @@ pub struct EventEvaluation {
     pub probability_mean: Option<f64>,
     /// Probability that of two subjects the one with the event had the higher probability.
     pub auc: Option<f64>,
+    /// Share of the subjects of whom the right thing is said, if an event is said to come where its
+    /// probability is a half or more.
+    pub accuracy: Option<f64>,
+    /// That of always saying what happens to more of them.
+    pub base_accuracy: Option<f64>,
+    /// That of saying that what happened in the time before, as long, happens again.
+    pub carry_forward_accuracy: Option<f64>,
+    /// That of saying that it will be as in the same time 52 weeks before, of who was observed then.
+    pub seasonal_accuracy: Option<f64>,
     /// Mean squared distance from what happened.
     pub brier: Option<f64>,
     /// That of always saying the base rate.
@@ -57,6 +66,9 @@ pub(super) struct Followed {
     pub(super) happened: Option<(f32, bool)>,
     /// How long it was observed.
     pub(super) observed_hours: f32,
+    /// What simpler guesses say, by horizon: what happened in the time before, and in the same time
+    /// a year before if it was observed then.
+    pub(super) guesses: Vec<(bool, Option<bool>)>,
 }
 
 /// Measures the probabilities of one horizon; `absent` turns what happened around.
@@ -72,7 +84,14 @@ pub(super) fn measure(
         .filter_map(|one| {
             let (happened, weight) = observed.outcome(one, horizon_hours)?;
             let probability = f64::from(*one.probabilities.get(at)?).clamp(0.0, 1.0);
-            Some(Row { probability, happened: happened != absent, weight })
+            let (before, season) = one.guesses.get(at).copied().unwrap_or_default();
+            Some(Row {
+                probability,
+                happened: happened != absent,
+                weight,
+                before: before != absent,
+                season: season.map(|season| season != absent),
+            })
         })
         .collect();
     summarize(rows, horizon_hours)
@@ -83,6 +102,8 @@ struct Row {
     probability: f64,
     happened: bool,
     weight: f64,
+    before: bool,
+    season: Option<bool>,
 }
 
 fn summarize(mut rows: Vec<Row>, horizon_hours: f32) -> EventEvaluation {
@@ -98,6 +119,16 @@ fn summarize(mut rows: Vec<Row>, horizon_hours: f32) -> EventEvaluation {
         let right = if row.happened { probability } else { 1.0 - probability };
         -right.max(PROBABILITY_MIN).ln()
     };
+    let right =
+        |of: &dyn Fn(&Row) -> bool| mean(&|row| f64::from(u8::from(of(row) == row.happened)));
+    let seasonal: Vec<(&Row, bool)> =
+        rows.iter().filter_map(|row| Some((row, row.season?))).collect();
+    let observed: f64 = seasonal.iter().map(|(row, _)| row.weight).sum();
+    let came: f64 = seasonal
+        .iter()
+        .filter(|(row, season)| *season == row.happened)
+        .map(|(row, _)| row.weight)
+        .sum();
     EventEvaluation {
         horizon_hours,
         known_count: rows.len() as u64,
@@ -105,6 +136,10 @@ fn summarize(mut rows: Vec<Row>, horizon_hours: f32) -> EventEvaluation {
         base_rate: base,
         probability_mean: mean(&|row| row.probability),
         auc: auc(&rows),
+        accuracy: right(&|row| 0.5 <= row.probability),
+        base_accuracy: base.map(|base| base.max(1.0 - base)),
+        carry_forward_accuracy: right(&|row| row.before),
+        seasonal_accuracy: (0.0 < observed).then(|| came / observed),
         brier: mean(&|row| (row.probability - yes(row)).powi(2)),
         base_brier: base.map(|base| base * (1.0 - base)),
         log_loss: mean(&|row| surprise(row.probability, row)),

@@ -75,6 +75,10 @@ pub struct TotalEvaluation {
     /// Variance of the means over the variance of what happened: how much of the difference
     /// between subjects the forecasts show.
     pub variance_ratio: Option<f64>,
+    /// The same of saying that it will be as in the window before.
+    pub carry_forward_variance_ratio: Option<f64>,
+    /// The same of saying that it will be as 52 weeks before, for who was observed then.
+    pub seasonal_variance_ratio: Option<f64>,
 }
 
 /// Measures the answers about windows that begin at a cut.
@@ -142,9 +146,28 @@ fn collect(
                 probabilities: points.iter().map(|point| point.probability).collect(),
                 happened: track.first_after(cut),
                 observed_hours: track.observed_hours(cut),
+                guesses: points
+                    .iter()
+                    .map(|point| guesses(track, point.horizon_hours, start, cut))
+                    .collect(),
             }),
         }
     }
+}
+
+/// Returns whether there was an event in the time before, and in the same time a year before.
+fn guesses(
+    track: &Track<'_>,
+    horizon_hours: f32,
+    start: Timestamp,
+    cut: Timestamp,
+) -> (bool, Option<bool>) {
+    let hours = f64::from(horizon_hours);
+    let just_before = Timestamp::from_micros(cut.micros().saturating_sub(1));
+    let last_season = cut.plus_hours(-SEASON_HOURS);
+    let before = 0.0 < track.total(cut.plus_hours(-hours), just_before);
+    let season = || 0.0 < track.total(last_season, last_season.plus_hours(hours));
+    (before, (start <= last_season).then(season))
 }
 
 fn told(track: &Track<'_>, point: ForecastPoint, start: Timestamp, cut: Timestamp) -> Told {
@@ -217,6 +240,10 @@ fn total(all: &[Told]) -> TotalEvaluation {
         let count = seasonal.len() as f64;
         (!seasonal.is_empty()).then(|| seasonal.iter().map(of).sum::<f64>() / count)
     };
+    let seasonal_variance = |of: &dyn Fn(&(&Told, f32)) -> f64| {
+        let middle = season(of)?;
+        season(&|one| (of(one) - middle).powi(2))
+    };
     TotalEvaluation {
         mae,
         rmse: root(&|one| one.point.mean),
@@ -235,6 +262,14 @@ fn total(all: &[Told]) -> TotalEvaluation {
         width_90: mean(&|one| f64::from(one.point.quantiles[6] - one.point.quantiles[0])),
         sum_ratio: ratio(mean(&said), mean(&actual)),
         variance_ratio: ratio(variance(&said), variance(&actual)),
+        carry_forward_variance_ratio: ratio(
+            variance(&|one| f64::from(one.before)),
+            variance(&actual),
+        ),
+        seasonal_variance_ratio: ratio(
+            seasonal_variance(&|(_, seasonal)| f64::from(*seasonal)),
+            seasonal_variance(&|(one, _)| f64::from(one.actual)),
+        ),
     }
 }
 

@@ -10,6 +10,8 @@ use crate::random::bits;
 use crate::testing::{ECHO, LEVEL, cohort, config, pack};
 use crate::{CodeMap, SubjectState, train};
 
+mod windows;
+
 /// Makes a forest of full trees of depth 3 over four features.
 fn forest(seed: u64) -> Forest {
     let mut forest = Forest::default();

@@ -51,7 +51,10 @@ pub(crate) async fn record(
     let bytes = json::read_bytes(request, gate.body_limits()).await?;
     let wire: EventsWire = json::parse(&bytes)?;
     let request = wire.into_request(name.map(|name| (name, sha256(&bytes))))?;
-    use_case::json(&gate, move |app| twinkeep_app::record_events(app, &caller, &request)).await
+    let answer =
+        use_case::json(&gate, move |app| twinkeep_app::record_events(app, &caller, &request)).await;
+    gate.streams.nudge();
+    answer
 }
 
 impl EventsWire {

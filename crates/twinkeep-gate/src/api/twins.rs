@@ -8,7 +8,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::Response;
 use serde::Deserialize;
-use twinkeep_app::{Caller, ExplainRequest, TwinForecastRequest};
+use twinkeep_app::{Caller, ExplainRequest, HistoryRequest, Moment, TwinForecastRequest};
+use twinkeep_domain::Timestamp;
 
 use crate::gate::Gate;
 use crate::refusal::Refusal;
@@ -22,10 +23,30 @@ pub(crate) struct ListQuery {
     limit: Option<u32>,
 }
 
+/// When to look at a twin.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShowQuery {
+    at: Option<String>,
+    at_hours: Option<f32>,
+}
+
+/// Which events.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HistoryQuery {
+    from: Option<String>,
+    to: Option<String>,
+    code: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
 /// Which forecast.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ForecastQuery {
+    at: Option<String>,
     at_hours: Option<f32>,
     /// Numbers with commas between them.
     horizons_hours: Option<String>,
@@ -37,6 +58,7 @@ pub(crate) struct ForecastQuery {
 pub(crate) struct DriversQuery {
     target: String,
     ahead_hours: Option<f32>,
+    at: Option<String>,
     at_hours: Option<f32>,
     /// How many drivers are told one by one.
     limit: Option<usize>,
@@ -61,8 +83,24 @@ pub(crate) async fn show(
     State(gate): State<Arc<Gate>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    query: Result<Query<ShowQuery>, QueryRejection>,
 ) -> Result<Response<Body>, Refusal> {
-    use_case::json(&gate, move |app| twinkeep_app::show_twin(app, &caller, &id)).await
+    let Query(ShowQuery { at, at_hours }) = query.map_err(bad_query)?;
+    let at = moment(at.as_deref(), at_hours)?;
+    use_case::json(&gate, move |app| twinkeep_app::show_twin(app, &caller, &id, at)).await
+}
+
+/// Reads the events of one twin, a page at a time.
+pub(crate) async fn history(
+    State(gate): State<Arc<Gate>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
+) -> Result<Response<Body>, Refusal> {
+    let Query(HistoryQuery { from, to, code, after, limit }) = query.map_err(bad_query)?;
+    let time = |text: Option<String>| text.map(|text| parse_time(&text)).transpose();
+    let request = HistoryRequest { from: time(from)?, until: time(to)?, code, after, limit };
+    use_case::json(&gate, move |app| twinkeep_app::show_history(app, &caller, &id, &request)).await
 }
 
 /// Forecasts one twin.
@@ -72,12 +110,12 @@ pub(crate) async fn forecast(
     Path(id): Path<String>,
     query: Result<Query<ForecastQuery>, QueryRejection>,
 ) -> Result<Response<Body>, Refusal> {
-    let Query(ForecastQuery { at_hours, horizons_hours }) = query.map_err(bad_query)?;
+    let Query(ForecastQuery { at, at_hours, horizons_hours }) = query.map_err(bad_query)?;
     let horizons_hours = match horizons_hours {
         Some(text) => parse_hours(&text)?,
         None => Vec::new(),
     };
-    let request = TwinForecastRequest { at_hours, horizons_hours };
+    let request = TwinForecastRequest { at: moment(at.as_deref(), at_hours)?, horizons_hours };
     use_case::json(&gate, move |app| twinkeep_app::forecast_twin(app, &caller, &id, &request)).await
 }
 
@@ -88,8 +126,10 @@ pub(crate) async fn drivers(
     Path(id): Path<String>,
     query: Result<Query<DriversQuery>, QueryRejection>,
 ) -> Result<Response<Body>, Refusal> {
-    let Query(DriversQuery { target, ahead_hours, at_hours, limit }) = query.map_err(bad_query)?;
-    let request = ExplainRequest { target, ahead_hours, at_hours, drivers_max: limit };
+    let Query(DriversQuery { target, ahead_hours, at, at_hours, limit }) =
+        query.map_err(bad_query)?;
+    let at = moment(at.as_deref(), at_hours)?;
+    let request = ExplainRequest { target, ahead_hours, at, drivers_max: limit };
     use_case::json(&gate, move |app| twinkeep_app::explain_twin(app, &caller, &id, &request)).await
 }
 
@@ -99,6 +139,23 @@ pub(crate) fn parse_hours(text: &str) -> Result<Vec<f32>, Refusal> {
         let message = "`horizons_hours` takes numbers with commas between them";
         Refusal::unprocessable("query-shape", message)
     })
+}
+
+/// Reads where to stand: a time, or hours after the first event, and not both.
+pub(crate) fn moment(at: Option<&str>, at_hours: Option<f32>) -> Result<Moment, Refusal> {
+    match (at, at_hours) {
+        (Some(_), Some(_)) => {
+            let message = "`at` and `at_hours` say the same; send one of them";
+            Err(Refusal::unprocessable("query-shape", message))
+        }
+        (Some(text), None) => parse_time(text).map(Moment::Time),
+        (None, hours) => Ok(hours.into()),
+    }
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, Refusal> {
+    let message = "a time is written as in RFC 3339, with `+` as `%2B`";
+    twinkeep_app::parse_rfc3339(text).ok_or_else(|| Refusal::unprocessable("time-shape", message))
 }
 
 /// The library's own message repeats the query.

@@ -25,7 +25,7 @@ use super::filter::HEAD_SIZE_MAX;
 use super::guarded_io::GuardedIo;
 use super::tally::TLS_FAILED;
 use super::watch::{InFlight, Stall, Watch};
-use super::{Edge, Peer, Protocol, told_to_stop};
+use super::{Edge, Peer, Protocol, Streaming, told_to_stop};
 
 /// Serves one connection from its handshake to its end.
 pub(super) async fn serve(
@@ -109,8 +109,11 @@ async fn answer(
     watch: &Arc<Watch>,
     request: Request<Incoming>,
 ) -> Result<Response<WatchedBody>, Infallible> {
-    let in_flight = watch.request_began(Instant::now());
+    let mut in_flight = watch.request_began(Instant::now());
     let response = (edge.answer)(peer, request).await;
+    if response.extensions().get::<Streaming>().is_some() {
+        in_flight.goes_on();
+    }
     Ok(response.map(|body| WatchedBody { body, _in_flight: in_flight }))
 }
 

@@ -7,6 +7,8 @@
 //! # Invariants
 //!
 //! - In every state there is a deadline: no connection can live for ever.
+//! - An answer that goes on (a stream of changes) has the deadline of its connection, and that of
+//!   what is not read.
 //! - A trickle of bytes moves no deadline by itself; only whole requests, and bodies and answers
 //!   that come or are read at a minimum rate, do.
 
@@ -89,6 +91,8 @@ struct State {
     /// When the last request ended.
     quiet_since: Instant,
     in_flight: BTreeMap<u64, Instant>,
+    /// Answers under way that go on until one side ends them.
+    going_on: usize,
     /// Bytes that came since a request is under way.
     received: u64,
     next_request: u64,
@@ -107,6 +111,20 @@ struct Blocked {
 pub(crate) struct InFlight {
     watch: Arc<Watch>,
     number: u64,
+    goes_on: bool,
+}
+
+impl InFlight {
+    /// The answer goes on until one side ends it: from now on it is not late, and the connection
+    /// is not idle. That it must be read, and that connections grow old, holds for it too.
+    pub(crate) fn goes_on(&mut self) {
+        self.watch.with(|state| {
+            if state.in_flight.remove(&self.number).is_some() {
+                state.going_on += 1;
+                self.goes_on = true;
+            }
+        });
+    }
 }
 
 impl Watch {
@@ -118,6 +136,7 @@ impl Watch {
             head_since: None,
             quiet_since: now,
             in_flight: BTreeMap::new(),
+            going_on: 0,
             received: 0,
             next_request: 0,
             blocked: None,
@@ -143,7 +162,7 @@ impl Watch {
             state.in_flight.insert(number, now);
             number
         });
-        InFlight { watch: Arc::clone(self), number }
+        InFlight { watch: Arc::clone(self), number, goes_on: false }
     }
 
     /// The client sent `count` bytes.
@@ -204,6 +223,8 @@ impl State {
         if let Some(&oldest) = self.in_flight.values().min() {
             let earned = Duration::from_secs(self.received / limits.read_rate_min.max(1));
             consider(oldest + limits.request + earned.min(limits.connection), Stall::Request);
+        } else if 0 < self.going_on {
+            // What waits behind an answer that goes on waits as long as that does.
         } else if let Some(since) = self.head_since {
             // A head that waits behind the request before it is not late yet.
             consider(since.max(self.quiet_since) + limits.head, Stall::Head);
@@ -224,6 +245,7 @@ impl Drop for InFlight {
         let now = Instant::now();
         self.watch.with(|state| {
             state.in_flight.remove(&self.number);
+            state.going_on -= usize::from(self.goes_on);
             if state.in_flight.is_empty() {
                 state.received = 0;
             }

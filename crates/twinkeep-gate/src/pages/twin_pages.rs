@@ -60,7 +60,7 @@ pub(crate) async fn show(
     let Query(ShowQuery { at_hours }) = query.map_err(bad_query)?;
     let at_hours = parse_hours(at_hours.as_deref())?;
     let name = caller.name.clone();
-    let request = TwinForecastRequest { at_hours, horizons_hours: Vec::new() };
+    let request = TwinForecastRequest { at: at_hours.into(), horizons_hours: Vec::new() };
     let drawing = use_case::run(&gate, move |app| {
         twinkeep_app::draw_twin(app, &caller, &id, &request, None, TerminalSize::default())
     })
@@ -69,7 +69,7 @@ pub(crate) async fn show(
 }
 
 /// A form sends an empty field for "at the last event".
-fn parse_hours(text: Option<&str>) -> Result<Option<f32>, Refusal> {
+pub(super) fn parse_hours(text: Option<&str>) -> Result<Option<f32>, Refusal> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
     let refuse = |_| Refusal::unprocessable("query-shape", "`at_hours` takes a number of hours");
     text.parse().map(Some).map_err(refuse)
@@ -133,12 +133,12 @@ fn twin_markup(drawing: &TwinDrawing, at_hours: Option<f32>) -> Markup {
         @if charts.is_empty() {
             p { "The history does not support a forecast of any value." }
         }
-        (windows(answer))
-        div.charts { @for chart in charts { (chart_markup(chart)) } }
+        (windows(answer, charts))
+        div.charts { @for chart in charts { (chart_markup(twin, chart, at_hours)) } }
         (command(&format!("twinkeep twin forecast {}{at}", twin.subject)))
         h2 { "What is known" }
         (variables(twin))
-        (command(&format!("twinkeep twin show {}", twin.subject)))
+        (command(&format!("twinkeep twin show {}{at}", twin.subject)))
     }
 }
 
@@ -151,20 +151,25 @@ fn facts(twin: &TwinReport, answer: &ForecastAnswer) -> Markup {
                 div { dt { "Last event" } dd { (short(end)) } }
             }
             div { dt { "Forecast from" } dd { (short(&answer.prediction_time)) } }
-            div { dt { "Model" } dd { code { (answer.model) } } }
+            div { dt { "Model" } dd { a href={ "/models/" (answer.model) } { code { (answer.model) } } } }
         }
     }
 }
 
 /// RFC 3339 as a person reads it.
-fn short(time: &str) -> String {
+pub(super) fn short(time: &str) -> String {
     time.replace('T', " ").replace('Z', " UTC")
 }
 
-/// What is to be expected of sums, counts, and events within a window, in words.
-fn windows(answer: &ForecastAnswer) -> Markup {
-    let said: Vec<_> =
-        answer.targets.iter().filter_map(|target| Some((target, target.words()?))).collect();
+/// What is to be said of sums, counts, and events within a window that have no chart.
+fn windows(answer: &ForecastAnswer, charts: &[TwinChart]) -> Markup {
+    let drawn = |code: &str| charts.iter().any(|chart| chart.code == code);
+    let said: Vec<_> = answer
+        .targets
+        .iter()
+        .filter(|target| !drawn(&target.code))
+        .filter_map(|target| Some((target, target.words()?)))
+        .collect();
     html! {
         @if !said.is_empty() {
             dl.windows {
@@ -179,12 +184,14 @@ fn windows(answer: &ForecastAnswer) -> Markup {
     }
 }
 
-fn chart_markup(chart: &TwinChart) -> Markup {
+fn chart_markup(twin: &TwinReport, chart: &TwinChart, at_hours: Option<f32>) -> Markup {
+    let why = format!("/twins/{}/why?target={}", twin.subject, escaped(&chart.code));
+    let why = at_hours.map_or_else(|| why.clone(), |hours| format!("{why}&at_hours={hours}"));
     html! {
         figure.chart {
             // INVARIANT: the drawing escapes every text in it and has no styles or scripts.
             (PreEscaped(&chart.svg))
-            figcaption { (chart.description) }
+            figcaption { (chart.description) " " a href=(why) { "Why?" } }
         }
     }
 }
@@ -225,12 +232,26 @@ fn optional(value: Option<f32>) -> String {
 }
 
 /// At most three decimals, and none that say nothing.
-fn number(value: f32) -> String {
+pub(super) fn number(value: f32) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').replace('-', "\u{2212}")
 }
 
-fn recorded(mut response: Response<Body>) -> Response<Body> {
+/// Writes a code as a part of a query: codes have slashes and more.
+fn escaped(code: &str) -> String {
+    let mut out = String::with_capacity(code.len());
+    for &byte in code.as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+pub(super) fn recorded(mut response: Response<Body>) -> Response<Body> {
     response.extensions_mut().insert(Recorded);
     response
 }
@@ -240,7 +261,12 @@ const TWINS_PER_PAGE: u32 = 50;
 
 #[cfg(test)]
 mod tests {
-    use super::{number, parse_hours};
+    use super::{escaped, number, parse_hours};
+
+    #[test]
+    fn a_code_is_one_part_of_a_query() {
+        assert_eq!(escaped("LOINC//8867-4 &é"), "LOINC%2F%2F8867-4%20%26%C3%A9");
+    }
 
     #[test]
     fn numbers_have_no_idle_digits() {

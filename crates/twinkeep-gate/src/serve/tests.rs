@@ -14,6 +14,7 @@ use crate::{GateSettings, Rate};
 
 mod api;
 mod attack;
+mod changes;
 mod events;
 mod handlers;
 mod http2;
@@ -22,6 +23,7 @@ mod ledger;
 mod openapi;
 mod pages;
 mod push;
+mod rights;
 
 use keep::TestKeep;
 

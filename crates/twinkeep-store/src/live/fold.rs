@@ -26,7 +26,7 @@ use crate::keyring::Ring;
 use crate::layout::{CATALOG, path, quarantine_file};
 use crate::plan::{Plan, plan};
 use crate::quarantine::{QuarantineWriter, RefusedRow, quarantine};
-use crate::rows::{FEEDS, QUARANTINE, RANGES, SHARDS};
+use crate::rows::{FEEDS, QUARANTINE, RANGES, SETTINGS, SHARDS};
 use crate::shard::{Collector, shards, write_shard};
 use crate::table::Written;
 use crate::{ParsedRecord, QuarantinedRecord, Store, StoreError};
@@ -158,11 +158,12 @@ impl Store {
             after(Step::FileWritten);
         }
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-        self.change_on(connection, &[&FEEDS, &SHARDS, &QUARANTINE], |transaction| {
+        self.change_on(connection, &[&FEEDS, &SHARDS, &QUARANTINE, &SETTINGS], |transaction| {
             let next = self.check_content(transaction, None)?;
             for (id, files) in (next..).zip(&files) {
                 self.admit_files(transaction, &ring, id, files)?;
             }
+            self.note_folded(transaction, ids.last().copied().unwrap_or_default())?;
             self.remove_live_rows(transaction, &ids)
         })?;
         after(Step::Committed);

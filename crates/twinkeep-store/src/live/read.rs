@@ -176,7 +176,7 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn live_event(
+    pub(crate) fn live_event(
         &self,
         row: &LiveRow,
         subject: Subject,
@@ -256,7 +256,7 @@ pub(crate) struct LiveRow {
 }
 
 impl LiveRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let subject: Option<i64> = row.get(3)?;
         Ok(Self {
             id: row.get(1)?,

@@ -27,7 +27,7 @@ fn origin(subject: Option<Subject>, row: &QuarantinedRecord) -> (String, Option<
     (if subject.is_some() { "ward" } else { "" }.to_owned(), parsed)
 }
 
-fn fold(store: &Store) -> Folded {
+pub(super) fn fold(store: &Store) -> Folded {
     store.fold_live(&splits(), &origin, at(9.0)).unwrap()
 }
 

@@ -14,8 +14,8 @@ use crate::files::WriterLock;
 use crate::keyring::Doomed;
 use crate::layout::CATALOG;
 use crate::{
-    Disposition, ErasureRequest, FeedCounts, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused,
-    LiveRequest, NewFeed, NewPortion, Opening, Store, StoreError,
+    Disposition, ErasureRecord, ErasureRequest, FeedCounts, LiveBatch, LiveOrigin, LiveOutcome,
+    LiveRefused, LiveRequest, NewFeed, NewPortion, Opening, Store, StoreError,
 };
 
 const MARKED: &str = "zq-live-person-5521";
@@ -314,20 +314,24 @@ fn nothing_of_a_person_is_on_the_disk() {
     }
 }
 
-#[test]
-fn the_live_events_of_an_erased_person_go_and_come_in_no_more() {
-    let (dir, store) = store();
-    add(&store, batch(1, &[(1.0, 10.0)])).unwrap();
-    add(&store, batch(2, &[(1.0, 20.0)])).unwrap();
+pub(super) fn erase(store: &Store, number: u32) -> ErasureRecord {
     let request = ErasureRequest {
-        subject: person(1).0,
+        subject: person(number).0,
         reference: "0011223344556677",
         reason: "on paper",
         at: at(5.0),
         concerns: &|_, _| false,
         names: &|_, _| false,
     };
-    let record = store.erase(&request).unwrap();
+    store.erase(&request).unwrap()
+}
+
+#[test]
+fn the_live_events_of_an_erased_person_go_and_come_in_no_more() {
+    let (dir, store) = store();
+    add(&store, batch(1, &[(1.0, 10.0)])).unwrap();
+    add(&store, batch(2, &[(1.0, 20.0)])).unwrap();
+    let record = erase(&store, 1);
     assert_eq!((record.event_count, record.known_since), (1, Some(at(0.0))));
     assert_eq!((values(&store, 1), values(&store, 2)), (vec![], vec![20.0]));
     assert_eq!(store.live_count().unwrap(), 1);

@@ -20,8 +20,8 @@ pub fn svg(chart: &Chart<'_>, id: &str) -> String {
     let _ = write!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
-         aria-labelledby=\"chart-{id}-title chart-{id}-text\" font-family=\"system-ui, \
-         -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif\" font-size=\"12\">\n\
+         aria-labelledby=\"chart-{id}-title chart-{id}-text\" font-family=\"{FONT}\" \
+         font-size=\"12\">\n\
          <title id=\"chart-{id}-title\">{title}</title>\n\
          <desc id=\"chart-{id}-text\">{text}</desc>\n\
          <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"10\" fill=\"{PAPER}\"/>\n"
@@ -254,6 +254,9 @@ const LINE: f32 = 13.0;
 /// Up to this many values are drawn with large dots.
 const DOTS_LARGE_MAX: usize = 60;
 
+/// Fonts that systems have.
+pub(super) const FONT: &str =
+    "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif";
 pub(super) const PAPER: &str = "#ffffff";
 pub(super) const INK: &str = "#1e2a3a";
 pub(super) const QUIET: &str = "#5b6b7f";
@@ -261,5 +264,5 @@ pub(super) const GRID: &str = "#eef1f5";
 pub(super) const TICK: &str = "#c3ccd6";
 const NOW: &str = "#8a98a8";
 const OUTER: &str = "#dbeaf7";
-const INNER: &str = "#a9cdeb";
+pub(super) const INNER: &str = "#a9cdeb";
 pub(super) const MEDIAN: &str = "#1668b3";

@@ -235,7 +235,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn to_ascii(text: &str) -> String {
+pub(super) fn to_ascii(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

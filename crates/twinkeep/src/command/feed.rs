@@ -14,7 +14,7 @@ mod picture;
 pub(crate) fn run(global: &Global, args: &FeedCommand, out: &Output) -> Result<(), AppError> {
     let app = open_keep(global)?;
     match args {
-        FeedCommand::List => out.list(&list_feeds(&app)?, list),
+        FeedCommand::List => out.list(&list_feeds(&app, &Caller::operator())?, list),
         FeedCommand::Show { feed, svg } => {
             let shown = show_feed(&app, &Caller::operator(), feed, svg.as_deref())?;
             out.result(&shown, picture::text)
@@ -91,7 +91,7 @@ fn decision(report: &DecisionReport) -> String {
 }
 
 /// A hostile row must not drive the terminal that shows it.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

@@ -13,8 +13,8 @@ pub(crate) fn run(global: &Global, args: &ModelCommand, out: &Output) -> Result<
     let app = open_keep(global)?;
     let operator = Caller::operator();
     match args {
-        ModelCommand::List => out.list(&list_models(&app)?, list),
-        ModelCommand::Show { version } => out.result(&show_model(&app, version)?, show),
+        ModelCommand::List => out.list(&list_models(&app, &operator)?, list),
+        ModelCommand::Show { version } => out.result(&show_model(&app, &operator, version)?, show),
         ModelCommand::Verify { version } => {
             let report = verify_model(&app, &operator, version)?;
             out.result(&report, |report| {

@@ -93,7 +93,7 @@ fn nats(global: &Global, args: &ReceiveNatsArgs, out: &Output) -> Result<(), App
     printed
 }
 
-fn stop_on_signals() -> Result<Arc<AtomicBool>, AppError> {
+pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>, AppError> {
     let stopped = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stopped)).map_err(|error| {

@@ -120,12 +120,15 @@ fn windows(windows: &[WindowEvaluation]) -> String {
         "MASE",
         "90 % interval covers",
         "variance ratio",
+        "as before",
     ])];
     let mut events = vec![header(&[
         "event in a window",
         "subjects",
         "happens to",
         "said",
+        "right",
+        "base rate right",
         "AUC",
         "Brier",
         "of base rate",
@@ -144,6 +147,7 @@ fn windows(windows: &[WindowEvaluation]) -> String {
                 number(total.mase, 3),
                 percent(total.coverage_90),
                 number(total.variance_ratio, 3),
+                number(total.carry_forward_variance_ratio, 3),
             ]);
         } else if let Some(last) = window.events.last() {
             events.push(vec![
@@ -151,6 +155,8 @@ fn windows(windows: &[WindowEvaluation]) -> String {
                 thousands(last.known_count),
                 percent(last.base_rate),
                 percent(last.probability_mean),
+                percent(last.accuracy),
+                percent(last.base_accuracy),
                 number(last.auc, 3),
                 number(last.brier, 4),
                 number(last.base_brier, 4),

@@ -1,5 +1,6 @@
-//! `twinkeep twin list|show|forecast|explain|simulate|whatif|similar`.
+//! `twinkeep twin list|show|history|forecast|changes|explain|simulate|whatif|similar`.
 
+mod changes;
 mod similar;
 mod simulate;
 mod what_if;
@@ -8,13 +9,14 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 
 use twinkeep_app::{
-    AppError, BackTestAnswer, Caller, ExplainAnswer, ExplainRequest, ForecastAnswer, Letters,
-    TerminalSize, TwinForecastRequest, TwinList, TwinReport, draw_twin, explain_twin,
-    forecast_twin, list_twins, show_twin,
+    AppError, BackTestAnswer, Caller, ExplainAnswer, ExplainRequest, FollowRequest, ForecastAnswer,
+    HistoryRequest, Letters, TerminalSize, TwinForecastRequest, TwinHistory, TwinList, TwinReport,
+    draw_twin, explain_twin, forecast_twin, list_twins, show_history, show_twin,
 };
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
 use crate::cli::{Global, TwinCommand};
+use crate::command::feed::harmless;
 use crate::output::{Output, table, thousands};
 use crate::surroundings::open_keep;
 
@@ -25,9 +27,22 @@ pub(crate) fn run(global: &Global, args: &TwinCommand, out: &Output) -> Result<(
         TwinCommand::List { limit, after } => {
             out.result(&list_twins(&app, &operator, after.as_deref(), *limit)?, list)
         }
-        TwinCommand::Show { subject } => out.result(&show_twin(&app, &operator, subject)?, show),
+        TwinCommand::Show { subject, at } => {
+            out.result(&show_twin(&app, &operator, subject, at.unwrap_or_default())?, show)
+        }
+        TwinCommand::History { subject, from, to, code, limit, after } => {
+            let request = HistoryRequest {
+                from: *from,
+                until: *to,
+                code: code.clone(),
+                after: after.clone(),
+                limit: Some(*limit),
+            };
+            out.result(&show_history(&app, &operator, subject, &request)?, history)
+        }
         TwinCommand::Forecast { subject, target, at, svg } => {
-            let request = TwinForecastRequest { at_hours: *at, horizons_hours: Vec::new() };
+            let request =
+                TwinForecastRequest { at: at.unwrap_or_default(), horizons_hours: vec![] };
             let Some(code) = target else {
                 return out.result(&forecast_twin(&app, &operator, subject, &request)?, forecast);
             };
@@ -37,15 +52,21 @@ pub(crate) fn run(global: &Global, args: &TwinCommand, out: &Output) -> Result<(
                 write_svg(path, &chart.svg)?;
                 out.remark(&format!("wrote `{}`: it shows a person's values", path.display()));
             }
-            out.result(&drawing, |drawing| {
-                drawing.charts.iter().map(|chart| chart.text.as_str()).collect()
+            out.result(&drawing, |drawing| match drawing.charts.as_slice() {
+                [] => windows(&drawing.answer, Some(code.as_str())),
+                charts => charts.iter().map(|chart| chart.text.as_str()).collect(),
             })
+        }
+        TwinCommand::Changes { subject, after, forecast, once } => {
+            let (subject, after) = (subject.clone(), after.clone());
+            let request = FollowRequest { subject, after, forecast: *forecast };
+            changes::follow(&app, &request, *once, out)
         }
         TwinCommand::Explain { subject, target, ahead, at, drivers } => {
             let request = ExplainRequest {
                 target: target.clone(),
                 ahead_hours: *ahead,
-                at_hours: *at,
+                at: at.unwrap_or_default(),
                 drivers_max: Some(*drivers),
             };
             out.result(&explain_twin(&app, &operator, subject, &request)?, explain)
@@ -103,14 +124,34 @@ fn show(report: &TwinReport) -> String {
             variable.trend_per_hour.map_or_else(|| "-".to_owned(), |trend| format!("{trend:.3}")),
         ]
     });
+    let then = report.at.as_ref().map(|at| format!(", as known at {at}")).unwrap_or_default();
     format!(
-        "{}: {} events, {} to {}\n{}",
+        "{}{then}: {} events, {} to {}\n{}",
         report.subject,
         thousands(report.event_count as u64),
         report.start.as_deref().unwrap_or("-"),
         report.end.as_deref().unwrap_or("-"),
         table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
     )
+}
+
+/// One line an event.
+fn history(history: &TwinHistory) -> String {
+    let header = ["time", "code", "value", "unit", "text"].map(str::to_owned).to_vec();
+    let rows = history.events.iter().map(|event| {
+        vec![
+            event.time.clone().unwrap_or_else(|| "always".to_owned()),
+            event.code.clone(),
+            event.value.map(|value| value.to_string()).unwrap_or_default(),
+            event.unit.clone().unwrap_or_default(),
+            event.text.as_deref().map(harmless).unwrap_or_default(),
+        ]
+    });
+    let mut text = table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
+    if let Some(next) = &history.next {
+        text.push_str(&format!("more: --after {next}\n"));
+    }
+    text
 }
 
 /// One line a value: now, at the next step, and at the horizon; then what is about a window.
@@ -144,20 +185,22 @@ fn forecast(answer: &ForecastAnswer) -> String {
     });
     let header = header.map(str::to_owned).to_vec();
     format!(
-        "{}made for {} by {}\n{}{}{}",
+        "{}made for {}{} by {}\n{}{}{}",
         answer.subject.as_ref().map(|subject| format!("{subject}, ")).unwrap_or_default(),
         answer.prediction_time,
+        if answer.looks_back { " (looking back: from what was known then)" } else { "" },
         answer.model,
         table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
-        windows(answer),
+        windows(answer, None),
         answer.notice,
     )
 }
 
-/// One paragraph a target that is about a window, in words.
-fn windows(answer: &ForecastAnswer) -> String {
+/// One paragraph a target that is about a window, in words: one of them, or all.
+fn windows(answer: &ForecastAnswer, only: Option<&str>) -> String {
     let mut text = String::new();
-    for target in &answer.targets {
+    let asked = answer.targets.iter().filter(|it| only.is_none_or(|code| it.code == code));
+    for target in asked {
         if let Some(words) = target.words() {
             text.push_str(&format!(
                 "\n{} ({}, {})\n  {words}\n",
@@ -171,14 +214,21 @@ fn windows(answer: &ForecastAnswer) -> String {
     text
 }
 
-/// The sum that makes the median, the largest parts first.
+/// The sum that makes the forecast, the largest parts first; of a window, beside the factors.
 fn explain(answer: &ExplainAnswer) -> String {
-    let signed = |value: f32| format!("{value:+.3}");
+    let is_value = answer.scale == "value";
+    let signed = |value: f32| match is_value {
+        true => format!("{value:+.3}"),
+        false => format!("{value:+.3}  x{:.2}", value.exp()),
+    };
     let line = |name: String, value: String| vec![name, value];
-    let mut rows = vec![
-        line("carried forward".to_owned(), format!("{:.3}", answer.carried)),
-        line("usual change until then".to_owned(), signed(answer.usual_change)),
-    ];
+    let mut rows = match is_value {
+        true => vec![
+            line("carried forward".to_owned(), format!("{:.3}", answer.carried)),
+            line("usual change until then".to_owned(), signed(answer.usual_change)),
+        ],
+        false => vec![line("usual".to_owned(), format!("{:.3}", answer.usual_change))],
+    };
     rows.extend(answer.drivers.iter().map(|driver| {
         let age = driver.age_hours.map(|age| format!(", {age:.1} h old")).unwrap_or_default();
         let value =
@@ -187,11 +237,22 @@ fn explain(answer: &ExplainAnswer) -> String {
     }));
     rows.push(line("everything else".to_owned(), signed(answer.others)));
     if 0.0005 <= answer.adjusted.abs() {
-        rows.push(line("order and range".to_owned(), signed(answer.adjusted)));
+        let name = if is_value { "order and range" } else { "blend with simpler guesses" };
+        rows.push(line(name.to_owned(), signed(answer.adjusted)));
     }
-    rows.push(line("median".to_owned(), format!("{:.3}", answer.median)));
+    let (name, what) = match answer.scale {
+        "log-mean" => ("logarithm of the mean", format!("mean {}", said(answer.mean))),
+        "log-odds" => {
+            let percent = answer.probability.map(|probability| 100.0 * probability);
+            let name = "logarithm of the odds of the event against nothing";
+            (name, format!("probability {} % by then", said(percent)))
+        }
+        _ => ("median", String::new()),
+    };
+    rows.push(line(name.to_owned(), format!("{:.3}", answer.margin)));
+    let from = answer.from_hours.map(|from| format!("{from} to ")).unwrap_or_default();
     format!(
-        "{}: {} in {} h, in {}, made for {} by {}\n{}{}\n{}\n",
+        "{}: {} in {from}{} h, in {}, made for {} by {}\n{}{}\n{}\n",
         answer.subject,
         answer.title,
         answer.horizon_hours,
@@ -199,9 +260,13 @@ fn explain(answer: &ExplainAnswer) -> String {
         answer.prediction_time,
         answer.model,
         table(&rows),
-        past(&answer.backtest),
+        answer.backtest.as_ref().map_or(what, past),
         answer.notice,
     )
+}
+
+fn said(value: Option<f32>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
 }
 
 fn past(past: &BackTestAnswer) -> String {

@@ -116,8 +116,44 @@ fn answers(place: &Place) {
     assert!(words.stdout.contains("Amount spent within four weeks (Spend4w, "), "{}", words.stdout);
     assert!(words.stdout.contains("Within 28 days:"), "{}", words.stdout);
     assert!(words.stdout.contains("% within 28 days"), "{}", words.stdout);
-    let chart = place.run(&["twin", "forecast", subject, "--target", "Spend4w"]);
-    assert_eq!(chart.refused(), "target-no-chart");
+    let chart = place.show(&["twin", "forecast", subject, "--target", "Spend4w"]).stdout;
+    assert!(chart.contains("within 28 days") && chart.contains("nine of ten"), "{chart}");
+    let svg = ["twin", "forecast", subject, "--target", "Return4w", "--svg", "return.svg"];
+    place.run(&svg).done();
+    let drawn = std::fs::read_to_string(place.path("return.svg")).unwrap();
+    assert!(drawn.starts_with("<svg") && drawn.contains("within 28 days"), "{drawn}");
+    explained(place, subject, targets);
+}
+
+/// The parts of a window's forecast add up to what was answered, on the scale that they are told on.
+fn explained(place: &Place, subject: &str, targets: &Value) {
+    let explain = |target: &str| {
+        let all = ["--drivers", "1000"];
+        place.run(&[&["twin", "explain", subject, "--target", target], &all[..]].concat()).done()
+    };
+    for (target, scale) in
+        [("Spend4w", "log-mean"), ("Visits4w", "log-mean"), ("Return4w", "log-odds")]
+    {
+        let why = explain(target);
+        assert_eq!(why["scale"], scale, "{why}");
+        let number = |name: &str| why[name].as_f64().unwrap();
+        let drivers = why["drivers"].as_array().unwrap().iter();
+        let drivers: f64 = drivers.map(|one| one["contribution"].as_f64().unwrap()).sum();
+        let told = number("usual_change") + drivers + number("others") + number("adjusted");
+        assert!((told - number("margin")).abs() < 0.01, "{why}");
+        if scale == "log-mean" {
+            let said = of(targets, target)["points"][0]["mean"].as_f64().unwrap();
+            assert!((number("margin").exp() / said - 1.0).abs() < 0.01, "{why}");
+        } else {
+            let last = of(targets, target)["probabilities"].as_array().unwrap().last().unwrap();
+            assert_eq!(why["probability"], last["probability"]);
+            assert_eq!(why["horizon_hours"], last["horizon_hours"]);
+        }
+    }
+    let soon = place.show(&["twin", "explain", subject, "--target", "Return4w", "--ahead", "24"]);
+    assert!(soon.stdout.contains("odds of the event against nothing"), "{}", soon.stdout);
+    let far = ["twin", "explain", subject, "--target", "Return4w", "--ahead", "9999"];
+    assert_eq!(place.run(&far).refused(), "horizons");
 }
 
 #[test]

@@ -42,6 +42,8 @@ fn total_table(pack: &Pack, windows: &[&WindowEvaluation]) -> Markup {
         "95 %",
         "sum ratio",
         "variance ratio",
+        "as before",
+        "as a year ago",
     ];
     html! {
         table {
@@ -64,6 +66,8 @@ fn total_table(pack: &Pack, windows: &[&WindowEvaluation]) -> Markup {
                             td { (percent(total.coverage_95)) }
                             td { (number(total.sum_ratio, 3)) }
                             td { (number(total.variance_ratio, 3)) }
+                            td { (number(total.carry_forward_variance_ratio, 3)) }
+                            td { (number(total.seasonal_variance_ratio, 3)) }
                         }
                     }
                 }
@@ -78,6 +82,10 @@ fn event_table(pack: &Pack, windows: &[&WindowEvaluation]) -> Markup {
         "subjects",
         "happens to",
         "said",
+        "right",
+        "base rate right",
+        "as before right",
+        "as a year ago right",
         "AUC",
         "Brier",
         "of base rate",
@@ -97,6 +105,10 @@ fn event_table(pack: &Pack, windows: &[&WindowEvaluation]) -> Markup {
                             td { (at.known_count) }
                             td { (percent(at.base_rate)) }
                             td { (percent(at.probability_mean)) }
+                            td { (percent(at.accuracy)) }
+                            td { (percent(at.base_accuracy)) }
+                            td { (percent(at.carry_forward_accuracy)) }
+                            td { (percent(at.seasonal_accuracy)) }
                             td { (number(at.auc, 3)) }
                             td { (number(at.brier, 4)) }
                             td { (number(at.base_brier, 4)) }

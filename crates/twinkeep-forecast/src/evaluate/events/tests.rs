@@ -8,7 +8,8 @@ fn near(found: Option<f64>, expected: f64) -> bool {
 
 /// Subjects who were observed for ten hours.
 fn followed(probability: f32, happened: Option<(f32, bool)>) -> Followed {
-    Followed { probabilities: vec![probability], happened, observed_hours: 10.0 }
+    let guesses = vec![(true, None)];
+    Followed { probabilities: vec![probability], happened, observed_hours: 10.0, guesses }
 }
 
 #[test]
@@ -32,7 +33,15 @@ fn every_measure_is_what_it_is_by_hand() {
     assert!(near(found.log_loss, -surprise / 5.0), "{found:?}");
     assert!(near(found.base_log_loss, -(0.4 * 0.4_f64.ln() + 0.6 * 0.6_f64.ln())));
     assert!(found.calibration.is_empty(), "five subjects say nothing");
+    // Wrong about .6 and .4; whoever says that it always comes is right about two.
+    assert!(near(found.accuracy, 0.6) && near(found.base_accuracy, 0.6), "{found:?}");
+    assert!(near(found.carry_forward_accuracy, 0.4) && found.seasonal_accuracy.is_none());
+    let guesses = vec![(false, Some(true))];
+    let seasons = [Followed { guesses, ..all[0].clone() }, all[1].clone()];
+    let seasons = measure(&seasons, 0, 9.2, false);
+    assert!(near(seasons.seasonal_accuracy, 1.0) && near(seasons.carry_forward_accuracy, 0.0));
     let absent = measure(&all, 0, 9.2, true);
+    assert!(near(absent.carry_forward_accuracy, 0.4), "{absent:?}");
     assert!(near(absent.auc, 0.25) && near(absent.base_rate, 0.6));
 }
 

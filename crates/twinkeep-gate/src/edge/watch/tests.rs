@@ -107,3 +107,31 @@ fn a_body_that_arrives_at_the_minimum_rate_is_given_longer() {
     let _next = watch.request_began(start);
     assert_eq!(watch.deadline(), (start + seconds(60), Stall::Request));
 }
+
+#[test]
+fn an_answer_that_goes_on_is_neither_late_nor_idle_and_ends_with_its_connection() {
+    let start = Instant::now();
+    let watch = Watch::new(LIMITS, start);
+    let mut stream = watch.request_began(start);
+    stream.goes_on();
+    stream.goes_on();
+    assert_eq!(watch.deadline(), (start + seconds(3600), Stall::Age));
+    // Another request on the same connection has its own time, and what waits behind has none.
+    let other = watch.request_began(start);
+    assert_eq!(watch.deadline(), (start + seconds(60), Stall::Request));
+    drop(other);
+    watch.head_began(start);
+    assert_eq!(watch.deadline(), (start + seconds(3600), Stall::Age));
+    watch.head_ended();
+    // It must be read like any other, and not for longer than a closing gate waits.
+    watch.write_blocked(start);
+    assert_eq!(watch.deadline(), (start + seconds(5), Stall::Write));
+    watch.flushed();
+    watch.ending(start);
+    assert_eq!(watch.deadline(), (start + seconds(3), Stall::Drain));
+    let watch = Watch::new(LIMITS, start);
+    let mut stream = watch.request_began(start);
+    stream.goes_on();
+    drop(stream);
+    assert_eq!(watch.deadline().1, Stall::Idle);
+}

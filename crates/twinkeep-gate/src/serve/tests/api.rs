@@ -24,6 +24,11 @@ const WRONG: &[(&str, &str, u16, &str)] = &[
     ("GET", "/api/v1/twins/x/what-if", 422, "query-shape"),
     ("GET", "/api/v1/twins/x/similar", 404, "subject-unknown"),
     ("GET", "/api/v1/twins/x/similar?count=SECRET", 422, "query-shape"),
+    ("GET", "/api/v1/twins/x/history", 404, "subject-unknown"),
+    ("GET", "/api/v1/twins/x/history?from=SECRET", 422, "time-shape"),
+    ("GET", "/api/v1/twins/x/history?to=2026-01-01", 422, "time-shape"),
+    ("GET", "/api/v1/twins/x?at=SECRET", 422, "time-shape"),
+    ("GET", "/api/v1/twins/x?at=2026-01-01T00:00:00Z&at_hours=1", 422, "query-shape"),
     ("GET", "/api/v1/twins?limit=SECRET", 422, "query-shape"),
     ("GET", "/api/v1/twins?SECRET=1", 422, "query-shape"),
     ("GET", "/api/v1/twins?limit=1&limit=2", 422, "query-shape"),
@@ -199,6 +204,72 @@ async fn others_are_summed_up_and_nobody_is_named() {
     assert_eq!((few.status, few.code().as_str()), (409, "similar-too-few"));
     let small = served.get(&format!("{path}?count=19")).await;
     assert_eq!((small.status, small.code().as_str()), (422, "similar-count"));
+}
+
+#[tokio::test]
+async fn a_twin_is_shown_as_it_was_and_forecast_from_what_was_known_then() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let list = served.get("/api/v1/twins?limit=1").await.json();
+    let path = format!("/api/v1/twins/{}", list["twins"][0]["subject"].as_str().unwrap());
+    let now = served.get(&path).await.json();
+    assert!(now.get("at").is_none(), "{now}");
+    let at = "2000-01-02T00:00:00Z";
+    let then = served.get(&format!("{path}?at={at}")).await.json();
+    assert_eq!(then["at"], at);
+    assert_eq!(then["end"], "2000-01-01T23:30:00Z");
+    // A static value, 24 heart rates, and 6 temperatures.
+    assert_eq!(then["event_count"], 31);
+    let rate = &then["variables"].as_array().unwrap()[1];
+    assert_eq!((&rate["count"], &rate["age_hours"]), (&json!(24), &json!(0.5)));
+    let history = served.get(&format!("{path}/history?code=HR&to={at}&limit=1000")).await.json();
+    let events = history["events"].as_array().unwrap();
+    assert_eq!(events.len(), 24);
+    assert_eq!(events[23]["value"], rate["last"]);
+    assert_eq!(events[23]["unit"], "/min");
+    assert!(history.get("next").is_none());
+    // The same moment, said in two ways, and marked as a look back.
+    let forecast = served.get(&format!("{path}/forecast?at={at}")).await.json();
+    assert_eq!(forecast["looks_back"], true);
+    let hours = now["start"].as_str().unwrap();
+    assert_eq!(hours, "2000-01-01T00:30:00Z");
+    assert_eq!(served.get(&format!("{path}/forecast?at_hours=23.5")).await.json(), forecast);
+    let last = now["end"].as_str().unwrap();
+    let newest = served.get(&format!("{path}/forecast?at={last}")).await.json();
+    assert!(newest.get("looks_back").is_none(), "{newest}");
+    for (moment, status) in [("1999-12-31T00:00:00Z", 422), ("2000-01-09T00:00:00Z", 422)] {
+        let answer = served.get(&format!("{path}?at={moment}")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, "at-hours"), "{moment}");
+    }
+    assert_eq!(served.get(&format!("{path}?at_hours=NaN")).await.code(), "at-hours");
+}
+
+#[tokio::test]
+async fn a_history_is_read_page_by_page_and_every_event_is_on_one_of_them() {
+    let keep = TestKeep::shared();
+    let served = Served::open(keep, settings());
+    let list = served.get("/api/v1/twins?limit=1").await.json();
+    let path = format!("/api/v1/twins/{}", list["twins"][0]["subject"].as_str().unwrap());
+    let all = served.get(&format!("{path}/history?limit=5000")).await.json();
+    let all = all["events"].as_array().unwrap();
+    assert_eq!(served.get(&path).await.json()["event_count"], all.len());
+    assert!(all[0].get("time").is_none() && all[0]["code"] == "Age", "{}", all[0]);
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = served.get(&format!("{path}/history?limit=7{after}")).await.json();
+        seen.extend(page["events"].as_array().unwrap().clone());
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(&seen, all);
+    let from = served.get(&format!("{path}/history?from=2000-01-02T20:00:00Z")).await.json();
+    let from = from["events"].as_array().unwrap();
+    assert!(from.len() == 4 && from.iter().all(|event| event["time"].is_string()), "{from:?}");
+    for place in ["x", "1", "1.x", "always", "9999999999999999999999.1", "1.-1"] {
+        let answer = served.get(&format!("{path}/history?after={place}")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (422, "history-place"), "{place}");
+    }
+    let entries = keep.ledger();
+    assert!(entries.iter().any(|line| line.action == "twin.history" && line.subject.is_some()));
 }
 
 #[tokio::test]

@@ -43,6 +43,27 @@ async fn a_person_signs_in_looks_at_a_twin_and_signs_out() {
     assert_eq!(twin.body.matches("<svg").count(), 2, "one fan chart a target");
     assert!(twin.body.contains(&format!("twinkeep twin forecast {} --at 24", &link[7..])));
     assert!(twin.body.contains("Heart rate &lt;b&gt;") && !twin.body.contains("<b>"));
+    let why = format!("{link}/why?target=HR&amp;at_hours=24");
+    assert!(twin.body.contains(&format!("href=\"{why}\"")), "{}", twin.body);
+    let why = page(&served, &why.replace("&amp;", "&"), cookie).await;
+    assert_eq!(why.status, 200, "{why:?}");
+    assert_eq!(why.body.matches("<svg").count(), 1);
+    assert!(why.body.contains("How such forecasts did so far") && !why.body.contains("<b>"));
+    let command = format!("twinkeep twin explain {} --target HR --at 24", &link[7..]);
+    assert!(why.body.contains(&command), "{}", why.body);
+    let unknown = page(&served, &format!("{link}/why?target=SECRET"), cookie).await;
+    assert_eq!(unknown.status, 422);
+    assert!(!unknown.body.contains("SECRET"));
+    let models = page(&served, "/models", cookie).await;
+    assert_eq!(models.status, 200, "{models:?}");
+    let at = models.body.find("/models/").unwrap();
+    let version = models.body[at..].split('"').next().unwrap();
+    assert!(twin.body.contains(&format!("href=\"{version}\"")));
+    let model = page(&served, version, cookie).await;
+    assert_eq!(model.status, 200, "{model:?}");
+    assert!(model.body.contains("Median MASE") && model.body.contains("<code>HR</code>"));
+    let unknown = page(&served, "/models/SECRET", cookie).await;
+    assert!(unknown.status == 404 && !unknown.body.contains("SECRET"), "{unknown:?}");
     let out =
         served.send("POST", "/sign-out", &format!("{HTML}{OWN}Cookie: {cookie}\r\n"), "").await;
     assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));

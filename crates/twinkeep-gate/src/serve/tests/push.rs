@@ -90,7 +90,7 @@ async fn until<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F
 }
 
 fn feeds(keep: &TestKeep) -> usize {
-    twinkeep_app::list_feeds(&keep.app).unwrap().len()
+    twinkeep_app::list_feeds(&keep.app, &Caller::operator()).unwrap().len()
 }
 
 #[tokio::test]
