@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use crate::{Code, SplitPlan, limits};
 
 mod notes;
+mod privacy;
 mod screening;
 mod subgroup;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 mod window;
 
 pub use notes::NotePlan;
+pub use privacy::{AttackKind, Privacy, PrivacyLimits};
 pub use screening::{
     CodeList, GroupRange, OtherCodes, Rule, Screening, Sex, SubjectCodes, VariableRules,
 };
@@ -38,6 +40,7 @@ pub struct Pack {
     interventions: Vec<usize>,
     notes: Option<NotePlan>,
     huber: BTreeMap<usize, f32>,
+    privacy: Privacy,
 }
 
 /// What people in this domain call things.
@@ -177,6 +180,8 @@ pub enum PackError {
     Notes(&'static str),
     /// The subjects cannot be divided so.
     Subgroup(String, &'static str),
+    /// What is asked about privacy makes no sense.
+    Privacy(&'static str),
 }
 
 impl std::fmt::Display for PackError {
@@ -198,6 +203,7 @@ impl std::fmt::Display for PackError {
             Self::Loss(code, reason) => write!(f, "the loss of `{code}` is wrong: {reason}"),
             Self::Notes(reason) => write!(f, "the notes cannot be read so: {reason}"),
             Self::Subgroup(title, reason) => write!(f, "the subgroup `{title}` is wrong: {reason}"),
+            Self::Privacy(reason) => write!(f, "`[privacy]` is wrong: {reason}"),
             Self::ForecastPlan(reason) => write!(f, "the forecast plan is wrong: {reason}"),
         }
     }
@@ -251,6 +257,7 @@ impl Pack {
             interventions,
             notes: None,
             huber: BTreeMap::new(),
+            privacy: Privacy::default(),
         })
     }
 
@@ -342,6 +349,18 @@ impl Pack {
     /// Returns by what the figures of a model are told apart.
     pub fn subgroups(&self) -> &[Subgroup] {
         &self.subgroups
+    }
+
+    /// Adds how training protects people, and what attacks may find.
+    pub fn with_privacy(mut self, privacy: Privacy) -> Result<Self, PackError> {
+        privacy.check()?;
+        self.privacy = privacy;
+        Ok(self)
+    }
+
+    /// Returns how training protects people, and what attacks may find.
+    pub fn privacy(&self) -> &Privacy {
+        &self.privacy
     }
 
     /// Returns the rules by which sources are screened.

@@ -1,11 +1,12 @@
 //! How a model is trained: every knob, its unit, and why it stands where it stands.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The knobs of training; written into the training record.
 ///
 /// The defaults were chosen on 2,400 stays of PhysioNet 2012, over several random splits.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TrainConfig {
     /// Start of every pseudo-random choice; the same seed gives the same bytes.
     pub seed: u64,
@@ -23,6 +24,12 @@ pub struct TrainConfig {
     /// snapshot has on average. Counting rows alone would let two subjects make a leaf; with
     /// 20, body weight was worse than carry-forward on two of six splits.
     pub leaf_snapshots_min: f32,
+    /// Fewest subjects in a leaf, counted one by one: many rows of one person do not make a leaf.
+    /// A protection of privacy, 0 without it: see [`twinkeep_domain::Privacy`].
+    pub leaf_subjects_min: usize,
+    /// The longest step that a leaf may ask for, before the learning rate, in spreads of the
+    /// target; without a limit if there is none. A protection of privacy, too.
+    pub leaf_step_max: Option<f32>,
     /// Added to a leaf's row count when its step is computed, in snapshots: shrinks small leaves.
     pub leaf_shrinkage_snapshots: f32,
     /// Share of the features that each tree may use.
@@ -60,6 +67,8 @@ impl Default for TrainConfig {
             learning_rate: 0.08,
             leaves_max: 31,
             leaf_snapshots_min: 60.0,
+            leaf_subjects_min: 0,
+            leaf_step_max: None,
             leaf_shrinkage_snapshots: 5.0,
             feature_share: 0.5,
             subject_share: 0.8,

@@ -321,6 +321,9 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     if config.snapshot_rows_max == 0 {
         return refuse("`snapshot_rows_max` must be at least 1");
     }
+    if config.leaf_step_max.is_some_and(|step| !(0.0 < step && step.is_finite())) {
+        return refuse("`leaf_step_max` must be finite and above 0");
+    }
     let not_negative = |value: f32| 0.0 <= value && value.is_finite();
     let floats = [
         config.leaf_snapshots_min,

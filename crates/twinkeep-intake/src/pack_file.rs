@@ -6,6 +6,7 @@
 use twinkeep_domain::{Pack, PackError, limits};
 
 mod notes;
+mod privacy;
 mod subgroups;
 mod targets;
 #[cfg(test)]
@@ -104,7 +105,7 @@ pub fn shipped_names() -> Vec<&'static str> {
 }
 
 /// The newest format; raised when a key is added.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 const SHIPPED: [(&str, &str); 3] = [
     ("audience", include_str!("../../../packs/audience.toml")),

@@ -143,6 +143,18 @@ pub(crate) fn best_split<S: Additive>(
     worth: &impl Fn(&S) -> f32,
     rows_min: u32,
 ) -> Option<Split> {
+    best_split_of(feature, (histogram, &|_, _| true), total, worth, rows_min)
+}
+
+/// As [`best_split`], of the splits alone that are permitted: by bin, and whether missing values go
+/// left.
+pub(crate) fn best_split_of<S: Additive>(
+    feature: usize,
+    (histogram, permitted): (&[S], &dyn Fn(usize, bool) -> bool),
+    total: &S,
+    worth: &impl Fn(&S) -> f32,
+    rows_min: u32,
+) -> Option<Split> {
     let (missing, values) = histogram.split_last()?;
     let before = worth(total);
     let mut best: Option<Split> = None;
@@ -167,7 +179,7 @@ pub(crate) fn best_split<S: Additive>(
                 continue;
             }
             let improvement = worth(&low) + worth(&high) - before;
-            if best.is_none_or(|best| best.gain < improvement) {
+            if best.is_none_or(|best| best.gain < improvement) && permitted(bin, missing_left) {
                 let bin = u8::try_from(bin).unwrap_or(u8::MAX);
                 best = Some(Split { feature, bin, missing_left, gain: improvement });
             }

@@ -55,6 +55,8 @@ pub(crate) struct Knobs {
     pub(crate) learning_rate: f32,
     pub(crate) leaves_max: usize,
     pub(crate) leaf_rows_min: u32,
+    pub(crate) leaf_subjects_min: usize,
+    pub(crate) leaf_step_max: f32,
     pub(crate) feature_share: f32,
     pub(crate) subject_share: f32,
 }
@@ -126,12 +128,15 @@ fn round<O: Objective>(
         rows,
         gradients: &gradients,
         rows_min: knobs.leaf_rows_min,
+        subjects: problem.subjects,
+        subjects_min: knobs.leaf_subjects_min,
         leaves_max: knobs.leaves_max,
     };
     let (mut tree, ranges) = grow(&soil, &mut members);
     for range in ranges {
         let full = objective.steps(&rows.value, fitted, &members[range.clone()]);
-        let leaf = full.map(|step| step * knobs.learning_rate);
+        let limit = knobs.leaf_step_max;
+        let leaf = full.map(|step| step.clamp(-limit, limit) * knobs.learning_rate);
         tree.rows.push(u32::try_from(range.len()).unwrap_or(u32::MAX));
         for &row in &members[range] {
             step(&mut fitted[row as usize], &leaf);

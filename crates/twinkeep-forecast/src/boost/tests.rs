@@ -9,6 +9,7 @@ use super::{Knobs, LANE_COUNT, MEAN_LANE, Problem, Rows, Values, boost};
 use crate::forest::Forest;
 use crate::testing::uniform;
 
+mod leaves;
 mod objectives;
 
 fn close(one: f32, other: f32) -> bool {
@@ -130,6 +131,8 @@ fn knobs() -> Knobs {
         learning_rate: 0.1,
         leaves_max: 15,
         leaf_rows_min: 20,
+        leaf_subjects_min: 0,
+        leaf_step_max: f32::INFINITY,
         feature_share: 1.0,
         subject_share: 0.8,
     }

@@ -79,7 +79,11 @@ pub(super) fn knobs(
         patience_rounds: config.patience_rounds,
         learning_rate: if rare { config.rare_learning_rate } else { config.learning_rate },
         leaves_max: if rare { config.rare_leaves_max } else { config.leaves_max },
-        leaf_rows_min: (leaf_snapshots_min * rows_a_snapshot).max(1.0) as u32,
+        leaf_rows_min: (leaf_snapshots_min * rows_a_snapshot)
+            .max(config.leaf_subjects_min as f32)
+            .max(1.0) as u32,
+        leaf_subjects_min: config.leaf_subjects_min,
+        leaf_step_max: config.leaf_step_max.unwrap_or(f32::INFINITY),
         feature_share: config.feature_share,
         subject_share: config.subject_share,
     };

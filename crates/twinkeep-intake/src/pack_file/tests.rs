@@ -58,7 +58,7 @@ fn each_wrong_line_is_named() {
         ("factor = 0.5555556", "facter = 1", "line 29: unknown field `facter`"),
         ("train_percent = 60", "train_percent = 61", "line 11: `splits` must add up"),
         ("name = \"small\"", "name = \"../small\"", "line 3: `name` must be"),
-        ("format = 1", "format = 4", "the pack file has format 4"),
+        ("format = 1", "format = 5", "the pack file has format 5"),
         ("format = 1", "format = 0", "the pack file has format 0"),
         ("missing = [-1]", "values = [30]", "line 21: `values` needs `format = 2`"),
         ("[words]", "[codes]\nother = \"keep\"\n[words]", "line 7: `codes` needs `format = 2`"),

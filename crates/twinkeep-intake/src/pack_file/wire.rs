@@ -11,6 +11,7 @@ use twinkeep_domain::{
 };
 
 use super::notes::{WireNotes, notes};
+use super::privacy::{WirePrivacy, privacy};
 use super::subgroups::{WireSubgroup, subgroups};
 use super::targets::{DURATION, WireTarget, hours, targets};
 use super::{FORMAT, PackFileError};
@@ -31,6 +32,7 @@ struct WirePack {
     target: Option<Vec<Spanned<WireTarget>>>,
     subgroup: Option<Vec<Spanned<WireSubgroup>>>,
     notes: Option<Spanned<WireNotes>>,
+    privacy: Option<Spanned<WirePrivacy>>,
 }
 
 #[derive(Deserialize)]
@@ -226,6 +228,7 @@ pub(super) fn parse(text: &str) -> Result<Pack, PackFileError> {
     let windows = targets(text, wire.target.take(), &mut variables)?;
     let subgroups = subgroups(text, wire.format, wire.subgroup.take(), &variables, &screening)?;
     let notes = notes(text, wire.format, wire.notes.take())?;
+    let privacy = privacy(text, wire.format, wire.privacy.take())?;
     let plan_line = line(wire.forecast.span());
     let plan = plan(plan_line, wire.forecast.into_inner())?;
     let words = Words { subject: wire.words.subject, subjects: wire.words.subjects };
@@ -236,6 +239,7 @@ pub(super) fn parse(text: &str) -> Result<Pack, PackFileError> {
         .map(|pack| pack.with_interventions(interventions))
         .and_then(|pack| pack.with_notes(notes))
         .and_then(|pack| pack.with_huber(huber))
+        .and_then(|pack| pack.with_privacy(privacy))
         .map_err(|source| PackFileError::Contradiction { source })
 }
 
