@@ -8,18 +8,14 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a benchmark stops where it fails")]
 
-mod attacks;
-mod random;
-
 use std::path::PathBuf;
 use std::time::Instant;
 
-use attacks::{ATTACKS, Attack, Plot, subject_ranges};
-use random::Random;
 use twinkeep_domain::{Cohort, Events, Pack, Subject, Timeline, Timestamp, Variable};
 use twinkeep_forecast::{TrainConfig, evaluate, train};
 use twinkeep_intake::pack_file::shipped_pack;
 use twinkeep_intake::panel::{Course, Detector, Panel, Reference, SenderStats, Surprises, judge};
+use twinkeep_intake::poison::{ATTACKS, Attack, Planting, Random, subject_ranges};
 use twinkeep_intake::{Dates, Judgement, ReadOptions, Source, read_at_once};
 use twinkeep_vault::{Pseudonymizer, SecretKey};
 
@@ -138,11 +134,8 @@ impl Bench {
         rate: f64,
         sender: Vec<Subject>,
     ) -> (Events, Vec<bool>) {
-        let poisoned = vec![false; events.rows.len()];
-        let (pack, random) = (&self.pack, Random::new(SEED));
-        let mut plot = Plot { pack, events: &mut events, poisoned, rate, random, sender };
-        (attack.plant)(&mut plot);
-        let poisoned = plot.poisoned;
+        let planting = Planting { pack: &self.pack, rate, seed: SEED, sender };
+        let poisoned = attack.plant(&planting, &mut events);
         (events, poisoned)
     }
 

@@ -49,6 +49,7 @@ mod meter;
 pub mod pack_file;
 pub mod panel;
 mod physionet;
+pub mod poison;
 mod portion;
 pub mod profile;
 mod reason;
