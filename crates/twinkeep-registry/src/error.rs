@@ -45,6 +45,19 @@ pub enum RegistryError {
         source: VerificationError,
     },
 
+    /// The report of an attack is not what was recorded.
+    #[error(
+        "the report of the attack `{kind}` on model version `{id}` is not authentic: {problem}"
+    )]
+    Report {
+        /// Which version.
+        id: VersionId,
+        /// Which attack.
+        kind: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+
     /// The statement about all versions is not authentic.
     #[error("the registry's state is not authentic: {reason}")]
     State {
@@ -131,6 +144,7 @@ impl RegistryError {
             Self::Transition { .. } => "model-state",
             Self::Marked { .. } => "model-marked",
             Self::Verification { source, .. } => source.code(),
+            Self::Report { .. } => "attack-report",
             Self::State { .. } => "registry-state",
             Self::RolledBack { .. } => "registry-rolled-back",
             Self::Submission { .. } => "model-submission",

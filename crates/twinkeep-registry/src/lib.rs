@@ -32,6 +32,6 @@ pub use error::{RegistryError, VerificationError};
 pub use names::VersionId;
 pub use oms::OmsError;
 pub use registry::{Registry, RegistryKeys, Released, Report};
-pub use state::{Mark, Status, Step, VersionRecord};
+pub use state::{AttackNote, Mark, Status, Step, VersionRecord};
 pub use verified::{LoadedModel, Verified};
 pub use weights::WeightsError;

@@ -24,7 +24,7 @@ mod statement;
 mod tests;
 
 pub use bundle::Bundle;
-pub(crate) use dsse::pae;
+pub(crate) use dsse::{disclose, enclose, pae};
 pub(crate) use folder::NO_FOLLOW;
 pub use statement::Statement;
 

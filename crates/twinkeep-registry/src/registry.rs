@@ -28,6 +28,7 @@ use crate::state::State;
 use crate::version::{self, Built, Files, Opened};
 use crate::{LoadedModel, Mark, RegistryError, Status, Step, Verified, VersionId, VersionRecord};
 
+mod attacks;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +48,7 @@ pub struct Registry {
     signer: EcdsaKey,
     public_pem: String,
     wrapping_key: SecretKey,
+    report_key: SecretKey,
     /// The newest state that this process saw.
     seen: AtomicU64,
 }
@@ -291,6 +293,7 @@ impl Registry {
             signer: keys.signer,
             public_pem,
             wrapping_key: keys.root.derive(Purpose::ModelKey, b""),
+            report_key: keys.root.derive(Purpose::AttackReport, b""),
             seen: AtomicU64::new(0),
         })
     }

@@ -7,13 +7,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use twinkeep_domain::Timestamp;
-use twinkeep_vault::ecdsa::{self, EcdsaKey};
+use twinkeep_vault::digest::{from_hex, to_hex};
+use twinkeep_vault::ecdsa::EcdsaKey;
 
-use crate::oms::pae;
+use crate::oms::{disclose, enclose};
 use crate::{RegistryError, VersionId};
 
 /// What may be done with a version.
@@ -59,6 +58,19 @@ pub struct Mark {
     pub reason: String,
 }
 
+/// A report of an attack on a version, which lies sealed beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttackNote {
+    /// Which attack: `membership`.
+    pub kind: String,
+    /// When it was run.
+    pub at: Timestamp,
+    /// Who ran it.
+    pub by: String,
+    /// SHA-256 of the sealed report.
+    pub sha256: [u8; 32],
+}
+
 /// A version and everything that was decided about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionRecord {
@@ -70,6 +82,8 @@ pub struct VersionRecord {
     pub steps: Vec<Step>,
     /// All marks, the oldest first.
     pub marks: Vec<Mark>,
+    /// The newest report of each attack, by its kind.
+    pub attacks: Vec<AttackNote>,
 }
 
 impl Status {
@@ -105,20 +119,6 @@ pub(crate) struct State {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct WireEnvelope {
-    payload: String,
-    payload_type: String,
-    signatures: Vec<WireSignature>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireSignature {
-    sig: String,
-}
-
-#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireState {
     version: u32,
@@ -133,6 +133,17 @@ struct WireVersion {
     steps: Vec<WireStep>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     marks: Vec<WireMark>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attacks: Vec<WireAttack>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireAttack {
+    kind: String,
+    at_micros: i64,
+    by: String,
+    sha256: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -171,6 +182,7 @@ impl State {
                 status: step.status,
                 steps: vec![step],
                 marks: Vec::new(),
+                attacks: Vec::new(),
             }),
         }
     }
@@ -191,6 +203,15 @@ impl State {
         marked
     }
 
+    /// Notes a report of an attack in place of the last one of its kind.
+    pub(crate) fn note_attack(&mut self, id: &VersionId, note: AttackNote) {
+        if let Some(record) = self.versions.iter_mut().find(|record| record.id == *id) {
+            record.attacks.retain(|known| known.kind != note.kind);
+            record.attacks.push(note);
+            record.attacks.sort_by(|one, other| one.kind.cmp(&other.kind));
+        }
+    }
+
     /// Returns the version that is served.
     pub(crate) fn in_service(&self) -> Option<&VersionId> {
         let served = |record: &&VersionRecord| record.status == Status::InService;
@@ -201,28 +222,12 @@ impl State {
     pub(crate) fn sign(&self, key: &EcdsaKey) -> Result<Vec<u8>, RegistryError> {
         let unwritable = |_| refuse("it cannot be written");
         let payload = serde_json::to_vec(&self.to_wire()).map_err(unwritable)?;
-        let signature =
-            key.sign(&pae(PAYLOAD_TYPE, &payload)).map_err(|_| refuse("it cannot be signed"))?;
-        let envelope = envelope(&payload, &signature);
-        serde_json::to_vec(&envelope).map_err(unwritable)
+        enclose(PAYLOAD_TYPE, &payload, key).map_err(refuse)
     }
 
     /// Reads a statement that the holder of `public_pem` signed.
     pub(crate) fn verify(bytes: &[u8], public_pem: &str) -> Result<Self, RegistryError> {
-        let wire: WireEnvelope =
-            serde_json::from_slice(bytes).map_err(|_| refuse("it is not an envelope"))?;
-        let [signature] = wire.signatures.as_slice() else {
-            return Err(refuse("it does not have exactly one signature"));
-        };
-        let decode = |text: &str| STANDARD.decode(text).map_err(|_| refuse("it is not base64"));
-        let (payload, signature) = (decode(&wire.payload)?, decode(&signature.sig)?);
-        ecdsa::verify(public_pem, &pae(PAYLOAD_TYPE, &payload), &signature)
-            .map_err(|_| refuse("its signature does not hold"))?;
-        // What the signature does not cover has one spelling, so that any change shows.
-        let expected = serde_json::to_vec(&envelope(&payload, &signature)).unwrap_or_default();
-        if expected != bytes {
-            return Err(refuse("it is not in the form in which it was written"));
-        }
+        let payload = disclose(PAYLOAD_TYPE, bytes, public_pem).map_err(refuse)?;
         let wire = serde_json::from_slice(&payload).map_err(|_| refuse("it is not a statement"))?;
         Self::from_wire(&wire).ok_or(refuse("it is not a statement"))
     }
@@ -239,10 +244,17 @@ impl State {
             by: mark.by.clone(),
             reason: mark.reason.clone(),
         };
+        let attack = |note: &AttackNote| WireAttack {
+            kind: note.kind.clone(),
+            at_micros: note.at.micros(),
+            by: note.by.clone(),
+            sha256: to_hex(&note.sha256),
+        };
         let version = |record: &VersionRecord| WireVersion {
             id: record.id.as_str().to_owned(),
             steps: record.steps.iter().map(step).collect(),
             marks: record.marks.iter().map(mark).collect(),
+            attacks: record.attacks.iter().map(attack).collect(),
         };
         let versions = self.versions.iter().map(version).collect();
         WireState { version: 1, counter: self.counter, versions }
@@ -273,20 +285,21 @@ impl State {
                 by: mark.by.clone(),
                 reason: mark.reason.clone(),
             };
+            let attack = |note: &WireAttack| {
+                Some(AttackNote {
+                    kind: note.kind.clone(),
+                    at: Timestamp::from_micros(note.at_micros),
+                    by: note.by.clone(),
+                    sha256: from_hex(&note.sha256)?.try_into().ok()?,
+                })
+            };
             let marks = version.marks.iter().map(mark).collect();
+            let attacks = version.attacks.iter().map(attack).collect::<Option<Vec<_>>>()?;
             if let Some(record) = state.versions.last_mut() {
-                record.marks = marks;
+                (record.marks, record.attacks) = (marks, attacks);
             }
         }
         Some(state)
-    }
-}
-
-fn envelope(payload: &[u8], signature: &[u8]) -> WireEnvelope {
-    WireEnvelope {
-        payload: STANDARD.encode(payload),
-        payload_type: PAYLOAD_TYPE.to_owned(),
-        signatures: vec![WireSignature { sig: STANDARD.encode(signature) }],
     }
 }
 

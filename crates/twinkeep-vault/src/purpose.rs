@@ -15,6 +15,8 @@ pub enum Purpose {
     Keyring,
     /// Wraps data keys of model weights.
     ModelKey,
+    /// Seals what attacks on a model version found.
+    AttackReport,
     /// Encrypts model weights.
     ModelWeights,
     /// Seals sensitive columns of the catalog.
@@ -49,6 +51,7 @@ impl Purpose {
             Self::SubjectKey => "twinkeep/v1/subject-key",
             Self::Keyring => "twinkeep/v1/keyring",
             Self::ModelKey => "twinkeep/v1/model-key",
+            Self::AttackReport => "twinkeep/v1/attack-report",
             Self::ModelWeights => "twinkeep/v1/model-weights",
             Self::CatalogColumn => "twinkeep/v1/catalog-column",
             Self::Pseudonym => "twinkeep/v1/pseudonym",

@@ -374,3 +374,61 @@ fn a_retired_version_can_be_released_again_with_a_reason() {
     assert!(matches!(refused, RegistryError::Transition { status: Status::InService, .. }));
     assert_eq!(sample.registry.show(&first).unwrap().steps.len(), 4);
 }
+
+#[test]
+fn the_report_of_an_attack_reads_back_and_any_change_of_it_shows() {
+    let sample = Sample::new();
+    let (id, other) = (sample.submit(1.0), sample.submit(2.0));
+    assert!(sample.registry.attack_reports(&id).unwrap().is_empty());
+    let record = |id: &VersionId, kind: &str, report: &[u8]| {
+        sample.registry.record_attack(id, kind, report, "operator", NOW)
+    };
+    record(&id, "membership", b"a marker that is nowhere else").unwrap();
+    record(&id, "extraction", b"second").unwrap();
+    record(&other, "membership", b"third").unwrap();
+    let registry = sample.reopen().unwrap();
+    let found = registry.attack_reports(&id).unwrap();
+    assert_eq!(found["membership"], b"a marker that is nowhere else");
+    assert_eq!(found["extraction"], b"second");
+    let files = || -> Vec<PathBuf> {
+        let all = fs::read_dir(sample.dir.path()).unwrap().map(|item| item.unwrap().path());
+        let mut all: Vec<PathBuf> =
+            all.filter(|path| path.extension().is_some_and(|it| it == "attack")).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(files().len(), 3);
+    let of = |kind: &str| {
+        let starts = format!("{id}.{kind}");
+        let own = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(&starts);
+        files().into_iter().find(own).unwrap()
+    };
+    let path = of("membership");
+    let bytes = fs::read(&path).unwrap();
+    assert!(!bytes.windows(8).any(|window| window == b"a marker"), "the report is not sealed");
+    let refused = || sample.registry.attack_reports(&id).unwrap_err().code();
+    for at in (0..bytes.len()).step_by(7) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        overwrite(&path, &changed);
+        assert_eq!(refused(), "attack-report");
+    }
+    let others: Vec<u8> = fs::read(of("extraction")).unwrap();
+    for wrong in [&bytes[..bytes.len() - 1], &[], &others] {
+        overwrite(&path, wrong);
+        assert_eq!(refused(), "attack-report");
+    }
+    // A report that is gone is no version without a report.
+    fs::remove_file(&path).unwrap();
+    assert_eq!(refused(), "attack-report");
+    // A new one takes its place, and the old one goes.
+    record(&id, "membership", b"again").unwrap();
+    assert_eq!(sample.registry.attack_reports(&id).unwrap()["membership"], b"again");
+    let old = of("membership");
+    record(&id, "membership", b"once more").unwrap();
+    assert!(!old.exists());
+    assert_eq!(files().len(), 3);
+    assert_eq!(record(&id, "../x", b"x").unwrap_err().code(), "model-submission");
+    sample.registry.quarantine(&id, "operator", "test", NOW).unwrap();
+    assert_eq!(record(&id, "membership", b"x").unwrap_err().code(), "model-state");
+}
