@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde_json::Value;
 use twinkeep_domain::{Cohort, Split, Subject};
 use twinkeep_forecast::{
-    Evaluation, EvaluationPlan, Model, Scored, evaluate_by, evaluate_trajectories,
+    Evaluation, EvaluationPlan, Model, Scored, TrainConfig, evaluate_by, evaluate_trajectories,
 };
 use twinkeep_ledger::{Activity, Class as EventClass, Entry, Severity};
 use twinkeep_registry::LoadedModel;
@@ -29,7 +29,7 @@ use twinkeep_store::{PredictionRow, PredictionsFile, StoreError, SubjectIds};
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
 use crate::given_splits::{GivenSplits, cohorts};
-use crate::models::parse_version;
+use crate::models::version_to_measure;
 use crate::{App, AppError, Caller, Progress};
 
 mod page;
@@ -132,13 +132,7 @@ fn measure(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<EvaluateReport, AppError> {
     let plan = plan(app, request)?;
-    let id = match request.model {
-        Some(version) => parse_version(version)?,
-        None => app.registry.in_service()?.ok_or_else(|| {
-            AppError::refused("model-none", "no model is in service")
-                .hint("name a version with `--model`; `twinkeep model list` shows them")
-        })?,
-    };
+    let id = version_to_measure(app, request.model)?;
     let loaded = app.registry.load_to_measure(&id).map_err(|error| app.distrust(&id, error))?;
     let model = app.model_of(&loaded)?;
     let record = Record::of(&loaded);
@@ -268,14 +262,18 @@ fn score(
 }
 
 /// What a version remembers of its training.
-struct Record {
+pub(crate) struct Record {
     /// The digest of the splits that were given; `None` if the keep's own hash decided.
     splits: Option<String>,
     spreads: Vec<Option<f32>>,
+    /// The digest of the data that it learned from and was tuned on.
+    pub(crate) data: Option<String>,
+    /// How it was trained, but for the number of threads.
+    pub(crate) config: Option<TrainConfig>,
 }
 
 impl Record {
-    fn of(loaded: &LoadedModel) -> Self {
+    pub(crate) fn of(loaded: &LoadedModel) -> Self {
         let bytes = loaded.documents.get("training.json").map(Vec::as_slice).unwrap_or_default();
         let training: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
         let spreads = training["target_spreads"].as_array();
@@ -284,12 +282,14 @@ impl Record {
         Self {
             splits: training["splits"]["sha256"].as_str().map(str::to_owned),
             spreads: spreads.into_iter().flatten().map(spread).collect(),
+            data: training["data_sha256"].as_str().map(str::to_owned),
+            config: serde_json::from_value(training["configuration"].clone()).ok(),
         }
     }
 
     /// Refuses other splits than those of the training: people whom the model learned from would
     /// be measured as if it had never seen them.
-    fn check_splits(
+    pub(crate) fn check_splits(
         &self,
         given: Option<&GivenSplits>,
         on: EvaluateOn<'_>,

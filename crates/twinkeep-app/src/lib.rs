@@ -16,6 +16,7 @@ mod answer;
 mod api_keys;
 mod app;
 mod ask_what_if;
+mod attack_model;
 mod caller;
 mod compact_store;
 mod compare_twin;
@@ -58,6 +59,7 @@ mod nats_server;
 mod open_feed;
 mod outbox;
 mod predict;
+mod privacy_cost;
 mod publish_feed;
 mod reason;
 mod receive_feed;
@@ -102,6 +104,10 @@ pub use app::{App, Surroundings};
 pub use ask_what_if::{
     ChangeAnswer, MiddleAnswer, PointDifference, TargetDifference, WhatIfAnswer, WhatIfRequest,
     WindowDifference, ask_what_if,
+};
+pub use attack_model::{
+    Attack, AttackReport, AttackRequest, OverLimit, PoisoningReport, PoisoningTrial, attack_model,
+    show_attacks,
 };
 pub use caller::{Caller, Scope};
 pub use compact_store::{CompactReport, StatusReport, compact_store, store_status};
@@ -152,6 +158,7 @@ pub use moment::Moment;
 pub use nats_server::NatsServer;
 pub use open_feed::{OpenReport, OpenRequest, open_feed};
 pub use predict::{HistoryEvent, PredictRequest, predict};
+pub use privacy_cost::PrivacyCost;
 pub use publish_feed::{PublishRequest, PublishedFeed, publish_feeds};
 pub use receive_feed::{
     DeliveryError, DeliveryReport, DeliveryState, Upload, UploadStart, cancel_upload, open_upload,
@@ -185,6 +192,7 @@ pub use train_model::{TrainReport, TrainRequest, TrainStep, train_model};
 pub use twin_history::{EVENTS_DEFAULT, HistoryLine, HistoryRequest, TwinHistory, show_history};
 pub use twinkeep_connect::{ClientCertificate, NatsLogin};
 pub use twinkeep_domain::Split;
+pub use twinkeep_forecast::attack::{AttackFigures, Rate};
 pub use twinkeep_forecast::{Evaluation, TrajectoryEvaluation, WindowEvaluation};
 pub use twinkeep_intake::pack_file::{
     shipped_names as shipped_pack_names, shipped_text as shipped_pack_text,

@@ -6,6 +6,7 @@ use twinkeep_ledger::{Activity, Class as EventClass};
 use twinkeep_registry::{Mark, VersionId, VersionRecord};
 use twinkeep_vault::digest::{sha256, to_hex};
 
+use crate::attack_model::refuse_over_limits;
 use crate::reason::check_reason;
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller, Scope};
@@ -21,6 +22,9 @@ pub struct ModelLine {
     pub since: String,
     /// Why, if somebody said.
     pub reason: String,
+    /// Which attacks were run on it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attacked: Vec<String>,
     /// How many people were erased since whom it may have learned from.
     #[serde(skip_serializing_if = "is_zero")]
     pub erased_since: usize,
@@ -73,6 +77,7 @@ fn line(record: &VersionRecord) -> ModelLine {
         state: record.status.name().to_owned(),
         since: last.map(|step| rfc3339(step.at)).unwrap_or_default(),
         reason: last.map(|step| step.reason.clone()).unwrap_or_default(),
+        attacked: record.attacks.iter().map(|attack| attack.kind.clone()).collect(),
         erased_since: record.marks.len(),
     }
 }
@@ -149,11 +154,23 @@ fn release(app: &App, caller: &Caller, version: &str, reason: &str) -> Result<Mo
     let reason = check_reason(reason)?;
     let id = parse_version(version)?;
     verify(app, &id)?;
+    refuse_over_limits(app, &id)?;
     app.registry
         .release(&id, &caller.id, reason, app.now())
         .map_err(|error| app.distrust(&id, error))?;
     app.remember_registry()?;
     Ok(line(&app.registry.show(&id)?))
+}
+
+/// Returns the version that is asked for, or the one in service.
+pub(crate) fn version_to_measure(app: &App, asked: Option<&str>) -> Result<VersionId, AppError> {
+    match asked {
+        Some(version) => parse_version(version),
+        None => app.registry.in_service()?.ok_or_else(|| {
+            AppError::refused("model-none", "no model is in service")
+                .hint("name a version with `--model`; `twinkeep model list` shows them")
+        }),
+    }
 }
 
 pub(crate) fn parse_version(version: &str) -> Result<VersionId, AppError> {

@@ -20,6 +20,7 @@ use twinkeep_vault::digest::{Sha256, to_hex};
 
 use crate::given_splits::{GivenSplits, cohorts};
 use crate::model_card::card;
+use crate::privacy_cost::{PrivacyCost, cost, protected};
 use crate::training_folder::{Ingredients, TrainingFolder, data_digest};
 use crate::{App, AppError, Caller, Progress};
 
@@ -36,6 +37,8 @@ pub struct TrainRequest<'a> {
     pub program: Option<[u8; 32]>,
     /// Whether to learn anew what an interrupted training has learned already.
     pub start_over: bool,
+    /// Fewest subjects in a leaf, where that is more than the pack asks for.
+    pub leaf_subjects: Option<u32>,
 }
 
 /// A target is learned.
@@ -69,6 +72,9 @@ pub struct TrainReport {
     pub not_kept: Option<String>,
     /// Errors and coverage on held-out subjects, beside carry-forward.
     pub evaluation: Evaluation,
+    /// What the protection of the subjects' privacy costs, if there is any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<PrivacyCost>,
 }
 
 /// Trains on what the store holds.
@@ -100,6 +106,7 @@ fn learn(
         threads: request.threads.unwrap_or(app.settings.train.threads) as usize,
         ..TrainConfig::default()
     };
+    let config = protected(&app.pack, config, request.leaf_subjects)?;
     let given = request.splits.map(|path| GivenSplits::read(app, path)).transpose()?;
     let [training, tuning, held_out] = cohorts(app, given.as_ref())?;
     require_subjects(&training, &tuning, &held_out)?;
@@ -118,6 +125,7 @@ fn learn(
         trajectories: evaluate_trajectories(&app.pack, &plan, &model, &held_out, config.seed),
         ..evaluate_by(&app.pack, &plan, &model, &held_out, &mut |_| ())
     };
+    let privacy = cost(&app.pack, &config, &evaluation, [&training, &tuning, &held_out])?;
     let tensors = model.to_tensors();
     let weights_sha256 = weights_digest(&tensors);
     let documents = documents(
@@ -143,6 +151,7 @@ fn learn(
         started_over,
         not_kept,
         evaluation,
+        privacy,
     })
 }
 

@@ -6,6 +6,7 @@
 //! [`train`] learns a [`Model`] from two cohorts; [`Model::forecast`] answers for one
 //! [`SubjectState`]; [`evaluate`] measures any [`Forecaster`] on a third cohort.
 
+pub mod attack;
 mod boost;
 mod calibrate;
 mod codes;

@@ -1,5 +1,6 @@
 //! The shape and the words of the command line; what the commands do is in `command/`.
 
+mod attack;
 mod delivery;
 mod models;
 mod senders;
@@ -10,6 +11,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use attack::{
+    AttackCommand, AttackedArgs, ExtractionArgs, MembershipArgs, PoisoningArgs,
+};
 pub(crate) use delivery::{NatsArgs, ReceiveCommand, ReceiveNatsArgs, SendArgs};
 pub(crate) use models::{EvaluateArgs, ModelCommand, SplitName, TrainArgs};
 pub(crate) use senders::{SenderCommand, SenderDates};
@@ -120,6 +124,9 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Measure a model version on held-out people, or on any source
     Evaluate(EvaluateArgs),
+    /// Attack a model version, to measure what it gives away of those who taught it
+    #[command(subcommand)]
+    Attack(AttackCommand),
     /// List, show, verify, and release model versions
     #[command(subcommand)]
     Model(ModelCommand),

@@ -1,5 +1,6 @@
 //! One file a command, or a group of commands for one thing.
 
+mod attack;
 mod evaluate;
 mod event;
 mod export;
@@ -48,6 +49,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Event(args) => event::run(global, args, out),
         Command::Train(args) => train::run(global, args, out),
         Command::Evaluate(args) => evaluate::run(global, args, out),
+        Command::Attack(args) => attack::run(global, args, out),
         Command::Model(args) => model::run(global, args, out),
         Command::Twin(args) => twin::run(global, args, out),
         Command::Export(args) => export::run(global, args, out),

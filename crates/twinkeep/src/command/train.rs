@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use twinkeep_app::{
-    AppError, Caller, Evaluation, TrainReport, TrainRequest, TrajectoryEvaluation,
+    AppError, Caller, Evaluation, PrivacyCost, TrainReport, TrainRequest, TrajectoryEvaluation,
     WindowEvaluation, train_model,
 };
 use twinkeep_vault::files::digest_file;
@@ -25,6 +25,7 @@ pub(crate) fn run(global: &Global, args: &TrainArgs, out: &Output) -> Result<(),
         // The link leads to the running program even if its file was replaced.
         program: digest_file(Path::new("/proc/self/exe")).ok(),
         start_over: args.start_over,
+        leaf_subjects: args.leaf_subjects,
     };
     let report = train_model(&app, &Caller::operator(), request, &mut |step| {
         bar.set(step.progress.done, step.progress.total);
@@ -53,16 +54,29 @@ fn remarks(report: &TrainReport, out: &Output) {
 
 fn text(report: &TrainReport) -> String {
     format!(
-        "{}\n\
+        "{}\n{}\
          measured on {} held-out subjects; learned from {}, tuned on {}\n\
          version {} is a candidate; put it into service with\n  \
          twinkeep model release {} --reason \"...\"",
         figures(&report.evaluation),
+        report.privacy.as_ref().map(privacy).unwrap_or_default(),
         report.evaluation.subject_count,
         report.train_subjects,
         report.tuning_subjects,
         report.version,
         report.version,
+    )
+}
+
+/// Shows what the protection of privacy costs.
+fn privacy(cost: &PrivacyCost) -> String {
+    let step = cost.leaf_step_max.map(|step| format!(", steps of at most {step} spreads"));
+    format!(
+        "privacy: at least {} subjects in a leaf{}; median MASE {}, and {} without it\n",
+        cost.leaf_subjects_min,
+        step.unwrap_or_default(),
+        number(cost.mase_median, 4),
+        number(cost.mase_median_without, 4),
     )
 }
 

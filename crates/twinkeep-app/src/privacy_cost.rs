@@ -1,0 +1,61 @@
+//! How a pack protects the privacy of those who teach a model, and what that costs in error.
+
+use serde::Serialize;
+use twinkeep_domain::{Cohort, Pack};
+use twinkeep_forecast::{Evaluation, TrainConfig, evaluate, train};
+
+use crate::AppError;
+
+/// What the protection of privacy costs: the same model with and without it, on the same people.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PrivacyCost {
+    /// Fewest subjects in a leaf.
+    pub leaf_subjects_min: usize,
+    /// The longest step of a leaf, in spreads of its target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaf_step_max: Option<f32>,
+    /// Median MASE over targets, with the protection.
+    pub mase_median: Option<f64>,
+    /// The same without it.
+    pub mase_median_without: Option<f64>,
+}
+
+/// Returns how a model of a pack is trained: by the pack's protection, or a stronger one.
+pub(crate) fn protected(
+    pack: &Pack,
+    config: TrainConfig,
+    leaf_subjects: Option<u32>,
+) -> Result<TrainConfig, AppError> {
+    let privacy = pack.privacy();
+    let of_pack = privacy.leaf_subjects_min.unwrap_or(0);
+    if leaf_subjects.is_some_and(|asked| asked < of_pack) {
+        let attempt = format!("the pack asks for at least {of_pack} subjects in a leaf");
+        return Err(AppError::usage("train-leaf-subjects", attempt));
+    }
+    Ok(TrainConfig {
+        leaf_subjects_min: leaf_subjects.unwrap_or(of_pack) as usize,
+        leaf_step_max: privacy.leaf_step_max,
+        ..config
+    })
+}
+
+/// Trains the same model without protection, if there is any, and compares.
+pub(crate) fn cost(
+    pack: &Pack,
+    config: &TrainConfig,
+    evaluation: &Evaluation,
+    [training, tuning, held_out]: [&Cohort; 3],
+) -> Result<Option<PrivacyCost>, AppError> {
+    if config.leaf_subjects_min == 0 && config.leaf_step_max.is_none() {
+        return Ok(None);
+    }
+    let plain = TrainConfig { leaf_subjects_min: 0, leaf_step_max: None, ..config.clone() };
+    let model = train(pack, &plain, training, tuning, &mut |_| ())
+        .map_err(|error| AppError::refused(error.code(), "cannot train").because(error))?;
+    Ok(Some(PrivacyCost {
+        leaf_subjects_min: config.leaf_subjects_min,
+        leaf_step_max: config.leaf_step_max,
+        mase_median: evaluation.mase_median,
+        mase_median_without: evaluate(pack, &model, held_out).mase_median,
+    }))
+}
