@@ -181,7 +181,7 @@ impl Follower {
             }
             Changes::Known { events, feeds, cursor } => {
                 if !events.is_empty() || !feeds.is_empty() {
-                    self.record(app, events.len() + feeds.len())?;
+                    self.record(app, events.len() + feeds.len(), only_one(&events))?;
                 }
                 let same = |left: &EventChange, right: &EventChange| left.subject == right.subject;
                 for events in events.chunk_by(same) {
@@ -204,9 +204,14 @@ impl Follower {
         app.record(&entry.with("changes", number(self.told)).with("reason", because)).map(drop)
     }
 
-    fn record(&mut self, app: &App, count: usize) -> Result<(), AppError> {
+    /// Records what is told now; if it is about one person, with whom.
+    fn record(&mut self, app: &App, count: usize, of: Option<Subject>) -> Result<(), AppError> {
         self.told += count as u64;
-        let entry = self.about(app, entry(app, &self.caller, "changes.told"));
+        let entry = entry(app, &self.caller, "changes.told");
+        let entry = match self.subject.or(of) {
+            Some(subject) => entry.about(&app.reference(subject)),
+            None => entry,
+        };
         app.record(&entry.with("changes", number(count as u64))).map(drop)
     }
 
@@ -257,6 +262,12 @@ impl Follower {
     fn message(&self, event: &'static str, data: ChangeData) -> ChangeMessage {
         ChangeMessage { id: self.id(), event, data }
     }
+}
+
+/// Returns whose all these events are, if they are one person's.
+fn only_one(events: &[EventChange]) -> Option<Subject> {
+    let first = events.first()?.subject;
+    events.iter().all(|event| event.subject == first).then_some(first)
 }
 
 fn entry(app: &App, caller: &Caller, action: &str) -> Entry {

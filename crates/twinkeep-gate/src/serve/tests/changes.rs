@@ -139,7 +139,6 @@ async fn a_live_event_reaches_who_follows_the_twin_and_who_follows_all() {
     let (mut two, _) = Stream::ready(&served, &other, "").await;
     let (mut all, _) = Stream::ready(&served, "/api/v1/changes", "").await;
     record(&served, &people[0], 47.75).await;
-    record(&served, &people[1], 47.8).await;
     let told = one.message().await;
     assert_ne!(told.id, start);
     let count =
@@ -155,6 +154,7 @@ async fn a_live_event_reaches_who_follows_the_twin_and_who_follows_all() {
     };
     let first = all.message().await;
     assert_eq!(first.data, change(&people[0], "2000-01-02T23:45:00Z", &count));
+    record(&served, &people[1], 47.8).await;
     let second = all.message().await;
     assert_eq!(second.data["subject"], people[1].as_str());
     // Of the other one, nothing but what is about it, and no value anywhere.
@@ -166,6 +166,8 @@ async fn a_live_event_reaches_who_follows_the_twin_and_who_follows_all() {
     let ledger = keep.ledger();
     let told = |line: &&twinkeep_app::LedgerLine| line.action == "changes.told";
     assert_eq!(ledger.iter().filter(told).count(), 4);
+    // What is told of one person is recorded as about them, whoever is followed.
+    assert!(ledger.iter().filter(told).all(|line| line.subject.is_some()));
     let opened = ledger.iter().filter(|line| line.action == "changes.followed");
     assert_eq!(opened.filter(|line| line.subject.is_some()).count(), 2);
 }
@@ -306,9 +308,10 @@ async fn a_stream_about_a_person_ends_when_they_are_erased() {
 async fn a_stream_outlives_the_time_of_a_request_and_gives_signs_of_life() {
     let keep = TestKeep::empty();
     let settings = GateSettings {
-        request_time: Duration::from_millis(300),
-        idle_time: Duration::from_millis(300),
-        heartbeat: Duration::from_millis(100),
+        // Long enough for the entries of a slow disk, and shorter than the signs of life take.
+        request_time: Duration::from_secs(8),
+        idle_time: Duration::from_secs(8),
+        heartbeat: Duration::from_millis(900),
         ..settings()
     };
     let served = Served::open(&keep, settings);
