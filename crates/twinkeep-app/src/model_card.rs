@@ -81,7 +81,9 @@ fn trajectories(found: &TrajectoryEvaluation) -> Value {
         "subjects": found.subject_count,
         "pairs": found.pair_count,
         "correlation_r2": found.correlation_r2,
+        "correlation_r2_expected": found.correlation_r2_expected,
         "rank_correlation_r2": found.rank_correlation_r2,
+        "rank_correlation_r2_expected": found.rank_correlation_r2_expected,
         "autocorrelation_error": found.autocorrelation_error,
         "rank_autocorrelation_error": found.rank_autocorrelation_error,
     })

@@ -383,9 +383,10 @@ const PATH_COUNT: u64 = 17;
 /// Most subjects: a correlation of 4,000 is known to a hundredth.
 const SUBJECT_COUNT_MAX: usize = 4_000;
 
-/// A correlation of fewer values, or of fewer subjects, is more noise than sign.
+/// A correlation of fewer values, or of fewer subjects, is more noise than sign: of 200 subjects it
+/// is known to a fifteenth.
 const VALUE_COUNT_MIN: u64 = 200;
-const SUBJECT_COUNT_MIN: u64 = 50;
+const SUBJECT_COUNT_MIN: u64 = 200;
 
 /// As many as a person looks at.
 const WORST_COUNT: usize = 5;

@@ -294,26 +294,33 @@ impl Moments {
                 (if known { count } else { 0.0 }, found)
             };
             // What a target with few pairs has of itself is drawn to what all have.
-            let (sum, count) = (0..self.window_from)
+            let known: Vec<f64> = (0..self.window_from)
                 .filter(|&at| self.scales[at].is_finite())
                 .map(|at| of(at, at))
-                .fold((0.0, 0.0), |all, (count, sum)| (all.0 + sum, all.1 + count));
-            let usual = if 0.0 < count { sum / count } else { 0.0 };
+                .filter(|(count, _)| PRIOR_PAIRS <= *count)
+                .map(|(count, sum)| sum / count)
+                .collect();
+            let usual = known.iter().sum::<f64>() / known.len().max(1) as f64;
             for row in 0..size {
                 for column in 0..size {
                     let place = row * size + column;
                     let (count, sum) = of(row, column);
                     let own = row == column;
                     let (count, sum) = match own {
-                        true => (count + PRIOR_PAIRS, sum + PRIOR_PAIRS * usual),
+                        true => (count + OWN_PRIOR_PAIRS, sum + OWN_PRIOR_PAIRS * usual),
                         false => (count, sum),
                     };
                     if own && group == 0 {
-                        (wanted[group][place], weights[group][place]) = (1.0, SAME_MOMENT_WEIGHT);
+                        let weight = SAME_MOMENT_WEIGHT * OWN_WEIGHT;
+                        (wanted[group][place], weights[group][place]) = (1.0, weight);
                     } else if 0.0 < count && !(own && self.window_from <= row) {
                         wanted[group][place] = (sum / count).clamp(-1.0, 1.0);
                         let weight = count / (count + PRIOR_PAIRS);
-                        let factor = if group == 0 { SAME_MOMENT_WEIGHT } else { 1.0 };
+                        let factor = match (own, group) {
+                            (true, _) => OWN_WEIGHT,
+                            (false, 0) => SAME_MOMENT_WEIGHT,
+                            (false, _) => 1.0,
+                        };
                         weights[group][place] = factor * weight;
                     }
                 }
@@ -414,11 +421,17 @@ const JOINED_COUNT_MAX: usize = 64;
 /// As many snapshots say what there is to say; a correlation is then known to a hundredth.
 const SNAPSHOT_COUNT_MAX: usize = 6_000;
 
-/// Rounds of Goulard and Voltz's algorithm; nothing moves after twenty.
-const ROUND_COUNT: usize = 25;
+/// Rounds of Goulard and Voltz's algorithm; parts with memories alike part slowly.
+const ROUND_COUNT: usize = 100;
 
 /// A correlation of this many pairs counts half as much as one that is known exactly.
 const PRIOR_PAIRS: f64 = 200.0;
+
+/// What others usually have of themselves counts as much as this many pairs of a target's own.
+const OWN_PRIOR_PAIRS: f64 = 40.0;
+
+/// A target has one correlation with itself, and dozens with others.
+const OWN_WEIGHT: f64 = 10.0;
 
 /// Targets at one moment are what people look at together.
 const SAME_MOMENT_WEIGHT: f64 = 4.0;

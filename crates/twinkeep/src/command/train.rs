@@ -112,11 +112,13 @@ pub(crate) fn figures(evaluation: &Evaluation) -> String {
 /// How well paths go together, as real lives do.
 fn trajectories(found: &TrajectoryEvaluation) -> String {
     format!(
-        "\npaths: R² {} between simulated and real correlations of {} pairs of targets \
-         (by ranks {}); correlation over time off by {} (by ranks {})",
+        "\npaths: R² {} between simulated and real correlations of {} pairs of targets (at best \
+         {}), by ranks {} (at best {}); correlation over time off by {}, by ranks {}",
         number(found.correlation_r2, 3),
         found.pair_count,
+        number(found.correlation_r2_expected, 3),
         number(found.rank_correlation_r2, 3),
+        number(found.rank_correlation_r2_expected, 3),
         number(found.autocorrelation_error, 3),
         number(found.rank_autocorrelation_error, 3),
     )
