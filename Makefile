@@ -25,6 +25,9 @@ fuzz: ## Fuzz every parser of outside bytes, 60 s each (installs cargo-fuzz)
 crash: ## Kill an ingest at 200 random points, and look whether every event is there once
 	TWINKEEP_CRASH_POINTS=200 TWINKEEP_CRASH_STAYS=400 $(CARGO) test --package twinkeep --test it crash:: -- --nocapture
 
+bench-paths: ## Count the paths of a twin that one thread draws in a second
+	@$(CARGO) run --quiet --release --locked --package twinkeep-forecast --example paths_per_second
+
 bench-poison: ## Plant poison into real data, and print what the panel finds and what it saves
 	$(CARGO) run --release --locked --quiet --package twinkeep-app --example poison
 
@@ -43,4 +46,4 @@ docs: ## Regenerate the reference pages from the program
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check bench bench-poison bench-forecast bench-twin bench-windows crash fuzz docs deny
+.PHONY: help demo test check bench bench-poison bench-forecast bench-paths bench-twin bench-windows crash fuzz docs deny

@@ -200,6 +200,7 @@ fn simulate(
         )
         .hint("`twinkeep twin show SUBJECT` lists what is known"));
     }
+    check_size(&simulator, path_count, request.example_count)?;
     let plan =
         PathPlan { path_count, example_count: request.example_count, conditions: &conditions };
     let drawn = draw(pack, &simulator, &plan, &horizons, request.output)?;
@@ -235,6 +236,20 @@ fn simulate(
         meaning: MEANING,
         notice: NOTICE,
     })
+}
+
+/// Bounds the work, and the answer.
+fn check_size(simulator: &Simulator<'_>, paths: u32, examples: usize) -> Result<(), AppError> {
+    let of = |count: usize| count.saturating_mul(simulator.path_len());
+    if DRAWN_VALUE_COUNT_MAX < of(paths as usize) {
+        let attempt = format!("the paths have more than {DRAWN_VALUE_COUNT_MAX} values together");
+        return Err(AppError::usage("paths", attempt).hint("ask for fewer paths or moments"));
+    }
+    if SHOWN_VALUE_COUNT_MAX < of(examples) {
+        let attempt = format!("the shown paths have more than {SHOWN_VALUE_COUNT_MAX} values");
+        return Err(AppError::usage("paths", attempt).hint("show fewer paths, or write them all"));
+    }
+    Ok(())
 }
 
 /// Draws the paths, and writes each if that is asked for.
@@ -365,6 +380,12 @@ pub const PATH_COUNT_DEFAULT: u32 = 1_000;
 
 /// A second of work, and as many as any share needs.
 pub const PATH_COUNT_MAX: u32 = 100_000;
+
+/// All paths of forty targets at a day's hours; a second of work.
+const DRAWN_VALUE_COUNT_MAX: usize = 100_000_000;
+
+/// One or two megabytes of an answer.
+const SHOWN_VALUE_COUNT_MAX: usize = 100_000;
 
 /// As many moments as a forecast has.
 const STEP_COUNT_MAX: f32 = 366.0;

@@ -9,15 +9,14 @@
 //! - The curve never falls, and passes through every quantile.
 //! - A value that many scores have (a count, a limit of the scale) has a range of scores.
 
-use twinkeep_domain::{QUANTILES, Range};
+use twinkeep_domain::{ForecastPoint, Range};
 
 use crate::normal::{KNOTS, density};
-use crate::target::Quantiles;
 
 /// The curve of one forecast at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Curve {
-    quantiles: Quantiles,
+    quantiles: [f32; KNOTS.len()],
     range: Range,
 }
 
@@ -29,11 +28,18 @@ pub(crate) struct Placed {
 }
 
 /// How many numbers describe a curve for [`Curve::value`]'s fast form.
-pub(crate) const BEND_COUNT: usize = QUANTILES.len() + 2;
+pub(crate) const BEND_COUNT: usize = KNOTS.len() + 2;
 
 impl Curve {
+    /// Takes the quantiles of a forecast, and the ends of its 95 % interval.
+    pub(crate) fn of(point: &ForecastPoint, range: Range) -> Self {
+        let [q05, q10, q25, q50, q75, q90, q95] = point.quantiles;
+        let [low, high] = [point.outer[0].min(q05), point.outer[1].max(q95)];
+        Self::new([low, q05, q10, q25, q50, q75, q90, q95, high], range)
+    }
+
     /// Takes quantiles that do not decrease.
-    pub(crate) fn new(quantiles: Quantiles, range: Range) -> Self {
+    fn new(quantiles: [f32; KNOTS.len()], range: Range) -> Self {
         Self { quantiles, range }
     }
 
@@ -45,8 +51,8 @@ impl Curve {
         bends[0] = self.quantiles[0] - first * KNOTS[0];
         bends[1] = first;
         let mut before = first;
-        for at in 0..QUANTILES.len() {
-            let after = self.slope(at.min(QUANTILES.len() - 2));
+        for at in 0..KNOTS.len() {
+            let after = self.slope(at.min(KNOTS.len() - 2));
             bends[2 + at] = after - before;
             before = after;
         }
@@ -60,10 +66,10 @@ impl Curve {
 
     /// Returns where a value lies on the curve.
     pub(crate) fn place(&self, value: f32) -> Placed {
-        let last = QUANTILES.len() - 1;
+        let last = KNOTS.len() - 1;
         let first_above = self.quantiles.partition_point(|&quantile| quantile < value);
         let first_beyond = self.quantiles.partition_point(|&quantile| quantile <= value);
-        if first_above == QUANTILES.len() {
+        if first_above == KNOTS.len() {
             let slope = self.slope(last - 1);
             return exactly(KNOTS[last] + (value - self.quantiles[last]) / slope);
         }
@@ -78,8 +84,8 @@ impl Curve {
         }
         // Several scores have this value: from one knot to another, or to the end of the scale.
         let flat_low = first_above == 0 && self.slope(0) == 0.0 || value <= self.range.low;
-        let flat_high = first_beyond == QUANTILES.len() && self.slope(last - 1) == 0.0
-            || self.range.high <= value;
+        let flat_high =
+            first_beyond == KNOTS.len() && self.slope(last - 1) == 0.0 || self.range.high <= value;
         let low = if flat_low { -SCORE_MAX } else { KNOTS[first_above] };
         let high = if flat_high { SCORE_MAX } else { KNOTS[first_beyond - 1] };
         between(f64::from(low), f64::from(high))
@@ -146,12 +152,14 @@ mod tests {
 
     #[test]
     fn a_value_of_many_scores_lies_in_their_middle() {
-        let curve =
-            Curve::new([3.0, 14.0, 15.0, 15.0, 15.0, 15.0, 15.0], Range { low: 3.0, high: 15.0 });
+        let curve = Curve::new(
+            [2.5, 3.0, 14.0, 15.0, 15.0, 15.0, 15.0, 15.0, 15.0],
+            Range { low: 2.0, high: 15.0 },
+        );
         let top = curve.place(15.0);
         assert!(0.3 < top.score && top.score < 0.6, "{top:?}");
         assert!(0.3 < top.variance && top.variance < 0.7, "{top:?}");
-        let flat = Curve::new([7.0; 7], RANGE);
+        let flat = Curve::new([7.0; 9], RANGE);
         let all = flat.place(7.0);
         assert!(all.score.abs() < 1e-6 && 0.9 < all.variance, "{all:?}");
         assert_eq!(flat.place(8.0).score, 3.0);

@@ -3,7 +3,7 @@
 //! A *score* is where a probability lies on the standard normal distribution: 0 is the median,
 //! 1.645 the 95 % quantile.
 
-use twinkeep_domain::QUANTILES;
+use twinkeep_domain::{OUTER, QUANTILES};
 
 /// Returns the score of a probability; 0 and 1 give minus and plus infinity.
 ///
@@ -37,9 +37,18 @@ fn polynomial(coefficients: &[f64; 4], at: f64) -> f64 {
     coefficients.iter().rev().fold(0.0, |sum, coefficient| sum * at + coefficient)
 }
 
-/// The scores of [`QUANTILES`].
-pub(crate) const KNOTS: [f32; QUANTILES.len()] =
-    [-1.644_853_6, -1.281_551_6, -0.674_489_76, 0.0, 0.674_489_76, 1.281_551_6, 1.644_853_6];
+/// The scores of [`QUANTILES`], between those of [`OUTER`].
+pub(crate) const KNOTS: [f32; QUANTILES.len() + OUTER.len()] = [
+    -1.959_964,
+    -1.644_853_6,
+    -1.281_551_6,
+    -0.674_489_76,
+    0.0,
+    0.674_489_76,
+    1.281_551_6,
+    1.644_853_6,
+    1.959_964,
+];
 
 const NEAR_TOP: [f64; 4] = [3.387_132_717_9, 50.434_271_938, 159.291_132_02, 59.109_374_720];
 const NEAR_BOTTOM: [f64; 4] = [1.0, 17.895_169_469, 78.757_757_664, 67.187_563_600];
@@ -50,7 +59,7 @@ const TAIL_BOTTOM: [f64; 4] = [1.0, 0.241_978_942_25, 0.012_258_202_635, 0.0];
 
 #[cfg(test)]
 mod tests {
-    use twinkeep_domain::QUANTILES;
+    use twinkeep_domain::{OUTER, QUANTILES};
 
     use super::{KNOTS, density, score};
 
@@ -74,7 +83,8 @@ mod tests {
 
     #[test]
     fn the_knots_are_the_scores_of_the_quantiles() {
-        for (knot, probability) in KNOTS.iter().zip(QUANTILES) {
+        let all = [&OUTER[..1], &QUANTILES, &OUTER[1..]].concat();
+        for (knot, probability) in KNOTS.iter().zip(all) {
             assert!((f64::from(*knot) - score(f64::from(probability))).abs() < 1e-5, "{knot}");
         }
     }

@@ -122,11 +122,8 @@ impl Model {
         for (place, answer) in simulator.forecast.targets.iter().enumerate() {
             if is_wanted(answer.code.as_str()) && !answer.points.is_empty() {
                 let variable = &self.pack.variables()[self.targets[place].variable];
-                let curves: Vec<Curve> = answer
-                    .points
-                    .iter()
-                    .map(|point| Curve::new(point.quantiles, variable.range))
-                    .collect();
+                let curves: Vec<Curve> =
+                    answer.points.iter().map(|point| Curve::of(point, variable.range)).collect();
                 let parts = &dependence.parts;
                 let mut own = [0.0; MEMORIES.len()];
                 parts.iter().zip(&mut own).for_each(|(part, own)| *own = part.own[place]);
@@ -148,7 +145,7 @@ impl Model {
                 }
                 WindowAnswer::None => continue,
                 WindowAnswer::Total(point) => WindowDraw::Total {
-                    curve: Curve::new(point.quantiles, NOT_NEGATIVE).bends(),
+                    curve: Curve::of(point, NOT_NEGATIVE).bends(),
                     whole: matches!(target.kind, WindowKind::Count(_)),
                 },
                 WindowAnswer::Event(points) => {

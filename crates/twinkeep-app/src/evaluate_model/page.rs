@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use twinkeep_domain::Pack;
-use twinkeep_forecast::{Evaluation, TargetEvaluation};
+use twinkeep_forecast::{Evaluation, TargetEvaluation, TrajectoryEvaluation};
 use twinkeep_twin::chart::{CalibrationLine, calibration_svg, readable_unit};
 use twinkeep_vault::digest::sha256;
 
@@ -72,6 +72,9 @@ fn about(report: &EvaluateReport) -> String {
 }
 
 fn key_figures(evaluation: &Evaluation) -> Markup {
+    let paths = |of: fn(&TrajectoryEvaluation) -> Option<f64>| {
+        evaluation.trajectories.as_ref().and_then(of)
+    };
     let figures = [
         ("subjects", evaluation.subject_count.to_string()),
         ("values forecast", evaluation.value_count.to_string()),
@@ -80,6 +83,8 @@ fn key_figures(evaluation: &Evaluation) -> Markup {
         ("mean scaled error", number(evaluation.scaled_mae_mean, 3)),
         ("90 % intervals cover", percent(evaluation.coverage_90_mean)),
         ("95 % intervals cover", percent(evaluation.coverage_95_mean)),
+        ("R² of correlations on paths", number(paths(|found| found.correlation_r2), 3)),
+        ("R² of them at best", number(paths(|found| found.correlation_r2_expected), 3)),
     ];
     html! {
         dl.figures {

@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use twinkeep_domain::{Cohort, Event, ForecastPlan, Pack, Timeline, Timestamp, WindowAnswer};
+use twinkeep_domain::{
+    Cohort, Event, ForecastPlan, OUTER, Pack, QUANTILES, Timeline, Timestamp, WindowAnswer,
+};
 
 use super::{PathBank, Scratch, Simulator};
 use crate::features::SubjectState;
@@ -107,7 +109,8 @@ fn over_all_paths_values_are_spread_as_forecast() {
         let answers = &simulator.forecast().targets;
         for (row, target) in simulator.targets().into_iter().enumerate() {
             for (at, point) in answers[target].points.iter().enumerate() {
-                for (quantile, promised) in point.quantiles.iter().zip(twinkeep_domain::QUANTILES) {
+                let outer = point.outer.iter().zip(OUTER);
+                for (quantile, promised) in point.quantiles.iter().zip(QUANTILES).chain(outer) {
                     let below =
                         paths.iter().filter(|path| path[row * 24 + at] <= *quantile).count();
                     let share = below as f32 / paths.len() as f32;

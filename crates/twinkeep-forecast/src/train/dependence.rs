@@ -68,7 +68,7 @@ fn marks_of_target(material: &Material<'_>, at: usize, target: &TargetModel, out
     let points = select::points(&material.tuning, at, target, &plan.buckets_hours);
     for (row, mut point) in points.into_iter().enumerate() {
         target.finish(&mut point, &plan.buckets_hours, range);
-        let placed = Curve::new(point.quantiles, range).place(rows.value[row]);
+        let placed = Curve::of(&point, range).place(rows.value[row]);
         let cell = (rows.horizon[row] / plan.horizon_hours * CELL_COUNT as f32).ceil() as usize;
         out.push(Mark {
             snapshot: rows.snapshot[row],
@@ -105,7 +105,7 @@ fn marks_of_window(
             WindowAnswer::None => continue,
             WindowAnswer::Total(point) => {
                 let range = Range { low: 0.0, high: f32::MAX };
-                values.first().map(|&value| Curve::new(point.quantiles, range).place(value))
+                values.first().map(|&value| Curve::of(&point, range).place(value))
             }
             WindowAnswer::Event(points) => {
                 let absent = matches!(&target.kind, WindowKind::Event(plan) if plan.absent);
