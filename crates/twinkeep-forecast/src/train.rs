@@ -309,14 +309,21 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     if !(2..=255).contains(&config.bins_max) {
         return refuse("`bins_max` must be 2 to 255");
     }
-    if config.leaves_max < 2 || config.rare_leaves_max < 2 {
-        return refuse("`leaves_max` and `rare_leaves_max` must be at least 2");
+    if [config.leaves_max, config.rare_leaves_max, config.event_leaves_max].iter().any(|&it| it < 2)
+    {
+        return refuse("`leaves_max`, of rare targets and events too, must be at least 2");
     }
-    if !share(config.learning_rate) || !share(config.rare_learning_rate) {
-        return refuse("`learning_rate` and `rare_learning_rate` must be above 0 and at most 1");
+    let rates = [config.learning_rate, config.rare_learning_rate, config.event_learning_rate];
+    if !rates.into_iter().all(share) {
+        return refuse(
+            "`learning_rate`, of rare targets and events too, must be above 0, at most 1",
+        );
     }
-    if !share(config.feature_share) || !share(config.subject_share) {
-        return refuse("`feature_share` and `subject_share` must be above 0 and at most 1");
+    let shares = [config.feature_share, config.event_feature_share, config.subject_share];
+    if !shares.into_iter().all(share) {
+        return refuse(
+            "`feature_share`, of events too, and `subject_share` must be above 0, at most 1",
+        );
     }
     if config.snapshot_rows_max == 0 {
         return refuse("`snapshot_rows_max` must be at least 1");

@@ -128,18 +128,6 @@ impl WindowState {
             let decay = (-f64::from(age.max(0.0)) / f64::from(memory_hours[at])).exp();
             if self.count == 0 { 0.0 } else { (self.weighted[at] * decay) as f32 }
         };
-        let (alive, span) = if self.count == 0 {
-            (f64::NAN, f64::NAN)
-        } else {
-            (self.last.hours_since(self.first), now.hours_since(self.first).max(0.0))
-        };
-        // Long after the last time, both have faded to nothing.
-        let lately = if fading(2) < f32::MIN_POSITIVE {
-            f32::NAN
-        } else {
-            (fading(0) / memory_hours[0]) / (fading(2) / memory_hours[2])
-        };
-        let grace = f64::from(self.window_hours) / 4.0;
         let values: [f32; WINDOW_OWN_COUNT] = [
             self.before(now),
             self.total(now, self.window_hours / 4.0),
@@ -154,12 +142,6 @@ impl WindowState {
             fading(0),
             fading(1),
             fading(2),
-            lately,
-            (alive / span.max(f64::from(GAP_HOURS_MIN))) as f32,
-            // Who came often and evenly is silent by chance this rarely: each time would have had
-            // to fall before the last one (Fader, Hardie, Lee: counting your customers the easy
-            // way, 2005).
-            (f64::from(self.count) * ((grace + span) / (grace + alive)).ln()) as f32,
         ];
         out.copy_from_slice(&values);
     }
@@ -216,7 +198,7 @@ pub(crate) fn same(one: Timestamp, other: Timestamp, distinct: Distinct) -> bool
 pub(crate) const WINDOW_OWN_COUNT: usize = WINDOW_OWN.len();
 
 /// The features that a window target has of its own, in order.
-pub(super) const WINDOW_OWN: [&str; 16] = [
+pub(super) const WINDOW_OWN: [&str; 13] = [
     "in the last window",
     "in the last quarter of a window",
     "so far",
@@ -230,9 +212,6 @@ pub(super) const WINDOW_OWN: [&str; 16] = [
     "very recently",
     "recently",
     "in the long term",
-    "very recently against the long term",
-    "share of the time until the last time",
-    "how telling the silence is",
 ];
 
 /// More events than this in one window are not told apart any more: it is one every 10 minutes

@@ -166,7 +166,12 @@ fn grow<O: Objective>(
     let rows = train.value.len();
     // What nothing happened to teaches little: it is what happened that can be rare.
     let informative = snapshots.len().min(something.saturating_mul(INFORMATIVE_FACTOR));
-    let (knobs, shrinkage) = learn::knobs(config, place, informative, snapshots.len(), rows);
+    let (mut knobs, shrinkage) = learn::knobs(config, place, informative, snapshots.len(), rows);
+    if matches!(material.pack.windows()[at].kind, WindowKind::Event(_)) {
+        knobs.leaves_max = knobs.leaves_max.min(config.event_leaves_max);
+        knobs.learning_rate = knobs.learning_rate.min(config.event_learning_rate);
+        knobs.feature_share = knobs.feature_share.min(config.event_feature_share);
+    }
     let boosted = boost(&problem, &mut objective(shrinkage), &knobs);
     model.start = boosted.start;
     model.forest = Forest::flatten(&boosted, &problem.columns);
