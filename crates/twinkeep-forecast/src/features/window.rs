@@ -155,7 +155,8 @@ impl WindowState {
             .filter(|(time, _)| within(*time))
             .map(|(_, amount)| f64::from(*amount))
             .sum();
-        sum as f32
+        // The sum of nothing is -0, which nobody wants to read.
+        (sum + 0.0) as f32
     }
 
     fn is_known(&self, time: Timestamp, distinct: Distinct) -> bool {
