@@ -27,6 +27,7 @@ use twinkeep_registry::{LoadedModel, VersionId};
 use crate::evaluate_model::{EvaluateOn, Record};
 use crate::given_splits::{GivenSplits, cohorts};
 use crate::models::{parse_version, version_to_measure};
+use crate::privacy_cost::NOISE_SOURCE;
 use crate::time_text::rfc3339;
 use crate::training_folder::data_digest;
 use crate::{App, AppError, Caller, Progress};
@@ -224,7 +225,11 @@ impl<'a> Target<'a> {
                 .hint("train a new version, and attack that one before anything is ingested"));
         }
         let threads = request.threads.unwrap_or(app.settings.train.threads) as usize;
-        let config = record.config.map(|config| TrainConfig { threads, ..config });
+        let config = record.config.map(|config| TrainConfig {
+            threads,
+            noise_source: Some(NOISE_SOURCE),
+            ..config
+        });
         let config = config.ok_or_else(|| {
             AppError::refused("attack-record", "the version does not say how it was trained")
         })?;

@@ -193,7 +193,7 @@ pub use twin_history::{EVENTS_DEFAULT, HistoryLine, HistoryRequest, TwinHistory,
 pub use twinkeep_connect::{ClientCertificate, NatsLogin};
 pub use twinkeep_domain::Split;
 pub use twinkeep_forecast::attack::{AttackFigures, Rate};
-pub use twinkeep_forecast::{Evaluation, TrajectoryEvaluation, WindowEvaluation};
+pub use twinkeep_forecast::{Evaluation, NoisePlan, TrajectoryEvaluation, WindowEvaluation};
 pub use twinkeep_intake::pack_file::{
     shipped_names as shipped_pack_names, shipped_text as shipped_pack_text,
 };

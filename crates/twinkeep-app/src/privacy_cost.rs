@@ -1,8 +1,10 @@
 //! How a pack protects the privacy of those who teach a model, and what that costs in error.
 
 use serde::Serialize;
-use twinkeep_domain::{Cohort, Pack};
-use twinkeep_forecast::{Evaluation, TrainConfig, evaluate, train};
+use serde_json::{Value, json};
+use twinkeep_domain::{Cohort, Noise, Pack};
+use twinkeep_forecast::{Evaluation, NoisePlan, RandomSource, TrainConfig, evaluate, train};
+use twinkeep_vault::random_bytes;
 
 use crate::AppError;
 
@@ -14,6 +16,9 @@ pub struct PrivacyCost {
     /// The longest step of a leaf, in spreads of its target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaf_step_max: Option<f32>,
+    /// The differential privacy of the subjects of the training split, and of no others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoisePlan>,
     /// Median MASE over targets, with the protection.
     pub mase_median: Option<f64>,
     /// The same without it.
@@ -35,7 +40,28 @@ pub(crate) fn protected(
     Ok(TrainConfig {
         leaf_subjects_min: leaf_subjects.unwrap_or(of_pack) as usize,
         leaf_step_max: privacy.leaf_step_max,
+        noise: privacy.noise.map(|Noise { epsilon, delta }| NoisePlan { epsilon, delta }),
+        noise_source: Some(NOISE_SOURCE),
         ..config
+    })
+}
+
+/// Says on the model card how those who taught a model are protected.
+pub(crate) fn privacy_statement(config: &TrainConfig) -> Value {
+    let noise = config.noise.map(|NoisePlan { epsilon, delta }| {
+        json!({
+            "epsilon": epsilon,
+            "delta": delta,
+            "holds_for": "the addition or removal of one subject of the train split",
+            "does_not_hold_for": "subjects of the tuning split, the number of subjects, and \
+                                  reports of attacks",
+        })
+    });
+    json!({
+        "leaf_subjects_min": config.leaf_subjects_min,
+        "leaf_step_max": config.leaf_step_max,
+        "noise": noise,
+        "attacks": "what attacks found is beside the version: `twinkeep attack show`",
     })
 }
 
@@ -46,16 +72,21 @@ pub(crate) fn cost(
     evaluation: &Evaluation,
     [training, tuning, held_out]: [&Cohort; 3],
 ) -> Result<Option<PrivacyCost>, AppError> {
-    if config.leaf_subjects_min == 0 && config.leaf_step_max.is_none() {
+    if config.leaf_subjects_min == 0 && config.leaf_step_max.is_none() && config.noise.is_none() {
         return Ok(None);
     }
-    let plain = TrainConfig { leaf_subjects_min: 0, leaf_step_max: None, ..config.clone() };
+    let plain =
+        TrainConfig { leaf_subjects_min: 0, leaf_step_max: None, noise: None, ..config.clone() };
     let model = train(pack, &plain, training, tuning, &mut |_| ())
         .map_err(|error| AppError::refused(error.code(), "cannot train").because(error))?;
     Ok(Some(PrivacyCost {
         leaf_subjects_min: config.leaf_subjects_min,
         leaf_step_max: config.leaf_step_max,
+        noise: config.noise,
         mase_median: evaluation.mase_median,
         mase_median_without: evaluate(pack, &model, held_out).mase_median,
     }))
 }
+
+/// Noise comes from the system: a seed that is on record would take it away again.
+pub(crate) const NOISE_SOURCE: RandomSource = RandomSource(|| u64::from_le_bytes(random_bytes()));

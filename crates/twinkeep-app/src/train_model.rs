@@ -20,7 +20,7 @@ use twinkeep_vault::digest::{Sha256, to_hex};
 
 use crate::given_splits::{GivenSplits, cohorts};
 use crate::model_card::card;
-use crate::privacy_cost::{PrivacyCost, cost, protected};
+use crate::privacy_cost::{PrivacyCost, cost, privacy_statement, protected};
 use crate::training_folder::{Ingredients, TrainingFolder, data_digest};
 use crate::{App, AppError, Caller, Progress};
 
@@ -119,7 +119,9 @@ fn learn(
         progress(TrainStep { progress: done, resumed: step.restored });
     })
     .map_err(|error| AppError::refused(error.code(), "cannot train").because(error))?;
-    let spreads = training_spreads(&app.pack, &training);
+    // How much targets vary in the training split is an exact figure, which noise would not hide.
+    let measured = if config.noise.is_none() { &training } else { &tuning };
+    let spreads = training_spreads(&app.pack, measured);
     let plan = EvaluationPlan { spreads: &spreads, ..EvaluationPlan::of(&app.pack) };
     let evaluation = Evaluation {
         trajectories: evaluate_trajectories(&app.pack, &plan, &model, &held_out, config.seed),
@@ -211,11 +213,13 @@ fn documents(
             AppError::environment("json", "cannot write the record").because(error)
         })
     };
+    let mut card = card(&app.pack, evaluation, subjects, given.is_some());
+    card["privacy"] = privacy_statement(config);
     Ok(BTreeMap::from([
         ("pack.toml".to_owned(), pack),
         ("training.json".to_owned(), text(&record)?),
         ("evaluation.json".to_owned(), text(&json!(evaluation))?),
-        ("card.json".to_owned(), text(&card(&app.pack, evaluation, subjects, given.is_some()))?),
+        ("card.json".to_owned(), text(&card)?),
     ]))
 }
 

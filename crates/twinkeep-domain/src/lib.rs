@@ -27,10 +27,10 @@ pub use forecast::{
     WindowForecast,
 };
 pub use pack::{
-    AttackKind, CodeList, CodePattern, Distinct, EventPlan, ForecastPlan, GroupRange, NotePlan,
-    ObservedUntil, OtherCodes, Pack, PackError, Privacy, PrivacyLimits, Range, Rule, Screening,
-    Sex, Subgroup, SubgroupBy, SubjectCodes, UnitConversion, Variable, VariableKind, VariableRules,
-    WindowKind, WindowTarget, Words,
+    AttackKind, CodeList, CodePattern, Distinct, EventPlan, ForecastPlan, GroupRange, Noise,
+    NotePlan, ObservedUntil, OtherCodes, Pack, PackError, Privacy, PrivacyLimits, Range, Rule,
+    Screening, Sex, Subgroup, SubgroupBy, SubjectCodes, UnitConversion, Variable, VariableKind,
+    VariableRules, WindowKind, WindowTarget, Words,
 };
 pub use screened::Screened;
 pub use split::{Split, SplitPlan};

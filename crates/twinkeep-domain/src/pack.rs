@@ -17,7 +17,7 @@ mod tests;
 mod window;
 
 pub use notes::NotePlan;
-pub use privacy::{AttackKind, Privacy, PrivacyLimits};
+pub use privacy::{AttackKind, Noise, Privacy, PrivacyLimits};
 pub use screening::{
     CodeList, GroupRange, OtherCodes, Rule, Screening, Sex, SubjectCodes, VariableRules,
 };
@@ -353,7 +353,7 @@ impl Pack {
 
     /// Adds how training protects people, and what attacks may find.
     pub fn with_privacy(mut self, privacy: Privacy) -> Result<Self, PackError> {
-        privacy.check()?;
+        privacy.check(&self.forecast)?;
         self.privacy = privacy;
         Ok(self)
     }

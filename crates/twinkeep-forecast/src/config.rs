@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{NoisePlan, RandomSource};
+
 /// The knobs of training; written into the training record.
 ///
 /// The defaults were chosen on 2,400 stays of PhysioNet 2012, over several random splits.
@@ -30,6 +32,12 @@ pub struct TrainConfig {
     /// The longest step that a leaf may ask for, before the learning rate, in spreads of the
     /// target; without a limit if there is none. A protection of privacy, too.
     pub leaf_step_max: Option<f32>,
+    /// How much of a subject of the training split may show; whatever the tuning split chooses
+    /// shows without a limit. With it, only values are learned, by few trees of random splits.
+    pub noise: Option<NoisePlan>,
+    /// Where the noise comes from, without which no noise is added and training is refused.
+    #[serde(skip)]
+    pub noise_source: Option<RandomSource>,
     /// Added to a leaf's row count when its step is computed, in snapshots: shrinks small leaves.
     pub leaf_shrinkage_snapshots: f32,
     /// Share of the features that each tree may use.
@@ -77,6 +85,8 @@ impl Default for TrainConfig {
             leaf_snapshots_min: 60.0,
             leaf_subjects_min: 0,
             leaf_step_max: None,
+            noise: None,
+            noise_source: None,
             leaf_shrinkage_snapshots: 5.0,
             feature_share: 0.5,
             subject_share: 0.8,

@@ -19,6 +19,7 @@ mod explain;
 mod features;
 mod forest;
 mod model;
+mod noise;
 mod normal;
 mod random;
 mod simulate;
@@ -42,6 +43,7 @@ pub use evaluate::{
 pub use explain::{Driver, Explanation, MarginScale, WindowExplanation};
 pub use features::{FeatureLayout, SubjectState, VariableState};
 pub use model::{Forecaster, Model, TargetDescription};
+pub use noise::{NoisePlan, RandomSource};
 pub use simulate::{PathBank, Scratch, Simulator};
 pub use support::Supported;
 pub use tensors::TensorError;

@@ -21,6 +21,7 @@
 mod dependence;
 mod learn;
 mod parts;
+mod private;
 mod select;
 mod support;
 mod windows;
@@ -36,9 +37,10 @@ use twinkeep_domain::{Basis, Code, Cohort, Pack};
 use crate::boost::{Column, cut_points};
 use crate::examples::Examples;
 use crate::features::FeatureLayout;
+use crate::support::Support;
 use crate::target::TargetModel;
 use crate::window_model::WindowModel;
-use crate::{Model, TrainConfig};
+use crate::{Model, NoisePlan, RandomSource, TrainConfig};
 
 pub(crate) use learn::CORRELATE_COUNT_MAX;
 pub use parts::TrainParts;
@@ -168,7 +170,11 @@ pub fn train_on(
         }
     }
     let dependence = dependence::learn(&material, &targets, &windows);
-    let support = support::learn(&material, &layout);
+    // Counts of people are exact, so under noise there are none, and "what if" finds no support.
+    let support = match material.noise() {
+        None => support::learn(&material, &layout),
+        Some(_) => Support::default(),
+    };
     Ok(Model { pack: pack.clone(), layout, targets, windows, dependence, support })
 }
 
@@ -235,6 +241,11 @@ impl Material<'_> {
         let targets =
             self.pack.targets().enumerate().map(|(at, (variable, _))| Job::Target(at, variable));
         targets.chain((0..self.pack.windows().len()).map(Job::Window)).collect()
+    }
+
+    /// Returns how much noise hides the subjects of the training split, and where it comes from.
+    fn noise(&self) -> Option<(&NoisePlan, RandomSource)> {
+        self.config.noise.as_ref().zip(self.config.noise_source)
     }
 
     fn learn(&self, job: Job) -> Learned {
@@ -330,6 +341,15 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     }
     if config.leaf_step_max.is_some_and(|step| !(0.0 < step && step.is_finite())) {
         return refuse("`leaf_step_max` must be finite and above 0");
+    }
+    if let Some(plan) = &config.noise {
+        if !(0.0 < plan.epsilon && plan.epsilon.is_finite() && 0.0 < plan.delta && plan.delta < 1.0)
+        {
+            return refuse("`noise` needs an ε above 0 and a δ between 0 and 1");
+        }
+        if config.noise_source.is_none() {
+            return refuse("`noise` needs a source of random bits");
+        }
     }
     let not_negative = |value: f32| 0.0 <= value && value.is_finite();
     let floats = [

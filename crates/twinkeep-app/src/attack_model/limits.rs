@@ -47,7 +47,7 @@ pub(super) fn over(privacy: &Privacy, report: &AttackReport) -> Vec<OverLimit> {
     let mut over = Vec::new();
     let mut check = |limit: &str, most: Option<f64>, found: Option<f64>| {
         let Some(most) = most else { return };
-        if found.is_none_or(|found| !(found <= most)) {
+        if found.is_none_or(|found| found.is_nan() || most < found) {
             over.push(OverLimit { limit: limit.to_owned(), found, most });
         }
     };

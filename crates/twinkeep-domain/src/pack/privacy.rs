@@ -1,7 +1,7 @@
 //! What a pack asks of a model about the privacy of those who taught it: how leaves are protected,
 //! and what attacks may find.
 
-use super::PackError;
+use super::{ForecastPlan, ObservedUntil, PackError};
 
 /// The `[privacy]` of a pack.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,10 +10,21 @@ pub struct Privacy {
     pub leaf_subjects_min: Option<u32>,
     /// The longest step of a leaf, in spreads of its target.
     pub leaf_step_max: Option<f32>,
+    /// How much of a subject may show in what is learned from the training split.
+    pub noise: Option<Noise>,
     /// The attacks without which no version enters service.
     pub required_attacks: Vec<AttackKind>,
     /// What attacks may find at most.
     pub limits: PrivacyLimits,
+}
+
+/// (ε, δ) differential privacy for subjects of the training split.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Noise {
+    /// ε.
+    pub epsilon: f64,
+    /// δ.
+    pub delta: f64,
 }
 
 /// What attacks may find at most in a version that enters service.
@@ -68,11 +79,23 @@ impl AttackKind {
 impl Privacy {
     /// Returns whether training is changed by what is asked.
     pub fn protects_training(&self) -> bool {
-        self.leaf_subjects_min.is_some() || self.leaf_step_max.is_some()
+        self.leaf_subjects_min.is_some() || self.leaf_step_max.is_some() || self.noise.is_some()
     }
 
-    pub(super) fn check(&self) -> Result<(), PackError> {
+    pub(super) fn check(&self, plan: &ForecastPlan) -> Result<(), PackError> {
         let refuse = |reason| Err(PackError::Privacy(reason));
+        if let Some(Noise { epsilon, delta }) = self.noise {
+            if !(EPSILONS.contains(&epsilon) && 0.0 < delta && delta <= DELTA_MAX) {
+                return refuse(
+                    "`noise` needs an `epsilon` of 0.01 to 1,000 and a `delta` above 0 and at most 0.001",
+                );
+            }
+            if matches!(plan.observed_until, ObservedUntil::EndOfData) {
+                return refuse(
+                    "`noise` needs `observed_until = \"last-event\"`: else one subject decides what is learned of another",
+                );
+            }
+        }
         if self.leaf_subjects_min.is_some_and(|count| !(2..=LEAF_SUBJECTS_MAX).contains(&count)) {
             return refuse("`leaf_subjects_min` must be 2 to 100,000");
         }
@@ -104,6 +127,12 @@ impl Privacy {
         Ok(())
     }
 }
+
+/// Less hides everything, more hides nothing.
+const EPSILONS: std::ops::RangeInclusive<f64> = 0.01..=1_000.0;
+
+/// A δ of one in a thousand gives one of a thousand subjects away.
+const DELTA_MAX: f64 = 1e-3;
 
 /// No keep has leaves of more people, and a typing error shows.
 const LEAF_SUBJECTS_MAX: u32 = 100_000;

@@ -191,19 +191,20 @@ impl<'a> Shadows<'a> {
 
     /// Returns floors from the first shadow, where there is no version to take them from.
     pub(super) fn floors(&self) -> Vec<f32> {
-        self.losses.first().map(|losses| floors(losses)).unwrap_or_default()
+        self.losses.first().map(floors).unwrap_or_default()
     }
 }
 
 /// Puts each person into a random half of the shadows.
 fn halves(seed: u64, shadow_count: usize, person_count: usize) -> Vec<Vec<bool>> {
-    let mut knew = vec![vec![false; person_count]; shadow_count];
+    let mut knew = vec![Vec::with_capacity(person_count); shadow_count];
     for person in 0..person_count {
         let draw = |shadow: usize| random::bits(seed, [HALF_DRAW, person as u64, shadow as u64]);
         let mut order: Vec<usize> = (0..shadow_count).collect();
         order.sort_by_key(|&shadow| (draw(shadow), shadow));
-        for &shadow in &order[..shadow_count / 2] {
-            knew[shadow][person] = true;
+        let chosen = &order[..shadow_count / 2];
+        for (shadow, knew) in knew.iter_mut().enumerate() {
+            knew.push(chosen.contains(&shadow));
         }
     }
     knew
@@ -347,7 +348,7 @@ fn scaled(losses: &Losses) -> Vec<Option<f64>> {
         let known: Vec<f64> =
             column.iter().filter(|it| it.is_finite()).map(|&it| f64::from(it)).collect();
         let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-        if !(0.0 < mean) {
+        if mean <= 0.0 || mean.is_nan() {
             continue;
         }
         for (sum, &loss) in sums.iter_mut().zip(column) {

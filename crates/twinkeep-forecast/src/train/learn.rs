@@ -1,6 +1,6 @@
 //! One target: from its examples to its engine.
 
-use super::{Material, select, strided};
+use super::{Material, private, select, strided};
 use crate::boost::{Column, Knobs, Problem, Rows, Values, boost, cut_points};
 use crate::examples::TargetExamples;
 use crate::features::{FeatureLayout, OWN_COUNT};
@@ -13,6 +13,9 @@ pub(super) fn target(material: &Material<'_>, at: usize, variable: usize) -> Tar
     let train = &material.train.targets[at];
     let tuning = &material.tuning.targets[at];
     let mut target = TargetModel::empty(variable, material.pack.forecast().buckets_hours.len());
+    if let Some(noise) = material.noise() {
+        return private::target(material, at, target, noise);
+    }
     target.typical = mean(train.value.iter().copied());
     if train.value.len() < ROWS_MIN || tuning.value.len() < ROWS_MIN {
         return target;

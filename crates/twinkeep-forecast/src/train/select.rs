@@ -26,8 +26,12 @@ pub(super) fn select(material: &Material<'_>, at: usize, target: &mut TargetMode
     };
     target.anchor =
         if errors(Anchor::Middle) < errors(Anchor::Last) { Anchor::Middle } else { Anchor::Last };
-    target.reference =
-        reference(&material.train.targets[at], target, buckets, material.config.bucket_values_min);
+    // Under noise, nothing but noisy sums is taken from the training split.
+    let known = match material.config.noise {
+        None => &material.train.targets[at],
+        Some(_) => tuning,
+    };
+    target.reference = reference(known, target, buckets, material.config.bucket_values_min);
     choose_shares(material, at, target);
     target.basis = match (target.tree_share.max(target.mean_tree_share), target.anchor) {
         (share, _) if 0.0 < share => Basis::Trees,

@@ -23,6 +23,10 @@ pub(super) fn target(material: &Material<'_>, at: usize) -> WindowModel {
     let target = &material.pack.windows()[at];
     let (train, tuning) = (&material.train.windows[at], &material.tuning.windows[at]);
     let mut model = WindowModel::empty(target);
+    // How often something happens is learned exactly, so under noise it is not learned at all.
+    if material.noise().is_some() {
+        return model;
+    }
     let enough = |rows: &WindowExamples, least: usize| {
         let something = rows.value.iter().filter(|&&value| 0.0 < value).count();
         ROWS_MIN <= rows.value.len() && least <= something

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use toml::Spanned;
-use twinkeep_domain::{AttackKind, Privacy, PrivacyLimits};
+use twinkeep_domain::{AttackKind, Noise, Privacy, PrivacyLimits};
 
 use super::PackFileError;
 use super::wire::line_of;
@@ -15,6 +15,7 @@ mod tests;
 pub(super) struct WirePrivacy {
     leaf_subjects_min: Option<u32>,
     leaf_step_max: Option<f32>,
+    noise: Option<WireNoise>,
     #[serde(default)]
     required_attacks: Vec<String>,
     max_membership_auc: Option<f64>,
@@ -24,6 +25,13 @@ pub(super) struct WirePrivacy {
     max_extraction_fidelity: Option<f64>,
     max_canary_exposure: Option<f64>,
     max_poisoning_damage: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireNoise {
+    epsilon: f64,
+    delta: f64,
 }
 
 /// Reads the table. `format` is that of the file: it came with format 4.
@@ -46,6 +54,7 @@ pub(super) fn privacy(
     Ok(Privacy {
         leaf_subjects_min: wire.leaf_subjects_min,
         leaf_step_max: wire.leaf_step_max,
+        noise: wire.noise.map(|WireNoise { epsilon, delta }| Noise { epsilon, delta }),
         required_attacks,
         limits: PrivacyLimits {
             membership_auc: wire.max_membership_auc,

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use twinkeep_app::{
-    AppError, Caller, Evaluation, PrivacyCost, TrainReport, TrainRequest, TrajectoryEvaluation,
-    WindowEvaluation, train_model,
+    AppError, Caller, Evaluation, NoisePlan, PrivacyCost, TrainReport, TrainRequest,
+    TrajectoryEvaluation, WindowEvaluation, train_model,
 };
 use twinkeep_vault::files::digest_file;
 
@@ -71,10 +71,17 @@ fn text(report: &TrainReport) -> String {
 /// Shows what the protection of privacy costs.
 fn privacy(cost: &PrivacyCost) -> String {
     let step = cost.leaf_step_max.map(|step| format!(", steps of at most {step} spreads"));
+    let noise = cost.noise.map(|NoisePlan { epsilon, delta }| {
+        format!(
+            ", noise of ε = {epsilon} at δ = {delta} for the training split (not for the tuning \
+             split, and not for the number of subjects)"
+        )
+    });
     format!(
-        "privacy: at least {} subjects in a leaf{}; median MASE {}, and {} without it\n",
+        "privacy: at least {} subjects in a leaf{}{}; median MASE {}, and {} without it\n",
         cost.leaf_subjects_min,
         step.unwrap_or_default(),
+        noise.unwrap_or_default(),
         number(cost.mase_median, 4),
         number(cost.mase_median_without, 4),
     )

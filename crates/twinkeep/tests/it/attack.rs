@@ -169,3 +169,23 @@ fn a_version_whose_data_changed_is_not_attacked() {
     assert_eq!(place.run(&odd).refused(), "attack-plan");
     assert_eq!(place.run(&["attack", "membership"]).refused(), "model-none");
 }
+
+#[test]
+fn noise_is_stated_with_whom_it_hides_and_does_not_come_from_the_seed() {
+    let place = place("noise = { epsilon = 8, delta = 1e-6 }", 200);
+    let report = place.run(&["train"]).done();
+    assert_eq!(report["privacy"]["noise"]["epsilon"], 8.0);
+    let version = report["version"].as_str().unwrap();
+    let shown = place.run(&["model", "show", version]).done();
+    assert_eq!(shown["training"]["configuration"]["noise"]["delta"], 1e-6);
+    assert_eq!(shown["card"]["privacy"]["noise"]["epsilon"], 8.0);
+    let text = place.show(&["train"]).stdout;
+    assert!(text.contains("ε = 8 at δ = 0.000001 for the training split"), "{text}");
+    let again = place.run(&["train"]).done();
+    assert_ne!(again["weights_sha256"], report["weights_sha256"], "the noise is on record");
+    place.run(&["model", "release", version, "--reason", "test"]).done();
+    let subject = place.run(&["twin", "list", "--limit", "1"]).done();
+    let subject = subject["twins"][0]["subject"].as_str().unwrap();
+    let answer = place.run(&["twin", "forecast", subject]).done();
+    assert_eq!(answer["targets"].as_array().unwrap().len(), 3);
+}
