@@ -55,7 +55,7 @@ fn attack(place: &Place, args: &[&str], version: &str) -> Value {
 
 #[test]
 fn an_attacked_version_shows_what_was_found_and_says_it_in_words() {
-    let place = place("", 200);
+    let place = place("", 240);
     let version = trained(&place);
     assert_eq!(place.run(&["attack", "show", &version]).lines().len(), 0);
     let report = attack(&place, &["membership", "--shadows", "4"], &version);
@@ -64,7 +64,7 @@ fn an_attacked_version_shows_what_was_found_and_says_it_in_words() {
         let auc = found[side]["auc"].as_f64().unwrap();
         let (low, high) = (&found[side]["auc_low"], &found[side]["auc_high"]);
         assert!(low.as_f64().unwrap() <= auc && auc <= high.as_f64().unwrap(), "{report}");
-        assert!(found[side]["tpr_at_fpr_0_1_percent"].is_null(), "200 people cannot say");
+        assert!(found[side]["tpr_at_fpr_0_1_percent"].is_null(), "240 people cannot say");
     }
     assert_eq!(report["over"], Value::Array(Vec::new()));
     let shown = place.run(&["attack", "show", &version]).lines();
@@ -82,7 +82,7 @@ fn an_attacked_version_shows_what_was_found_and_says_it_in_words() {
 
 #[test]
 fn extraction_and_poisoning_are_measured() {
-    let place = place("", 200);
+    let place = place("", 360);
     let version = trained(&place);
     let report = attack(&place, &["extraction", "--answers", "50,200"], &version);
     let trials = report["extraction"]["trials"].as_array().unwrap();
@@ -116,7 +116,7 @@ fn a_version_over_a_limit_of_the_pack_does_not_enter_service() {
     let place = place(
         "required_attacks = [\"membership\"]\nmax_membership_auc = 0.5\n\
          max_generalization_gap = 0\nmax_tpr_at_fpr_0_1_percent = 0.9",
-        200,
+        240,
     );
     let version = trained(&place);
     let release = ["model", "release", &version, "--reason", "test"];
@@ -143,7 +143,7 @@ fn a_version_over_a_limit_of_the_pack_does_not_enter_service() {
 
 #[test]
 fn protection_by_the_pack_is_applied_and_its_price_is_told() {
-    let place = place("leaf_subjects_min = 30\nleaf_step_max = 3", 200);
+    let place = place("leaf_subjects_min = 30\nleaf_step_max = 3", 240);
     let report = place.run(&["train"]).done();
     let cost = &report["privacy"];
     assert_eq!(cost["leaf_subjects_min"], 30);
@@ -159,7 +159,7 @@ fn protection_by_the_pack_is_applied_and_its_price_is_told() {
 
 #[test]
 fn a_version_whose_data_changed_is_not_attacked() {
-    let place = place("", 120);
+    let place = place("", 240);
     let version = trained(&place);
     place.synth("more.tar.gz", 20, 0, 43);
     place.run(&["ingest", "more.tar.gz"]).done();
@@ -172,7 +172,7 @@ fn a_version_whose_data_changed_is_not_attacked() {
 
 #[test]
 fn noise_is_stated_with_whom_it_hides_and_does_not_come_from_the_seed() {
-    let place = place("noise = { epsilon = 8, delta = 1e-6 }", 200);
+    let place = place("noise = { epsilon = 8, delta = 1e-6 }", 240);
     let report = place.run(&["train"]).done();
     assert_eq!(report["privacy"]["noise"]["epsilon"], 8.0);
     let version = report["version"].as_str().unwrap();
