@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Served, TestKeep, api, settings};
+use super::{Answer, Served, TestKeep, api, settings};
 use crate::api::openapi::DOCUMENT;
 use crate::guard::Access;
 use crate::routes::API;
@@ -74,51 +74,26 @@ async fn real_answers_are_as_described() {
     let document = document();
     let list = served.get("/api/v1/twins?limit=2").await;
     let subject = list.json()["twins"][0]["subject"].as_str().unwrap().to_owned();
-    let answers = [
-        ("/api/v1/twins", "get", list),
-        ("/api/v1/twins/{id}", "get", served.get(&format!("/api/v1/twins/{subject}")).await),
-        (
-            "/api/v1/twins/{id}/forecast",
-            "get",
-            served.get(&format!("/api/v1/twins/{subject}/forecast")).await,
-        ),
+    let of = format!("/api/v1/twins/{subject}");
+    let asked = [
+        ("/api/v1/twins/{id}", String::new()),
+        ("/api/v1/twins/{id}", "?at_hours=24".to_owned()),
+        ("/api/v1/twins/{id}/forecast", "/forecast".to_owned()),
+        ("/api/v1/twins/{id}/forecast", "/forecast?at_hours=24".to_owned()),
         (
             "/api/v1/twins/{id}/trajectories",
-            "get",
-            served
-                .get(&format!("/api/v1/twins/{subject}/trajectories?show=2&paths=50&when=HR%3C80"))
-                .await,
+            "/trajectories?show=2&paths=50&when=HR%3C80".to_owned(),
         ),
-        (
-            "/api/v1/twins/{id}/what-if",
-            "get",
-            served.get(&format!("/api/v1/twins/{subject}/what-if?set=Temp%3D37&at_hours=24")).await,
-        ),
-        (
-            "/api/v1/twins/{id}/similar",
-            "get",
-            served.get(&format!("/api/v1/twins/{subject}/similar?at_hours=24")).await,
-        ),
-        (
-            "/api/v1/twins/{id}",
-            "get",
-            served.get(&format!("/api/v1/twins/{subject}?at_hours=24")).await,
-        ),
-        (
-            "/api/v1/twins/{id}/forecast",
-            "get",
-            served.get(&format!("/api/v1/twins/{subject}/forecast?at_hours=24")).await,
-        ),
-        (
-            "/api/v1/twins/{id}/drivers",
-            "get",
-            served.get(&format!("/api/v1/twins/{subject}/drivers?target=HR&at_hours=24")).await,
-        ),
-        (
-            "/api/v1/twins/{id}/history",
-            "get",
-            served.get(&format!("/api/v1/twins/{subject}/history?limit=5")).await,
-        ),
+        ("/api/v1/twins/{id}/what-if", "/what-if?set=Temp%3D37&at_hours=24".to_owned()),
+        ("/api/v1/twins/{id}/similar", "/similar?at_hours=24".to_owned()),
+        ("/api/v1/twins/{id}/drivers", "/drivers?target=HR&at_hours=24".to_owned()),
+        ("/api/v1/twins/{id}/history", "/history?limit=5".to_owned()),
+    ];
+    for (path, asked) in asked {
+        as_described(&document, path, "get", &served.get(&format!("{of}{asked}")).await);
+    }
+    let answers = [
+        ("/api/v1/twins", "get", list),
         ("/api/v1/feeds", "get", served.get("/api/v1/feeds").await),
         ("/api/v1/feeds/{id}", "get", served.get("/api/v1/feeds/feed-1").await),
         ("/api/v1/feeds/{id}", "get", served.get("/api/v1/feeds/feed-9").await),
@@ -138,11 +113,15 @@ async fn real_answers_are_as_described() {
         ("/api/v1/twins/{id}", "get", served.get("/api/v1/twins/nobody").await),
         ("/api/v1/twins", "get", served.get("/api/v1/twins?limit=x").await),
     ];
-    for (path, method, answer) in answers {
-        let responses = &document["paths"][path][method]["responses"];
-        let response = &responses[answer.status.to_string()];
-        assert!(response.is_object(), "{method} {path}: {} is not described", answer.status);
-        let schema = &response["content"]["application/json"]["schema"];
-        check(&document, schema, &answer.json(), path);
+    for (path, method, answer) in &answers {
+        as_described(&document, path, method, answer);
     }
+}
+
+fn as_described(document: &Value, path: &str, method: &str, answer: &Answer) {
+    let responses = &document["paths"][path][method]["responses"];
+    let response = &responses[answer.status.to_string()];
+    assert!(response.is_object(), "{method} {path}: {} is not described", answer.status);
+    let schema = &response["content"]["application/json"]["schema"];
+    check(document, schema, &answer.json(), path);
 }
