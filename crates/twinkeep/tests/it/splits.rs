@@ -54,7 +54,11 @@ fn given_splits_decide_who_is_learned_from() {
     write(&place.path("named.csv"), csv(named).as_bytes());
     let again = place.run(&["train", "--splits", "named.csv"]).done();
     assert_eq!(again["weights_sha256"], report["weights_sha256"]);
-    assert_ne!(place.run(&["train"]).done()["weights_sha256"], report["weights_sha256"]);
+    // Other splits give others.
+    let turned: Vec<String> = numbers.iter().rev().cloned().collect();
+    write(&place.path("turned.csv"), csv(deal(&turned)).as_bytes());
+    let other = place.run(&["train", "--splits", "turned.csv"]).done();
+    assert_ne!(other["weights_sha256"], report["weights_sha256"]);
 }
 
 #[test]
