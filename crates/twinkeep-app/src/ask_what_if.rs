@@ -7,12 +7,13 @@
 use serde::Serialize;
 use twinkeep_domain::{Forecast, Pack, WindowAnswer};
 use twinkeep_forecast::Supported;
-use twinkeep_intake::{Dates, Judgement, LiveRow, ReadOptions, screen_events};
+use twinkeep_intake::{LiveRow, screen_events};
 use twinkeep_twin::{Change, Twin, WhatIf, what_if};
 
 use crate::answer::{NOTICE, tidy};
 use crate::moment::moment;
 use crate::predict::check_horizons;
+use crate::record_events::live_options;
 use crate::time_text::rfc3339;
 use crate::twins::{Found, about};
 use crate::{App, AppError, Caller};
@@ -278,17 +279,7 @@ fn change(app: &App, number: usize, text: &str) -> Result<Change, AppError> {
     let variable = app.pack.find(name).ok_or_else(|| refuse("the pack has no such variable"))?;
     let pseudonyms = app.site_pseudonyms(SITE);
     let spool = app.layout.store();
-    let options = ReadOptions {
-        pack: &app.pack,
-        pseudonyms: &pseudonyms,
-        now: app.now(),
-        spool: &spool,
-        mapping: None,
-        dates: Dates::Real,
-        judgement: Judgement::ByThePack,
-        deidentify: app.date_shift_by(None),
-        panel: None,
-    };
+    let options = live_options(app, &pseudonyms, &spool);
     let row = LiveRow {
         subject: SITE,
         time: Some(app.now()),

@@ -8,12 +8,13 @@
 
 use std::mem::discriminant;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
 
+use crate::locking::lock;
 use crate::{App, Caller};
 
 /// How a feeder stands.
@@ -51,12 +52,12 @@ impl Feeder {
     }
 
     pub(crate) fn state(&self) -> Option<FeederState> {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.state)
     }
 
     /// Remembers how it stands, and returns how it stood.
     fn set(&self, state: FeederState) -> Option<FeederState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).replace(state)
+        lock(&self.state).replace(state)
     }
 
     /// Remembers how it stands, and records it where that changes.

@@ -50,6 +50,7 @@ mod keep;
 mod kek_source;
 mod key_file;
 mod layout;
+mod locking;
 mod manifests;
 mod mappings;
 mod model_card;

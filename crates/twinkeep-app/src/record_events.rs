@@ -8,13 +8,15 @@
 //! 3. The store makes it durable, with others that came at the same time; from then on the twin's
 //!    state and forecasts know it. What did not pass, or is there already, is kept as refused.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use twinkeep_domain::{SourceSubject, Subject, Timestamp};
 use twinkeep_intake::{Dates, Judgement, LiveRow, Portion, ReadOptions, screen_events};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry, Severity};
 use twinkeep_store::{LateRefusal, LiveBatch, LiveOrigin, LiveRefused, LiveRequest};
-use twinkeep_vault::SecretBytes;
+use twinkeep_vault::{Pseudonymizer, SecretBytes};
 
 use crate::feeds::QuarantineLine;
 use crate::sites::{LOCAL_SITE, check_site, unknown_subject};
@@ -133,17 +135,7 @@ fn screen(app: &App, caller: &Caller, request: &RecordRequest) -> Result<Screene
     let rows: Vec<LiveRow<'_>> = rows.collect();
     let pseudonyms = app.site_pseudonyms(&site);
     let spool = app.layout.store();
-    let options = ReadOptions {
-        pack: &app.pack,
-        pseudonyms: &pseudonyms,
-        now: app.now(),
-        spool: &spool,
-        mapping: None,
-        dates: Dates::Real,
-        judgement: Judgement::ByThePack,
-        deidentify: app.date_shift_by(None),
-        panel: None,
-    };
+    let options = live_options(app, &pseudonyms, &spool);
     let failed = |error: twinkeep_intake::IntakeError| {
         AppError::refused(error.code(), "cannot screen the events")
     };
@@ -186,6 +178,26 @@ fn site_of(app: &App, caller: &Caller, asked: Option<&str>) -> Result<String, Ap
     };
     check_site(&site)?;
     Ok(site)
+}
+
+/// Returns by what single events are screened: as a feed's rows are, but for the panel, which looks
+/// at many at a time.
+pub(crate) fn live_options<'a>(
+    app: &'a App,
+    pseudonyms: &'a Pseudonymizer,
+    spool: &'a Path,
+) -> ReadOptions<'a> {
+    ReadOptions {
+        pack: &app.pack,
+        pseudonyms,
+        now: app.now(),
+        spool,
+        mapping: None,
+        dates: Dates::Real,
+        judgement: Judgement::ByThePack,
+        deidentify: app.date_shift_by(None),
+        panel: None,
+    }
 }
 
 /// Returns what the site calls a person: as it was given, or the name behind a pseudonym.

@@ -20,9 +20,9 @@ use twinkeep_store::{
 use twinkeep_vault::random_bytes;
 
 use crate::feeds::{feed_name, parse_feed};
+use crate::locking::lock;
 use crate::reason::check_reason;
 use crate::store_feed::{Unread, feed_counts, finish, parsed_row, take};
-use crate::watermark::lock;
 use crate::{App, AppError, Caller};
 
 /// Which rows, and who judges them.

@@ -9,7 +9,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 use twinkeep_vault::digest::{equal_in_constant_time, from_hex, hmac_sha256, to_hex};
@@ -17,6 +17,7 @@ use twinkeep_vault::files::{PRIVATE_FILE, create_private_dir, write_atomic};
 use twinkeep_vault::{Purpose, SecretKey};
 
 use crate::AppError;
+use crate::locking::lock;
 
 /// The numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,11 +106,6 @@ impl Watermark {
         let highest = self.highest();
         highest.max(marks) == highest
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is inside is whole at any time: a thread that panicked left the numbers before.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the highest numbers in any of the files.
