@@ -23,21 +23,23 @@ class Rows:
 def describe(data, roles, codes, statics):
     """Features of each subject at the cut, and the rows of each variable after it."""
     index = {code: at for at, code in enumerate(codes)}
-    shared, own, times = {}, {}, {}
+    shared, own = {}, {}
     rows = {code: Rows(roles) for code in codes}
     for subject, (hours, names, values) in data.items():
         series = ~np.isnan(hours)
         known = np.array([name in index for name in names])
         if not (series & known).any():
             continue
-        cut = hours[series & known].min() + CUT
+        # Hours since the first event, to the microsecond: what is exactly 48 hours later is in.
+        hours = np.round(hours - hours[series & known].min(), 9)
+        cut = CUT
         past = known & (~series | (hours < cut))
         state, extra = np.full((len(codes), 4), np.nan), np.full((len(codes), 6), np.nan)
         state[:, 3] = 0
         for code in set(names[past]):
             here = past & (names == code)
             state[index[code]], extra[index[code]] = summary(hours[here], values[here], cut)
-        shared[subject], own[subject], times[subject] = state.ravel(), extra, cut
+        shared[subject], own[subject] = state.ravel(), extra
         later = known & series & (hours >= cut) & (hours <= cut + HORIZON)
         for at in np.flatnonzero(later):
             if names[at] not in statics:
