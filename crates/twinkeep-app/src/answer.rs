@@ -9,6 +9,7 @@ use twinkeep_domain::{
 
 use twinkeep_twin::chart::{duration, short};
 
+use crate::receipt::Receipt;
 use crate::time_text::rfc3339;
 
 /// A forecast of one subject.
@@ -30,6 +31,9 @@ pub struct ForecastAnswer {
     pub targets: Vec<TargetAnswer>,
     /// What it is not.
     pub notice: &'static str,
+    /// The receipt, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
 }
 
 /// A forecast of one target.
@@ -191,11 +195,17 @@ impl ForecastAnswer {
                 )
                 .collect(),
             notice: NOTICE,
+            receipt: None,
         }
     }
 }
 
 impl ForecastAnswer {
+    /// Puts the receipt into the answer that it is about.
+    pub(crate) fn attach(&mut self, receipt: Receipt) {
+        self.receipt = Some(receipt);
+    }
+
     /// Marks whether there are events after the prediction time.
     pub(crate) fn looking_back(self, looks_back: bool) -> Self {
         Self { looks_back, ..self }

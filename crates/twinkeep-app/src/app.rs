@@ -201,6 +201,11 @@ impl App {
         Ok(Marks { catalog, registry, keyring })
     }
 
+    /// Returns the name of the ledger.
+    pub(crate) fn ledger_origin(&self) -> &str {
+        self.ledger.origin()
+    }
+
     /// Returns the ledger as it is now.
     pub(crate) fn ledger_view(&self) -> Result<View, AppError> {
         Ok(self.ledger.view()?)

@@ -9,42 +9,52 @@ use serde::{Deserialize, Serialize};
 use twinkeep_vault::sign::{SigningKey, VerifyingKey};
 
 /// The envelope as it lies in a file.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Wire {
+pub struct Envelope {
     payload_type: String,
     payload: String,
     signatures: Vec<WireSignature>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireSignature {
     keyid: String,
     sig: String,
 }
 
+impl Envelope {
+    /// Signs a payload.
+    pub(crate) fn sign(key: &SigningKey, payload_type: &str, payload: &[u8]) -> Self {
+        Self {
+            payload_type: payload_type.to_owned(),
+            payload: STANDARD.encode(payload),
+            signatures: vec![WireSignature {
+                keyid: key.verifying_key().key_id(),
+                sig: STANDARD.encode(key.sign(&signed_bytes(payload_type, payload))),
+            }],
+        }
+    }
+
+    /// Returns the payload, if the envelope is of this type and the key signed it.
+    pub(crate) fn open(&self, key: &VerifyingKey, payload_type: &str) -> Option<Vec<u8>> {
+        let [signature] = self.signatures.as_slice() else { return None };
+        let payload = STANDARD.decode(&self.payload).ok()?;
+        let signature = STANDARD.decode(&signature.sig).ok()?;
+        key.verify(&signed_bytes(payload_type, &payload), &signature).ok()?;
+        (self.payload_type == payload_type).then_some(payload)
+    }
+}
+
 /// Signs a payload; returns the envelope as JSON.
 pub(crate) fn sign(key: &SigningKey, payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let wire = Wire {
-        payload_type: payload_type.to_owned(),
-        payload: STANDARD.encode(payload),
-        signatures: vec![WireSignature {
-            keyid: key.verifying_key().key_id(),
-            sig: STANDARD.encode(key.sign(&signed_bytes(payload_type, payload))),
-        }],
-    };
-    serde_json::to_vec_pretty(&wire).unwrap_or_default()
+    serde_json::to_vec_pretty(&Envelope::sign(key, payload_type, payload)).unwrap_or_default()
 }
 
 /// Returns the payload, if the envelope is of this type and the key signed it.
 pub(crate) fn verify(key: &VerifyingKey, payload_type: &str, bytes: &[u8]) -> Option<Vec<u8>> {
-    let wire: Wire = serde_json::from_slice(bytes).ok()?;
-    let [signature] = wire.signatures.as_slice() else { return None };
-    let payload = STANDARD.decode(&wire.payload).ok()?;
-    let signature = STANDARD.decode(&signature.sig).ok()?;
-    key.verify(&signed_bytes(payload_type, &payload), &signature).ok()?;
-    (wire.payload_type == payload_type).then_some(payload)
+    serde_json::from_slice::<Envelope>(bytes).ok()?.open(key, payload_type)
 }
 
 /// DSSE's "pre-authentication encoding".

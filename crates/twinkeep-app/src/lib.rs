@@ -18,6 +18,7 @@ mod app;
 mod ask_what_if;
 mod attack_model;
 mod caller;
+mod canonical_json;
 mod compact_store;
 mod compare_twin;
 mod concerns;
@@ -50,6 +51,7 @@ mod keep;
 mod kek_source;
 mod key_file;
 mod layout;
+mod ledger_key;
 mod locking;
 mod manifests;
 mod mappings;
@@ -61,8 +63,10 @@ mod open_feed;
 mod outbox;
 mod predict;
 mod privacy_cost;
+mod prove_entry;
 mod publish_feed;
 mod reason;
+mod receipt;
 mod receive_feed;
 mod receive_folder;
 mod receive_nats;
@@ -94,6 +98,7 @@ mod training_folder;
 mod twin_history;
 mod twins;
 mod verify_ledger;
+mod verify_receipt;
 mod watermark;
 
 pub use announced_feed::{Announcement, ingest_announced_feed};
@@ -160,7 +165,12 @@ pub use nats_server::NatsServer;
 pub use open_feed::{OpenReport, OpenRequest, open_feed};
 pub use predict::{HistoryEvent, PredictRequest, predict};
 pub use privacy_cost::PrivacyCost;
+pub use prove_entry::{
+    ConsistencyReport, EntryProof, LedgerState, check_entry_proof, compare_states, ledger_vkey,
+    prove_entry, write_proof,
+};
 pub use publish_feed::{PublishRequest, PublishedFeed, publish_feeds};
+pub use receipt::Receipt;
 pub use receive_feed::{
     DeliveryError, DeliveryReport, DeliveryState, Upload, UploadStart, cancel_upload, open_upload,
     show_delivery, store_delivery, waiting_deliveries,
@@ -206,6 +216,7 @@ pub use twins::{
     TwinVariable, draw_twin, forecast_twin, list_twins, show_twin,
 };
 pub use verify_ledger::{LedgerLine, LedgerReport, show_ledger, verify_ledger};
+pub use verify_receipt::{ReceiptReport, VerifyReceiptRequest, verify_receipt, write_receipt};
 
 /// How far long work has come; a total of 0 is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use twinkeep_forecast::{CodeMap, SubjectState};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 
 use crate::answer::ForecastAnswer;
+use crate::receipt::{Grounds, forecast_request, input_text};
 use crate::{App, AppError, Caller, Scope};
 
 /// What the caller wants to know.
@@ -20,6 +21,8 @@ pub struct PredictRequest {
     pub prediction_time: Option<Timestamp>,
     /// Hours ahead, each above 0 and up to the pack's horizon; by default, every step of the pack.
     pub horizons_hours: Vec<f32>,
+    /// Whether the answer is to carry a receipt.
+    pub receipt: bool,
 }
 
 /// One thing that happened.
@@ -41,10 +44,10 @@ pub fn predict(
     let entry = app.entry(caller, EventClass::ApiActivity, Activity::Read, "predict");
     let result = answer(app, caller, request);
     let entry = match &result {
-        Ok(answer) => describe(entry, request, answer),
+        Ok((answer, _)) => describe(entry, request, answer),
         Err(_) => entry,
     };
-    app.conclude(entry, result)
+    app.conclude_with_receipt(caller, entry, result, ForecastAnswer::attach)
 }
 
 fn describe(entry: Entry, request: &PredictRequest, answer: &ForecastAnswer) -> Entry {
@@ -56,7 +59,7 @@ fn answer(
     app: &App,
     caller: &Caller,
     request: &PredictRequest,
-) -> Result<ForecastAnswer, AppError> {
+) -> Result<(ForecastAnswer, Option<Grounds>), AppError> {
     caller.require(Scope::Predict)?;
     let pack = app.pack();
     let horizons = check_horizons(pack, &request.horizons_hours)?;
@@ -80,7 +83,13 @@ fn answer(
     }
     let served = app.served()?;
     let forecast: Forecast = served.model.forecast(&state, prediction_time, &horizons);
-    Ok(ForecastAnswer::new(pack, &served.version, None, &forecast))
+    let answer = ForecastAnswer::new(pack, &served.version, None, &forecast);
+    let grounds = request.receipt.then(|| {
+        let asked = forecast_request(prediction_time, &horizons);
+        let input = input_text(&asked, events.codes(), events.rows.iter());
+        Grounds { served, scope: Scope::Predict, input }
+    });
+    Ok((answer, grounds))
 }
 
 fn screen(pack: &Pack, asked: &[HistoryEvent]) -> Result<Events, AppError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use twinkeep_forecast::Model;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
 use twinkeep_registry::{LoadedModel, RegistryError, VersionId};
-use twinkeep_vault::digest::sha256;
+use twinkeep_vault::digest::{sha256, to_hex};
 
 use crate::{App, AppError, Caller};
 
@@ -13,6 +13,10 @@ use crate::{App, AppError, Caller};
 pub(crate) struct Served {
     /// Its name.
     pub(crate) version: String,
+    /// SHA-256 over the digests of all its files, in hexadecimal.
+    pub(crate) digest: String,
+    /// SHA-256 of its training record, in hexadecimal.
+    pub(crate) training_record: String,
     /// What forecasts.
     pub(crate) model: Model,
 }
@@ -46,7 +50,13 @@ impl App {
         let entry =
             self.entry(&system, EventClass::EntityManagement, Activity::Read, "model.loaded");
         self.record(&entry.with("model", version.as_str()))?;
-        Ok(Served { version: version.to_string(), model })
+        let record = loaded.documents.get(TRAINING_RECORD).map(|record| to_hex(&sha256(record)));
+        Ok(Served {
+            version: version.to_string(),
+            digest: loaded.digest.clone(),
+            training_record: record.unwrap_or_default(),
+            model,
+        })
     }
 
     /// Puts the model of a version together, if it was made for this keep's pack.
@@ -96,3 +106,6 @@ impl App {
         }
     }
 }
+
+/// The document of a version that says what it was trained from.
+const TRAINING_RECORD: &str = "training.json";

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use twinkeep_domain::{
-    Code, Forecast, Subject, TargetForecast, Timeline, Timestamp, Variable, WindowForecast,
+    Code, Event, Forecast, Subject, TargetForecast, Timeline, Timestamp, Variable, WindowForecast,
     WindowTarget,
 };
-use twinkeep_ledger::{Activity, Class as EventClass};
+use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 use twinkeep_twin::chart::{self, Chart, Letters, WindowChart, svg};
 use twinkeep_twin::{Twin, history};
 
 use crate::answer::ForecastAnswer;
 use crate::moment::{Moment, moment};
 use crate::predict::check_horizons;
+use crate::receipt::{Grounds, Receipt, forecast_request, input_text};
 use crate::served::Served;
 use crate::sites::unknown_subject;
 use crate::time_text::rfc3339;
@@ -91,6 +92,8 @@ pub struct TwinForecastRequest {
     pub at: Moment,
     /// Hours ahead; by default, every step of the pack.
     pub horizons_hours: Vec<f32>,
+    /// Whether the answer is to carry a receipt.
+    pub receipt: bool,
 }
 
 /// A twin with its forecast and charts.
@@ -189,12 +192,22 @@ pub fn forecast_twin(
     subject: &str,
     request: &TwinForecastRequest,
 ) -> Result<ForecastAnswer, AppError> {
-    about(app, caller, "twin.forecast", subject, |found| {
+    let work = |found: &Found<'_>| {
         let (served, forecast) = forecast(app, found, request)?;
         let name = Some(found.subject.reveal_text());
-        let answer = ForecastAnswer::new(&app.pack, &served.version, name, &forecast);
-        Ok(answer.looking_back(found.timeline.end() > Some(forecast.prediction_time)))
-    })
+        let answer = ForecastAnswer::new(&app.pack, &served.version, name, &forecast)
+            .looking_back(found.timeline.end() > Some(forecast.prediction_time));
+        let grounds = request.receipt.then(|| {
+            let horizons = check_horizons(&app.pack, &request.horizons_hours).unwrap_or_default();
+            found.grounds(
+                served,
+                forecast_request(forecast.prediction_time, &horizons),
+                forecast.prediction_time,
+            )
+        });
+        Ok((answer, grounds))
+    };
+    about_with_receipt(app, caller, "twin.forecast", subject, work, ForecastAnswer::attach)
 }
 
 /// Forecasts one twin and draws it: one target, or all that have a forecast.
@@ -297,6 +310,21 @@ pub(crate) struct Found<'a> {
     pub(crate) timeline: &'a Timeline,
 }
 
+impl Found<'_> {
+    /// Says what an answer rests on: the model, what was asked, and what was known by `time`.
+    pub(crate) fn grounds(
+        &self,
+        served: Arc<Served>,
+        asked: Vec<(&str, String)>,
+        time: Timestamp,
+    ) -> Grounds {
+        let known = |event: &&Event| event.time.is_none_or(|at| at <= time);
+        let events = self.timeline.events().iter().filter(known);
+        let input = input_text(&asked, self.codes, events);
+        Grounds { served, scope: Scope::ReadTwins, input }
+    }
+}
+
 /// Finds the twin, runs `work` on its timeline, and records that it was asked.
 pub(crate) fn about<T>(
     app: &App,
@@ -305,6 +333,30 @@ pub(crate) fn about<T>(
     subject: &str,
     work: impl FnOnce(&Found<'_>) -> Result<T, AppError>,
 ) -> Result<T, AppError> {
+    let (entry, result) = look(app, caller, action, subject, work);
+    app.conclude(entry, result)
+}
+
+/// Does as [`about`] does; if the work says what its answer rests on, `attach` gets a receipt.
+pub(crate) fn about_with_receipt<T: Serialize>(
+    app: &App,
+    caller: &Caller,
+    action: &str,
+    subject: &str,
+    work: impl FnOnce(&Found<'_>) -> Result<(T, Option<Grounds>), AppError>,
+    attach: impl FnOnce(&mut T, Receipt),
+) -> Result<T, AppError> {
+    let (entry, result) = look(app, caller, action, subject, work);
+    app.conclude_with_receipt(caller, entry, result, attach)
+}
+
+fn look<T>(
+    app: &App,
+    caller: &Caller,
+    action: &str,
+    subject: &str,
+    work: impl FnOnce(&Found<'_>) -> Result<T, AppError>,
+) -> (Entry, Result<T, AppError>) {
     let entry = app.entry(caller, EventClass::DatastoreActivity, Activity::Read, action);
     let wanted = caller.require(Scope::ReadTwins).and_then(|()| app.find_subject(subject));
     let entry = match &wanted {
@@ -316,7 +368,7 @@ pub(crate) fn about<T>(
         let timeline = cohort.timelines.first().ok_or_else(unknown_subject)?;
         work(&Found { subject, codes: &cohort.codes, timeline })
     });
-    app.conclude(entry, result)
+    (entry, result)
 }
 
 fn report(app: &App, found: &Found<'_>, at: Moment) -> Result<TwinReport, AppError> {

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use twinkeep_domain::Timestamp;
-use twinkeep_ledger::{Detail, Entry, Outcome, SignedCheckpoint, View, verify};
-use twinkeep_vault::files::read_bounded;
+use twinkeep_ledger::{Detail, Entry, Outcome, View, verify};
 
 use crate::anchor::Anchor;
 use crate::app::anchor_paths;
+use crate::prove_entry::read_checkpoint;
 use crate::time_text::rfc3339;
 use crate::{AppError, Keep};
 
@@ -37,12 +37,7 @@ pub fn verify_ledger(
     let anchor = Anchor::new(anchor_paths(&keep, state_dir));
     let mut checkpoints = anchor.remembered(&origin, &key)?;
     for path in trusted {
-        let attempt = || format!("cannot use the checkpoint `{}`", path.display());
-        let note = read_bounded(path, CHECKPOINT_SIZE_MAX)
-            .map_err(|error| AppError::usage("checkpoint-read", attempt()).because(error))?;
-        let signed = SignedCheckpoint::parse(&note, &origin, &key)
-            .map_err(|error| AppError::refused("checkpoint-invalid", attempt()).because(error))?;
-        checkpoints.push(signed.checkpoint);
+        checkpoints.push(read_checkpoint(&keep, path)?.checkpoint);
     }
     let verified = verify(&keep.layout.ledger(), &origin, &key, &checkpoints)?;
     let checkpoint = verified.checkpoint.checkpoint;
@@ -122,4 +117,4 @@ pub(crate) fn line(index: u64, entry: Entry) -> LedgerLine {
 }
 
 /// A checkpoint has four lines; witnesses add one each.
-const CHECKPOINT_SIZE_MAX: u64 = 64 * 1024;
+pub(crate) const CHECKPOINT_SIZE_MAX: u64 = 64 * 1024;

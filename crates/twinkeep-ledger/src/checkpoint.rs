@@ -98,6 +98,12 @@ pub fn origin_valid(origin: &str) -> bool {
         && !origin.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
 }
 
+/// Returns the name of the ledger that a note says it is of; nobody has checked that.
+pub fn stated_origin(note: &[u8]) -> Option<&str> {
+    let line = note.split(|&byte| byte == b'\n').next()?;
+    std::str::from_utf8(line).ok().filter(|origin| origin_valid(origin))
+}
+
 fn parse_text(text: &str, origin: &str) -> Result<Checkpoint, LedgerError> {
     let mut lines = text.split('\n');
     if lines.next() != Some(origin) {
@@ -115,7 +121,7 @@ fn parse_text(text: &str, origin: &str) -> Result<Checkpoint, LedgerError> {
 }
 
 /// Reads a number that has exactly one spelling.
-fn parse_decimal(text: &str) -> Option<u64> {
+pub(crate) fn parse_decimal(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let canonical = text == "0" || !text.starts_with('0');
     (digits && canonical).then(|| text.parse().ok())?
@@ -128,12 +134,17 @@ fn parse_signature(line: &str) -> Option<(&str, [u8; 4], Vec<u8>)> {
     Some((name, *id, signature.to_vec()))
 }
 
-/// C2SP signed-note: the first four bytes of the hash of name, newline, type, and key.
 fn key_hash(origin: &str, key: &VerifyingKey) -> [u8; 4] {
+    key_id(origin, ED25519_TYPE, key)
+}
+
+/// Returns the id of a key in a signed note (C2SP): the first four bytes of the hash of its name,
+/// a newline, the type of its signatures, and itself.
+pub fn key_id(name: &str, kind: u8, key: &VerifyingKey) -> [u8; 4] {
     let mut hasher = Sha256::default();
-    hasher.update(origin.as_bytes());
+    hasher.update(name.as_bytes());
     hasher.update(b"\n");
-    hasher.update(&[ED25519_TYPE]);
+    hasher.update(&[kind]);
     hasher.update(key.as_bytes());
     let digest = hasher.finish();
     [digest[0], digest[1], digest[2], digest[3]]

@@ -73,6 +73,20 @@ pub enum LedgerError {
         trusted: u64,
     },
 
+    /// A proof has not the form that it must have.
+    #[error("the proof is not a tlog-proof with its entry: {reason}")]
+    ProofFormat {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+
+    /// A proof does not lead from its entry to the signed root.
+    #[error("the proof of audit entry {index} does not lead to the signed root hash")]
+    Proof {
+        /// The index that it states.
+        index: u64,
+    },
+
     /// There is no such entry.
     #[error("there is no audit entry {index}: the ledger has {size}")]
     OutOfRange {
@@ -109,6 +123,8 @@ impl LedgerError {
             Self::RootChanged { .. } => "ledger-root-changed",
             Self::Rewritten { .. } => "ledger-rewritten",
             Self::RolledBack { .. } => "ledger-rolled-back",
+            Self::ProofFormat { .. } => "ledger-proof-format",
+            Self::Proof { .. } => "ledger-proof",
             Self::OutOfRange { .. } => "ledger-out-of-range",
             Self::Io { .. } => "ledger-io",
             Self::Stopped => "ledger-stopped",

@@ -17,10 +17,10 @@ use crate::tile::{
     ENTRY_SIZE_MAX, Kind, TILE_HEIGHT, TILE_WIDTH, TileId, decode_entries, decode_hashes, tile_at,
 };
 use crate::tree::{
-    Hash, Nodes, leaf_hash, perfect_root, prove_consistency, prove_inclusion, verify_consistency,
-    verify_inclusion,
+    Hash, Nodes, leaf_hash, perfect_root, prove_consistency, prove_inclusion, range_root,
+    verify_consistency, verify_inclusion,
 };
-use crate::{Checkpoint, LedgerError, SignedCheckpoint};
+use crate::{Checkpoint, LedgerError, Proof, SignedCheckpoint};
 
 /// A ledger as one checkpoint states it.
 #[derive(Clone, Debug)]
@@ -82,6 +82,44 @@ impl View {
         Ok(proof)
     }
 
+    /// Returns entry `index` with a proof that holds without the ledger.
+    pub fn prove(&self, index: u64) -> Result<Proof, LedgerError> {
+        let hashes = self.inclusion_proof(index)?;
+        let entry = self.entries(index..index + 1)?.pop().unwrap_or_default();
+        Ok(Proof { entry, index, hashes, note: self.signed.note.clone() })
+    }
+
+    /// Returns the state of the ledger when it had `size` entries.
+    pub fn checkpoint_at(&self, size: u64) -> Result<Checkpoint, LedgerError> {
+        let newest = self.signed.checkpoint.size;
+        if newest < size {
+            return Err(LedgerError::RolledBack { size: newest, trusted: size });
+        }
+        let root = range_root(0, size, &mut Tiles::new(&self.dir, newest))?;
+        let state = Checkpoint { size, root };
+        // A changed tile must not make a root of its own.
+        self.consistency_proof(&state)?;
+        Ok(state)
+    }
+
+    /// Returns the proof that `old` is the beginning of `new`, and `new` of this ledger; an error
+    /// says which is not.
+    pub fn consistency(
+        &self,
+        old: &Checkpoint,
+        new: &Checkpoint,
+    ) -> Result<Consistency, LedgerError> {
+        if new.size < old.size {
+            return Err(LedgerError::RolledBack { size: new.size, trusted: old.size });
+        }
+        self.consistency_proof(new)?;
+        let mut tiles = Tiles::new(&self.dir, self.signed.checkpoint.size);
+        let hashes = prove_consistency(old.size, new.size, &mut tiles)?;
+        verify_consistency(old.size, &old.root, new.size, &new.root, &hashes)
+            .map_err(|_| LedgerError::Rewritten { size: old.size })?;
+        Ok(Consistency { old: *old, new: *new, hashes })
+    }
+
     /// Returns the proof that `old` is the beginning of this ledger; an error says that it is not.
     pub fn consistency_proof(&self, old: &Checkpoint) -> Result<Vec<Hash>, LedgerError> {
         let Checkpoint { size, root } = self.signed.checkpoint;
@@ -94,6 +132,17 @@ impl View {
             .map_err(|_| LedgerError::Rewritten { size: old.size })?;
         Ok(proof)
     }
+}
+
+/// That one state of a ledger is the beginning of a later one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consistency {
+    /// The earlier state.
+    pub old: Checkpoint,
+    /// The later one.
+    pub new: Checkpoint,
+    /// The proof (RFC 6962, 2.1.2).
+    pub hashes: Vec<Hash>,
 }
 
 /// The tiles of a tree of a given size, each read once.

@@ -269,18 +269,20 @@ impl Registry {
         if status != Status::InService {
             return Err(transition(id, status, "loaded"));
         }
-        let Opened { tensors, files, .. } = self.read_version(id)?;
-        let documents = version::documents(files);
-        Ok(Verified::new(LoadedModel { id: id.clone(), tensors, documents }))
+        Ok(Verified::new(self.content(id)?))
     }
 
     /// Verifies a version that is not quarantined and returns its content, to measure it. It is not
     /// marked as verified, so that nothing serves it.
     pub fn load_to_measure(&self, id: &VersionId) -> Result<LoadedModel, RegistryError> {
         self.usable(id, "measured")?;
-        let Opened { tensors, files, .. } = self.read_version(id)?;
-        let documents = version::documents(files);
-        Ok(LoadedModel { id: id.clone(), tensors, documents })
+        self.content(id)
+    }
+
+    fn content(&self, id: &VersionId) -> Result<LoadedModel, RegistryError> {
+        let Opened { statement, tensors, files } = self.read_version(id)?;
+        let digest = to_hex(&statement.digest());
+        Ok(LoadedModel { id: id.clone(), digest, tensors, documents: version::documents(files) })
     }
 
     fn with_keys(dir: &Path, keys: RegistryKeys) -> Result<Self, RegistryError> {

@@ -34,6 +34,8 @@ impl<T> Deref for Verified<T> {
 pub struct LoadedModel {
     /// Which version it is.
     pub id: VersionId,
+    /// SHA-256 over the digests of all its files, in hexadecimal; the id is its beginning.
+    pub digest: String,
     /// The weights, sorted by name.
     pub tensors: Vec<Tensor>,
     /// Everything else that was submitted, by name.

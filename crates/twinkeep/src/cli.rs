@@ -2,7 +2,9 @@
 
 mod attack;
 mod delivery;
+mod ledger;
 mod models;
+mod receipt;
 mod senders;
 mod store;
 mod twins;
@@ -15,7 +17,9 @@ pub(crate) use attack::{
     AttackCommand, AttackedArgs, ExtractionArgs, MembershipArgs, PoisoningArgs,
 };
 pub(crate) use delivery::{NatsArgs, ReceiveCommand, ReceiveNatsArgs, SendArgs};
+pub(crate) use ledger::LedgerCommand;
 pub(crate) use models::{EvaluateArgs, ModelCommand, SplitName, TrainArgs};
+pub(crate) use receipt::ReceiptCommand;
 pub(crate) use senders::{SenderCommand, SenderDates};
 pub(crate) use store::{KeyringCommand, StoreCommand};
 pub(crate) use twins::{SimilarArgs, SimulateArgs, TwinCommand, WhatIfArgs};
@@ -150,9 +154,12 @@ pub(crate) enum Command {
     Key(KeyCommand),
     /// Serve the API and the pages over HTTPS
     Serve(ServeArgs),
-    /// Show and verify the ledger
+    /// Show, verify, and prove what is in the ledger
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Check what a keep has signed about an answer
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
     /// Show the effective configuration
     Config,
 }
@@ -644,24 +651,4 @@ pub(crate) struct ServeArgs {
     /// configuration]
     #[arg(long, value_name = "DIR")]
     pub(crate) drop_folder: Option<PathBuf>,
-}
-
-/// `ledger ...`
-#[derive(Debug, Subcommand)]
-pub(crate) enum LedgerCommand {
-    /// Recompute the whole ledger and check it; needs no secret
-    Verify {
-        /// A checkpoint that was kept elsewhere (repeat for several)
-        #[arg(long = "trusted", value_name = "FILE")]
-        trusted: Vec<PathBuf>,
-    },
-    /// Show the newest entries
-    Show {
-        /// How many
-        #[arg(long, default_value_t = 20)]
-        limit: u64,
-        /// Start at this entry instead
-        #[arg(long, value_name = "INDEX")]
-        from: Option<u64>,
-    },
 }

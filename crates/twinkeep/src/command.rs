@@ -14,6 +14,7 @@ mod ledger;
 mod manifest;
 mod mapping;
 mod model;
+mod receipt;
 mod receive;
 mod seal;
 mod send;
@@ -59,6 +60,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Key(args) => key::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),
         Command::Ledger(args) => ledger::run(global, args, out),
+        Command::Receipt(args) => receipt::run(global, args, out),
         Command::Config => {
             let Keep { settings, .. } = Keep::find(&global.keep)?;
             let config = Config::from(settings);

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{Request, Response};
 use serde::Deserialize;
 use twinkeep_app::{Caller, HistoryEvent, PredictRequest};
 use twinkeep_domain::limits;
 
 use crate::api::time::{TimeWire, same_kind};
+use crate::api::twins::bad_query;
 use crate::gate::Gate;
 use crate::json;
 use crate::refusal::Refusal;
@@ -37,14 +39,24 @@ struct EventWire {
     value: Option<f32>,
 }
 
+/// How to answer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PredictQuery {
+    #[serde(default)]
+    receipt: bool,
+}
+
 /// Answers with the forecast.
 pub(crate) async fn predict(
     State(gate): State<Arc<Gate>>,
     Extension(caller): Extension<Caller>,
+    query: Result<Query<PredictQuery>, QueryRejection>,
     request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
+    let Query(PredictQuery { receipt }) = query.map_err(bad_query)?;
     let wire: PredictWire = json::read(request, gate.body_limits()).await?;
-    let request = wire.into_request()?;
+    let request = PredictRequest { receipt, ..wire.into_request()? };
     use_case::json(&gate, move |app| twinkeep_app::predict(app, &caller, &request)).await
 }
 
@@ -65,6 +77,7 @@ impl PredictWire {
             events: events.collect(),
             prediction_time: prediction_time.map(TimeWire::timestamp),
             horizons_hours: horizons_hours.unwrap_or_default(),
+            receipt: false,
         })
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct ForecastQuery {
     at_hours: Option<f32>,
     /// Numbers with commas between them.
     horizons_hours: Option<String>,
+    #[serde(default)]
+    receipt: bool,
 }
 
 /// Which forecast is to be explained.
@@ -110,12 +112,14 @@ pub(crate) async fn forecast(
     Path(id): Path<String>,
     query: Result<Query<ForecastQuery>, QueryRejection>,
 ) -> Result<Response<Body>, Refusal> {
-    let Query(ForecastQuery { at, at_hours, horizons_hours }) = query.map_err(bad_query)?;
+    let Query(ForecastQuery { at, at_hours, horizons_hours, receipt }) =
+        query.map_err(bad_query)?;
     let horizons_hours = match horizons_hours {
         Some(text) => parse_hours(&text)?,
         None => Vec::new(),
     };
-    let request = TwinForecastRequest { at: moment(at.as_deref(), at_hours)?, horizons_hours };
+    let at = moment(at.as_deref(), at_hours)?;
+    let request = TwinForecastRequest { at, horizons_hours, receipt };
     use_case::json(&gate, move |app| twinkeep_app::forecast_twin(app, &caller, &id, &request)).await
 }
 

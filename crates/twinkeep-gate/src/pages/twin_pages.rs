@@ -60,7 +60,7 @@ pub(crate) async fn show(
     let Query(ShowQuery { at_hours }) = query.map_err(bad_query)?;
     let at_hours = parse_hours(at_hours.as_deref())?;
     let name = caller.name.clone();
-    let request = TwinForecastRequest { at: at_hours.into(), horizons_hours: Vec::new() };
+    let request = TwinForecastRequest { at: at_hours.into(), ..TwinForecastRequest::default() };
     let drawing = use_case::run(&gate, move |app| {
         twinkeep_app::draw_twin(app, &caller, &id, &request, None, TerminalSize::default())
     })

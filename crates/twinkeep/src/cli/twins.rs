@@ -59,6 +59,9 @@ pub(crate) enum TwinCommand {
         /// Write the fan chart as SVG: plaintext, mode 0600
         #[arg(long, value_name = "FILE", requires = "target")]
         svg: Option<PathBuf>,
+        /// Write a receipt: a signed statement of what this answer rests on, for `receipt verify`
+        #[arg(long, value_name = "FILE", conflicts_with = "target")]
+        receipt: Option<PathBuf>,
     },
     /// Print what changes, one twin's or everybody's, until it is stopped
     Changes {

@@ -11,7 +11,7 @@ use std::path::Path;
 use twinkeep_app::{
     AppError, BackTestAnswer, Caller, ExplainAnswer, ExplainRequest, FollowRequest, ForecastAnswer,
     HistoryRequest, Letters, TerminalSize, TwinForecastRequest, TwinHistory, TwinList, TwinReport,
-    draw_twin, explain_twin, forecast_twin, list_twins, show_history, show_twin,
+    draw_twin, explain_twin, forecast_twin, list_twins, show_history, show_twin, write_receipt,
 };
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
@@ -40,11 +40,17 @@ pub(crate) fn run(global: &Global, args: &TwinCommand, out: &Output) -> Result<(
             };
             out.result(&show_history(&app, &operator, subject, &request)?, history)
         }
-        TwinCommand::Forecast { subject, target, at, svg } => {
+        TwinCommand::Forecast { subject, target, at, svg, receipt } => {
+            let at = at.unwrap_or_default();
             let request =
-                TwinForecastRequest { at: at.unwrap_or_default(), horizons_hours: vec![] };
+                TwinForecastRequest { at, horizons_hours: vec![], receipt: receipt.is_some() };
             let Some(code) = target else {
-                return out.result(&forecast_twin(&app, &operator, subject, &request)?, forecast);
+                let mut answer = forecast_twin(&app, &operator, subject, &request)?;
+                if let (Some(path), Some(receipt)) = (receipt, answer.receipt.take()) {
+                    write_receipt(path, &receipt)?;
+                    out.remark(&format!("wrote the receipt to `{}`", path.display()));
+                }
+                return out.result(&answer, forecast);
             };
             let size = terminal_size();
             let drawing = draw_twin(&app, &operator, subject, &request, Some(code.as_str()), size)?;

@@ -96,3 +96,61 @@ fn a_checkpoint_that_was_kept_elsewhere_finds_a_rollback_too() {
     let ran = place.run(&["ledger", "verify", "--trusted", "kept"]);
     assert_eq!(ran.refused(), "ledger-rolled-back");
 }
+
+#[test]
+fn an_entry_is_proven_to_somebody_who_has_nothing_but_the_public_key() {
+    let place = grown();
+    let shown = place.show(&["ledger", "prove", "3"]);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    assert!(shown.stdout.starts_with("c2sp.org/tlog-proof@v1\nextra "), "{}", shown.stdout);
+    let proven = place.run(&["ledger", "prove", "3", "--out", "3.tlog-proof"]).done();
+    assert_eq!(proven["proof"].as_str().unwrap().trim_end(), shown.stdout.trim_end());
+    // Elsewhere: no keep, only the key in one form or the other.
+    place.copy("keep/public/ledger.pub", "hex.pub");
+    let vkey = place.show(&["ledger", "key"]).stdout;
+    write(&place.path("note.pub"), vkey.as_bytes());
+    fs::rename(place.path("keep"), place.path("away")).unwrap();
+    for key in ["hex.pub", "note.pub"] {
+        let checked = place.run(&["ledger", "verify-proof", "3.tlog-proof", "--key", key]).done();
+        assert_eq!(checked["entry"], proven["entry"]);
+        assert_eq!(checked["size"], 7);
+    }
+    assert_eq!(place.run(&["ledger", "verify-proof", "3.tlog-proof"]).refused(), "keep-missing");
+    place.run(&["init", "other", "--pack", "icu", "--key-file", "other.kek"]).done();
+    let foreign = ["ledger", "verify-proof", "3.tlog-proof", "--key", "other/public/ledger.pub"];
+    assert_eq!(place.run(&foreign).refused(), "ledger-checkpoint");
+    let good = fs::read_to_string(place.path("3.tlog-proof")).unwrap();
+    write(&place.path("3.tlog-proof"), good.replace("index 3", "index 4").as_bytes());
+    let changed = ["ledger", "verify-proof", "3.tlog-proof", "--key", "hex.pub"];
+    assert_eq!(place.run(&changed).refused(), "ledger-proof");
+    assert_eq!(
+        place.run(&["ledger", "prove", "7", "--keep", "away"]).refused(),
+        "ledger-out-of-range"
+    );
+}
+
+#[test]
+fn states_of_a_ledger_are_compared_and_a_fork_is_found() {
+    let place = grown();
+    place.copy("old/ledger/checkpoint", "kept");
+    let report = place.run(&["ledger", "consistency", "kept"]).done();
+    assert_eq!((report["old_size"].as_u64(), report["new_size"].as_u64()), (Some(6), Some(7)));
+    place.run(&["ledger", "consistency", "2", "5"]).done();
+    place.run(&["ledger", "consistency", "kept", "--out", "request"]).done();
+    let request = fs::read_to_string(place.path("request")).unwrap();
+    assert!(request.starts_with("old 6\n"), "{request}");
+    let unsigned = ["ledger", "consistency", "2", "5", "--out", "request"];
+    assert_eq!(place.run(&unsigned).refused(), "checkpoint-unsigned");
+    assert_eq!(place.run(&["ledger", "consistency", "5", "2"]).refused(), "ledger-rolled-back");
+    assert_eq!(place.run(&["ledger", "consistency", "8"]).refused(), "ledger-rolled-back");
+    assert_eq!(place.run(&["ledger", "consistency", "missing"]).refused(), "checkpoint-read");
+    // The copy goes another way than the ledger that it is a copy of.
+    fs::remove_dir_all(place.path("state")).unwrap();
+    let key_file = ["--keep", "old", "--key-file", "keep.kek"];
+    for _ in 0..2 {
+        place.run(&[&["twin", "list"][..], &key_file].concat()).done();
+    }
+    place.copy("keep/ledger/checkpoint", "ours");
+    let fork = place.run(&["ledger", "consistency", "ours", "--keep", "old"]);
+    assert_eq!(fork.refused(), "ledger-rewritten");
+}

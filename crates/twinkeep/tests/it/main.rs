@@ -31,6 +31,7 @@ mod path;
 mod peers;
 mod physionet;
 mod poison;
+mod receipt;
 mod refusals;
 mod send;
 mod serve;

@@ -74,7 +74,7 @@ impl<'a> Server<'a> {
 }
 
 /// A keep with a model in service.
-fn ready() -> Place {
+pub(crate) fn ready() -> Place {
     let place = Place::with_patients(240);
     let trained = place.run(&["train"]).done();
     let version = trained["version"].as_str().unwrap();
@@ -82,7 +82,8 @@ fn ready() -> Place {
     place
 }
 
-fn key(place: &Place, scope: &[&str]) -> (String, String) {
+/// A key of the API: its header, and its id.
+pub(crate) fn key(place: &Place, scope: &[&str]) -> (String, String) {
     let args = [&["key", "new", "test"], scope].concat();
     let made = place.run(&args).done();
     let header = format!("Authorization: Bearer {}", made["key"].as_str().unwrap());

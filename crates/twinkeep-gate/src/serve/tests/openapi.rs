@@ -80,6 +80,7 @@ async fn real_answers_are_as_described() {
         ("/api/v1/twins/{id}", "?at_hours=24".to_owned()),
         ("/api/v1/twins/{id}/forecast", "/forecast".to_owned()),
         ("/api/v1/twins/{id}/forecast", "/forecast?at_hours=24".to_owned()),
+        ("/api/v1/twins/{id}/forecast", "/forecast?receipt=true".to_owned()),
         (
             "/api/v1/twins/{id}/trajectories",
             "/trajectories?show=2&paths=50&when=HR%3C80".to_owned(),

@@ -1,0 +1,29 @@
+//! The words of `receipt`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+/// `receipt ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiptCommand {
+    /// Check a receipt; needs no secret, no keep, and no network
+    ///
+    /// It holds if the keep signed what it says, and if the keep's ledger holds an entry of it.
+    /// With an answer, a single changed digit in the answer is found.
+    #[command(after_help = "Example: twinkeep receipt verify answer.json --key ledger.pub")]
+    Verify {
+        /// A receipt, or an answer of the API with its receipt inside
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The public key of the keep that gave it (public/ledger.pub) [default: the keep's]
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// The answer, where it is in a file of its own
+        #[arg(long, value_name = "FILE")]
+        answer: Option<PathBuf>,
+        /// What the answer was made from, as docs/formats/receipt.md writes it
+        #[arg(long, value_name = "FILE")]
+        input: Option<PathBuf>,
+    },
+}
