@@ -28,6 +28,8 @@ pub enum Scope {
     ReadFeeds,
     /// Release or reject feeds that are held.
     DecideFeeds,
+    /// Read who did what, in the ledger.
+    ReadLedger,
     /// Hand out everything that is kept about a person.
     ExportSubjects,
     /// Erase a person.
@@ -36,13 +38,14 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Predict,
         Self::ReadTwins,
         Self::WriteEvents,
         Self::WriteFeeds,
         Self::ReadFeeds,
         Self::DecideFeeds,
+        Self::ReadLedger,
         Self::ExportSubjects,
         Self::EraseSubjects,
     ];
@@ -59,6 +62,7 @@ impl Scope {
             Self::WriteFeeds => "feeds:write",
             Self::ReadFeeds => "feeds:read",
             Self::DecideFeeds => "feeds:decide",
+            Self::ReadLedger => "ledger:read",
             Self::ExportSubjects => "subjects:export",
             Self::EraseSubjects => "subjects:erase",
         }

@@ -10,6 +10,7 @@
 //! - A report holds what its caller may see, and nothing else; it is what `--json` prints.
 //! - No use case prints, prompts, or knows a flag.
 
+mod account_subject;
 mod anchor;
 mod announced_feed;
 mod answer;
@@ -17,6 +18,7 @@ mod api_keys;
 mod app;
 mod ask_what_if;
 mod attack_model;
+mod audit_event;
 mod caller;
 mod canonical_json;
 mod compact_store;
@@ -65,6 +67,7 @@ mod predict;
 mod privacy_cost;
 mod prove_entry;
 mod publish_feed;
+mod read_tiles;
 mod reason;
 mod receipt;
 mod receive_feed;
@@ -79,6 +82,7 @@ mod rotate_kek;
 mod score_senders;
 mod screen_reference;
 mod seal_feed;
+mod search_ledger;
 mod send_feed;
 mod send_outbox;
 mod senders;
@@ -101,6 +105,9 @@ mod verify_ledger;
 mod verify_receipt;
 mod watermark;
 
+pub use account_subject::{
+    About, AccountedEntry, Accounting, AccountingReport, account_subject, write_accounting,
+};
 pub use announced_feed::{Announcement, ingest_announced_feed};
 pub use answer::{
     CompetingAnswer, ForecastAnswer, LastAnswer, PointAnswer, ProbabilityAnswer, TargetAnswer,
@@ -170,6 +177,7 @@ pub use prove_entry::{
     prove_entry, write_proof,
 };
 pub use publish_feed::{PublishRequest, PublishedFeed, publish_feeds};
+pub use read_tiles::{is_bundle, read_checkpoint_note, read_entry_bundle, read_hash_tile};
 pub use receipt::Receipt;
 pub use receive_feed::{
     DeliveryError, DeliveryReport, DeliveryState, Upload, UploadStart, cancel_upload, open_upload,
@@ -187,6 +195,10 @@ pub use rotate_data::{RotateDataReport, rotate_data};
 pub use rotate_kek::{RotateKekReport, rotate_kek};
 pub use score_senders::{ScoreFinding, SenderScore, score_senders};
 pub use seal_feed::{SealReport, SealRequest, seal_feed};
+pub use search_ledger::{
+    ExportFormat, LedgerExport, LedgerQuery, SearchWith, export_ledger, search_ledger,
+    subject_reference,
+};
 pub use send_feed::{SendRequest, SentFeed, send_feeds};
 pub use senders::{SenderReport, add_sender, list_senders, revoke_sender, set_sender_dates};
 pub use serve_stream::serve_stream;
@@ -216,7 +228,9 @@ pub use twins::{
     TwinVariable, draw_twin, forecast_twin, list_twins, show_twin,
 };
 pub use verify_ledger::{LedgerLine, LedgerReport, show_ledger, verify_ledger};
-pub use verify_receipt::{ReceiptReport, VerifyReceiptRequest, verify_receipt, write_receipt};
+pub use verify_receipt::{
+    ReceiptReport, VerifiedReceipt, VerifyReceiptRequest, verify_receipt, write_receipt,
+};
 
 /// How far long work has come; a total of 0 is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

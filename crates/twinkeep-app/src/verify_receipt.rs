@@ -19,6 +19,7 @@ use twinkeep_vault::digest::{equal_in_constant_time, from_hex, hmac_sha256, sha2
 use twinkeep_vault::files::{PRIVATE_FILE, read_bounded, write_atomic};
 
 use crate::AppError;
+use crate::account_subject::{self, Accounting, AccountingReport};
 use crate::canonical_json::canonical;
 use crate::ledger_key::LedgerKey;
 use crate::prove_entry::verifier;
@@ -77,12 +78,25 @@ pub struct ReceiptReport {
     pub input_checked: bool,
 }
 
-/// Checks a receipt. `root` is the keep at hand, if no key is given.
+/// What a file was found to be, and to hold.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum VerifiedReceipt {
+    /// A receipt of one answer.
+    Answer(ReceiptReport),
+    /// The list of what was done with a person's data.
+    Accounting(AccountingReport),
+}
+
+/// Checks a receipt, or a list of disclosures. `root` is the keep at hand, if no key is given.
 pub fn verify_receipt(
     root: &Path,
     request: VerifyReceiptRequest<'_>,
-) -> Result<ReceiptReport, AppError> {
+) -> Result<VerifiedReceipt, AppError> {
     let bytes = read(request.file)?;
+    if let Some(accounting) = parse_accounting(&bytes) {
+        return verify_accounting(root, request, &accounting).map(VerifiedReceipt::Accounting);
+    }
     let (receipt, inside) = parse(&bytes).ok_or_else(|| {
         let attempt = format!("`{}` is not a receipt", request.file.display());
         AppError::refused("receipt-malformed", attempt)
@@ -95,10 +109,33 @@ pub fn verify_receipt(
     };
     let input = request.input.map(read).transpose()?;
     let key = verifier(root, request.key)?;
-    check(&receipt, &key, answer.as_deref(), input.as_deref()).map_err(|refusal| {
+    let checked = check(&receipt, &key, answer.as_deref(), input.as_deref());
+    checked.map(VerifiedReceipt::Answer).map_err(|refusal| {
         let (code, reason) = refusal.said();
         AppError::refused(code, format!("the receipt does not hold: {reason}")).hint(refusal.hint())
     })
+}
+
+fn verify_accounting(
+    root: &Path,
+    request: VerifyReceiptRequest<'_>,
+    accounting: &Accounting,
+) -> Result<AccountingReport, AppError> {
+    if request.answer.is_some() || request.input.is_some() {
+        let attempt = "a list of disclosures is of no answer, and has no input";
+        return Err(AppError::usage("receipt-usage", attempt));
+    }
+    let key = verifier(root, request.key)?;
+    account_subject::check(accounting, &key).ok_or_else(|| {
+        let attempt = "the list of disclosures does not hold";
+        AppError::refused("accounting-invalid", attempt)
+            .hint("it was changed, or it is of another keep")
+    })
+}
+
+fn parse_accounting(bytes: &[u8]) -> Option<Accounting> {
+    canonical(bytes, None)?;
+    serde_json::from_slice(bytes).ok()
 }
 
 /// Writes a receipt to a file of its owner's: it opens the commitment to the input.

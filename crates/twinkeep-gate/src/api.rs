@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod feed_decisions;
 pub(crate) mod feeds;
 pub(crate) mod health;
+pub(crate) mod ledger;
 pub(crate) mod openapi;
 pub(crate) mod predict;
 pub(crate) mod subjects;

@@ -39,7 +39,7 @@ use crate::guard::Note;
 use crate::limiter::Decision;
 use crate::refusal::{RATE_LIMITED, Refusal};
 use crate::request_id::RequestId;
-use crate::use_case::{self, Recorded};
+use crate::use_case::{self, Counted, Recorded};
 use crate::{headers, pages};
 
 /// Answers one request.
@@ -189,6 +189,11 @@ enum Need {
 
 fn need(gate: &Gate, peer: Peer, note: &Note, response: &Response<Body>) -> Need {
     let extensions = response.extensions();
+    let refused = extensions.get::<Refusal>().is_some();
+    if let Some(&Counted(name)) = extensions.get::<Counted>().filter(|_| !refused) {
+        gate.tally.count(name);
+        return Need::Nothing;
+    }
     match extensions.get::<Refusal>() {
         Some(refusal) if refusal.recorded => Need::Nothing,
         Some(refusal) if refusal.code == RATE_LIMITED => {

@@ -12,7 +12,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, head, patch, post, put};
 
 use crate::api::{
-    changes, events, feed_decisions, feeds, health, openapi, predict, subjects, twins, what_follows,
+    changes, events, feed_decisions, feeds, health, ledger, openapi, predict, subjects, twins,
+    what_follows,
 };
 use crate::edge::Peer;
 use crate::gate::Gate;
@@ -143,6 +144,18 @@ pub(crate) const API: &[Route] = &[
         path: "/api/v1/subjects/{id}",
         access: Access::Key,
         mount: || delete(subjects::erase),
+    },
+    Route {
+        method: "get",
+        path: "/api/v1/ledger/checkpoint",
+        access: Access::Key,
+        mount: || get(ledger::checkpoint),
+    },
+    Route {
+        method: "get",
+        path: "/api/v1/ledger/tile/{*path}",
+        access: Access::Key,
+        mount: || get(ledger::tile),
     },
     Route { method: "put", path: FEED, access: Access::Key, mount: || put(feeds::receive) },
     Route { method: "patch", path: FEED, access: Access::Key, mount: || patch(feeds::receive) },

@@ -18,6 +18,20 @@ use crate::refusal::Refusal;
 #[derive(Clone, Copy)]
 pub(crate) struct Recorded;
 
+/// Marks an answer that tells nothing of a person or of anybody's doing: it is counted under this
+/// name, and the counts are recorded.
+#[derive(Clone, Copy)]
+pub(crate) struct Counted(pub(crate) &'static str);
+
+/// Runs a use case that writes no entry: its answers are [`Counted`], and a refusal is recorded by
+/// the gate.
+pub(crate) async fn unrecorded<T: Send + 'static>(
+    gate: &Arc<Gate>,
+    work: impl FnOnce(&App) -> Result<T, AppError> + Send + 'static,
+) -> Result<T, Refusal> {
+    blocking(gate, work).await?.map_err(|error| refuse(&error))
+}
+
 /// Runs a use case; a refusal of it is recorded already.
 pub(crate) async fn run<T: Send + 'static>(
     gate: &Arc<Gate>,
@@ -72,7 +86,8 @@ pub(crate) fn refuse(error: &AppError) -> Refusal {
             | "feed-not-here"
             | "feed-unknown"
             | "feed-profile-missing"
-            | "model-unknown",
+            | "model-unknown"
+            | "tile-unknown",
             _,
         ) => StatusCode::NOT_FOUND,
         // A decision about a feed that is not held any more.

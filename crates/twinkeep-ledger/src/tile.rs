@@ -13,6 +13,9 @@ pub const ENTRY_SIZE_MAX: usize = 16 * 1024;
 /// Nodes in a full tile; fixed by the format.
 pub(crate) const TILE_WIDTH: u64 = 256;
 
+/// Levels of tiles that a tree of 2^64 leaves can have.
+const LEVEL_COUNT: u32 = 8;
+
 /// Levels of the tree that one tile spans: 2^8 = 256.
 pub(crate) const TILE_HEIGHT: u32 = 8;
 
@@ -36,6 +39,27 @@ pub(crate) struct TileId {
 }
 
 impl TileId {
+    /// Reads a path as [`TileId::path`] writes it, and in no other spelling.
+    pub(crate) fn parse(path: &str) -> Option<Self> {
+        let rest = path.strip_prefix("tile/")?;
+        let (kind, rest) = rest.split_once('/')?;
+        let (digits, width) = match rest.split_once(".p/") {
+            Some((digits, width)) => (digits, width.parse().ok()?),
+            None => (rest, TILE_WIDTH),
+        };
+        let kind = match kind {
+            "entries" => Kind::Entries,
+            level => Kind::Hashes(level.parse().ok().filter(|level| *level < LEVEL_COUNT)?),
+        };
+        let mut index: u64 = 0;
+        for group in digits.split('/') {
+            let group: u64 = group.strip_prefix('x').unwrap_or(group).parse().ok()?;
+            index = index.checked_mul(1000)?.checked_add(group)?;
+        }
+        let id = Self { kind, index, width };
+        (id.path() == path && 0 < width).then_some(id)
+    }
+
     /// Returns whether it can still grow.
     pub(crate) fn is_partial(self) -> bool {
         self.width < TILE_WIDTH
@@ -127,6 +151,34 @@ mod tests {
         assert_eq!(tile(Kind::Hashes(0), 1_234_067, 256), "tile/0/x001/x234/067");
         assert_eq!(tile(Kind::Hashes(3), 0, 17), "tile/3/000.p/17");
         assert_eq!(tile(Kind::Entries, 1000, 1), "tile/entries/x001/000.p/1");
+    }
+
+    #[test]
+    fn a_path_has_one_spelling() {
+        for path in ["tile/0/x001/x234/067", "tile/3/000.p/17", "tile/entries/x001/000.p/1"] {
+            assert_eq!(TileId::parse(path).map(TileId::path).as_deref(), Some(path));
+        }
+        for path in [
+            "",
+            "tile/0/",
+            "tile/0/0",
+            "tile/0/00/000",
+            "tile/0/x000/001",
+            "tile/0/x001",
+            "tile/0/+01",
+            "tile/00/000",
+            "tile/8/000",
+            "tile/0/000.p/0",
+            "tile/0/000.p/256",
+            "tile/0/000.p/017",
+            "tile/0/000.p/1/2",
+            "tile/0/../../../keys/root",
+            "tile/other/000",
+            "/tile/0/000",
+            "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
+        ] {
+            assert_eq!(TileId::parse(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -89,6 +89,40 @@ impl View {
         Ok(Proof { entry, index, hashes, note: self.signed.note.clone() })
     }
 
+    /// Returns a file of the ledger by its path, `tile/0/x001/234.p/17`; `None` if the tree has no
+    /// such tile. Nothing is checked: whoever reads it has the checkpoint for that.
+    pub fn tile(&self, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        let there = |id: &TileId| {
+            let widest = tile_at(id.kind, id.index, self.signed.checkpoint.size);
+            widest.is_some_and(|widest| id.width <= widest.width)
+        };
+        let Some(id) = TileId::parse(path).filter(there) else { return Ok(None) };
+        let (path, mut bytes, exact) = read_tile(&self.dir, id)?;
+        let damaged = LedgerError::Tile { path, problem: "of the wrong size" };
+        let length = match id.kind {
+            Kind::Hashes(_) => decode_hashes(&bytes, id.width).map(|hashes| hashes.len() * 32),
+            Kind::Entries => decode_entries(&bytes, id.width, exact)
+                .map(|entries| entries.iter().map(|entry| 2 + entry.len()).sum()),
+        };
+        bytes.truncate(length.ok_or(damaged)?);
+        Ok(Some(bytes))
+    }
+
+    /// Returns the hashes of the first `count` perfect subtrees of `2^level` leaves, each of them
+    /// proven to be under the signed root.
+    pub(crate) fn nodes(&self, level: u32, count: u64) -> Result<Vec<Hash>, LedgerError> {
+        let size = self.signed.checkpoint.size;
+        let mut tiles = Tiles::new(&self.dir, size);
+        let nodes: Result<Vec<_>, _> = (0..count).map(|index| tiles.node(level, index)).collect();
+        let nodes = nodes?;
+        // The root over these very hashes is the signed one, or somebody changed a tile.
+        let mut known = Known { nodes: &nodes, level, below: tiles };
+        if range_root(0, size, &mut known)? != self.signed.checkpoint.root {
+            return Err(LedgerError::RootChanged { size });
+        }
+        Ok(nodes)
+    }
+
     /// Returns the state of the ledger when it had `size` entries.
     pub fn checkpoint_at(&self, size: u64) -> Result<Checkpoint, LedgerError> {
         let newest = self.signed.checkpoint.size;
@@ -143,6 +177,26 @@ pub struct Consistency {
     pub new: Checkpoint,
     /// The proof (RFC 6962, 2.1.2).
     pub hashes: Vec<Hash>,
+}
+
+/// Hashes of one level, and tiles for whatever is below it.
+struct Known<'a> {
+    nodes: &'a [Hash],
+    level: u32,
+    below: Tiles,
+}
+
+impl Nodes for Known<'_> {
+    type Error = LedgerError;
+
+    fn node(&mut self, level: u32, index: u64) -> Result<Hash, LedgerError> {
+        let Some(above) = level.checked_sub(self.level) else {
+            return self.below.node(level, index);
+        };
+        let under = (index << above) as usize..((index + 1) << above) as usize;
+        let gone = LedgerError::RootChanged { size: self.below.size };
+        self.nodes.get(under).map(perfect_root).ok_or(gone)
+    }
 }
 
 /// The tiles of a tree of a given size, each read once.

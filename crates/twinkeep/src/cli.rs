@@ -17,7 +17,7 @@ pub(crate) use attack::{
     AttackCommand, AttackedArgs, ExtractionArgs, MembershipArgs, PoisoningArgs,
 };
 pub(crate) use delivery::{NatsArgs, ReceiveCommand, ReceiveNatsArgs, SendArgs};
-pub(crate) use ledger::LedgerCommand;
+pub(crate) use ledger::{ExportAs, LedgerCommand, QueryArgs};
 pub(crate) use models::{EvaluateArgs, ModelCommand, SplitName, TrainArgs};
 pub(crate) use receipt::ReceiptCommand;
 pub(crate) use senders::{SenderCommand, SenderDates};
@@ -137,7 +137,7 @@ pub(crate) enum Command {
     /// List twins, show their state, and forecast them
     #[command(subcommand)]
     Twin(TwinCommand),
-    /// Export and erase what is kept about a person
+    /// Export, account for, and erase what is kept about a person
     #[command(subcommand)]
     Subject(SubjectCommand),
     /// Show, compact, copy, and restore the store
@@ -551,6 +551,17 @@ pub(crate) enum SubjectCommand {
         /// Where to write the signed proof [default: erasure-REFERENCE.json]
         #[arg(long, value_name = "FILE")]
         proof: Option<PathBuf>,
+    },
+    /// Write everything that was done with a person's data, with proofs, and nothing of others
+    ///
+    /// The accounting of disclosures (45 CFR 164.528; GDPR, article 15). `receipt verify` checks
+    /// it with nothing but the public key of the keep.
+    Disclosures {
+        /// `sub-...` from `twin list`, or the source's own identifier, as ID or SITE/ID
+        subject: String,
+        /// Where to write it: mode 0600
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Check a proof of erasure; needs no secret
     VerifyErasure {

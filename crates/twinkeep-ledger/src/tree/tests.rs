@@ -2,6 +2,9 @@
 
 use std::convert::Infallible;
 
+use ct_merkle::mem_backed_tree::MemoryBackedTree;
+use ct_merkle::{ConsistencyProof, InclusionProof};
+use sha2::Sha256;
 use tlog_tiles::{Error, HashReader};
 
 use super::{
@@ -133,6 +136,32 @@ fn roots_and_proofs_equal_those_of_another_implementation() {
             let theirs = tlog_tiles::prove_record(size, old - 1, &stored).unwrap();
             let Ok(proof) = prove_inclusion(old - 1, size, &mut leaves);
             assert_eq!(proof, ours(theirs), "{old} in {size}");
+        }
+    }
+}
+
+#[test]
+fn a_third_implementation_finds_the_same_roots_and_accepts_our_proofs() {
+    let mut leaves = Leaves::new(SIZE_MAX);
+    let mut tree = MemoryBackedTree::<Sha256, Vec<u8>>::new();
+    let mut roots = vec![tree.root()];
+    for n in 0..SIZE_MAX {
+        tree.push(n.to_be_bytes().to_vec());
+        roots.push(tree.root());
+    }
+    for size in 1..=SIZE_MAX {
+        let root = &roots[size as usize];
+        assert_eq!(leaves.root(size), root.as_bytes().as_slice());
+        for index in 0..size {
+            let Ok(proof) = prove_inclusion(index, size, &mut leaves);
+            let proof = InclusionProof::try_from_bytes(proof.concat()).unwrap();
+            let leaf = index.to_be_bytes().to_vec();
+            root.verify_inclusion(&leaf, index, &proof).unwrap();
+        }
+        for old in 1..size {
+            let Ok(proof) = prove_consistency(old, size, &mut leaves);
+            let proof = ConsistencyProof::try_from_bytes(proof.concat()).unwrap();
+            root.verify_consistency(&roots[old as usize], &proof).unwrap();
         }
     }
 }

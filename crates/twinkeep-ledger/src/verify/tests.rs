@@ -235,6 +235,23 @@ fn a_reader_with_an_older_checkpoint_is_served_by_wider_tiles() {
     view.inclusion_proof(199).unwrap();
 }
 
+#[test]
+fn a_tile_is_served_by_its_path_also_when_a_wider_one_took_its_place() {
+    let sample = Sample::new(&[200, 100, 300]);
+    let view = sample.view();
+    let tile = |path: &str| view.tile(path).unwrap();
+    let full = tile("tile/0/000").unwrap();
+    assert_eq!(full.len(), 256 * 32);
+    assert_eq!(tile("tile/0/000.p/200").unwrap(), full[..200 * 32]);
+    assert_eq!(tile("tile/1/000.p/2").unwrap().len(), 64);
+    let bundle = tile("tile/entries/002.p/88").unwrap();
+    assert!(bundle.starts_with(b"\0\x09entry 512"));
+    assert_eq!(tile("tile/entries/002.p/1").unwrap(), bundle[..11]);
+    for path in ["tile/0/002", "tile/0/002.p/89", "tile/1/000.p/3", "tile/2/000.p/1", "lock"] {
+        assert_eq!(tile(path), None, "{path}");
+    }
+}
+
 /// Lets the other implementation read our folder.
 struct Folder(PathBuf);
 

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand, ValueEnum};
 use twinkeep_app::LedgerState;
+use twinkeep_domain::Timestamp;
+
+use super::twins::parse_time;
 
 /// `ledger ...`
 #[derive(Debug, Subcommand)]
@@ -53,8 +56,68 @@ pub(crate) enum LedgerCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Find entries: by time, by who, by what, by whom it is about, and by how it ended
+    ///
+    /// An index beside the ledger says where there is nothing to be found; it is made by the first
+    /// search. What is found was read from the ledger and checked.
+    #[command(
+        after_help = "Example: twinkeep ledger search --actor key:7cc1ba1e --outcome failure"
+    )]
+    Search {
+        #[command(flatten)]
+        query: QueryArgs,
+        /// How many at most: the newest
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// Read every entry: somebody may have changed the index
+        #[arg(long)]
+        scan: bool,
+    },
+    /// Write entries for other systems, one a line
+    Export {
+        /// OCSF events as they are in the ledger, or FHIR R4 AuditEvent resources
+        #[arg(long, value_enum)]
+        format: ExportAs,
+        #[command(flatten)]
+        query: QueryArgs,
+        /// Where to write them [default: print them]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Print the public key of the ledger, with its name, as other programs take it
     Key,
+}
+
+/// Which entries.
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// None before this time (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) from: Option<Timestamp>,
+    /// None at or after this time (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) until: Option<Timestamp>,
+    /// Done by `operator`, `system`, `gate`, or `key:ID`
+    #[arg(long, value_name = "WHO")]
+    pub(crate) actor: Option<String>,
+    /// What was done: `twin.forecast`, or `twin.*` for all that begins so
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) action: Option<String>,
+    /// About this person: the reference of 32 digits that entries have, or what `twin show` takes
+    #[arg(long, value_name = "SUBJECT")]
+    pub(crate) subject: Option<String>,
+    /// `success`, `failure`, or the code of a refusal
+    #[arg(long, value_name = "HOW")]
+    pub(crate) outcome: Option<String>,
+}
+
+/// How entries are written for other systems.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ExportAs {
+    /// OCSF 1.5.0 events
+    Ocsf,
+    /// FHIR R4 AuditEvent resources
+    Fhir,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form that clap asks for")]

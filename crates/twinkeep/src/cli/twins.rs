@@ -178,6 +178,6 @@ fn parse_moment(text: &str) -> Result<Moment, String> {
     Moment::parse(text).ok_or_else(|| "takes hours, or a time as in RFC 3339".to_owned())
 }
 
-fn parse_time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
     twinkeep_app::parse_rfc3339(text).ok_or_else(|| "takes a time as in RFC 3339".to_owned())
 }

@@ -1,15 +1,19 @@
-//! `twinkeep ledger verify|show|prove|verify-proof|consistency|key`; none needs a secret.
+//! `twinkeep ledger verify|show|search|export|prove|verify-proof|consistency|key`; none needs a
+//! secret, but for searching by a person's name.
 
+use std::io::{self, BufWriter};
 use std::path::Path;
 
 use twinkeep_app::{
-    AppError, ConsistencyReport, EntryProof, LedgerLine, LedgerState, check_entry_proof,
-    compare_states, ledger_vkey, prove_entry, show_ledger, verify_ledger, write_proof,
+    AppError, Caller, ConsistencyReport, EntryProof, ExportFormat, LedgerLine, LedgerQuery,
+    LedgerState, SearchWith, check_entry_proof, compare_states, export_ledger, ledger_vkey,
+    prove_entry, search_ledger, show_ledger, subject_reference, verify_ledger, write_proof,
 };
+use twinkeep_vault::files::{PRIVATE_FILE, PendingFile};
 
-use crate::cli::{Global, LedgerCommand};
+use crate::cli::{ExportAs, Global, LedgerCommand, QueryArgs};
 use crate::output::{Output, table, thousands};
-use crate::surroundings::state_dir;
+use crate::surroundings::{open_keep, state_dir};
 
 pub(crate) fn run(global: &Global, args: &LedgerCommand, out: &Output) -> Result<(), AppError> {
     match args {
@@ -34,11 +38,68 @@ pub(crate) fn run(global: &Global, args: &LedgerCommand, out: &Output) -> Result
         LedgerCommand::Consistency { old, new, out: file } => {
             consistency(global, old, new.as_ref(), file.as_deref(), out)
         }
+        LedgerCommand::Search { query, limit, scan } => {
+            let with = if *scan { SearchWith::EveryEntry } else { SearchWith::Index };
+            let query = asked(global, query)?;
+            out.list(&search_ledger(&global.keep, &query, with, *limit)?, text)
+        }
+        LedgerCommand::Export { format, query, out: file } => {
+            let query = asked(global, query)?;
+            export(global, *format, &query, file.as_deref(), out)
+        }
         LedgerCommand::Key => {
             let key = ledger_vkey(&global.keep)?;
             out.result(&key, String::clone)
         }
     }
+}
+
+/// Turns what was typed into a query; only a person's own name needs the keep's secret.
+fn asked(global: &Global, args: &QueryArgs) -> Result<LedgerQuery, AppError> {
+    let is_reference =
+        |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let subject = match &args.subject {
+        Some(text) if !is_reference(text) => {
+            Some(subject_reference(&open_keep(global)?, &Caller::operator(), text)?)
+        }
+        other => other.clone(),
+    };
+    Ok(LedgerQuery {
+        from: args.from,
+        until: args.until,
+        actor: args.actor.clone(),
+        subject,
+        action: args.action.clone(),
+        outcome: args.outcome.clone(),
+    })
+}
+
+fn export(
+    global: &Global,
+    format: ExportAs,
+    query: &LedgerQuery,
+    file: Option<&Path>,
+    out: &Output,
+) -> Result<(), AppError> {
+    let format = match format {
+        ExportAs::Ocsf => ExportFormat::Ocsf,
+        ExportAs::Fhir => ExportFormat::Fhir,
+    };
+    let Some(path) = file else {
+        let mut stdout = BufWriter::new(io::stdout().lock());
+        return export_ledger(&global.keep, format, query, &mut stdout).map(drop);
+    };
+    let failed = |error| {
+        let attempt = format!("cannot write `{}`", path.display());
+        AppError::environment("out-write", attempt).because(error)
+    };
+    let mut pending = BufWriter::new(PendingFile::create(path, PRIVATE_FILE).map_err(failed)?);
+    let report = export_ledger(&global.keep, format, query, &mut pending)?;
+    let pending = pending.into_inner().map_err(|error| failed(error.into_error()))?;
+    pending.commit().map_err(failed)?;
+    out.result(&report, |report| {
+        format!("wrote {} entries to `{}`", thousands(report.entries), path.display())
+    })
 }
 
 fn prove(global: &Global, index: u64, file: Option<&Path>, out: &Output) -> Result<(), AppError> {

@@ -1,9 +1,12 @@
 //! `twinkeep receipt verify`; needs no secret.
 
-use twinkeep_app::{AppError, ReceiptReport, VerifyReceiptRequest, verify_receipt};
+use twinkeep_app::{
+    About, AccountingReport, AppError, ReceiptReport, VerifiedReceipt, VerifyReceiptRequest,
+    verify_receipt,
+};
 
 use crate::cli::{Global, ReceiptCommand};
-use crate::output::{Output, thousands};
+use crate::output::{Output, table, thousands};
 
 pub(crate) fn run(global: &Global, args: &ReceiptCommand, out: &Output) -> Result<(), AppError> {
     let ReceiptCommand::Verify { file, key, answer, input } = args;
@@ -13,7 +16,40 @@ pub(crate) fn run(global: &Global, args: &ReceiptCommand, out: &Output) -> Resul
         answer: answer.as_deref(),
         input: input.as_deref(),
     };
-    out.result(&verify_receipt(&global.keep, request)?, holds)
+    out.result(&verify_receipt(&global.keep, request)?, |verified| match verified {
+        VerifiedReceipt::Answer(report) => holds(report),
+        VerifiedReceipt::Accounting(report) => {
+            format!("the list of disclosures holds\n{}", disclosures(report))
+        }
+    })
+}
+
+/// Everything that was done with a person's data.
+pub(super) fn disclosures(report: &AccountingReport) -> String {
+    let about = |about| match about {
+        About::Person => "the person",
+        About::Feed => "a feed with the person in it",
+        About::Everybody => "everybody",
+    };
+    let header = ["index", "time", "who", "what", "outcome", "about"].map(str::to_owned).to_vec();
+    let rows = report.entries.iter().map(|it| {
+        vec![
+            it.entry.index.to_string(),
+            it.entry.time.clone(),
+            it.entry.actor.clone(),
+            it.entry.action.clone(),
+            it.entry.outcome.clone(),
+            about(it.about).to_owned(),
+        ]
+    });
+    format!(
+        "person  {}\nkeep    {}\nas of   {}, {} entries in the ledger\n\n{}",
+        report.person,
+        report.keep,
+        report.time,
+        thousands(report.ledger_size),
+        table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
+    )
 }
 
 fn holds(report: &ReceiptReport) -> String {

@@ -1,10 +1,10 @@
-//! `twinkeep subject export|erase|verify-erasure`.
+//! `twinkeep subject export|disclosures|erase|verify-erasure`.
 
 use std::path::{Path, PathBuf};
 
 use twinkeep_app::{
-    AppError, Caller, EraseReport, EraseRequest, ErasureProof, erase_subject, export_subject,
-    verify_erasure,
+    AppError, Caller, EraseReport, EraseRequest, ErasureProof, account_subject, erase_subject,
+    export_subject, verify_erasure, write_accounting,
 };
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
@@ -22,6 +22,12 @@ pub(crate) fn run(global: &Global, args: &SubjectCommand, out: &Output) -> Resul
                 let written = report.files.join(", ");
                 format!("{} events in `{}`: {written}", report.events, folder.display())
             })
+        }
+        SubjectCommand::Disclosures { subject, out: path } => {
+            let (list, report) = account_subject(&open_keep(global)?, &operator, subject)?;
+            write_accounting(path, &list)?;
+            out.remark(&format!("wrote `{}`", path.display()));
+            out.result(&report, super::receipt::disclosures)
         }
         SubjectCommand::Erase { subject, reason, confirm, proof } => {
             let request = EraseRequest { subject, confirm, reason };

@@ -154,3 +154,51 @@ fn states_of_a_ledger_are_compared_and_a_fork_is_found() {
     let fork = place.run(&["ledger", "consistency", "ours", "--keep", "old"]);
     assert_eq!(fork.refused(), "ledger-rewritten");
 }
+
+#[test]
+fn entries_are_found_and_what_was_asked_is_on_record() {
+    let place = grown();
+    let found = place.run(&["ledger", "search", "--action", "twins.*"]).lines();
+    assert_eq!(found.len(), 6);
+    assert_eq!(found[0]["action"], "twins.listed");
+    let none = place.run(&["ledger", "search", "--actor", "key:0"]);
+    assert_eq!((none.code, none.stdout.as_str()), (0, ""));
+    let newest = place.run(&["ledger", "search", "--actor", "operator", "--limit", "1"]).lines();
+    assert_eq!(newest[0]["index"], 6);
+    let time = newest[0]["time"].as_str().unwrap();
+    let late = place.run(&["ledger", "search", "--from", "2100-01-01T00:00:00Z"]);
+    assert_eq!(late.stdout, "");
+    let early = place.run(&["ledger", "search", "--until", "2100-01-01T00:00:00Z", "--scan"]);
+    assert_eq!(early.lines().len(), 7);
+    assert!(!place.run(&["ledger", "search", "--from", time]).lines().is_empty());
+    // Who is asked for is on record, whether the keep knows them or not.
+    place.run(&["ledger", "search", "--subject", "nobody"]);
+    let asked = place.run(&["ledger", "search", "--action", "ledger.searched"]).lines();
+    assert_eq!(asked.len(), 1);
+}
+
+#[test]
+fn entries_are_handed_to_other_systems_as_they_are_or_as_fhir() {
+    let place = grown();
+    let ocsf = place.show(&["ledger", "export", "--format", "ocsf"]);
+    let lines: Vec<&str> = ocsf.stdout.lines().collect();
+    assert_eq!(lines.len(), 7);
+    // Each line is what the tree has a hash of.
+    let proven = place.run(&["ledger", "prove", "4"]).done();
+    let proof = proven["proof"].as_str().unwrap();
+    let extra = proof.lines().nth(1).unwrap().strip_prefix("extra ").unwrap();
+    let entry = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, extra).unwrap();
+    assert_eq!(lines[4].as_bytes(), entry);
+    let wrote = place
+        .run(&["ledger", "export", "--format", "fhir", "--action", "twins.*", "--out", "f.ndjson"])
+        .done();
+    assert_eq!((wrote["entries"].as_u64(), wrote["ledger_size"].as_u64()), (Some(6), Some(7)));
+    let text = fs::read_to_string(place.path("f.ndjson")).unwrap();
+    for line in text.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event["resourceType"], "AuditEvent");
+        assert_eq!(event["subtype"][0]["code"], "twins.listed");
+        assert_eq!(event["agent"][0]["who"]["identifier"]["value"], "operator");
+    }
+    assert_eq!(text.lines().count(), 6);
+}

@@ -142,3 +142,102 @@ fn a_receipt_from_the_command_line_is_a_file_of_its_own_and_fits_its_answer_only
     assert_eq!(place.run(&["receipt", "verify", "one.answer"]).refused(), "receipt-malformed");
     assert_eq!(place.run(&["receipt", "verify", "nothing"]).refused(), "receipt-read");
 }
+
+#[test]
+fn a_person_is_told_all_that_was_done_with_their_data_and_nothing_of_others() {
+    let place = Place::with_patients(60);
+    place.copy("keep/public/ledger.pub", "ledger.pub");
+    let twins = place.run(&["twin", "list", "--limit", "2"]).done();
+    let twin = |at: usize| twins["twins"][at]["subject"].as_str().unwrap();
+    for _ in 0..3 {
+        place.run(&["twin", "show", twin(0)]).done();
+    }
+    place.run(&["twin", "show", twin(1)]).done();
+    place.run(&["export", "meds", "everybody"]).done();
+    let told = place.run(&["subject", "disclosures", twin(0), "--out", "told.json"]).done();
+    let actions: Vec<(&str, &str)> = told["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["about"].as_str().unwrap(), entry["action"].as_str().unwrap()))
+        .collect();
+    let count = |wanted: (&str, &str)| actions.iter().filter(|it| **it == wanted).count();
+    assert_eq!(count(("person", "twin.read")), 3, "{actions:?}");
+    assert_eq!(count(("person", "subject.accounted")), 1);
+    assert_eq!(count(("feed", "feed.ingested")), 1);
+    assert_eq!(count(("everybody", "store.exported")), 1);
+    let checked = verify(&place, "told.json", &[]).done();
+    assert_eq!(checked["entries"], told["entries"]);
+
+    // Nobody else is in it, neither by pseudonym nor by reference.
+    let other = place.run(&["subject", "disclosures", twin(1), "--out", "other.json"]).done();
+    let text = fs::read_to_string(place.path("told.json")).unwrap();
+    let mut decoded = text.clone();
+    let file: Value = serde_json::from_str(&text).unwrap();
+    for proof in file["proofs"].as_array().unwrap() {
+        let extra = proof.as_str().unwrap().lines().nth(1).unwrap();
+        let entry = STANDARD.decode(extra.strip_prefix("extra ").unwrap()).unwrap();
+        decoded.push_str(&String::from_utf8(entry).unwrap());
+    }
+    assert!(decoded.contains(told["person"].as_str().unwrap()));
+    assert!(!decoded.contains(other["person"].as_str().unwrap()));
+    assert!(!decoded.contains(twin(1)) && !decoded.contains(twin(0)));
+
+    // What is left out, exchanged, or added is found.
+    let mut shorter = file.clone();
+    shorter["proofs"].as_array_mut().unwrap().pop();
+    write(&place.path("shorter.json"), shorter.to_string().as_bytes());
+    assert_eq!(verify(&place, "shorter.json", &[]).refused(), "accounting-invalid");
+    let theirs: Value =
+        serde_json::from_slice(&fs::read(place.path("other.json")).unwrap()).unwrap();
+    let mut mixed = file;
+    mixed["proofs"][0] = theirs["proofs"][0].clone();
+    write(&place.path("mixed.json"), mixed.to_string().as_bytes());
+    assert_eq!(verify(&place, "mixed.json", &[]).refused(), "accounting-invalid");
+    let with_answer = verify(&place, "told.json", &["--answer", "other.json"]);
+    assert_eq!(with_answer.refused(), "receipt-usage");
+    let unknown = place.run(&["subject", "disclosures", "sub-nobody", "--out", "x.json"]);
+    assert_ne!(unknown.code, 0);
+}
+
+#[test]
+fn the_gate_serves_the_ledger_as_tiles_that_verify_elsewhere() {
+    let place = Place::with_patients(60);
+    let (reader, _) = key(&place, &["--scope", "ledger:read"]);
+    let (other, _) = key(&place, &["--scope", "twins:read"]);
+    let server = Server::start(&place);
+    let get =
+        |path: &str, header: &str| server.call(&format!("/api/v1/ledger/{path}"), &["-H", header]);
+    assert_eq!(server.call("/api/v1/ledger/checkpoint", &[]).status, 401);
+    let note = server.call("/api/v1/ledger/checkpoint", &["-H", &other]);
+    assert_eq!(note.status, 200);
+    let size: u64 = note.body.lines().nth(1).unwrap().parse().unwrap();
+    assert!(0 < size && size < 256, "{size}");
+    assert_eq!(get(&format!("tile/0/000.p/{size}"), &other).status, 200);
+    assert_eq!(get(&format!("tile/entries/000.p/{size}"), &other).status, 403);
+    assert_eq!(get("tile/0/000.p/255", &other).status, 404);
+    assert!((400..=404).contains(&get("tile/0/..%2f..%2fkeys", &other).status));
+    assert_eq!(get("tile/entries/zzz", &reader).status, 404);
+
+    // Somebody elsewhere puts the files together again, and verifies them with the public key.
+    for name in ["keep.json", "public", "pack.toml"] {
+        fs::create_dir_all(place.path("mirror/ledger/tile/0/000.p")).unwrap();
+        fs::create_dir_all(place.path("mirror/ledger/tile/entries/000.p")).unwrap();
+        place.copy(&format!("keep/{name}"), "mirror");
+    }
+    let chmod = std::process::Command::new("chmod").arg("700").arg(place.path("mirror")).status();
+    assert!(chmod.unwrap().success());
+    write(&place.path("mirror/ledger/checkpoint"), note.body.as_bytes());
+    for tile in [format!("tile/0/000.p/{size}"), format!("tile/entries/000.p/{size}")] {
+        let file = place.path(&format!("mirror/ledger/{tile}"));
+        server.save(&format!("/api/v1/ledger/{tile}"), &reader, &file);
+    }
+    let verified = place.run(&["ledger", "verify", "--keep", "mirror"]).done();
+    assert_eq!(verified["entries"], size);
+    assert_eq!(server.stop(), Some(0));
+    let read = place.run(&["ledger", "search", "--action", "ledger.read"]).lines();
+    assert_eq!(read.iter().filter(|entry| entry["outcome"] == "success").count(), 1);
+    let counted = place.run(&["ledger", "search", "--action", "gate.counted"]).lines();
+    let hashes = counted.iter().filter_map(|entry| entry["details"]["ledger-hashes-read"].as_u64());
+    assert_eq!(hashes.sum::<u64>(), 3);
+}

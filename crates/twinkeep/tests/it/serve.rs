@@ -66,6 +66,19 @@ impl<'a> Server<'a> {
         Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
     }
 
+    /// Writes an answer to a file, as it is.
+    pub(crate) fn save(&self, path: &str, header: &str, file: &std::path::Path) {
+        let status = Command::new("curl")
+            .args(["--silent", "--show-error", "--fail", "--max-time", "120", "-H", header])
+            .arg("--cacert")
+            .arg(self.place.path("keep/public/ca.pem"))
+            .arg("--output")
+            .arg(file)
+            .arg(format!("{}{path}", self.base))
+            .status();
+        assert!(status.unwrap().success(), "{path}");
+    }
+
     pub(crate) fn stop(mut self) -> Option<i32> {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());

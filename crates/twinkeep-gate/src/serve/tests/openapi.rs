@@ -61,7 +61,9 @@ fn the_document_describes_exactly_the_routes_and_who_may_use_them() {
     }
     let mut real: Vec<_> = API
         .iter()
-        .map(|route| (route.path.to_owned(), route.method.to_owned(), route.access == Access::Key))
+        .map(|route| {
+            (route.path.replace("{*", "{"), route.method.to_owned(), route.access == Access::Key)
+        })
         .collect();
     described.sort();
     real.sort();
