@@ -11,7 +11,7 @@ use twinkeep_intake::{LiveRow, screen_events};
 use twinkeep_twin::{Change, Twin, WhatIf, what_if};
 
 use crate::answer::{NOTICE, tidy};
-use crate::moment::moment;
+use crate::moment::{Moment, moment};
 use crate::predict::check_horizons;
 use crate::record_events::live_options;
 use crate::time_text::rfc3339;
@@ -25,8 +25,8 @@ pub struct WhatIfRequest {
     pub changes: Vec<String>,
     /// Hours ahead; by default, where the pack's buckets of horizons end.
     pub horizons_hours: Vec<f32>,
-    /// Stand at this many hours after the first event; by default, at the last event.
-    pub at_hours: Option<f32>,
+    /// Where to stand: nothing later is looked at.
+    pub at: Moment,
 }
 
 /// The forecasts as they are and as they would be.
@@ -149,7 +149,7 @@ fn answer(app: &App, found: &Found<'_>, request: &WhatIfRequest) -> Result<WhatI
         [] => pack.forecast().buckets_hours.clone(),
         asked => check_horizons(pack, asked)?,
     };
-    let time = moment(app, found.timeline, request.at_hours)?;
+    let time = moment(app, found.timeline, request.at)?;
     let served = app.served()?;
     let twin = Twin::at(pack, found.codes, found.timeline, time);
     let outcome = what_if(&served.model, twin.state(), time, &horizons, &changes);

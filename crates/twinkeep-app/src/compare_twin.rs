@@ -6,7 +6,7 @@ use twinkeep_forecast::CodeMap;
 use twinkeep_twin::{GroupOutcome, Others, SIMILAR_COUNT_MIN};
 
 use crate::answer::tidy;
-use crate::moment::moment;
+use crate::moment::{Moment, moment};
 use crate::time_text::rfc3339;
 use crate::twins::{Found, about};
 use crate::{App, AppError, Caller};
@@ -16,8 +16,8 @@ use crate::{App, AppError, Caller};
 pub struct CompareRequest {
     /// How many others are summed up; by default, [`SIMILAR_COUNT_DEFAULT`].
     pub count: Option<usize>,
-    /// Stand at this many hours after the first event; by default, at the last event.
-    pub at_hours: Option<f32>,
+    /// Where to stand: nothing later is looked at.
+    pub at: Moment,
 }
 
 /// How it went on with others.
@@ -91,7 +91,7 @@ fn compare(
         );
         return Err(AppError::usage("similar-count", attempt));
     }
-    let time = moment(app, found.timeline, request.at_hours)?;
+    let time = moment(app, found.timeline, request.at)?;
     let few = || {
         let attempt = format!(
             "fewer than {SIMILAR_COUNT_MIN} others were observed as long after their first event"

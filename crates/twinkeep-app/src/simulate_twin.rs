@@ -12,7 +12,7 @@ use twinkeep_twin::{
 };
 
 use crate::answer::{NOTICE, PointAnswer, point_answer, tidy};
-use crate::moment::moment;
+use crate::moment::{Moment, moment};
 use crate::predict::check_horizons;
 use crate::time_text::rfc3339;
 use crate::twins::{Found, about};
@@ -33,8 +33,8 @@ pub struct SimulateRequest<'a> {
     pub targets: Vec<String>,
     /// What may come about on a path: `MAP<65`.
     pub conditions: Vec<String>,
-    /// Stand at this many hours after the first event; by default, at the last event.
-    pub at_hours: Option<f32>,
+    /// Where to stand: nothing later is looked at.
+    pub at: Moment,
     /// How many paths are told one by one; by default, none.
     pub example_count: usize,
     /// Where to write every path, as Parquet: plaintext.
@@ -185,7 +185,7 @@ fn simulate(
         let attempt = format!("the number of paths must be 1 to {PATH_COUNT_MAX}");
         return Err(AppError::usage("paths", attempt));
     }
-    let time = moment(app, found.timeline, request.at_hours)?;
+    let time = moment(app, found.timeline, request.at)?;
     let served = app.served()?;
     let twin = Twin::at(pack, found.codes, found.timeline, time);
     let bank = served.model.path_bank(&horizons, request.seed);

@@ -23,7 +23,7 @@ mod trajectories;
 mod windows;
 
 pub use events::{CalibrationBin, EventEvaluation};
-pub use windows::{TotalEvaluation, WindowEvaluation};
+pub use windows::{TotalEvaluation, WindowEvaluation, WindowSubgroup};
 
 pub use groups::{SubgroupEvaluation, SubgroupTarget};
 pub use spread::training_spreads;

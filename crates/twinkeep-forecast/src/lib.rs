@@ -37,8 +37,8 @@ pub use config::TrainConfig;
 pub use evaluate::{
     CalibrationBin, Evaluation, EvaluationPlan, EventEvaluation, HorizonEvaluation, LagEvaluation,
     PairEvaluation, Scored, SubgroupEvaluation, SubgroupTarget, TargetEvaluation, TotalEvaluation,
-    TrajectoryEvaluation, WindowEvaluation, evaluate, evaluate_by, evaluate_trajectories,
-    training_spreads,
+    TrajectoryEvaluation, WindowEvaluation, WindowSubgroup, evaluate, evaluate_by,
+    evaluate_trajectories, training_spreads,
 };
 pub use explain::{Driver, Explanation, MarginScale, WindowExplanation};
 pub use features::{FeatureLayout, SubjectState, VariableState};

@@ -6,6 +6,7 @@ pub(crate) mod feed_decisions;
 pub(crate) mod feeds;
 pub(crate) mod health;
 pub(crate) mod ledger;
+pub(crate) mod models;
 pub(crate) mod openapi;
 pub(crate) mod predict;
 pub(crate) mod subjects;

@@ -12,8 +12,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, head, patch, post, put};
 
 use crate::api::{
-    changes, events, feed_decisions, feeds, health, ledger, openapi, predict, subjects, twins,
-    what_follows,
+    changes, events, feed_decisions, feeds, health, ledger, models, openapi, predict, subjects,
+    twins, what_follows,
 };
 use crate::edge::Peer;
 use crate::gate::Gate;
@@ -132,6 +132,18 @@ pub(crate) const API: &[Route] = &[
         path: "/api/v1/feeds/{id}/reject",
         access: Access::Key,
         mount: || post(feed_decisions::reject),
+    },
+    Route {
+        method: "get",
+        path: "/api/v1/models",
+        access: Access::Key,
+        mount: || get(models::list),
+    },
+    Route {
+        method: "get",
+        path: "/api/v1/models/{version}",
+        access: Access::Key,
+        mount: || get(models::show),
     },
     Route {
         method: "get",

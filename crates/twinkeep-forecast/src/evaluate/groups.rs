@@ -109,10 +109,7 @@ impl Groups {
         let mut found = Vec::new();
         for (subgroup, parts) in pack.subgroups().iter().zip(&self.sums) {
             for (group, part) in parts.iter().enumerate().filter(|(_, it)| 0 < it.subject_count) {
-                let name = match group < subgroup.group_count(pack) {
-                    true => subgroup.group_name(pack, group),
-                    false => "not known".to_owned(),
-                };
+                let name = group_name(pack, subgroup, group);
                 found.push(part.finish(pack, &subgroup.title, name));
             }
         }
@@ -130,6 +127,14 @@ impl Groups {
         }
         let variable = pack.screening().subject.age.as_deref().and_then(|code| pack.find(code));
         variable.map_or(f32::NAN, |variable| state.static_value(variable))
+    }
+}
+
+/// Returns what a group is called; the last is of those of whom it is not known.
+pub(super) fn group_name(pack: &Pack, subgroup: &Subgroup, group: usize) -> String {
+    match group < subgroup.group_count(pack) {
+        true => subgroup.group_name(pack, group),
+        false => "not known".to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use twinkeep_domain::{
 };
 
 use super::events::{EventEvaluation, Followed, measure};
+use super::groups::{Groups, group_name};
 use super::measure::intervals;
 use crate::examples::{Track, observed_until};
 use crate::features::SubjectState;
@@ -35,6 +36,26 @@ pub struct WindowEvaluation {
     /// Of an event, by horizon.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventEvaluation>,
+    /// By the subgroups of the pack, of those with at least 20 subjects.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subgroups: Vec<WindowSubgroup>,
+}
+
+/// The measurements of a group of subjects.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WindowSubgroup {
+    /// What divides the subjects.
+    pub by: String,
+    /// Which group.
+    pub group: String,
+    /// How many are in it.
+    pub subject_count: u64,
+    /// Of a sum or a count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<TotalEvaluation>,
+    /// Of an event, at the last horizon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventEvaluation>,
 }
 
 /// The measurements of a sum or a count; `None` where there are no subjects.
@@ -90,11 +111,13 @@ pub(super) fn evaluate(
 ) -> Vec<WindowEvaluation> {
     let codes = CodeMap::new(pack, &held_out.codes);
     let end = observed_until(pack.forecast(), held_out);
+    let groups = Groups::new(pack, &held_out.codes);
     let mut all: Vec<Collected> = pack.windows().iter().map(|_| Collected::default()).collect();
     for timeline in &held_out.timelines {
-        collect(pack, forecaster, (&codes, timeline), (cut_hours, end(timeline)), &mut all);
+        let moment = (cut_hours, end(timeline));
+        collect(pack, forecaster, (&codes, timeline), moment, &groups, &mut all);
     }
-    pack.windows().iter().zip(all).map(|(target, found)| found.finish(target)).collect()
+    pack.windows().iter().zip(all).map(|(target, found)| found.finish(pack, target)).collect()
 }
 
 /// What was said of the subjects, and what became of them.
@@ -103,9 +126,12 @@ struct Collected {
     refused: u64,
     totals: Vec<Told>,
     events: Vec<Followed>,
+    /// The groups of each total or event.
+    groups: Vec<Vec<usize>>,
 }
 
 /// A total that was forecast, and what simpler guesses say.
+#[derive(Clone, Copy)]
 struct Told {
     point: ForecastPoint,
     actual: f32,
@@ -119,6 +145,7 @@ fn collect(
     forecaster: &dyn Forecaster,
     (codes, timeline): (&CodeMap, &Timeline),
     (cut_hours, end): (f32, Timestamp),
+    groups: &Groups,
     all: &mut [Collected],
 ) {
     let Some(start) = codes.start(timeline) else { return };
@@ -134,10 +161,14 @@ fn collect(
     }
     let answers = forecaster.forecast(&state, cut, &[]).windows;
     let tracks = Track::all(pack, codes, timeline, end);
+    let belongs = groups.of(pack, timeline, &state, cut);
     for (at, ((answer, track), found)) in answers.iter().zip(&tracks).zip(all).enumerate() {
         let mut known = false;
         let at_risk = state.is_at_risk(pack, at);
         track.label(at_risk, cut, &mut |_, _| known = true);
+        if known && !matches!(answer.answer, WindowAnswer::None) {
+            found.groups.push(belongs.clone());
+        }
         match &answer.answer {
             _ if !known => {}
             WindowAnswer::None => found.refused += 1,
@@ -186,8 +217,8 @@ fn told(track: &Track<'_>, point: ForecastPoint, start: Timestamp, cut: Timestam
 }
 
 impl Collected {
-    fn finish(self, target: &WindowTarget) -> WindowEvaluation {
-        let events = match &target.kind {
+    fn finish(self, pack: &Pack, target: &WindowTarget) -> WindowEvaluation {
+        let events: Vec<EventEvaluation> = match &target.kind {
             WindowKind::Event(plan) => plan
                 .horizons_hours
                 .iter()
@@ -204,8 +235,44 @@ impl Collected {
             subject_count: (self.totals.len() + self.events.len()) as u64,
             refused_count: self.refused,
             total: is_total.then(|| total(&self.totals)),
+            subgroups: self.subgroups(pack, target),
             events,
         }
+    }
+
+    /// Measures each group that is large enough to say nothing of one subject.
+    fn subgroups(&self, pack: &Pack, target: &WindowTarget) -> Vec<WindowSubgroup> {
+        let mut found = Vec::new();
+        for (by, subgroup) in pack.subgroups().iter().enumerate() {
+            for group in 0..=subgroup.group_count(pack) {
+                let inside = |at: &usize| self.groups[*at][by] == group;
+                let members: Vec<usize> = (0..self.groups.len()).filter(inside).collect();
+                if members.len() < SUBGROUP_SUBJECT_COUNT_MIN {
+                    continue;
+                }
+                let (mut total, mut event) = (None, None);
+                match &target.kind {
+                    WindowKind::Event(plan) => {
+                        let of: Vec<Followed> =
+                            members.iter().map(|&at| self.events[at].clone()).collect();
+                        let last = plan.horizons_hours.iter().copied().enumerate().last();
+                        event = last.map(|(at, horizon)| measure(&of, at, horizon, plan.absent));
+                    }
+                    _ => {
+                        let of: Vec<Told> = members.iter().map(|&at| self.totals[at]).collect();
+                        total = Some(self::total(&of));
+                    }
+                }
+                found.push(WindowSubgroup {
+                    by: subgroup.title.clone(),
+                    group: group_name(pack, subgroup, group),
+                    subject_count: members.len() as u64,
+                    total,
+                    event,
+                });
+            }
+        }
+        found
     }
 }
 
@@ -272,6 +339,9 @@ fn total(all: &[Told]) -> TotalEvaluation {
         ),
     }
 }
+
+/// What is said of fewer could be about one; and it would be chance.
+const SUBGROUP_SUBJECT_COUNT_MIN: usize = 20;
 
 /// 52 weeks: the season, and the day of the week.
 const SEASON_HOURS: f64 = 52.0 * 168.0;

@@ -10,7 +10,7 @@ use axum::http::Response;
 use serde::Deserialize;
 use twinkeep_app::{Caller, CompareRequest, PATH_COUNT_DEFAULT, SimulateRequest, WhatIfRequest};
 
-use crate::api::twins::{bad_query, parse_hours};
+use crate::api::twins::{bad_query, moment, parse_hours};
 use crate::gate::Gate;
 use crate::refusal::Refusal;
 use crate::use_case;
@@ -28,6 +28,7 @@ pub(crate) struct PathsQuery {
     target: Option<String>,
     /// Conditions with commas between them.
     when: Option<String>,
+    at: Option<String>,
     at_hours: Option<f32>,
     /// How many paths are told one by one.
     #[serde(default)]
@@ -46,6 +47,7 @@ pub(crate) async fn trajectories(
         let message = "an answer has up to 10,000 paths, and shows up to 100 of them";
         return Err(Refusal::unprocessable("paths", message));
     }
+    let at = moment(query.at.as_deref(), query.at_hours)?;
     use_case::json(&gate, move |app| {
         let request = SimulateRequest {
             path_count: query.paths,
@@ -54,7 +56,7 @@ pub(crate) async fn trajectories(
             seed: query.seed,
             targets: listed(query.target.as_deref()),
             conditions: listed(query.when.as_deref()),
-            at_hours: query.at_hours,
+            at,
             example_count: query.show,
             output: None,
         };
@@ -71,6 +73,7 @@ pub(crate) struct WhatIfQuery {
     set: String,
     /// Numbers with commas between them.
     horizons_hours: Option<String>,
+    at: Option<String>,
     at_hours: Option<f32>,
 }
 
@@ -81,12 +84,13 @@ pub(crate) async fn what_if(
     Path(id): Path<String>,
     query: Result<Query<WhatIfQuery>, QueryRejection>,
 ) -> Result<Response<Body>, Refusal> {
-    let Query(WhatIfQuery { set, horizons_hours, at_hours }) = query.map_err(bad_query)?;
+    let Query(WhatIfQuery { set, horizons_hours, at, at_hours }) = query.map_err(bad_query)?;
+    let at = moment(at.as_deref(), at_hours)?;
     let horizons_hours = match horizons_hours {
         Some(text) => parse_hours(&text)?,
         None => Vec::new(),
     };
-    let request = WhatIfRequest { changes: listed(Some(&set)), horizons_hours, at_hours };
+    let request = WhatIfRequest { changes: listed(Some(&set)), horizons_hours, at };
     use_case::json(&gate, move |app| twinkeep_app::ask_what_if(app, &caller, &id, &request)).await
 }
 
@@ -95,6 +99,7 @@ pub(crate) async fn what_if(
 #[serde(deny_unknown_fields)]
 pub(crate) struct SimilarQuery {
     count: Option<usize>,
+    at: Option<String>,
     at_hours: Option<f32>,
 }
 
@@ -105,8 +110,8 @@ pub(crate) async fn similar(
     Path(id): Path<String>,
     query: Result<Query<SimilarQuery>, QueryRejection>,
 ) -> Result<Response<Body>, Refusal> {
-    let Query(SimilarQuery { count, at_hours }) = query.map_err(bad_query)?;
-    let request = CompareRequest { count, at_hours };
+    let Query(SimilarQuery { count, at, at_hours }) = query.map_err(bad_query)?;
+    let request = CompareRequest { count, at: moment(at.as_deref(), at_hours)? };
     use_case::json(&gate, move |app| twinkeep_app::compare_twin(app, &caller, &id, &request)).await
 }
 

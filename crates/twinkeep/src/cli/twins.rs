@@ -122,9 +122,9 @@ pub(crate) struct WhatIfArgs {
     /// Only this far ahead, such as `12h`; by default, where the pack's buckets of horizons end
     #[arg(long, value_name = "TIME", value_parser = super::models::hours)]
     pub(crate) ahead: Option<f32>,
-    /// Stand at this many hours after the first event, and look at nothing later
-    #[arg(long, value_name = "HOURS")]
-    pub(crate) at: Option<f32>,
+    /// Stand there and look at nothing later: HOURS after the first event, or a time (RFC 3339)
+    #[arg(long, value_name = "WHEN", value_parser = parse_moment, allow_negative_numbers = true)]
+    pub(crate) at: Option<Moment>,
 }
 
 /// Arguments of `twin similar`.
@@ -135,9 +135,9 @@ pub(crate) struct SimilarArgs {
     /// How many others are summed up
     #[arg(long, value_name = "N", default_value_t = twinkeep_app::SIMILAR_COUNT_DEFAULT)]
     pub(crate) count: usize,
-    /// Stand at this many hours after the first event, and look at nothing later
-    #[arg(long, value_name = "HOURS")]
-    pub(crate) at: Option<f32>,
+    /// Stand there and look at nothing later: HOURS after the first event, or a time (RFC 3339)
+    #[arg(long, value_name = "WHEN", value_parser = parse_moment, allow_negative_numbers = true)]
+    pub(crate) at: Option<Moment>,
 }
 
 /// Arguments of `twin simulate`.
@@ -163,9 +163,9 @@ pub(crate) struct SimulateArgs {
     /// The same seed draws the same paths
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Stand at this many hours after the first event, and look at nothing later
-    #[arg(long, value_name = "HOURS")]
-    pub(crate) at: Option<f32>,
+    /// Stand there and look at nothing later: HOURS after the first event, or a time (RFC 3339)
+    #[arg(long, value_name = "WHEN", value_parser = parse_moment, allow_negative_numbers = true)]
+    pub(crate) at: Option<Moment>,
     /// How many paths are shown one by one
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) show: usize,

@@ -20,7 +20,7 @@ fn a_sealed_feed_becomes_a_forecast() {
     let evaluation = &trained["evaluation"];
     assert!(evaluation["mase_median"].as_f64().unwrap() < 1.0, "{evaluation}");
     let coverage = evaluation["coverage_90_mean"].as_f64().unwrap();
-    assert!((0.85..=0.95).contains(&coverage), "{coverage}");
+    assert!((0.83..=0.97).contains(&coverage), "{coverage}");
     let version = trained["version"].as_str().unwrap();
     place.run(&["model", "release", version, "--reason", "test"]).done();
 

@@ -18,21 +18,23 @@ fn parts(place: &Place) -> usize {
     files.iter().filter(|file| is_part(&file.file_name().unwrap().to_string_lossy())).count()
 }
 
-fn start(place: &Place, args: &[&str]) -> Child {
+/// Starts a training, and returns once it has learned two targets.
+fn begun(place: &Place, args: &[&str]) -> Child {
     let mut command = place.command(args);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-}
-
-/// Trains and kills the program once it has learned a target or more; returns how many it left.
-fn cut_off(place: &Place, args: &[&str]) -> usize {
-    // With one thread and 36 targets there is a lot of time between the first and the last.
-    let mut child = start(place, args);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
     while parts(place) < 2 {
         assert!(began.elapsed() < Duration::from_secs(120), "no target was learned in time");
         assert!(child.try_wait().unwrap().is_none(), "the training ended too soon");
         std::thread::sleep(Duration::from_millis(5));
     }
+    child
+}
+
+/// Trains and kills the program once it has learned a target or more; returns how many it left.
+fn cut_off(place: &Place, args: &[&str]) -> usize {
+    // With one thread and 36 targets there is a lot of time between the first and the last.
+    let mut child = begun(place, args);
     child.kill().unwrap();
     child.wait().unwrap();
     parts(place)
@@ -44,7 +46,7 @@ fn weights(report: &Value) -> &str {
 
 #[test]
 fn a_training_that_was_killed_goes_on_to_the_same_weights() {
-    let place = Place::with_patients(150);
+    let place = Place::with_patients(240);
     let args = ["train", "--threads", "1"];
     let whole = place.run(&args).done();
     assert_eq!(whole["resumed_targets"], 0);
@@ -72,7 +74,7 @@ fn a_training_that_was_killed_goes_on_to_the_same_weights() {
 
 #[test]
 fn a_training_of_something_else_starts_over_and_says_why() {
-    let place = Place::with_patients(150);
+    let place = Place::with_patients(240);
     let args = ["train", "--threads", "1"];
     cut_off(&place, &args);
     let report = place.run(&["train", "--seed", "7"]).done();
@@ -92,7 +94,7 @@ fn a_training_of_something_else_starts_over_and_says_why() {
 
 #[test]
 fn an_erasure_takes_what_an_unfinished_training_learned_along() {
-    let place = Place::with_patients(150);
+    let place = Place::with_patients(240);
     cut_off(&place, &["train", "--threads", "1"]);
     let twins = place.run(&["twin", "list", "--limit", "1"]).done();
     let subject = twins["twins"][0]["subject"].as_str().unwrap().to_owned();
@@ -104,8 +106,42 @@ fn an_erasure_takes_what_an_unfinished_training_learned_along() {
 }
 
 #[test]
+fn the_same_training_does_not_run_twice_at_once() {
+    let place = Place::with_patients(240);
+    let args = ["train", "--threads", "1"];
+    let mut child = begun(&place, &args);
+    assert_eq!(place.run(&["train", "--threads", "2"]).refused(), "train-running");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(0 < place.run(&args).done()["resumed_targets"].as_u64().unwrap());
+}
+
+#[test]
+fn what_was_learned_while_a_person_was_erased_is_not_kept() {
+    let place = Place::with_patients(400);
+    // A machine whose disk is slow may erase too late; then the training of the next seed is asked.
+    for seed in 1..=5 {
+        let seed = seed.to_string();
+        let child = begun(&place, &["train", "--threads", "1", "--seed", &seed]);
+        let twins = place.run(&["twin", "list", "--limit", "1"]).done();
+        let subject = twins["twins"][0]["subject"].as_str().unwrap().to_owned();
+        let erase = ["subject", "erase", &subject, "--confirm", &subject, "--reason", "asked"];
+        place.run(&erase).done();
+        let models = place.run(&["model", "list"]).lines().len();
+        let output = child.wait_with_output().unwrap();
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("train-erased"), "{said}");
+            assert_eq!(place.run(&["model", "list"]).lines().len(), models);
+            return;
+        }
+    }
+    panic!("no training was still running when the erasure was done");
+}
+
+#[test]
 fn the_record_says_what_a_training_depends_on() {
-    let place = Place::with_patients(120);
+    let place = Place::with_patients(240);
     let report = place.run(&["train", "--seed", "5"]).done();
     let version = report["version"].as_str().unwrap();
     let record = place.path(&format!("keep/models/{version}/training.json"));

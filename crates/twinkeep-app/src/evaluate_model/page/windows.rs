@@ -24,6 +24,45 @@ pub(super) fn windows(pack: &Pack, evaluation: &Evaluation) -> Markup {
                  how often it happens. Said and came true: by fifths of the probabilities."
             }
         }
+        @if windows_divided(evaluation) {
+            h2 { "Windows by subgroup" }
+            (subgroup_table(pack, &evaluation.windows))
+            p { "Of an event, at its last horizon. Groups of fewer than 20 people are left out." }
+        }
+    }
+}
+
+fn windows_divided(evaluation: &Evaluation) -> bool {
+    evaluation.windows.iter().any(|window| !window.subgroups.is_empty())
+}
+
+fn subgroup_table(pack: &Pack, windows: &[WindowEvaluation]) -> Markup {
+    let columns =
+        ["group", "subjects", "MASE", "90 %", "sum ratio", "happens to", "said", "AUC", "Brier"];
+    html! {
+        table {
+            thead { tr { th { "target" } @for column in columns { th { (column) } } } }
+            tbody {
+                @for window in windows {
+                    @for one in &window.subgroups {
+                        @let total = one.total.as_ref();
+                        @let event = one.event.as_ref();
+                        tr {
+                            th scope="row" { (title(pack, window)) }
+                            td { (one.by) ": " (one.group) }
+                            td { (one.subject_count) }
+                            td { (number(total.and_then(|it| it.mase), 3)) }
+                            td { (percent(total.and_then(|it| it.coverage_90))) }
+                            td { (number(total.and_then(|it| it.sum_ratio), 3)) }
+                            td { (percent(event.and_then(|it| it.base_rate))) }
+                            td { (percent(event.and_then(|it| it.probability_mean))) }
+                            td { (number(event.and_then(|it| it.auc), 3)) }
+                            td { (number(event.and_then(|it| it.brier), 4)) }
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Measurements of windows against a forecaster whose answers, and so whose errors, are known.
 
 use twinkeep_domain::{
-    Basis, Cohort, EventPoint, Forecast, ForecastPoint, Timeline, Timestamp, WindowAnswer,
-    WindowForecast, WindowKind,
+    Basis, Code, Cohort, Event, EventPoint, Forecast, ForecastPoint, Subgroup, SubgroupBy,
+    Timeline, Timestamp, WindowAnswer, WindowForecast, WindowKind,
 };
 
 use super::WindowEvaluation;
@@ -115,4 +115,50 @@ fn a_subject_that_was_not_observed_at_the_cut_says_nothing() {
     let cohort = held_out(&[&[(0.0, BUY, 1.0), (9.0, BUY, 1.0)]]);
     let found = measured(&cohort);
     assert!(found.iter().all(|window| window.subject_count + window.refused_count == 0));
+}
+
+#[test]
+fn groups_are_measured_apart_and_small_ones_not_at_all() {
+    let by_mode = Subgroup {
+        title: "Mode".to_owned(),
+        by: SubgroupBy::Variable(1),
+        cuts: vec![0.5],
+        names: vec!["shop".to_owned(), "mail".to_owned()],
+    };
+    let pack = shop_pack().with_subgroups(vec![by_mode]).unwrap();
+    let mut codes = shop_cohort(1, 0).codes;
+    codes.push(Code::new("mode").unwrap());
+    // 25 buy in the shop for 2 in the window, 20 by mail for nothing; of 19 it is not known.
+    let one = |number: i64| {
+        let mut events = vec![shop_event(number, 0.0, BUY, Some(1.0))];
+        let mode = match number {
+            0..25 => Some(0.0),
+            25..45 => Some(1.0),
+            _ => None,
+        };
+        if mode == Some(0.0) {
+            events.push(shop_event(number, 12.0, BUY, Some(2.0)));
+        }
+        events.push(shop_event(number, 30.0, BUY, Some(1.0)));
+        let fixed = |value| Event { time: None, ..shop_event(number, 0.0, 2, Some(value)) };
+        events.extend(mode.map(fixed));
+        Timeline::new(events[0].subject, events).unwrap()
+    };
+    let cohort = Cohort { codes, timelines: (0..64).map(one).collect() };
+    let found = evaluate(&pack, &Constant, &cohort).windows;
+    let named = |target: usize| -> Vec<(&str, u64)> {
+        let groups = found[target].subgroups.iter();
+        groups.map(|one| (one.group.as_str(), one.subject_count)).collect()
+    };
+    for target in [SPENT, RETURN] {
+        assert_eq!(found[target].subject_count, 64);
+        assert_eq!(named(target), [("shop", 25), ("mail", 20)], "19 are too few to be told");
+    }
+    assert_eq!(named(LEFT), [], "nothing was said about it");
+    // The median says 3.
+    let errors = found[SPENT].subgroups.iter().map(|one| one.total.as_ref().unwrap().mae.unwrap());
+    assert_eq!(errors.collect::<Vec<_>>(), [1.0, 3.0]);
+    let counts = found[RETURN].subgroups.iter().map(|one| one.event.as_ref().unwrap());
+    let counts: Vec<_> = counts.map(|at| (at.horizon_hours, at.event_count)).collect();
+    assert_eq!(counts, [(192.0, 25), (192.0, 0)]);
 }

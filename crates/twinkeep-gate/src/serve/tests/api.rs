@@ -233,6 +233,14 @@ async fn a_twin_is_shown_as_it_was_and_forecast_from_what_was_known_then() {
     let hours = now["start"].as_str().unwrap();
     assert_eq!(hours, "2000-01-01T00:30:00Z");
     assert_eq!(served.get(&format!("{path}/forecast?at_hours=23.5")).await.json(), forecast);
+    for asked in ["trajectories?paths=50", "what-if?set=Temp%3D37", "similar?count=30"] {
+        let by_time = served.get(&format!("{path}/{asked}&at={at}")).await;
+        assert_eq!(by_time.status, 200, "{by_time:?}");
+        let by_hours = served.get(&format!("{path}/{asked}&at_hours=23.5")).await;
+        assert_eq!(by_time.json(), by_hours.json(), "{asked}");
+        let both = served.get(&format!("{path}/{asked}&at={at}&at_hours=23.5")).await;
+        assert_eq!(both.code(), "query-shape");
+    }
     let last = now["end"].as_str().unwrap();
     let newest = served.get(&format!("{path}/forecast?at={last}")).await.json();
     assert!(newest.get("looks_back").is_none(), "{newest}");

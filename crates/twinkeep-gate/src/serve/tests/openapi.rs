@@ -95,7 +95,14 @@ async fn real_answers_are_as_described() {
     for (path, asked) in asked {
         as_described(&document, path, "get", &served.get(&format!("{of}{asked}")).await);
     }
+    let models = served.get("/api/v1/models").await;
+    let version = models.json()["models"][0]["version"].as_str().unwrap().to_owned();
+    let model = served.get(&format!("/api/v1/models/{version}")).await;
+    assert_eq!((model.status, &model.json()["version"]), (200, &Value::from(version)));
     let answers = [
+        ("/api/v1/models", "get", models),
+        ("/api/v1/models/{version}", "get", model),
+        ("/api/v1/models/{version}", "get", served.get("/api/v1/models/none").await),
         ("/api/v1/twins", "get", list),
         ("/api/v1/feeds", "get", served.get("/api/v1/feeds").await),
         ("/api/v1/feeds/{id}", "get", served.get("/api/v1/feeds/feed-1").await),

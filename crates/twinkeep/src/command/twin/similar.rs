@@ -8,7 +8,7 @@ use crate::cli::SimilarArgs;
 use crate::output::{Output, table, thousands};
 
 pub(super) fn run(app: &App, args: &SimilarArgs, out: &Output) -> Result<(), AppError> {
-    let request = CompareRequest { count: Some(args.count), at_hours: args.at };
+    let request = CompareRequest { count: Some(args.count), at: args.at.unwrap_or_default() };
     out.result(&compare_twin(app, &Caller::operator(), &args.subject, &request)?, text)
 }
 

@@ -16,7 +16,7 @@ pub(super) fn run(app: &App, args: &SimulateArgs, out: &Output) -> Result<(), Ap
         seed: args.seed,
         targets: args.targets.clone(),
         conditions: args.when.clone(),
-        at_hours: args.at,
+        at: args.at.unwrap_or_default(),
         example_count: args.show,
         output: args.output.as_deref(),
     };

@@ -11,7 +11,7 @@ pub(super) fn run(app: &App, args: &WhatIfArgs, out: &Output) -> Result<(), AppE
     let request = WhatIfRequest {
         changes: args.set.clone(),
         horizons_hours: args.ahead.iter().copied().collect(),
-        at_hours: args.at,
+        at: args.at.unwrap_or_default(),
     };
     out.result(&ask_what_if(app, &Caller::operator(), &args.subject, &request)?, text)
 }
