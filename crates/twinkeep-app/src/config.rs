@@ -22,6 +22,8 @@ pub struct Config {
     pub gate: GateConfig,
     /// Training.
     pub train: TrainSettings,
+    /// Model versions.
+    pub models: ModelSettings,
     /// Databases to read, by the name that `twinkeep ingest source:NAME` gives them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub source: BTreeMap<String, SourceConfig>,
@@ -251,6 +253,20 @@ pub struct TrainSettings {
     pub seed: u64,
 }
 
+/// Model versions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelSettings {
+    /// How often what serves and what stands by is verified while the gate serves, in seconds.
+    pub verify_every_seconds: u32,
+}
+
+impl Default for ModelSettings {
+    fn default() -> Self {
+        Self { verify_every_seconds: 900 }
+    }
+}
+
 impl Default for TrainSettings {
     fn default() -> Self {
         Self { threads: 2, seed: 42 }
@@ -268,6 +284,8 @@ pub struct Settings {
     pub gate: GateConfig,
     /// Training.
     pub train: TrainSettings,
+    /// Model versions.
+    pub models: ModelSettings,
     /// Databases to read, by name; paths are resolved.
     pub(crate) source: BTreeMap<String, SourceConfig>,
 }
@@ -336,7 +354,7 @@ impl Config {
 
     /// Checks every value and resolves paths against the keep's folder.
     pub fn check(self, keep: &Path) -> Result<Settings, ConfigError> {
-        let Self { keep: KeepConfig { key_file }, intake, gate, train, source } = self;
+        let Self { keep: KeepConfig { key_file }, intake, gate, train, models, source } = self;
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });
         if gate.listen.parse::<std::net::SocketAddr>().is_err() {
             return refuse("gate.listen", "an address and a port, such as `127.0.0.1:8443`");
@@ -368,6 +386,9 @@ impl Config {
         if !(1..=256).contains(&train.threads) {
             return refuse("train.threads", "1 to 256");
         }
+        if !(1..=86_400).contains(&models.verify_every_seconds) {
+            return refuse("models.verify_every_seconds", "1 to 86,400");
+        }
         if source.values().any(|source| DatabaseUrl::parse(&source.url).is_err()) {
             return refuse(
                 "source.url",
@@ -380,14 +401,14 @@ impl Config {
         let intake = IntakeConfig { drop_folder, nats, ..intake };
         let resolve = |(name, source): (String, SourceConfig)| (name, source.resolve(keep));
         let source = source.into_iter().map(resolve).collect();
-        Ok(Settings { key_file, intake, gate, train, source })
+        Ok(Settings { key_file, intake, gate, train, models, source })
     }
 }
 
 impl From<Settings> for Config {
     fn from(settings: Settings) -> Self {
-        let Settings { key_file, intake, gate, train, source } = settings;
-        Self { keep: KeepConfig { key_file }, intake, gate, train, source }
+        let Settings { key_file, intake, gate, train, models, source } = settings;
+        Self { keep: KeepConfig { key_file }, intake, gate, train, models, source }
     }
 }
 
@@ -461,6 +482,8 @@ const KEYS: &[&str] = &[
     "ssh",
     "ssh_known_hosts",
     "ssh_identity",
+    "models",
+    "verify_every_seconds",
 ];
 
 #[cfg(test)]

@@ -16,11 +16,13 @@ mod announced_feed;
 mod answer;
 mod api_keys;
 mod app;
+mod approve_model;
 mod ask_what_if;
 mod attack_model;
 mod audit_event;
 mod caller;
 mod canonical_json;
+mod check_models;
 mod compact_store;
 mod compare_twin;
 mod concerns;
@@ -67,6 +69,7 @@ mod predict;
 mod privacy_cost;
 mod prove_entry;
 mod publish_feed;
+mod put_in_service;
 mod read_tiles;
 mod reason;
 mod receipt;
@@ -75,7 +78,9 @@ mod receive_folder;
 mod receive_nats;
 mod record_events;
 mod refused_message;
+mod release_checks;
 mod replay_feed;
+mod reproduce_model;
 mod restore_keep;
 mod rotate_data;
 mod rotate_kek;
@@ -114,6 +119,10 @@ pub use answer::{
 };
 pub use api_keys::{ApiKeyReport, list_api_keys, new_api_key, revoke_api_key};
 pub use app::{App, Surroundings};
+pub use approve_model::{
+    ApprovalReport, ApprovalRequest, ApproverLine, ApproverList, Purpose, add_approver, approve,
+    list_approvers, remove_approver, request_approval, require_approvals,
+};
 pub use ask_what_if::{
     ChangeAnswer, MiddleAnswer, PointDifference, TargetDifference, WhatIfAnswer, WhatIfRequest,
     WindowDifference, ask_what_if,
@@ -123,13 +132,14 @@ pub use attack_model::{
     show_attacks,
 };
 pub use caller::{Caller, Scope};
+pub use check_models::{ModelsCheck, check_models};
 pub use compact_store::{CompactReport, StatusReport, compact_store, store_status};
 pub use compare_twin::{
     CompareAnswer, CompareRequest, OutcomeAnswer, SIMILAR_COUNT_DEFAULT, compare_twin,
 };
 pub use config::{
-    Config, ConfigError, Deidentify, GateConfig, IntakeConfig, KeepConfig, NatsConfig, Settings,
-    SourceConfig, TrainSettings,
+    Config, ConfigError, Deidentify, GateConfig, IntakeConfig, KeepConfig, ModelSettings,
+    NatsConfig, Settings, SourceConfig, TrainSettings,
 };
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
 pub use drop_folder::serve_drop_folder;
@@ -164,9 +174,7 @@ pub use mappings::{
     FileCheck, MappingCheck, MappingLine, MappingText, list_mappings, load_mapping, show_mapping,
     try_mapping,
 };
-pub use models::{
-    ModelLine, ModelReport, VerifyReport, list_models, release_model, show_model, verify_model,
-};
+pub use models::{ModelLine, ModelReport, VerifyReport, list_models, show_model, verify_model};
 pub use moment::Moment;
 pub use nats_server::NatsServer;
 pub use open_feed::{OpenReport, OpenRequest, open_feed};
@@ -177,6 +185,10 @@ pub use prove_entry::{
     prove_entry, write_proof,
 };
 pub use publish_feed::{PublishRequest, PublishedFeed, publish_feeds};
+pub use put_in_service::{
+    ModelQuarantine, ReleaseRequest, ServiceReport, back_up_model, promote_model, quarantine_model,
+    release_model, restore_model, roll_back_model,
+};
 pub use read_tiles::{is_bundle, read_checkpoint_note, read_entry_bundle, read_hash_tile};
 pub use receipt::Receipt;
 pub use receive_feed::{
@@ -189,7 +201,9 @@ pub use record_events::{
     LIVE_EVENT_COUNT_MAX, LiveEvent, RecordReport, RecordRequest, RefusedEvent, record_events,
     show_refused_events,
 };
+pub use release_checks::ReleaseCheck;
 pub use replay_feed::{ReplayReport, ReplayRequest, replay_feed};
+pub use reproduce_model::{ReproduceReport, reproduce_model};
 pub use restore_keep::{RestoreReport, RestoreRequest, restore_keep, restore_keyring};
 pub use rotate_data::{RotateDataReport, rotate_data};
 pub use rotate_kek::{RotateKekReport, rotate_kek};

@@ -1,4 +1,4 @@
-//! Use cases: list, show, verify, and release model versions.
+//! Use cases: list, show, and verify model versions.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -6,8 +6,6 @@ use twinkeep_ledger::{Activity, Class as EventClass};
 use twinkeep_registry::{Mark, VersionId, VersionRecord};
 use twinkeep_vault::digest::{sha256, to_hex};
 
-use crate::attack_model::refuse_over_limits;
-use crate::reason::check_reason;
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller, Scope};
 
@@ -16,8 +14,11 @@ use crate::{App, AppError, Caller, Scope};
 pub struct ModelLine {
     /// The version, named after its content.
     pub version: String,
-    /// `candidate`, `in-service`, `retired`, or `quarantined`.
+    /// `candidate`, `released`, `in-service`, `retired`, or `quarantined`.
     pub state: String,
+    /// Whether it serves when the one in service fails.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub backup: bool,
     /// When the state was reached (RFC 3339).
     pub since: String,
     /// Why, if somebody said.
@@ -66,15 +67,20 @@ pub struct VerifyReport {
 /// Lists the versions.
 pub fn list_models(app: &App, caller: &Caller) -> Result<Vec<ModelLine>, AppError> {
     let entry = app.entry(caller, EventClass::EntityManagement, Activity::Read, "models.listed");
-    let listed = caller.require(Scope::ReadTwins).and_then(|()| Ok(app.registry.list()?));
-    app.conclude(entry, listed.map(|versions| versions.iter().map(line).collect()))
+    let listed = caller.require(Scope::ReadTwins).and_then(|()| {
+        let backup = app.registry.backup()?;
+        let versions = app.registry.list()?;
+        Ok(versions.iter().map(|record| line(record, backup.as_ref())).collect())
+    });
+    app.conclude(entry, listed)
 }
 
-fn line(record: &VersionRecord) -> ModelLine {
+pub(crate) fn line(record: &VersionRecord, backup: Option<&VersionId>) -> ModelLine {
     let last = record.steps.last();
     ModelLine {
         version: record.id.to_string(),
         state: record.status.name().to_owned(),
+        backup: backup == Some(&record.id),
         since: last.map(|step| rfc3339(step.at)).unwrap_or_default(),
         reason: last.map(|step| step.reason.clone()).unwrap_or_default(),
         attacked: record.attacks.iter().map(|attack| attack.kind.clone()).collect(),
@@ -125,7 +131,7 @@ pub fn verify_model(app: &App, caller: &Caller, version: &str) -> Result<VerifyR
     app.conclude(entry, result)
 }
 
-fn verify(app: &App, id: &VersionId) -> Result<VerifyReport, AppError> {
+pub(crate) fn verify(app: &App, id: &VersionId) -> Result<VerifyReport, AppError> {
     let report = app.registry.verify(id).map_err(|error| app.distrust(id, error))?;
     let signer = sha256(app.registry.public_pem().as_bytes());
     Ok(VerifyReport {
@@ -135,31 +141,6 @@ fn verify(app: &App, id: &VersionId) -> Result<VerifyReport, AppError> {
         digest: report.digest,
         signer: to_hex(&signer),
     })
-}
-
-/// Puts a version into service, after verifying it.
-pub fn release_model(
-    app: &App,
-    caller: &Caller,
-    version: &str,
-    reason: &str,
-) -> Result<ModelLine, AppError> {
-    let entry = app.entry(caller, EventClass::EntityManagement, Activity::Update, "model.released");
-    let result = release(app, caller, version, reason);
-    let entry = if result.is_ok() { entry.with("model", version) } else { entry };
-    app.conclude(entry, result)
-}
-
-fn release(app: &App, caller: &Caller, version: &str, reason: &str) -> Result<ModelLine, AppError> {
-    let reason = check_reason(reason)?;
-    let id = parse_version(version)?;
-    verify(app, &id)?;
-    refuse_over_limits(app, &id)?;
-    app.registry
-        .release(&id, &caller.id, reason, app.now())
-        .map_err(|error| app.distrust(&id, error))?;
-    app.remember_registry()?;
-    Ok(line(&app.registry.show(&id)?))
 }
 
 /// Returns the version that is asked for, or the one in service.

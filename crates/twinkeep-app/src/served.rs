@@ -7,6 +7,7 @@ use twinkeep_ledger::{Activity, Class as EventClass, Severity};
 use twinkeep_registry::{LoadedModel, RegistryError, VersionId};
 use twinkeep_vault::digest::{sha256, to_hex};
 
+use crate::train_model::weights_digest;
 use crate::{App, AppError, Caller};
 
 /// A version that is in service.
@@ -19,24 +20,58 @@ pub(crate) struct Served {
     pub(crate) training_record: String,
     /// What forecasts.
     pub(crate) model: Model,
+    /// What its weights were when it was loaded.
+    weights_sha256: String,
+}
+
+impl Served {
+    /// Returns whether the weights in memory are what was loaded.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        weights_digest(&self.model.to_tensors()) == self.weights_sha256
+    }
 }
 
 impl App {
     /// Returns the model in service; loads and verifies it when it changed.
     ///
-    /// A version that does not verify is quarantined and recorded, and nothing is served.
+    /// A version that does not verify is quarantined and recorded, and the backup answers in its
+    /// place; without a backup, nothing does.
     pub(crate) fn served(&self) -> Result<Arc<Served>, AppError> {
-        let version = self.registry.in_service()?.ok_or_else(|| {
+        let mut version = self.registry.in_service()?.ok_or_else(|| {
             AppError::refused("model-none", "no model is in service").hint(
                 "train one with `twinkeep train`, then `twinkeep model release VERSION --reason ...`",
             )
         })?;
-        let busy = || AppError::environment("model-lock", "the model in service cannot be used");
+        loop {
+            let error = match self.serve(&version) {
+                Ok(served) => return Ok(served),
+                Err(error) => error,
+            };
+            // Each turn takes a version away, so that this ends.
+            match self.registry.in_service()? {
+                Some(other) if other != version => version = other,
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// Forgets the model in memory: whoever asks next gets it from the disk, verified.
+    pub(crate) fn forget_served(&self) -> Result<(), AppError> {
+        *self.served.lock().map_err(|_| busy())? = None;
+        Ok(())
+    }
+
+    /// Returns the model in memory, if one was loaded.
+    pub(crate) fn served_already(&self) -> Result<Option<Arc<Served>>, AppError> {
+        Ok(self.served.lock().map_err(|_| busy())?.clone())
+    }
+
+    fn serve(&self, version: &VersionId) -> Result<Arc<Served>, AppError> {
         let mut served = self.served.lock().map_err(|_| busy())?;
         match served.as_ref() {
             Some(current) if current.version == version.to_string() => Ok(Arc::clone(current)),
             _ => {
-                let loaded = Arc::new(self.load(&version)?);
+                let loaded = Arc::new(self.load(version)?);
                 *served = Some(Arc::clone(&loaded));
                 Ok(loaded)
             }
@@ -55,6 +90,7 @@ impl App {
             version: version.to_string(),
             digest: loaded.digest.clone(),
             training_record: record.unwrap_or_default(),
+            weights_sha256: weights_digest(&model.to_tensors()),
             model,
         })
     }
@@ -85,26 +121,44 @@ impl App {
         if !changed {
             return error;
         }
-        let system = Caller::system();
-        let entry = self
-            .entry(&system, EventClass::DetectionFinding, Activity::Create, "model.quarantined")
-            .severity(Severity::High)
-            .with("model", version.as_str())
-            .with("reason", code);
-        let contained = self
-            .registry
-            .quarantine(version, &system.id, code, self.now())
-            .map_err(AppError::from)
-            .and_then(|()| self.remember_registry())
-            .and_then(|()| self.record(&entry));
-        match contained {
-            Ok(_) => error.hint(
+        match self.contain(version, code) {
+            Ok(Some(backup)) => error.hint(format!(
+                "it was moved to `models/quarantine`, and the backup `{backup}` serves in its \
+                 place; find out who could write to `models/`"
+            )),
+            Ok(None) => error.hint(
                 "it was moved to `models/quarantine`; release another version, and find out who \
                  could write to `models/`",
             ),
             Err(failure) => failure,
         }
     }
+
+    /// Quarantines a version; returns the backup that took its place, if it was in service.
+    fn contain(
+        &self,
+        version: &VersionId,
+        code: &'static str,
+    ) -> Result<Option<VersionId>, AppError> {
+        let system = Caller::system();
+        let found = self.registry.quarantine(version, &system.id, code, self.now())?;
+        self.remember_registry()?;
+        let entry = self
+            .entry(&system, EventClass::DetectionFinding, Activity::Create, "model.quarantined")
+            .severity(Severity::High)
+            .with("model", version.as_str())
+            .with("reason", code);
+        let entry = match &found.replaced_by {
+            Some(backup) => entry.with("replaced_by", backup.as_str()),
+            None => entry,
+        };
+        self.record(&entry)?;
+        Ok(found.replaced_by)
+    }
+}
+
+fn busy() -> AppError {
+    AppError::environment("model-lock", "the model in service cannot be used")
 }
 
 /// The document of a version that says what it was trained from.

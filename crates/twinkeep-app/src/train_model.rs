@@ -252,7 +252,7 @@ fn configuration(config: &TrainConfig) -> Value {
 }
 
 /// A digest over names, shapes, and elements, in the order of the tensors.
-fn weights_digest(tensors: &[Tensor]) -> String {
+pub(crate) fn weights_digest(tensors: &[Tensor]) -> String {
     let mut digest = Sha256::default();
     for tensor in tensors {
         digest.update(format!("{} {:?}\n", tensor.name, tensor.shape).as_bytes());

@@ -13,6 +13,7 @@ use crate::{CodeMap, Forecaster};
 use groups::Groups;
 use measure::Measure;
 
+mod compare;
 mod events;
 mod groups;
 mod measure;
@@ -22,6 +23,7 @@ mod tests;
 mod trajectories;
 mod windows;
 
+pub use compare::{Comparison, Difference, Slice, compare};
 pub use events::{CalibrationBin, EventEvaluation};
 pub use windows::{TotalEvaluation, WindowEvaluation, WindowSubgroup};
 

@@ -29,6 +29,42 @@ pub enum RegistryError {
         action: &'static str,
     },
 
+    /// The version served before, and another one was released since.
+    #[error("model version `{id}` was in service before, and serves again only by a rollback")]
+    Older {
+        /// Which version.
+        id: VersionId,
+    },
+
+    /// Too few of the named approvers agreed.
+    #[error("model version `{id}` needs the agreement of {required} approvers, and has {found}")]
+    Approvals {
+        /// Which version.
+        id: VersionId,
+        /// How many must agree.
+        required: u32,
+        /// How many did.
+        found: usize,
+    },
+
+    /// Nobody but who put the version into quarantine agreed to take it out.
+    #[error("model version `{id}` leaves quarantine only if a second person agrees")]
+    SecondPerson {
+        /// Which version.
+        id: VersionId,
+    },
+
+    /// There is no version to go back to.
+    #[error("no version that verifies was in service before")]
+    NothingBefore,
+
+    /// The list of approvers cannot be as asked.
+    #[error("cannot change the approvers: {problem}")]
+    Approver {
+        /// Why not.
+        problem: &'static str,
+    },
+
     /// The version may have learned from somebody who was erased since.
     #[error("model version `{id}` may have learned from a person who was erased")]
     Marked {
@@ -142,6 +178,11 @@ impl RegistryError {
             Self::Exists => "registry-exists",
             Self::Unknown { .. } => "model-unknown",
             Self::Transition { .. } => "model-state",
+            Self::Older { .. } => "model-older",
+            Self::Approvals { .. } => "model-approvals",
+            Self::SecondPerson { .. } => "model-second-person",
+            Self::NothingBefore => "model-nothing-before",
+            Self::Approver { .. } => "approver",
             Self::Marked { .. } => "model-marked",
             Self::Verification { source, .. } => source.code(),
             Self::Report { .. } => "attack-report",

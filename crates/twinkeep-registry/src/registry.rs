@@ -28,7 +28,10 @@ use crate::state::State;
 use crate::version::{self, Built, Files, Opened};
 use crate::{LoadedModel, Mark, RegistryError, Status, Step, Verified, VersionId, VersionRecord};
 
+mod approvers;
 mod attacks;
+mod service;
+pub use service::{Decision, Quarantined, Released};
 #[cfg(test)]
 mod tests;
 
@@ -51,15 +54,6 @@ pub struct Registry {
     report_key: SecretKey,
     /// The newest state that this process saw.
     seen: AtomicU64,
-}
-
-/// What a release changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Released {
-    /// The version that is in service now.
-    pub id: VersionId,
-    /// The version that was in service before.
-    pub retired: Option<VersionId>,
 }
 
 /// What a verification found to hold.
@@ -195,55 +189,6 @@ impl Registry {
         Ok(version::documents(self.read_version(id)?.files))
     }
 
-    /// Verifies a candidate, or a retired version, and puts it into service.
-    pub fn release(
-        &self,
-        id: &VersionId,
-        by: &str,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<Released, RegistryError> {
-        let released = step(Status::InService, by, reason, now)?;
-        self.change(|state| {
-            let status = state.record(id)?.status;
-            if !matches!(status, Status::Candidate | Status::Retired) {
-                return Err(transition(id, status, "released"));
-            }
-            if !state.record(id)?.marks.is_empty() {
-                return Err(RegistryError::Marked { id: id.clone() });
-            }
-            self.read_version(id)?;
-            let retired = state.in_service().cloned();
-            if let Some(before) = &retired {
-                let reason = format!("replaced by {id}");
-                state.step(before, step(Status::Retired, by, &reason, now)?);
-            }
-            state.step(id, released);
-            Ok(Released { id: id.clone(), retired })
-        })
-    }
-
-    /// Takes a version away: it is not served, loaded, or released any more, and its files move to
-    /// `quarantine/`. Doing so again changes nothing.
-    pub fn quarantine(
-        &self,
-        id: &VersionId,
-        by: &str,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(), RegistryError> {
-        let quarantined = step(Status::Quarantined, by, reason, now)?;
-        if self.show(id)?.status != Status::Quarantined {
-            self.change(|state| {
-                state.record(id)?;
-                state.step(id, quarantined);
-                Ok(())
-            })?;
-        }
-        let _lock = self.lock()?;
-        self.move_to_quarantine(id)
-    }
-
     /// Marks every version that was submitted at or after `since`: it may have learned from
     /// somebody who is erased now. Returns them; doing so again changes nothing but the number.
     ///
@@ -335,6 +280,17 @@ impl Registry {
         moved.map_err(RegistryError::io("move a model version to quarantine"))
     }
 
+    /// Moves the files of a version back; what is not there is not moved.
+    fn move_from_quarantine(&self, id: &VersionId) -> Result<(), RegistryError> {
+        let quarantine = self.dir.join(QUARANTINE_DIR);
+        let key = format!("{id}{KEY_SUFFIX}");
+        let moved = move_if_there(&quarantine.join(id.as_str()), &self.dir.join(id.as_str()))
+            .and_then(|()| move_if_there(&quarantine.join(&key), &self.dir.join(&key)))
+            .and_then(|()| sync_dir(&self.dir))
+            .and_then(|()| sync_dir(&quarantine));
+        moved.map_err(RegistryError::io("move a model version out of quarantine"))
+    }
+
     fn change<T>(
         &self,
         change: impl FnOnce(&mut State) -> Result<T, RegistryError>,
@@ -415,7 +371,8 @@ fn step(status: Status, by: &str, reason: &str, at: Timestamp) -> Result<Step, R
     if !valid(by) || !valid(reason) {
         return Err(RegistryError::Submission { problem: "a reason and a name are needed" });
     }
-    Ok(Step { status, at, by: by.to_owned(), reason: reason.to_owned() })
+    let (by, reason) = (by.to_owned(), reason.to_owned());
+    Ok(Step { status, at, by, reason, approved_by: Vec::new() })
 }
 
 fn transition(id: &VersionId, status: Status, action: &'static str) -> RegistryError {

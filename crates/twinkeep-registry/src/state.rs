@@ -20,6 +20,8 @@ use crate::{RegistryError, VersionId};
 pub enum Status {
     /// It was submitted, and is not served.
     Candidate,
+    /// It may be served, and stands by.
+    Released,
     /// It is the one that is served.
     InService,
     /// It was served, and another one took its place.
@@ -39,6 +41,8 @@ pub struct Step {
     pub by: String,
     /// Why.
     pub reason: String,
+    /// The named approvers who agreed, where that was asked for.
+    pub approved_by: Vec<String>,
 }
 
 impl fmt::Debug for Step {
@@ -91,6 +95,7 @@ impl Status {
     pub fn name(self) -> &'static str {
         match self {
             Self::Candidate => "candidate",
+            Self::Released => "released",
             Self::InService => "in-service",
             Self::Retired => "retired",
             Self::Quarantined => "quarantined",
@@ -98,7 +103,7 @@ impl Status {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Candidate, Self::InService, Self::Retired, Self::Quarantined]
+        [Self::Candidate, Self::Released, Self::InService, Self::Retired, Self::Quarantined]
             .into_iter()
             .find(|status| status.name() == text)
     }
@@ -116,6 +121,23 @@ pub(crate) struct State {
     pub(crate) counter: u64,
     /// In the order in which they were submitted.
     pub(crate) versions: Vec<VersionRecord>,
+    /// The version that serves when the one in service fails.
+    pub(crate) backup: Option<VersionId>,
+    /// Whose agreement counts, by name.
+    pub(crate) approvers: BTreeMap<String, Approver>,
+    /// How many of them must agree before a version is released.
+    pub(crate) approvals_required: u32,
+}
+
+/// Somebody whose agreement counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approver {
+    /// The public half of the key that signs the agreement (Ed25519).
+    pub key: [u8; 32],
+    /// Since when.
+    pub since: Timestamp,
+    /// Who named them.
+    pub by: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -124,6 +146,25 @@ struct WireState {
     version: u32,
     counter: u64,
     versions: Vec<WireVersion>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    backup: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    approvers: BTreeMap<String, WireApprover>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    approvals_required: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireApprover {
+    key: String,
+    since_micros: i64,
+    by: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -161,6 +202,8 @@ struct WireStep {
     at_micros: i64,
     by: String,
     reason: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    approved_by: Vec<String>,
 }
 
 impl State {
@@ -238,6 +281,7 @@ impl State {
             at_micros: step.at.micros(),
             by: step.by.clone(),
             reason: step.reason.clone(),
+            approved_by: step.approved_by.clone(),
         };
         let mark = |mark: &Mark| WireMark {
             at_micros: mark.at.micros(),
@@ -256,15 +300,44 @@ impl State {
             marks: record.marks.iter().map(mark).collect(),
             attacks: record.attacks.iter().map(attack).collect(),
         };
-        let versions = self.versions.iter().map(version).collect();
-        WireState { version: 1, counter: self.counter, versions }
+        let approver = |(name, approver): (&String, &Approver)| {
+            let wire = WireApprover {
+                key: to_hex(&approver.key),
+                since_micros: approver.since.micros(),
+                by: approver.by.clone(),
+            };
+            (name.clone(), wire)
+        };
+        WireState {
+            version: 1,
+            counter: self.counter,
+            versions: self.versions.iter().map(version).collect(),
+            backup: self.backup.as_ref().map(|id| id.as_str().to_owned()),
+            approvers: self.approvers.iter().map(approver).collect(),
+            approvals_required: self.approvals_required,
+        }
     }
 
     fn from_wire(wire: &WireState) -> Option<Self> {
         if wire.version != 1 {
             return None;
         }
-        let mut state = Self { counter: wire.counter, versions: Vec::new() };
+        let approver = |(name, wire): (&String, &WireApprover)| {
+            let approver = Approver {
+                key: from_hex(&wire.key)?.try_into().ok()?,
+                since: Timestamp::from_micros(wire.since_micros),
+                by: wire.by.clone(),
+            };
+            Some((name.clone(), approver))
+        };
+        let backup = wire.backup.as_ref().map(|id| VersionId::parse(id));
+        let mut state = Self {
+            counter: wire.counter,
+            versions: Vec::new(),
+            backup: if let Some(backup) = backup { Some(backup?) } else { None },
+            approvers: wire.approvers.iter().map(approver).collect::<Option<_>>()?,
+            approvals_required: wire.approvals_required,
+        };
         let mut known = BTreeMap::new();
         for version in &wire.versions {
             let id = VersionId::parse(&version.id)?;
@@ -277,6 +350,7 @@ impl State {
                     at: Timestamp::from_micros(step.at_micros),
                     by: step.by.clone(),
                     reason: step.reason.clone(),
+                    approved_by: step.approved_by.clone(),
                 };
                 state.step(&id, step);
             }

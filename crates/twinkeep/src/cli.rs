@@ -18,7 +18,9 @@ pub(crate) use attack::{
 };
 pub(crate) use delivery::{NatsArgs, ReceiveCommand, ReceiveNatsArgs, SendArgs};
 pub(crate) use ledger::{ExportAs, LedgerCommand, QueryArgs};
-pub(crate) use models::{EvaluateArgs, ModelCommand, SplitName, TrainArgs};
+pub(crate) use models::{
+    ApproverCommand, EvaluateArgs, ModelCommand, PurposeName, ReleaseArgs, SplitName, TrainArgs,
+};
 pub(crate) use receipt::ReceiptCommand;
 pub(crate) use senders::{SenderCommand, SenderDates};
 pub(crate) use store::{KeyringCommand, StoreCommand};

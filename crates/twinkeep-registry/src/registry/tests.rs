@@ -11,8 +11,10 @@ use twinkeep_domain::{Tensor, TensorData, Timestamp};
 use twinkeep_vault::SecretKey;
 use twinkeep_vault::ecdsa::EcdsaKey;
 
-use super::{Registry, RegistryKeys, Released};
+use super::{Decision, Registry, RegistryKeys, Released};
 use crate::{RegistryError, Status, VerificationError, VersionId};
+
+mod service;
 
 const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
@@ -35,7 +37,7 @@ impl Sample {
     }
 
     fn release(&self, id: &VersionId) -> Result<Released, RegistryError> {
-        self.registry.release(id, "operator", "better than before", NOW)
+        self.registry.release(id, &because("better than before"), false)
     }
 
     /// A sample with one version in service.
@@ -66,6 +68,10 @@ impl Sample {
         assert!(matches!(loaded, RegistryError::Verification { .. }), "{loaded}");
         loaded.code()
     }
+}
+
+fn because(reason: &str) -> Decision<'_> {
+    Decision { by: "operator", reason, approved_by: &[], at: NOW }
 }
 
 fn keys(pkcs8: &[u8]) -> RegistryKeys {
@@ -318,7 +324,7 @@ fn a_crash_leaves_a_version_that_nobody_loads_or_a_move_that_is_finished() {
     assert!(!sample.path("m-0123456789ab.part").exists());
     assert!(matches!(registry.load(&unknown), Err(RegistryError::Unknown { .. })));
     assert!(matches!(
-        registry.release(&unknown, "operator", "why not", NOW),
+        registry.release(&unknown, &because("why not"), false),
         Err(RegistryError::Unknown { .. })
     ));
     registry.load(&id).unwrap();
@@ -345,8 +351,8 @@ fn a_document_that_could_replace_another_file_is_not_taken() {
     assert!(sample.registry.submit(&tensors, &documents(), "operator", NOW).is_err());
     assert_eq!(sample.registry.list().unwrap(), []);
     let id = sample.submit(1.0);
-    assert!(sample.registry.release(&id, "operator", "", NOW).is_err());
-    assert!(sample.registry.release(&id, "a\nb", "why", NOW).is_err());
+    assert!(sample.registry.release(&id, &because(""), false).is_err());
+    assert!(sample.registry.release(&id, &because("a\nb"), false).is_err());
 }
 
 #[test]
@@ -361,18 +367,6 @@ fn a_registry_is_created_once_and_opens_only_with_its_keys() {
     other_root.root = SecretKey::from_slice(&[8; 32]).unwrap();
     let opened = Registry::open(sample.dir.path(), other_root).unwrap();
     assert_eq!(opened.load(&id).unwrap_err().code(), "model-key");
-}
-
-#[test]
-fn a_retired_version_can_be_released_again_with_a_reason() {
-    let (sample, first) = Sample::served();
-    let second = sample.submit(2.0);
-    sample.release(&second).unwrap();
-    let back = sample.registry.release(&first, "operator", "rollback: drift", NOW).unwrap();
-    assert_eq!(back.retired, Some(second));
-    let refused = sample.release(&first).unwrap_err();
-    assert!(matches!(refused, RegistryError::Transition { status: Status::InService, .. }));
-    assert_eq!(sample.registry.show(&first).unwrap().steps.len(), 4);
 }
 
 #[test]

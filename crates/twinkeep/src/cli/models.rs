@@ -133,13 +133,149 @@ pub(crate) enum ModelCommand {
         /// The version, from `model list`
         version: String,
     },
-    /// Put a version into service
-    Release {
+    /// Check a candidate, and put it into service
+    ///
+    /// It must verify, be within the pack's privacy limits, have intervals that hold, and be not
+    /// worse than the version in service on people neither was learned from, whole and in each
+    /// subgroup; and as many approvers must agree as the keep asks for.
+    Release(ReleaseArgs),
+    /// Put a version into service that was released to stand by
+    Promote {
         /// The version, from `model list`
         version: String,
         /// Why
         #[arg(long)]
         reason: String,
+    },
+    /// Put a version into service that was there before
+    Rollback {
+        /// Which one; by default, the one before
+        #[arg(long, value_name = "VERSION")]
+        to: Option<String>,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Name the version that serves when the one in service fails
+    ///
+    /// By default it is the one that was in service before.
+    Backup {
+        /// The version, from `model list`
+        version: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Take a version away; if it is in service, the backup takes its place
+    Quarantine {
+        /// The version, from `model list`
+        version: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Make a version in quarantine a candidate again, if an approver agrees
+    Restore {
+        /// The version, from `model list`
+        version: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// The statement of an approver who agrees (repeat for several)
+        #[arg(long = "approval", value_name = "FILE", required = true)]
+        approvals: Vec<PathBuf>,
+    },
+    /// Learn a version anew, and see that the same weights come out
+    Reproduce {
+        /// The version, from `model list`
+        version: String,
+        /// The file of splits that it was trained with, if it was trained with one
+        #[arg(long, value_name = "FILE")]
+        splits: Option<PathBuf>,
+    },
+    /// Write what an approver is asked to agree to
+    Request {
+        /// The version, from `model list`
+        version: String,
+        /// What for
+        #[arg(long = "for", value_enum, default_value = "release")]
+        purpose: PurposeName,
+        /// Where to write it
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Agree to a request with one's own identity; needs no keep
+    Approve {
+        /// The request
+        request: PathBuf,
+        /// The approver's identity
+        #[arg(long, value_name = "FILE")]
+        identity: PathBuf,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// Where to write the approval; by default, beside the request
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Name those whose agreement counts
+    #[command(subcommand)]
+    Approver(ApproverCommand),
+}
+
+/// Arguments of `model release`.
+#[derive(Debug, Args)]
+pub(crate) struct ReleaseArgs {
+    /// The version, from `model list`
+    pub(crate) version: String,
+    /// Why
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// Only say that it may serve: `model promote` puts it into service
+    #[arg(long)]
+    pub(crate) stand_by: bool,
+    /// The statement of an approver who agrees (repeat for several)
+    #[arg(long = "approval", value_name = "FILE")]
+    pub(crate) approvals: Vec<PathBuf>,
+    /// Learn it anew first, and refuse it if other weights come out
+    #[arg(long)]
+    pub(crate) reproduce: bool,
+    /// The file of splits that both versions were trained with, if they were trained with one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) splits: Option<PathBuf>,
+    /// Do not compare it with the version in service; that is on record
+    #[arg(long)]
+    pub(crate) without_comparison: bool,
+}
+
+/// What an approver is asked for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PurposeName {
+    /// That a version serves
+    Release,
+    /// That a version leaves quarantine
+    Restore,
+}
+
+/// Subcommands of `model approver`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApproverCommand {
+    /// List the approvers, and how many must agree
+    List,
+    /// Name an approver by their public identity
+    Add {
+        /// Their `.identity.pub`
+        identity: PathBuf,
+    },
+    /// Take an approver away
+    Remove {
+        /// The name, from `model approver list`
+        name: String,
+    },
+    /// Say how many must agree before a version is released
+    Require {
+        /// How many; 0 asks for nobody
+        count: u32,
     },
 }
 

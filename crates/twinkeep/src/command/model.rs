@@ -1,15 +1,21 @@
-//! `twinkeep model list|show|verify|release`.
+//! `twinkeep model …`.
 
 use serde_json::Value;
 use twinkeep_app::{
-    AppError, Caller, ModelLine, ModelReport, list_models, release_model, show_model, verify_model,
+    AppError, Caller, ModelLine, ModelReport, list_models, show_model, verify_model,
 };
 
 use crate::cli::{Global, ModelCommand};
 use crate::output::{Output, table};
 use crate::surroundings::open_keep;
 
+mod approval;
+mod service;
+
 pub(crate) fn run(global: &Global, args: &ModelCommand, out: &Output) -> Result<(), AppError> {
+    if let ModelCommand::Approve { request, identity, reason, out: file } = args {
+        return approval::approve(global, [request, identity], reason, file.as_deref(), out);
+    }
     let app = open_keep(global)?;
     let operator = Caller::operator();
     match args {
@@ -24,10 +30,11 @@ pub(crate) fn run(global: &Global, args: &ModelCommand, out: &Output) -> Result<
                 )
             })
         }
-        ModelCommand::Release { version, reason } => {
-            let line = release_model(&app, &operator, version, reason)?;
-            out.result(&line, |line| format!("{} is in service since {}", line.version, line.since))
+        ModelCommand::Request { version, purpose, out: file } => {
+            approval::request(&app, version, *purpose, file, out)
         }
+        ModelCommand::Approver(args) => approval::approvers(&app, args, out),
+        _ => service::run(&app, args, out),
     }
 }
 
@@ -36,7 +43,9 @@ fn list(models: &[ModelLine]) -> String {
     let header = header.map(str::to_owned).to_vec();
     let rows = models.iter().map(|model| {
         let erased = model.erased_since.to_string();
-        let cells = [&model.version, &model.state, &model.since, &erased, &model.reason];
+        let state =
+            if model.backup { format!("{} (backup)", model.state) } else { model.state.clone() };
+        let cells = [&model.version, &state, &model.since, &erased, &model.reason];
         cells.map(String::clone).to_vec()
     });
     table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())

@@ -9,7 +9,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use twinkeep_app::{
-    App, AppError, ServerIdentity, fold_live_when_due, record_closed, record_opened,
+    App, AppError, ServerIdentity, check_models, fold_live_when_due, record_closed, record_opened,
     server_identity,
 };
 use twinkeep_gate::{GateError, GateSettings, TlsMaterial, serve, stopper};
@@ -52,10 +52,15 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     });
     let stream = Stream::configured(&app)?;
     record_opened(&app)?;
-    let (closing, closed) = channel();
+    let (stop_folding, closed) = channel();
     let folding = thread::spawn({
         let app = Arc::clone(&app);
         move || fold_live(&app, &closed)
+    });
+    let (stop_verifying, closed) = channel();
+    let verifying = thread::spawn({
+        let app = Arc::clone(&app);
+        move || verify_models(&app, &closed)
     });
     let dir = args.drop_folder.clone().or_else(|| app.settings().intake.drop_folder.clone());
     let mut feeders = Vec::new();
@@ -72,8 +77,9 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     handle.close();
     let _ = waiting.join();
     feeders.into_iter().for_each(Feeder::close);
-    drop(closing);
+    drop((stop_folding, stop_verifying));
     let _ = folding.join();
+    let _ = verifying.join();
     record_closed(&app)?;
     served.map_err(|error| refuse(listen, error))
 }
@@ -84,6 +90,15 @@ fn fold_live(app: &App, closed: &Receiver<()>) {
     while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
         // A failure is in the ledger; serving goes on, and live events find room for long.
         pause = if fold_live_when_due(app).is_ok() { LOOK_EVERY } else { AFTER_FAILURE };
+    }
+}
+
+/// Verifies what serves and what stands by, again and again, until the gate closes.
+fn verify_models(app: &App, closed: &Receiver<()>) {
+    let pause = Duration::from_secs(u64::from(app.settings().models.verify_every_seconds));
+    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        // What it finds is in the ledger, and so is its own failure; serving goes on.
+        let _ = check_models(app);
     }
 }
 

@@ -33,6 +33,7 @@ mod physionet;
 mod poison;
 mod receipt;
 mod refusals;
+mod release;
 mod send;
 mod serve;
 mod snapshot;

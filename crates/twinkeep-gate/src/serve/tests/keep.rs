@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use tempfile::TempDir;
 use twinkeep_app::{
-    App, Caller, Config, Dates, IngestRequest, InitRequest, LedgerLine, Surroundings, TrainRequest,
+    App, Caller, Config, Dates, IngestRequest, InitRequest, LedgerLine, ReleaseRequest,
+    Surroundings, TrainRequest,
 };
 use twinkeep_domain::Timestamp;
 use twinkeep_vault::KekSource;
@@ -76,7 +77,8 @@ impl TestKeep {
         assert_eq!(report.accepted, report.read, "{report:?}");
         let report =
             twinkeep_app::train_model(app, &caller, TrainRequest::default(), &mut |_| ()).unwrap();
-        twinkeep_app::release_model(app, &caller, &report.version, "for the tests").unwrap();
+        let why = ReleaseRequest { reason: "for the tests", ..ReleaseRequest::default() };
+        twinkeep_app::release_model(app, &caller, &report.version, why, &mut |_| ()).unwrap();
     }
 
     /// Returns the newest audit entries, oldest first.
