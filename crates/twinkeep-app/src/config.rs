@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::source_attributes::is_attribute;
 use serde::{Deserialize, Serialize};
 use twinkeep_connect::{DatabaseUrl, NatsUrl};
 use twinkeep_intake::mapping::shipped_names as shipped_mapping_names;
@@ -24,6 +25,9 @@ pub struct Config {
     pub train: TrainSettings,
     /// Model versions.
     pub models: ModelSettings,
+    /// What the model card says that only the people who run the keep can know.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub card: BTreeMap<String, String>,
     /// Databases to read, by the name that `twinkeep ingest source:NAME` gives them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub source: BTreeMap<String, SourceConfig>,
@@ -286,6 +290,8 @@ pub struct Settings {
     pub train: TrainSettings,
     /// Model versions.
     pub models: ModelSettings,
+    /// What the model card says that only the people who run the keep can know.
+    pub card: BTreeMap<String, String>,
     /// Databases to read, by name; paths are resolved.
     pub(crate) source: BTreeMap<String, SourceConfig>,
 }
@@ -354,7 +360,8 @@ impl Config {
 
     /// Checks every value and resolves paths against the keep's folder.
     pub fn check(self, keep: &Path) -> Result<Settings, ConfigError> {
-        let Self { keep: KeepConfig { key_file }, intake, gate, train, models, source } = self;
+        let Self { keep: KeepConfig { key_file }, intake, gate, train, models, card, source } =
+            self;
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });
         if gate.listen.parse::<std::net::SocketAddr>().is_err() {
             return refuse("gate.listen", "an address and a port, such as `127.0.0.1:8443`");
@@ -389,6 +396,16 @@ impl Config {
         if !(1..=86_400).contains(&models.verify_every_seconds) {
             return refuse("models.verify_every_seconds", "1 to 86,400");
         }
+        let told = |(key, text): (&String, &String)| {
+            is_attribute(key) && !text.is_empty() && text.len() <= CARD_TEXT_LEN_MAX
+        };
+        if !card.iter().all(told) {
+            return refuse(
+                "card",
+                "source attributes by their keys, as docs/guides/releases.md lists them, each of 1 \
+                 to 4,000 bytes",
+            );
+        }
         if source.values().any(|source| DatabaseUrl::parse(&source.url).is_err()) {
             return refuse(
                 "source.url",
@@ -401,16 +418,19 @@ impl Config {
         let intake = IntakeConfig { drop_folder, nats, ..intake };
         let resolve = |(name, source): (String, SourceConfig)| (name, source.resolve(keep));
         let source = source.into_iter().map(resolve).collect();
-        Ok(Settings { key_file, intake, gate, train, models, source })
+        Ok(Settings { key_file, intake, gate, train, models, card, source })
     }
 }
 
 impl From<Settings> for Config {
     fn from(settings: Settings) -> Self {
-        let Settings { key_file, intake, gate, train, models, source } = settings;
-        Self { keep: KeepConfig { key_file }, intake, gate, train, models, source }
+        let Settings { key_file, intake, gate, train, models, card, source } = settings;
+        Self { keep: KeepConfig { key_file }, intake, gate, train, models, card, source }
     }
 }
+
+/// Longest source attribute, in bytes: a page.
+const CARD_TEXT_LEN_MAX: usize = 4_000;
 
 /// Takes the key out of the parser's "unknown field `x`, expected ..." message.
 fn unknown_key(message: &str) -> Option<&str> {
@@ -482,6 +502,7 @@ const KEYS: &[&str] = &[
     "ssh",
     "ssh_known_hosts",
     "ssh_identity",
+    "card",
     "models",
     "verify_every_seconds",
 ];

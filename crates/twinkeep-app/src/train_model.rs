@@ -18,9 +18,11 @@ use twinkeep_ledger::{Activity, Class as EventClass};
 use twinkeep_store::FeedState;
 use twinkeep_vault::digest::{Sha256, to_hex};
 
+use crate::attestations::{Origin, bill_of_materials, provenance};
 use crate::given_splits::{GivenSplits, cohorts};
 use crate::model_card::card;
 use crate::privacy_cost::{PrivacyCost, cost, privacy_statement, protected};
+use crate::source_attributes::source_attributes;
 use crate::training_folder::{Ingredients, TrainingFolder, data_digest};
 use crate::{App, AppError, Caller, Progress};
 
@@ -35,6 +37,8 @@ pub struct TrainRequest<'a> {
     pub splits: Option<&'a Path>,
     /// SHA-256 of the program that learns: another program may learn otherwise.
     pub program: Option<[u8; 32]>,
+    /// The commit that the program was built from, and whether it was signed.
+    pub commit: Option<&'a str>,
     /// Whether to learn anew what an interrupted training has learned already.
     pub start_over: bool,
     /// Fewest subjects in a leaf, where that is more than the pack asks for.
@@ -132,7 +136,7 @@ fn learn(
     let weights_sha256 = weights_digest(&tensors);
     let documents = documents(
         app,
-        (given.as_ref(), &ingredients),
+        (given.as_ref(), &ingredients, request.commit),
         &config,
         &model,
         &evaluation,
@@ -169,7 +173,7 @@ fn require_subjects(train: &Cohort, tuning: &Cohort, held_out: &Cohort) -> Resul
 
 fn documents(
     app: &App,
-    (given, ingredients): (Option<&GivenSplits>, &Ingredients),
+    (given, ingredients, commit): (Option<&GivenSplits>, &Ingredients, Option<&str>),
     config: &TrainConfig,
     model: &Model,
     evaluation: &Evaluation,
@@ -190,6 +194,7 @@ fn documents(
             "name": "twinkeep",
             "version": env!("CARGO_PKG_VERSION"),
             "sha256": ingredients.get("program"),
+            "commit": commit,
         },
         "pack": format!("{}@{}", app.pack.name(), app.pack.version()),
         "pack_sha256": ingredients.get("pack"),
@@ -215,11 +220,16 @@ fn documents(
     };
     let mut card = card(&app.pack, evaluation, subjects, given.is_some());
     card["privacy"] = privacy_statement(config);
+    card["source_attributes"] =
+        source_attributes(&app.pack, evaluation, subjects, &app.settings.card);
+    let origin = Origin { pack: &app.pack, record: &record, evaluation, commit };
     Ok(BTreeMap::from([
         ("pack.toml".to_owned(), pack),
         ("training.json".to_owned(), text(&record)?),
         ("evaluation.json".to_owned(), text(&json!(evaluation))?),
         ("card.json".to_owned(), text(&card)?),
+        ("provenance.json".to_owned(), text(&provenance(&origin))?),
+        ("bom.json".to_owned(), text(&bill_of_materials(&origin))?),
     ]))
 }
 

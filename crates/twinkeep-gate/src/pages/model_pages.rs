@@ -90,8 +90,30 @@ fn model_markup(model: &ModelReport) -> Markup {
         }
         h2 { "Values" }
         (values_table(&list("targets")))
+        @let attributes = model.card["source_attributes"].as_array();
+        @if let Some(attributes) = attributes {
+            h2 { "Source attributes" }
+            p.quiet { "As 45 CFR 170.315(b)(11)(iv)(B) asks for; what nobody said is left open." }
+            (attributes_table(attributes))
+        }
         (command(&format!("twinkeep model show {}", model.version)))
     }
+}
+
+fn attributes_table(attributes: &[Value]) -> Markup {
+    table(
+        "Source attributes",
+        &["Place", "Attribute", "Value"],
+        html! {
+            @for one in attributes {
+                tr {
+                    td { (text(&one["place"])) }
+                    th scope="row" { (text(&one["attribute"])) }
+                    td { @if let Some(value) = one["value"].as_str() { (value) } @else { "not provided" } }
+                }
+            }
+        },
+    )
 }
 
 fn totals_table(windows: &[&Value]) -> Markup {

@@ -23,6 +23,7 @@ pub(crate) fn run(global: &Global, args: &TrainArgs, out: &Output) -> Result<(),
         seed: args.seed,
         splits,
         // The link leads to the running program even if its file was replaced.
+        commit: Some(env!("TWINKEEP_COMMIT")).filter(|commit| !commit.is_empty()),
         program: digest_file(Path::new("/proc/self/exe")).ok(),
         start_over: args.start_over,
         leaf_subjects: args.leaf_subjects,
