@@ -21,7 +21,8 @@ fn parts(place: &Place) -> usize {
 /// Starts a training, and returns once it has learned two targets.
 fn begun(place: &Place, args: &[&str]) -> Child {
     let mut command = place.command(args);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.arg("--json").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
     while parts(place) < 2 {
         assert!(began.elapsed() < Duration::from_secs(120), "no target was learned in time");

@@ -235,9 +235,15 @@ async fn a_twin_is_shown_as_it_was_and_forecast_from_what_was_known_then() {
     assert_eq!(served.get(&format!("{path}/forecast?at_hours=23.5")).await.json(), forecast);
     for asked in ["trajectories?paths=50", "what-if?set=Temp%3D37", "similar?count=30"] {
         let by_time = served.get(&format!("{path}/{asked}&at={at}")).await;
-        assert_eq!(by_time.status, 200, "{by_time:?}");
         let by_hours = served.get(&format!("{path}/{asked}&at_hours=23.5")).await;
-        assert_eq!(by_time.json(), by_hours.json(), "{asked}");
+        // Whether enough others were like this depends on the keep's random split.
+        let unsupported = by_time.status == 409 && by_time.code() == "what-if-support";
+        if unsupported && asked.starts_with("what-if") {
+            assert_eq!(by_hours.code(), by_time.code());
+        } else {
+            assert_eq!(by_time.status, 200, "{by_time:?}");
+            assert_eq!(by_time.json(), by_hours.json(), "{asked}");
+        }
         let both = served.get(&format!("{path}/{asked}&at={at}&at_hours=23.5")).await;
         assert_eq!(both.code(), "query-shape");
     }
