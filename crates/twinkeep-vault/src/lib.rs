@@ -14,6 +14,7 @@
 #![deny(clippy::expect_used)]
 
 pub mod certificate;
+pub mod chain;
 pub mod digest;
 pub mod ecdsa;
 mod envelope;

@@ -19,6 +19,8 @@ pub enum Purpose {
     AttackReport,
     /// Encrypts model weights.
     ModelWeights,
+    /// Encrypts models from elsewhere.
+    ImportedModel,
     /// Seals sensitive columns of the catalog.
     CatalogColumn,
     /// Makes pseudonyms of subjects.
@@ -53,6 +55,7 @@ impl Purpose {
             Self::ModelKey => "twinkeep/v1/model-key",
             Self::AttackReport => "twinkeep/v1/attack-report",
             Self::ModelWeights => "twinkeep/v1/model-weights",
+            Self::ImportedModel => "twinkeep/v1/imported-model",
             Self::CatalogColumn => "twinkeep/v1/catalog-column",
             Self::Pseudonym => "twinkeep/v1/pseudonym",
             Self::Split => "twinkeep/v1/split",
