@@ -40,10 +40,13 @@ bench-forecast: ## Forecast PhysioNet 2012 beside LightGBM, on the same stays in
 bench-twin: ## Measure a live event into a twin, and one forecast of everything (PhysioNet 2012)
 	@$(CARGO) run --release --locked --quiet --package twinkeep-app --example forecast-latency -- "$${TWINKEEP_DATA:-../shared/data}/physionet2012/set-a.tar.gz"
 
+conformance: ## Run the public conformance suite of model signing (OMS_CONFORMANCE: a copy of it, else from GitHub)
+	@CARGO="$(CARGO)" sh conformance/model-signing/run.sh
+
 docs: ## Regenerate the reference pages from the program
 	@CARGO="$(CARGO)" sh docs/generate.sh
 
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check bench bench-poison bench-forecast bench-paths bench-twin bench-windows crash fuzz docs deny
+.PHONY: help demo test check conformance bench bench-poison bench-forecast bench-paths bench-twin bench-windows crash fuzz docs deny

@@ -36,6 +36,7 @@ python() {
     "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"
 }
 python moto_server 'moto[kms]' flask flask-cors # AWS KMS
+python model_signing model-signing==1.1.1 pyOpenSSL # signs models, and verifies ours
 # The public schemas of MEDS.
 "$venv/bin/python3" -c 'import meds' 2>/dev/null || {
     echo "installing meds"

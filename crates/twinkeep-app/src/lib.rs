@@ -38,6 +38,7 @@ mod error;
 mod evaluate_model;
 mod explain_twin;
 mod export_meds;
+mod export_model;
 mod export_subject;
 mod feed_history;
 mod feeder;
@@ -48,6 +49,7 @@ mod follow_changes;
 mod given_splits;
 mod handed_feed;
 mod identities;
+mod import_model;
 mod incoming;
 mod ingest_database;
 mod ingest_feed;
@@ -96,6 +98,7 @@ mod serve_stream;
 mod served;
 mod serving;
 mod show_feed;
+mod sign_model;
 mod simulate_twin;
 mod sites;
 mod snapshot_keep;
@@ -154,6 +157,7 @@ pub use explain_twin::{
     BackTestAnswer, DRIVERS_DEFAULT, DriverAnswer, ExplainAnswer, ExplainRequest, explain_twin,
 };
 pub use export_meds::{MedsReport, MedsRequest, export_meds};
+pub use export_model::{ExportModelReport, export_model};
 pub use export_subject::{SubjectDocument, SubjectExport, export_subject, read_subject};
 pub use feeder::FeederState;
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
@@ -162,6 +166,9 @@ pub use follow_changes::{
     ChangeData, ChangeMessage, ChangedEvent, FollowRequest, Follower, Pulse, follow_changes, pulse,
 };
 pub use identities::{IdentityReport, new_identity, show_identity};
+pub use import_model::{
+    ImportFile, ImportModelRequest, ImportReport, import_model, usual_signature,
+};
 pub use incoming::FeedAddress;
 pub use ingest_database::{
     DatabaseReport, IngestDatabaseRequest, ingest_database, names_database, password_from_file,
@@ -220,6 +227,10 @@ pub use senders::{SenderReport, add_sender, list_senders, revoke_sender, set_sen
 pub use serve_stream::serve_stream;
 pub use serving::{ServerIdentity, record_closed, record_opened, server_identity};
 pub use show_feed::{DepartureLine, FeedPicture, VariableLine, show_feed};
+pub use sign_model::{
+    ModelTrust, SignModelRequest, SignedModel, VerifyModelRequest, sign_model_folder,
+    verify_model_folder,
+};
 pub use simulate_twin::{
     ConditionAnswer, PATH_COUNT_DEFAULT, PATH_COUNT_MAX, PathAnswer, SimulateAnswer,
     SimulateRequest, SpreadAnswer, TargetPathsAnswer, WindowPathsAnswer, simulate_twin,

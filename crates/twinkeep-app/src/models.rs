@@ -1,9 +1,9 @@
-//! Use cases: list, show, and verify model versions.
+//! Use cases: list, show, and verify models.
 
 use serde::Serialize;
 use serde_json::Value;
 use twinkeep_ledger::{Activity, Class as EventClass};
-use twinkeep_registry::{Mark, VersionId, VersionRecord};
+use twinkeep_registry::{ImportId, ImportRecord, Mark, ModelId, VersionId, VersionRecord};
 use twinkeep_vault::digest::{sha256, to_hex};
 
 use crate::time_text::rfc3339;
@@ -12,9 +12,10 @@ use crate::{App, AppError, Caller, Scope};
 /// One version.
 #[derive(Debug, Serialize)]
 pub struct ModelLine {
-    /// The version, named after its content.
+    /// The version (`m-…`) or imported model (`i-…`), named after its content.
     pub version: String,
-    /// `candidate`, `released`, `in-service`, `retired`, or `quarantined`.
+    /// `candidate`, `released`, `in-service`, `retired`, or `quarantined`; imported models are
+    /// `verified` or `quarantined`.
     pub state: String,
     /// Whether it serves when the one in service fails.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -56,23 +57,40 @@ pub struct VerifyReport {
     pub version: String,
     /// How many files the signature covers.
     pub files: usize,
-    /// How many tensors the weights have.
-    pub tensors: usize,
+    /// How many tensors the weights of a version have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tensors: Option<usize>,
     /// SHA-256 over the digests of all files; the version is named after it.
     pub digest: String,
-    /// Who signed: SHA-256 of the public key's PEM text.
-    pub signer: String,
+    /// Who signed a version: SHA-256 of the public key's PEM text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
 }
 
-/// Lists the versions.
+/// Lists the versions, and after them what was imported.
 pub fn list_models(app: &App, caller: &Caller) -> Result<Vec<ModelLine>, AppError> {
     let entry = app.entry(caller, EventClass::EntityManagement, Activity::Read, "models.listed");
     let listed = caller.require(Scope::ReadTwins).and_then(|()| {
         let backup = app.registry.backup()?;
-        let versions = app.registry.list()?;
-        Ok(versions.iter().map(|record| line(record, backup.as_ref())).collect())
+        let (versions, imports) = (app.registry.list()?, app.registry.list_imports()?);
+        let versions = versions.iter().map(|record| line(record, backup.as_ref()));
+        Ok(versions.chain(imports.iter().map(import_line)).collect())
     });
     app.conclude(entry, listed)
+}
+
+/// Describes imported material beside the versions.
+pub(crate) fn import_line(record: &ImportRecord) -> ModelLine {
+    let last = record.steps.last();
+    ModelLine {
+        version: record.id.to_string(),
+        state: record.status.name().to_owned(),
+        backup: false,
+        since: last.map(|step| rfc3339(step.at)).unwrap_or_default(),
+        reason: last.map(|step| step.reason.clone()).unwrap_or_default(),
+        attacked: Vec::new(),
+        erased_since: 0,
+    }
 }
 
 pub(crate) fn line(record: &VersionRecord, backup: Option<&VersionId>) -> ModelLine {
@@ -123,10 +141,14 @@ fn mark(mark: &Mark) -> String {
     format!("{}: {}", rfc3339(mark.at), mark.reason)
 }
 
-/// Verifies a version: signature, digests, tensors. One that fails is quarantined.
+/// Verifies a version: signature, digests, tensors; or an imported model: every byte of it. One
+/// that fails is quarantined.
 pub fn verify_model(app: &App, caller: &Caller, version: &str) -> Result<VerifyReport, AppError> {
     let entry = app.entry(caller, EventClass::EntityManagement, Activity::Read, "model.verified");
-    let result = parse_version(version).and_then(|id| verify(app, &id));
+    let result = match ModelId::parse(version) {
+        Some(ModelId::Import(id)) => verify_import(app, &id),
+        _ => parse_version(version).and_then(|id| verify(app, &id)),
+    };
     let entry = if result.is_ok() { entry.with("model", version) } else { entry };
     app.conclude(entry, result)
 }
@@ -137,9 +159,21 @@ pub(crate) fn verify(app: &App, id: &VersionId) -> Result<VerifyReport, AppError
     Ok(VerifyReport {
         version: id.to_string(),
         files: report.files.len(),
-        tensors: report.tensor_count,
+        tensors: Some(report.tensor_count),
         digest: report.digest,
-        signer: to_hex(&signer),
+        signer: Some(to_hex(&signer)),
+    })
+}
+
+fn verify_import(app: &App, id: &ImportId) -> Result<VerifyReport, AppError> {
+    let files = app.registry.verify_import(id).map_err(|error| app.distrust_import(id, error))?;
+    let record = app.registry.show_import(id)?;
+    Ok(VerifyReport {
+        version: id.to_string(),
+        files: files.len(),
+        tensors: None,
+        digest: to_hex(&record.digest),
+        signer: None,
     })
 }
 

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use twinkeep_ledger::{Activity, Class as EventClass, Entry, Severity};
-use twinkeep_registry::{Decision, RegistryError, Released, Status, VersionId};
+use twinkeep_registry::{Decision, ModelId, RegistryError, Released, Status, VersionId};
 
 use crate::approve_model::{Purpose, agreed};
 use crate::attack_model::refuse_over_limits;
-use crate::models::{ModelLine, line, parse_version, verify};
+use crate::models::{ModelLine, import_line, line, parse_version, verify};
 use crate::reason::check_reason;
 use crate::release_checks::{ReleaseCheck, check_release};
 use crate::reproduce_model::reproduce;
@@ -155,7 +155,8 @@ pub fn back_up_model(
     })
 }
 
-/// Takes a version away; if it was in service, the backup takes its place.
+/// Takes a version away; if it was in service, the backup takes its place. Or takes an imported
+/// model away, for good.
 pub fn quarantine_model(
     app: &App,
     caller: &Caller,
@@ -166,7 +167,13 @@ pub fn quarantine_model(
         .entry(caller, EventClass::EntityManagement, Activity::Update, "model.quarantined")
         .severity(Severity::High);
     let quarantine = || {
-        let (reason, id) = (check_reason(reason)?, parse_version(version)?);
+        let reason = check_reason(reason)?;
+        if let Some(ModelId::Import(id)) = ModelId::parse(version) {
+            let record = app.registry.quarantine_import(&id, &caller.id, reason, app.now())?;
+            app.remember_registry()?;
+            return Ok(ModelQuarantine { model: import_line(&record), replaced_by: None });
+        }
+        let id = parse_version(version)?;
         let found = app.registry.quarantine(&id, &caller.id, reason, app.now())?;
         app.remember_registry()?;
         let replaced_by = found.replaced_by.map(|id| id.to_string());

@@ -1,10 +1,12 @@
 //! The model in service: verified, decrypted, and ready to forecast.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use twinkeep_domain::Tensor;
 use twinkeep_forecast::Model;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
-use twinkeep_registry::{LoadedModel, RegistryError, VersionId};
+use twinkeep_registry::{ImportId, LoadedModel, RegistryError, VersionId};
 use twinkeep_vault::digest::{sha256, to_hex};
 
 use crate::train_model::weights_digest;
@@ -97,18 +99,53 @@ impl App {
 
     /// Puts the model of a version together, if it was made for this keep's pack.
     pub(crate) fn model_of(&self, loaded: &LoadedModel) -> Result<Model, AppError> {
-        let version = &loaded.id;
+        self.model_from(loaded.id.as_str(), &loaded.tensors, &loaded.documents)
+    }
+
+    /// As [`App::model_of`], for a model that is no version yet.
+    pub(crate) fn model_from(
+        &self,
+        version: &str,
+        tensors: &[Tensor],
+        documents: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<Model, AppError> {
         // The pack is signed with the model: another one would give each code another's trees.
-        let trained_for = loaded.documents.get("pack.toml").map(|pack| sha256(pack));
+        let trained_for = documents.get("pack.toml").map(|pack| sha256(pack));
         if trained_for != Some(self.pack_sha256) {
             let attempt = format!("model `{version}` was trained for another pack");
             return Err(AppError::refused("model-pack", attempt)
                 .hint("train a new version with `twinkeep train`"));
         }
-        Model::from_tensors(&self.pack, &loaded.tensors).map_err(|error| {
+        Model::from_tensors(&self.pack, tensors).map_err(|error| {
             let attempt = format!("model `{version}` cannot be used with this keep's pack");
             AppError::refused(error.code(), attempt).because(error)
         })
+    }
+
+    /// As [`App::distrust`], for a model from elsewhere.
+    pub(crate) fn distrust_import(&self, id: &ImportId, error: RegistryError) -> AppError {
+        let changed = matches!(error, RegistryError::Import { .. });
+        let code = error.code();
+        let error = AppError::from(error);
+        if !changed {
+            return error;
+        }
+        let system = Caller::system();
+        let entry = self
+            .entry(&system, EventClass::DetectionFinding, Activity::Create, "model.quarantined")
+            .severity(Severity::High)
+            .with("model", id.as_str())
+            .with("reason", code);
+        let contained = self
+            .registry
+            .quarantine_import(id, &system.id, code, self.now())
+            .map_err(AppError::from)
+            .and_then(|_| self.remember_registry())
+            .and_then(|()| self.record(&entry));
+        match contained {
+            Ok(_) => error.hint("it is quarantined; find out who could write to `models/`"),
+            Err(failure) => failure,
+        }
     }
 
     /// Takes a version that is not what was signed out of reach, and records why.

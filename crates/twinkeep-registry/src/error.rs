@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{OmsError, Status, VersionId, WeightsError};
+use crate::{ImportId, OmsError, Status, VersionId, WeightsError};
 
 /// Why the registry refused something, or could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +124,36 @@ pub enum RegistryError {
         source: WeightsError,
     },
 
+    /// No imported material has this name.
+    #[error("there is no imported model `{id}`")]
+    ImportUnknown {
+        /// What was asked for.
+        id: ImportId,
+    },
+
+    /// Imported material that is in quarantine is not used.
+    #[error("imported model `{id}` is quarantined and cannot be used")]
+    ImportQuarantined {
+        /// Which material.
+        id: ImportId,
+    },
+
+    /// Imported material is not what was recorded.
+    #[error("imported model `{id}` failed verification: {problem}")]
+    Import {
+        /// Which material.
+        id: ImportId,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+
+    /// What is to be imported cannot be read as a model.
+    #[error("the model cannot be imported")]
+    ImportSource {
+        /// What is wrong with it.
+        source: OmsError,
+    },
+
     /// The file system failed.
     #[error("cannot {action}")]
     Io {
@@ -190,6 +220,10 @@ impl RegistryError {
             Self::RolledBack { .. } => "registry-rolled-back",
             Self::Submission { .. } => "model-submission",
             Self::Tensors { .. } => "model-tensors",
+            Self::ImportUnknown { .. } => "model-unknown",
+            Self::ImportQuarantined { .. } => "model-state",
+            Self::Import { .. } => "model-import-changed",
+            Self::ImportSource { source } => source.code(),
             Self::Io { .. } => "registry-io",
         }
     }

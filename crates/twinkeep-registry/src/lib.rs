@@ -19,7 +19,10 @@
 //! - What was hashed is what is used: files are read once, into memory.
 //! - No name from a caller or from a file becomes a path unless it is on the list of safe ones.
 
+pub mod contents;
 mod error;
+mod imported;
+mod material;
 mod names;
 pub mod oms;
 mod registry;
@@ -29,9 +32,13 @@ mod version;
 mod weights;
 
 pub use error::{RegistryError, VerificationError};
-pub use names::VersionId;
+pub use imported::{ImportRecord, ImportStatus, ImportStep, Imported, ImportedFile, ModelId};
+pub use names::{ImportId, VersionId};
 pub use oms::OmsError;
-pub use registry::{Decision, Quarantined, Registry, RegistryKeys, Released, Report};
+pub use registry::{
+    Decision, Exported, Import, Quarantined, Registry, RegistryKeys, Released, Report, is_export,
+    read_export,
+};
 pub use state::{Approver, AttackNote, Mark, Status, Step, VersionRecord};
 pub use verified::{LoadedModel, Verified};
 pub use weights::WeightsError;

@@ -8,13 +8,44 @@ use twinkeep_vault::digest::to_hex;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VersionId(String);
 
+/// The name of imported material: `i-` and the first twelve digits of the digest of its content.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImportId(String);
+
+impl ImportId {
+    /// Reads a name; `None` unless it has exactly the form of one.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_name(IMPORT_PREFIX, text).then(|| Self(text.to_owned()))
+    }
+
+    /// Returns the name of the content with this digest.
+    pub(crate) fn of(digest: &[u8; 32]) -> Self {
+        Self(format!("{IMPORT_PREFIX}{}", &to_hex(digest)[..DIGIT_COUNT]))
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ImportId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Returns whether a text is a prefix and the digits that go with it.
+fn is_name(prefix: &str, text: &str) -> bool {
+    let hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.strip_prefix(prefix)
+        .is_some_and(|digits| digits.len() == DIGIT_COUNT && digits.bytes().all(hexadecimal))
+}
+
 impl VersionId {
     /// Reads a name; `None` unless it has exactly the form of one.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix(PREFIX)?;
-        let hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        (digits.len() == DIGIT_COUNT && digits.bytes().all(hexadecimal))
-            .then(|| Self(text.to_owned()))
+        is_name(PREFIX, text).then(|| Self(text.to_owned()))
     }
 
     /// Returns the name of the content with this digest.
@@ -47,15 +78,19 @@ pub(crate) fn document_name_valid(name: &str) -> bool {
 /// The weights, sealed.
 pub(crate) const WEIGHTS_FILE: &str = "weights.safetensors.enc";
 
+/// The weights of a version that was exported.
+pub(crate) const PLAIN_WEIGHTS_FILE: &str = "weights.safetensors";
+
 /// The names, types, and shapes of the tensors.
 pub(crate) const MANIFEST_FILE: &str = "tensors.json";
 
 /// The signature over all other files; the name that the reference client suggests.
 pub(crate) const SIGNATURE_FILE: &str = "model.sig";
 
-const RESERVED: &[&str] = &[WEIGHTS_FILE, MANIFEST_FILE, SIGNATURE_FILE];
+const RESERVED: &[&str] = &[WEIGHTS_FILE, PLAIN_WEIGHTS_FILE, MANIFEST_FILE, SIGNATURE_FILE];
 
 const PREFIX: &str = "m-";
+const IMPORT_PREFIX: &str = "i-";
 
 /// 48 bits tell the versions of one registry apart; what is loaded is decided by the signature.
 const DIGIT_COUNT: usize = 12;

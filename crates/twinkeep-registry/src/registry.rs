@@ -30,7 +30,11 @@ use crate::{LoadedModel, Mark, RegistryError, Status, Step, Verified, VersionId,
 
 mod approvers;
 mod attacks;
+mod exports;
+mod imports;
 mod service;
+pub use exports::{Exported, is_export, read_export};
+pub use imports::Import;
 pub use service::{Decision, Quarantined, Released};
 #[cfg(test)]
 mod tests;
@@ -88,7 +92,9 @@ impl Registry {
         let registry = Self::with_keys(dir, keys)?;
         let _lock = registry.lock()?;
         let state = registry.read_state()?;
-        registry.remove_leftovers().map_err(RegistryError::io("remove unfinished versions"))?;
+        remove_leftovers(&registry.dir)
+            .and_then(|()| registry.remove_leftover_imports())
+            .map_err(RegistryError::io("remove unfinished versions"))?;
         for record in &state.versions {
             if record.status == Status::Quarantined {
                 registry.move_to_quarantine(&record.id)?;
@@ -328,23 +334,6 @@ impl Registry {
         Ok(())
     }
 
-    /// Removes what a crash left of versions that were being written.
-    fn remove_leftovers(&self) -> io::Result<()> {
-        for item in fs::read_dir(&self.dir)? {
-            let item = item?;
-            let name = item.file_name();
-            if !name.to_str().is_some_and(|name| name.ends_with(TEMPORARY_SUFFIX)) {
-                continue;
-            }
-            if item.file_type()?.is_dir() {
-                fs::remove_dir_all(item.path())?;
-            } else {
-                fs::remove_file(item.path())?;
-            }
-        }
-        Ok(())
-    }
-
     fn lock(&self) -> Result<File, RegistryError> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(PRIVATE_FILE);
@@ -362,6 +351,23 @@ impl Registry {
     fn key_file(&self, id: &VersionId) -> PathBuf {
         self.dir.join(format!("{id}{KEY_SUFFIX}"))
     }
+}
+
+/// Removes what a crash left of versions and imports that were being written.
+fn remove_leftovers(dir: &Path) -> io::Result<()> {
+    for item in fs::read_dir(dir)? {
+        let item = item?;
+        let name = item.file_name();
+        if !name.to_str().is_some_and(|name| name.ends_with(TEMPORARY_SUFFIX)) {
+            continue;
+        }
+        if item.file_type()?.is_dir() {
+            fs::remove_dir_all(item.path())?;
+        } else {
+            fs::remove_file(item.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn step(status: Status, by: &str, reason: &str, at: Timestamp) -> Result<Step, RegistryError> {

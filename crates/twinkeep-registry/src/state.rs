@@ -4,7 +4,7 @@
 //! number, one higher than the one before, so that whoever remembers a number notices an older
 //! statement in its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,9 @@ use twinkeep_domain::Timestamp;
 use twinkeep_vault::digest::{from_hex, to_hex};
 use twinkeep_vault::ecdsa::EcdsaKey;
 
+use crate::imported::{ImportRecord, WireImport};
 use crate::oms::{disclose, enclose};
-use crate::{RegistryError, VersionId};
+use crate::{ImportId, RegistryError, VersionId};
 
 /// What may be done with a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +128,8 @@ pub(crate) struct State {
     pub(crate) approvers: BTreeMap<String, Approver>,
     /// How many of them must agree before a version is released.
     pub(crate) approvals_required: u32,
+    /// What came from elsewhere and is no version, in the order in which it came.
+    pub(crate) imports: Vec<ImportRecord>,
 }
 
 /// Somebody whose agreement counts.
@@ -152,6 +155,8 @@ struct WireState {
     approvers: BTreeMap<String, WireApprover>,
     #[serde(default, skip_serializing_if = "is_zero")]
     approvals_required: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    imports: Vec<WireImport>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -211,6 +216,18 @@ impl State {
     pub(crate) fn record(&self, id: &VersionId) -> Result<&VersionRecord, RegistryError> {
         let unknown = || RegistryError::Unknown { id: id.clone() };
         self.versions.iter().find(|record| record.id == *id).ok_or_else(unknown)
+    }
+
+    /// Returns the record of imported material.
+    pub(crate) fn import(&self, id: &ImportId) -> Result<&ImportRecord, RegistryError> {
+        let unknown = || RegistryError::ImportUnknown { id: id.clone() };
+        self.imports.iter().find(|record| record.id == *id).ok_or_else(unknown)
+    }
+
+    /// Returns the record of imported material, to change it.
+    pub(crate) fn import_mut(&mut self, id: &ImportId) -> Result<&mut ImportRecord, RegistryError> {
+        let unknown = || RegistryError::ImportUnknown { id: id.clone() };
+        self.imports.iter_mut().find(|record| record.id == *id).ok_or_else(unknown)
     }
 
     /// Adds a step to a version, or a version with its first step.
@@ -315,11 +332,18 @@ impl State {
             backup: self.backup.as_ref().map(|id| id.as_str().to_owned()),
             approvers: self.approvers.iter().map(approver).collect(),
             approvals_required: self.approvals_required,
+            imports: self.imports.iter().map(WireImport::of).collect(),
         }
     }
 
     fn from_wire(wire: &WireState) -> Option<Self> {
         if wire.version != 1 {
+            return None;
+        }
+        let imports: Vec<ImportRecord> =
+            wire.imports.iter().map(WireImport::read).collect::<Option<_>>()?;
+        let ids: BTreeSet<&str> = imports.iter().map(|record| record.id.as_str()).collect();
+        if ids.len() < imports.len() {
             return None;
         }
         let approver = |(name, wire): (&String, &WireApprover)| {
@@ -337,6 +361,7 @@ impl State {
             backup: if let Some(backup) = backup { Some(backup?) } else { None },
             approvers: wire.approvers.iter().map(approver).collect::<Option<_>>()?,
             approvals_required: wire.approvals_required,
+            imports,
         };
         let mut known = BTreeMap::new();
         for version in &wire.versions {

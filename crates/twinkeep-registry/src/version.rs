@@ -8,12 +8,13 @@ use std::path::Path;
 
 use rustix::io::Errno;
 use twinkeep_domain::Tensor;
+use twinkeep_vault::chain::Revocations;
 use twinkeep_vault::digest::sha256;
 use twinkeep_vault::ecdsa::EcdsaKey;
 use twinkeep_vault::{Purpose, SecretBytes, SecretKey, open, open_key, seal, seal_key};
 
 use crate::names::{MANIFEST_FILE, SIGNATURE_FILE, WEIGHTS_FILE, document_name_valid};
-use crate::oms::{Bundle, Digests, NO_FOLLOW, OmsError, Statement};
+use crate::oms::{Bundle, Digests, NO_FOLLOW, OmsError, Serialization, Signer, Statement, Trust};
 use crate::{RegistryError, VerificationError, VersionId, weights};
 
 /// The files of a version, by name.
@@ -54,7 +55,7 @@ pub(crate) fn build(
     files.insert(MANIFEST_FILE.to_owned(), manifest);
     let unsigned = |_: OmsError| RegistryError::Submission { problem: "it cannot be signed" };
     let statement = Statement::new(SUBJECT_NAME, digests(&files), ignored()).map_err(unsigned)?;
-    let bundle = Bundle::sign(&statement, signer).map_err(unsigned)?;
+    let bundle = Bundle::sign(&statement, Signer::Key(signer)).map_err(unsigned)?;
     files.insert(SIGNATURE_FILE.to_owned(), bundle.encode().map_err(unsigned)?);
     let id = VersionId::of(&statement.digest());
     let context = id.as_str().as_bytes();
@@ -104,11 +105,12 @@ fn check_signature(files: &Files, public_pem: &str) -> Result<Statement, OmsErro
     let missing = || OmsError::Missing { name: SIGNATURE_FILE.to_owned() };
     let bytes = files.get(SIGNATURE_FILE).ok_or_else(missing)?;
     let bundle = Bundle::parse(bytes)?;
-    let statement = bundle.verify(public_pem)?;
+    let statement = bundle.verify(Trust::Key(public_pem), &Revocations::NONE)?;
     statement.compare(&digests(files))?;
     // A version of ours leaves nothing out, and what its signature does not cover has one
     // spelling, so that any change of any byte shows.
     let ours = statement.ignored() == ignored()
+        && statement.serialization() == Serialization::default()
         && bundle.hints_at(public_pem)
         && bundle.encode()? == *bytes;
     if ours { Ok(statement) } else { Err(OmsError::Malformed { problem: "it is not one of ours" }) }
@@ -135,7 +137,7 @@ fn check_documents(documents: &Files) -> Result<(), RegistryError> {
     Ok(())
 }
 
-fn digests(files: &Files) -> Digests {
+pub(crate) fn digests(files: &Files) -> Digests {
     let signed = files.iter().filter(|(name, _)| *name != SIGNATURE_FILE);
     signed.map(|(name, bytes)| (name.clone(), sha256(bytes))).collect()
 }
@@ -198,23 +200,23 @@ fn failed(id: &VersionId) -> impl FnOnce(VerificationError) -> RegistryError {
 }
 
 /// The subject of the statement; the files decide, not the name.
-const SUBJECT_NAME: &str = "twinkeep-model";
+pub(crate) const SUBJECT_NAME: &str = "twinkeep-model";
 
 /// The data key is used once, so there is nothing else to bind to.
 const WEIGHTS_CONTEXT: &[u8] = b"";
 
 /// Largest weights, in bytes: they are held in memory, sealed and open, while they are verified;
 /// trees for a thousand variables need a tenth.
-const WEIGHTS_SIZE_MAX: usize = 1 << 30;
+pub(crate) const WEIGHTS_SIZE_MAX: usize = 1 << 30;
 
 /// The sealed weights are 28 bytes longer.
 const SEALED_SIZE_MAX: usize = WEIGHTS_SIZE_MAX + 64;
 
 /// Most documents: a version has about ten.
-const DOCUMENT_COUNT_MAX: usize = 64;
+pub(crate) const DOCUMENT_COUNT_MAX: usize = 64;
 
 /// Largest document, in bytes: an evaluation by subgroup has some hundred KiB.
-const DOCUMENT_SIZE_MAX: usize = 16 << 20;
+pub(crate) const DOCUMENT_SIZE_MAX: usize = 16 << 20;
 
 /// A wrapped key has 60 bytes.
 const KEY_FILE_SIZE_MAX: usize = 1024;

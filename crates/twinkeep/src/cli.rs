@@ -19,7 +19,8 @@ pub(crate) use attack::{
 pub(crate) use delivery::{NatsArgs, ReceiveCommand, ReceiveNatsArgs, SendArgs};
 pub(crate) use ledger::{ExportAs, LedgerCommand, QueryArgs};
 pub(crate) use models::{
-    ApproverCommand, EvaluateArgs, ModelCommand, PurposeName, ReleaseArgs, SplitName, TrainArgs,
+    ApproverCommand, EvaluateArgs, ImportModelArgs, ModelCommand, PurposeName, ReleaseArgs,
+    SignModelArgs, SplitName, TrainArgs, VerifyModelArgs,
 };
 pub(crate) use receipt::ReceiptCommand;
 pub(crate) use senders::{SenderCommand, SenderDates};

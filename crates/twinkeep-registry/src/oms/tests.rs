@@ -1,5 +1,7 @@
 //! Signatures over folders, and the public vectors of the format.
 
+mod models;
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -8,12 +10,19 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
+use twinkeep_vault::chain::Revocations;
 use twinkeep_vault::ecdsa::EcdsaKey;
 
-use super::{Bundle, OmsError, Statement, sign_folder, verify_folder};
+use super::{Bundle, Demand, Model, OmsError, Statement, Trust, sign_folder, verify_model};
 
 fn write(path: &Path, bytes: &[u8]) {
     File::create(path).unwrap().write_all(bytes).unwrap();
+}
+
+fn verify(path: &Path, bundle: &[u8], trust: Trust<'_>) -> Result<Statement, OmsError> {
+    let model = Model { path, ignored: &[], signature_file: Some("model.sig") };
+    let demand = Demand { trust, revoked: &Revocations::NONE, others: false, legacy: false };
+    verify_model(model, bundle, demand, &mut |_| ())
 }
 
 /// A folder with three files, signed.
@@ -37,7 +46,7 @@ impl Signed {
     }
 
     fn verify(&self) -> Result<Statement, OmsError> {
-        verify_folder(self.dir.path(), "model.sig", &self.bundle, &self.public_pem)
+        verify(self.dir.path(), &self.bundle, Trust::Key(&self.public_pem))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -65,8 +74,12 @@ fn a_changed_missing_or_added_file_is_refused_by_name() {
     signed.verify().unwrap();
     write(&signed.path("sub/more"), b"");
     assert!(matches!(signed.verify(), Err(OmsError::Unsigned { name }) if name == "sub/more"));
+    // What Git keeps in the top folder is no part of a model; below, it is a file as any other.
     fs::rename(signed.path("sub/more"), signed.path(".gitignore")).unwrap();
-    assert!(matches!(signed.verify(), Err(OmsError::Unsigned { name }) if name == ".gitignore"));
+    signed.verify().unwrap();
+    fs::rename(signed.path(".gitignore"), signed.path("sub/.gitignore")).unwrap();
+    let refused = signed.verify();
+    assert!(matches!(refused, Err(OmsError::Unsigned { name }) if name == "sub/.gitignore"));
 }
 
 #[test]
@@ -96,23 +109,39 @@ fn another_key_is_refused() {
 
 /// Signs any text as if it were a statement.
 fn forge(payload: &str) -> Result<Statement, OmsError> {
+    sign_as(payload, &super::pae("application/vnd.in-toto+json", payload.as_bytes()))
+}
+
+/// Makes a bundle of a payload, with a signature over other bytes, and reads it.
+fn sign_as(payload: &str, pae: &[u8]) -> Result<Statement, OmsError> {
+    let (bundle, public_pem) = bundle_as(payload, pae);
+    bundle?.verify(Trust::Key(&public_pem), &Revocations::NONE)
+}
+
+fn bundle_as(payload: &str, pae: &[u8]) -> (Result<Bundle, OmsError>, String) {
     let key = EcdsaKey::generate().unwrap();
-    let pae = super::pae("application/vnd.in-toto+json", payload.as_bytes());
     let bundle = format!(
         r#"{{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{{"publicKey":{{"hint":""}}}},"dsseEnvelope":{{"payload":"{}","payloadType":"application/vnd.in-toto+json","signatures":[{{"sig":"{}","keyid":null}}]}}}}"#,
         STANDARD.encode(payload),
-        STANDARD.encode(key.sign(&pae).unwrap()),
+        STANDARD.encode(key.sign(pae).unwrap()),
     );
-    Bundle::parse(bundle.as_bytes())?.verify(&key.public_pem().unwrap())
+    (Bundle::parse(bundle.as_bytes()), key.public_pem().unwrap())
+}
+
+/// SHA-256 of nothing, and the digest of a model that has one empty file.
+const EMPTY_DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const EMPTY_ROOT: &str = "5df6e0e2761359d30a8275058e299fcc0381534545f55cf43e41983f5d4c9456";
+
+fn sound_statement() -> String {
+    format!(
+        r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"m","digest":{{"sha256":"{EMPTY_ROOT}"}}}}],"predicateType":"https://model_signing/signature/v1.0","predicate":{{"serialization":{{"method":"files","hash_type":"sha256"}},"resources":[{{"name":"a","algorithm":"sha256","digest":"{EMPTY_DIGEST}"}}]}}}}"#
+    )
 }
 
 #[test]
 fn a_statement_that_is_signed_but_unsound_is_refused() {
-    let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-    let root = "5df6e0e2761359d30a8275058e299fcc0381534545f55cf43e41983f5d4c9456";
-    let sound = format!(
-        r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"m","digest":{{"sha256":"{root}"}}}}],"predicateType":"https://model_signing/signature/v1.0","predicate":{{"serialization":{{"method":"files","hash_type":"sha256"}},"resources":[{{"name":"a","algorithm":"sha256","digest":"{digest}"}}]}}}}"#
-    );
+    let sound = sound_statement();
+    let (digest, root) = (EMPTY_DIGEST, EMPTY_ROOT);
     forge(&sound).unwrap();
     let resource = format!(r#"{{"name":"a","algorithm":"sha256","digest":"{digest}"}}"#);
     let repeated = format!("{resource},{resource}");
@@ -129,11 +158,28 @@ fn a_statement_that_is_signed_but_unsound_is_refused() {
         (r#""name":"a""#, r#""name":"a","name":"b""#),
         (r#""method":"files""#, r#""method":"shards""#),
         (r#""hash_type":"sha256""#, r#""hash_type":"blake3""#),
-        (r#""hash_type":"sha256""#, r#""hash_type":"sha256","allow_symlinks":true"#),
         (r#""algorithm":"sha256""#, r#""algorithm":"md5""#),
     ] {
         assert!(sound.contains(from), "{from}");
         assert!(forge(&sound.replace(from, to)).is_err(), "{to}");
+    }
+}
+
+/// Releases of the reference client before 1.0 signed another encoding by mistake, and later ones
+/// still take it if the right one does not hold.
+#[test]
+fn a_signature_over_the_old_encoding_is_refused() {
+    let old = format!(
+        r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"a","digest":{{"sha256":"{EMPTY_DIGEST}"}},"annotations":{{"actual_hash_algorithm":"file-sha256"}}}}],"predicateType":"https://model_signing/Digests/v0.1"}}"#
+    );
+    forge(&old).unwrap();
+    // Whoever asks for it gets statements of that time, and no others.
+    for (payload, taken) in [(old, true), (sound_statement(), false)] {
+        let pae = super::legacy::pae("application/vnd.in-toto+json", payload.as_bytes());
+        assert!(matches!(sign_as(&payload, &pae), Err(OmsError::Signature)));
+        let (bundle, public_pem) = bundle_as(&payload, &pae);
+        let asked = bundle.unwrap().verify_legacy(Trust::Key(&public_pem), &Revocations::NONE);
+        assert_eq!(asked.is_ok(), taken);
     }
 }
 
@@ -149,10 +195,10 @@ fn the_public_vectors_are_read_or_refused() {
     let statement = Statement::parse(&bundle.payload).unwrap();
     assert_eq!(statement.files().len(), 2);
     assert_eq!(statement.ignored().len(), 5);
-    for other_method in ["valid/certificate.bundle.json", "valid/sigstore.bundle.json"] {
-        let refused = Bundle::parse(&read(other_method)).unwrap_err();
-        assert!(matches!(refused, OmsError::Unsupported { .. }), "{other_method}");
-    }
+    let certified = Bundle::parse(&read("valid/certificate.bundle.json")).unwrap();
+    assert!(matches!(certified.verify(Trust::Key(""), &Revocations::NONE), Err(OmsError::Method)));
+    let refused = Bundle::parse(&read("valid/sigstore.bundle.json")).unwrap_err();
+    assert!(matches!(refused, OmsError::Unsupported { .. }));
     for kind in ["invalid", "invalid-payload"] {
         for item in fs::read_dir(folder.join(kind)).unwrap() {
             let bytes = fs::read(item.unwrap().path()).unwrap();
@@ -181,8 +227,7 @@ fn a_folder_that_the_reference_client_signed_verifies() {
         .join("../../conformance/model-signing/reference/valid");
     let public_pem = fs::read_to_string(valid.join("key.pub")).unwrap();
     let bundle = fs::read(valid.join("model/model.sig")).unwrap();
-    let verify =
-        |bundle: &[u8]| verify_folder(&valid.join("model"), "model.sig", bundle, &public_pem);
+    let verify = |bundle: &[u8]| verify(&valid.join("model"), bundle, Trust::Key(&public_pem));
     let statement = verify(&bundle).unwrap();
     let names: Vec<&String> = statement.files().keys().collect();
     assert_eq!(names, ["config.json", "sub.txt", "sub/weights"]);

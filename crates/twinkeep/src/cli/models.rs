@@ -1,5 +1,6 @@
 //! The words of what is done with models: train, evaluate, release.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -118,20 +119,138 @@ pub(super) fn hours(text: &str) -> Result<f32, String> {
     number.map(|number| number * factor).ok_or_else(|| "this is no number of hours".to_owned())
 }
 
+/// Arguments of `model sign`.
+#[derive(Debug, Args)]
+pub(crate) struct SignModelArgs {
+    /// The folder or file
+    #[arg(value_name = "PATH")]
+    pub(crate) model: PathBuf,
+
+    /// The private key, as PEM, on P-256, P-384, or P-521 (mode 0600)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) private_key: PathBuf,
+
+    /// A certificate, as PEM (repeat: the signer's own first, then those who vouch for it)
+    #[arg(long = "certificate", value_name = "FILE")]
+    pub(crate) certificates: Vec<PathBuf>,
+
+    /// Where the signature is written; by default, model.sig in the folder, or FILE.sig
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Leave this file or folder out (repeat for several)
+    #[arg(long = "ignore", value_name = "PATH")]
+    pub(crate) ignored: Vec<PathBuf>,
+
+    /// Give every so many bytes a digest of their own
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) shard_size: Option<NonZero<u64>>,
+
+    /// Follow links that stay in the folder
+    #[arg(long)]
+    pub(crate) follow_links: bool,
+}
+
+/// Arguments of `model verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyModelArgs {
+    /// The version, from `model list`; a folder or file, with `--public-key` or `--authority`
+    #[arg(value_name = "VERSION|PATH")]
+    pub(crate) target: String,
+
+    /// Believe the holder of this key (PEM)
+    #[arg(long, value_name = "FILE", conflicts_with = "authorities")]
+    pub(crate) public_key: Option<PathBuf>,
+
+    /// Believe whom this authority vouches for (PEM; repeat for several)
+    #[arg(long = "authority", value_name = "FILE")]
+    pub(crate) authorities: Vec<PathBuf>,
+
+    /// Refuse whom this file revokes: keys by the SHA-256 of their PEM text, one a line, or
+    /// revocation lists (CRL, PEM; repeat for several)
+    #[arg(long = "revoked", value_name = "FILE")]
+    pub(crate) revoked: Vec<PathBuf>,
+
+    /// The signature; by default, model.sig in the folder, or FILE.sig
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signature: Option<PathBuf>,
+
+    /// Leave this file or folder out (repeat for several)
+    #[arg(long = "ignore", value_name = "PATH")]
+    pub(crate) ignored: Vec<PathBuf>,
+
+    /// Leave files alone that were not signed
+    #[arg(long)]
+    pub(crate) allow_unsigned: bool,
+
+    /// Also take what releases of the reference client before 0.3 signed, in another encoding
+    #[arg(long)]
+    pub(crate) allow_legacy: bool,
+}
+
+/// Arguments of `model import`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: twinkeep model import classifier/ --public-key maker.pub --revoked lost-keys.txt"
+)]
+pub(crate) struct ImportModelArgs {
+    /// The folder or file
+    #[arg(value_name = "PATH")]
+    pub(crate) model: PathBuf,
+
+    /// Believe the holder of this key (PEM)
+    #[arg(long, value_name = "FILE", conflicts_with = "authorities")]
+    pub(crate) public_key: Option<PathBuf>,
+
+    /// Believe whom this authority vouches for (PEM; repeat for several)
+    #[arg(long = "authority", value_name = "FILE")]
+    pub(crate) authorities: Vec<PathBuf>,
+
+    /// Do not believe whom this file revokes: keys by the SHA-256 of their PEM text, one a line, or
+    /// revocation lists (CRL, PEM; repeat for several)
+    #[arg(long = "revoked", value_name = "FILE")]
+    pub(crate) revoked: Vec<PathBuf>,
+
+    /// The signature; by default, model.sig in the folder, or FILE.sig, if there is one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signature: Option<PathBuf>,
+}
+
 /// `model ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
-    /// List the versions and their states
+    /// List the versions and imported models, and their states
     List,
     /// Show one version's card and evaluation
     Show {
         /// The version, from `model list`
         version: String,
     },
-    /// Verify one version: signature, digests, tensors
-    Verify {
+    /// Verify a version of the keep, or any model that was signed
+    ///
+    /// A version: signature, digests, tensors. With `--public-key` or `--authority`, a folder or a
+    /// file that carries a signature of OpenSSF Model Signing v1.0; no keep is needed.
+    Verify(VerifyModelArgs),
+    /// Sign a folder or a file, with a key or a certificate (OpenSSF Model Signing v1.0)
+    ///
+    /// Whoever has the public key can verify it, with this program or another one.
+    Sign(SignModelArgs),
+    /// Take a model in from elsewhere: checked to its last byte, or quarantined
+    ///
+    /// It is kept encrypted. Only formats that hold data and nothing else are checked: safetensors,
+    /// configurations as JSON, tokenizers, and prose such as README.md, decided by content and not by
+    /// name. Anything else is quarantined as "unsupported, not scanned", and so is what nobody signed
+    /// who is believed; the exit code is 1 then. What another keep exported becomes a candidate.
+    Import(ImportModelArgs),
+    /// Write a version into a new folder, signed, for another keep or other programs
+    ///
+    /// The weights in it are not encrypted.
+    Export {
         /// The version, from `model list`
         version: String,
+        /// The folder, which must not be there yet
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
     },
     /// Check a candidate, and put it into service
     ///
@@ -166,9 +285,9 @@ pub(crate) enum ModelCommand {
         #[arg(long)]
         reason: String,
     },
-    /// Take a version away; if it is in service, the backup takes its place
+    /// Take a version or an imported model away; if it is in service, the backup takes its place
     Quarantine {
-        /// The version, from `model list`
+        /// The version or imported model, from `model list`
         version: String,
         /// Why
         #[arg(long)]

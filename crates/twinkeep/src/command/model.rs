@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use twinkeep_app::{
-    AppError, Caller, ModelLine, ModelReport, list_models, show_model, verify_model,
+    AppError, Caller, ModelLine, ModelReport, VerifyReport, export_model, list_models, show_model,
+    verify_model,
 };
 
 use crate::cli::{Global, ModelCommand};
@@ -10,23 +11,38 @@ use crate::output::{Output, table};
 use crate::surroundings::open_keep;
 
 mod approval;
+mod importing;
 mod service;
+mod signing;
 
 pub(crate) fn run(global: &Global, args: &ModelCommand, out: &Output) -> Result<(), AppError> {
-    if let ModelCommand::Approve { request, identity, reason, out: file } = args {
-        return approval::approve(global, [request, identity], reason, file.as_deref(), out);
+    match args {
+        ModelCommand::Approve { request, identity, reason, out: file } => {
+            return approval::approve(global, [request, identity], reason, file.as_deref(), out);
+        }
+        ModelCommand::Sign(args) => return signing::sign(args, out),
+        ModelCommand::Verify(args) if args.names_a_path() => return signing::verify(args, out),
+        _ => {}
     }
     let app = open_keep(global)?;
     let operator = Caller::operator();
     match args {
         ModelCommand::List => out.list(&list_models(&app, &operator)?, list),
         ModelCommand::Show { version } => out.result(&show_model(&app, &operator, version)?, show),
-        ModelCommand::Verify { version } => {
-            let report = verify_model(&app, &operator, version)?;
+        ModelCommand::Verify(args) => {
+            let report = verify_model(&app, &operator, &args.target)?;
+            out.result(&report, verified)
+        }
+        ModelCommand::Import(args) => importing::import(&app, args, out),
+        ModelCommand::Export { version, out: folder } => {
+            let report = export_model(&app, &operator, version, folder)?;
             out.result(&report, |report| {
                 format!(
-                    "{} verifies: {} files, signed by {}",
-                    report.version, report.files, report.signer,
+                    "{} is in `{}`: {} files, signed by {}\nthe weights in it are not encrypted",
+                    report.version,
+                    report.folder.display(),
+                    report.files,
+                    report.signer,
                 )
             })
         }
@@ -36,6 +52,12 @@ pub(crate) fn run(global: &Global, args: &ModelCommand, out: &Output) -> Result<
         ModelCommand::Approver(args) => approval::approvers(&app, args, out),
         _ => service::run(&app, args, out),
     }
+}
+
+fn verified(report: &VerifyReport) -> String {
+    let signed = report.signer.as_ref().map(|signer| format!(", signed by {signer}"));
+    let signed = signed.unwrap_or_else(|| ", as it was imported".to_owned());
+    format!("{} verifies: {} files{signed}", report.version, report.files)
 }
 
 fn list(models: &[ModelLine]) -> String {
