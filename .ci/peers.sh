@@ -37,6 +37,12 @@ python() {
 }
 python moto_server 'moto[kms]' flask flask-cors # AWS KMS
 python model_signing model-signing==1.1.1 pyOpenSSL # signs models, and verifies ours
+# The public schema of CycloneDX, and what validates against it.
+"$venv/bin/python3" -c 'import cyclonedx.validation.json, jsonschema' 2>/dev/null || {
+    echo "installing cyclonedx-python-lib"
+    [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check 'cyclonedx-python-lib[json-validation]'
+}
 # The public schemas of MEDS.
 "$venv/bin/python3" -c 'import meds' 2>/dev/null || {
     echo "installing meds"

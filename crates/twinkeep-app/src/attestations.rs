@@ -40,7 +40,7 @@ pub(crate) fn provenance(origin: &Origin<'_>) -> Value {
         "predicateType": "https://slsa.dev/provenance/v1",
         "predicate": {
             "buildDefinition": {
-                "buildType": "https://twinkeep.dev/train/v1",
+                "buildType": "https://twinkeep.local/train/v1",
                 "externalParameters": {
                     "configuration": record["configuration"],
                     "splits": record["splits"],
@@ -51,7 +51,7 @@ pub(crate) fn provenance(origin: &Origin<'_>) -> Value {
             },
             "runDetails": {
                 "builder": {
-                    "id": "https://twinkeep.dev/program",
+                    "id": "https://twinkeep.local/program",
                     "version": { "twinkeep": record["program"]["version"] },
                     "builderDependencies": [{
                         "name": "twinkeep",

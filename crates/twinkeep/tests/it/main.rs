@@ -8,6 +8,7 @@
 mod answers;
 mod attack;
 mod attendance;
+mod attestations;
 mod crash;
 mod database;
 mod departures;
