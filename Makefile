@@ -28,6 +28,9 @@ crash: ## Kill an ingest at 200 random points, and look whether every event is t
 bench-paths: ## Count the paths of a twin that one thread draws in a second
 	@$(CARGO) run --quiet --release --locked --package twinkeep-forecast --example paths_per_second
 
+bench-ledger: ## Measure durable entries, waiting, proofs, and verification of the ledger (LEDGER_BENCH=FOLDER on the disk to measure)
+	@$(CARGO) run --release --locked --quiet --package twinkeep-ledger --example ledger -- "$${LEDGER_BENCH:-target}" $(ENTRIES)
+
 bench-poison: ## Plant poison into real data, and print what the panel finds and what it saves
 	$(CARGO) run --release --locked --quiet --package twinkeep-app --example poison
 
@@ -49,4 +52,4 @@ docs: ## Regenerate the reference pages from the program
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance bench bench-poison bench-forecast bench-paths bench-twin bench-windows crash fuzz docs deny
+.PHONY: help demo test check conformance bench bench-ledger bench-poison bench-forecast bench-paths bench-twin bench-windows crash fuzz docs deny

@@ -53,6 +53,7 @@ pub struct App {
     pub(crate) training_key: SecretKey,
     server_key: SecretBytes,
     pub(crate) prover: SigningKey,
+    pub(crate) witness: SigningKey,
     /// When this process last noted that an API key was used, by the key's id.
     pub(crate) noted_uses: Mutex<BTreeMap<String, Timestamp>>,
     /// How the drop folder stands, while there is one.
@@ -88,6 +89,7 @@ impl App {
         let screening_key = keys.root.derive(Purpose::Screening, b"");
         let source_marks = keys.root.derive(Purpose::SourceMark, b"");
         let training_key = keys.root.derive(Purpose::Training, b"");
+        let witness = witness_key(&keys.root)?;
         let paths = watermark_paths(&keep, surroundings.state_dir.as_deref());
         let watermark = Watermark::read(paths, &keys.root)?;
         let store = Store::open(&keep.layout.store(), &keys.root)?;
@@ -113,6 +115,7 @@ impl App {
             training_key,
             server_key: keys.server,
             prover,
+            witness,
             noted_uses: Mutex::default(),
             drop_folder: Feeder::new("folder.watched"),
             stream: Feeder::new("stream.watched"),
@@ -232,6 +235,12 @@ impl App {
             }
         }
     }
+}
+
+/// A witness has a key of its own: what it cosigns is never taken for what its ledger states.
+fn witness_key(root: &SecretKey) -> Result<SigningKey, AppError> {
+    let broken = || AppError::refused("key-damaged", "the key of the witness cannot be made");
+    SigningKey::from_seed(root.derive(Purpose::Witness, b"").expose()).ok_or_else(broken)
 }
 
 fn refuse_older_catalog(store: &Store, watermark: &Watermark) -> Result<(), AppError> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use twinkeep_ledger::key_id;
+use twinkeep_ledger::{COSIGNATURE_TYPE, key_id};
 use twinkeep_vault::digest::{from_hex, to_hex};
 use twinkeep_vault::files::read_bounded;
 use twinkeep_vault::sign::VerifyingKey;
@@ -39,6 +39,18 @@ impl LedgerKey {
         let (origin, key) = parse_vkey(text, ED25519_TYPE)?;
         Some(Self { origin: Some(origin), key })
     }
+}
+
+/// Reads the public key of a witness from a file: its name, and the key.
+pub(crate) fn read_witness_key(path: &Path) -> Result<(String, VerifyingKey), AppError> {
+    let attempt = || format!("`{}` is not the public key of a witness", path.display());
+    let bytes = read_bounded(path, KEY_FILE_SIZE_MAX)
+        .map_err(|error| AppError::usage("witness-key", attempt()).because(error))?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+    parse_vkey(text, COSIGNATURE_TYPE).ok_or_else(|| {
+        AppError::usage("witness-key", attempt())
+            .hint("it is what `twinkeep witness key` prints where the witness is")
+    })
 }
 
 /// Writes a key as C2SP signed-note does: `<name>+<hash>+<base64 of type and key>`.

@@ -114,6 +114,7 @@ mod twins;
 mod verify_ledger;
 mod verify_receipt;
 mod watermark;
+mod witness;
 
 pub use account_subject::{
     About, AccountedEntry, Accounting, AccountingReport, account_subject, write_accounting,
@@ -257,6 +258,9 @@ pub use twins::{
 pub use verify_ledger::{LedgerLine, LedgerReport, show_ledger, verify_ledger};
 pub use verify_receipt::{
     ReceiptReport, VerifiedReceipt, VerifyReceiptRequest, verify_receipt, write_receipt,
+};
+pub use witness::{
+    Cosigned, WatchedLedger, cosign_checkpoint, watch_ledger, watched_ledgers, witness_vkey,
 };
 
 /// How far long work has come; a total of 0 is not known.

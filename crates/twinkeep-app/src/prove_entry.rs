@@ -3,10 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use twinkeep_ledger::{Checkpoint, Entry, Proof, SignedCheckpoint, View};
+use twinkeep_ledger::{Checkpoint, Entry, Proof, SignedCheckpoint, View, WitnessRequest};
 use twinkeep_vault::digest::to_hex;
 use twinkeep_vault::files::{PUBLIC_FILE, read_bounded, write_atomic};
 
@@ -120,7 +118,8 @@ pub fn compare_states(
         new_size: new.size,
         new_root: to_hex(&new.root),
         hashes: proof.hashes.iter().map(|hash| to_hex(hash)).collect(),
-        witness_request: note.map(|note| witness_request(old.size, &proof.hashes, &note)),
+        witness_request: note
+            .map(|note| WitnessRequest { old_size: old.size, hashes: proof.hashes, note }.encode()),
     })
 }
 
@@ -189,16 +188,6 @@ pub(crate) fn read_checkpoint(keep: &Keep, path: &Path) -> Result<SignedCheckpoi
         .map_err(|error| AppError::usage("checkpoint-read", attempt()).because(error))?;
     SignedCheckpoint::parse(&note, &keep.ledger_origin(), &keep.ledger_key()?)
         .map_err(|error| AppError::refused("checkpoint-invalid", attempt()).because(error))
-}
-
-/// C2SP tlog-witness: the old size, the proof, an empty line, and the new checkpoint.
-fn witness_request(old: u64, hashes: &[[u8; 32]], note: &str) -> String {
-    let mut text = format!("old {old}\n");
-    for hash in hashes {
-        text.push_str(&STANDARD.encode(hash));
-        text.push('\n');
-    }
-    format!("{text}\n{note}")
 }
 
 /// As large as a proof may be.

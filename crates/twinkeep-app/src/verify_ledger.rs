@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use twinkeep_domain::Timestamp;
-use twinkeep_ledger::{Detail, Entry, Outcome, View, verify};
+use twinkeep_ledger::{Detail, Entry, Outcome, SignedCheckpoint, View, cosigned_at, verify};
 
 use crate::anchor::Anchor;
 use crate::app::anchor_paths;
+use crate::ledger_key::read_witness_key;
 use crate::prove_entry::read_checkpoint;
 use crate::time_text::rfc3339;
 use crate::{AppError, Keep};
@@ -26,18 +27,27 @@ pub struct LedgerReport {
 }
 
 /// Recomputes the whole ledger of a keep and checks it against its signature, against what is
-/// remembered on this machine, and against checkpoints that were kept elsewhere.
+/// remembered on this machine, and against checkpoints that were kept elsewhere; each of those must
+/// be cosigned by every one of `witnesses`.
 pub fn verify_ledger(
     root: &Path,
     state_dir: Option<&Path>,
     trusted: &[PathBuf],
+    witnesses: &[PathBuf],
 ) -> Result<LedgerReport, AppError> {
     let keep = Keep::find(root)?;
     let (origin, key) = (keep.ledger_origin(), keep.ledger_key()?);
     let anchor = Anchor::new(anchor_paths(&keep, state_dir));
     let mut checkpoints = anchor.remembered(&origin, &key)?;
     for path in trusted {
-        checkpoints.push(read_checkpoint(&keep, path)?.checkpoint);
+        let signed = read_checkpoint(&keep, path)?;
+        check_witnesses(&signed, witnesses, path)?;
+        checkpoints.push(signed.checkpoint);
+    }
+    if trusted.is_empty() && !witnesses.is_empty() {
+        let attempt = "a witness cosigns a checkpoint, and none was given";
+        return Err(AppError::usage("witness-usage", attempt)
+            .hint("name the cosigned checkpoint with `--trusted FILE`"));
     }
     let verified = verify(&keep.layout.ledger(), &origin, &key, &checkpoints)?;
     let checkpoint = verified.checkpoint.checkpoint;
@@ -47,6 +57,23 @@ pub fn verify_ledger(
         root: twinkeep_vault::digest::to_hex(&checkpoint.root),
         trusted_checkpoints: verified.trusted_count,
     })
+}
+
+/// Refuses a checkpoint that one of the witnesses did not cosign.
+fn check_witnesses(
+    signed: &SignedCheckpoint,
+    witnesses: &[PathBuf],
+    path: &Path,
+) -> Result<(), AppError> {
+    for witness in witnesses {
+        let (name, key) = read_witness_key(witness)?;
+        if cosigned_at(&signed.note, &name, &key).is_none() {
+            let attempt =
+                format!("the checkpoint `{}` is not cosigned by `{name}`", path.display());
+            return Err(AppError::refused("witness-missing", attempt));
+        }
+    }
+    Ok(())
 }
 
 /// One entry, as a person reads it.

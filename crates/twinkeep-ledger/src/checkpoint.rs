@@ -64,10 +64,7 @@ impl SignedCheckpoint {
         if note.len() > NOTE_SIZE_MAX {
             return Err(refuse("it is too long"));
         }
-        let (text, signatures) = note
-            .rfind("\n\n")
-            .map(|at| (&note[..=at], &note[at + 2..]))
-            .ok_or(refuse("it has no signature"))?;
+        let (text, signatures) = split_note(note).ok_or(refuse("it has no signature"))?;
         let checkpoint = parse_text(text, origin)?;
         let wanted = key_hash(origin, key);
         let mut signed = false;
@@ -127,7 +124,12 @@ pub(crate) fn parse_decimal(text: &str) -> Option<u64> {
     (digits && canonical).then(|| text.parse().ok())?
 }
 
-fn parse_signature(line: &str) -> Option<(&str, [u8; 4], Vec<u8>)> {
+/// Parts a note into its text, with the line break at its end, and its signatures.
+pub(crate) fn split_note(note: &str) -> Option<(&str, &str)> {
+    note.rfind("\n\n").map(|at| (&note[..=at], &note[at + 2..]))
+}
+
+pub(crate) fn parse_signature(line: &str) -> Option<(&str, [u8; 4], Vec<u8>)> {
     let (name, encoded) = line.strip_prefix(SIGNATURE_PREFIX)?.split_once(' ')?;
     let bytes = STANDARD.decode(encoded).ok()?;
     let (id, signature) = bytes.split_first_chunk::<4>()?;

@@ -20,6 +20,7 @@
 //! - Nothing here reads a clock; nothing here knows what a person is.
 
 mod checkpoint;
+mod cosignature;
 mod disk;
 mod edge;
 mod entry;
@@ -34,6 +35,7 @@ mod view;
 mod writer;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint, key_id, origin_valid, stated_origin};
+pub use cosignature::{COSIGNATURE_TYPE, WitnessRequest, cosign, cosigned_at};
 pub use entry::{Activity, Class, Detail, Entry, EntryError, Outcome, Severity};
 pub use error::LedgerError;
 pub use ledger::{Appended, Ledger};

@@ -32,6 +32,21 @@ impl Store {
         self.change(&[&SETTINGS], |transaction| self.write_setting(transaction, name, value))
     }
 
+    /// Replaces a setting by what `change` makes of it, in one transaction: nobody changes it
+    /// between. Where `change` returns nothing, it stays as it is.
+    pub fn change_setting(
+        &self,
+        name: &str,
+        change: &mut dyn FnMut(Option<String>) -> Option<String>,
+    ) -> Result<(), StoreError> {
+        self.change_if(&mut self.connection(), &[&SETTINGS], |transaction| {
+            let known = self.setting_on(transaction, name)?;
+            let Some(text) = change(known) else { return Ok(false) };
+            self.write_setting(transaction, name, &text)?;
+            Ok(true)
+        })
+    }
+
     /// Adds a line to a setting that has one value a line, unless it is there.
     ///
     /// Callers that come at the same time lose nothing, and only the first writes to the disk.

@@ -39,6 +39,8 @@ pub enum Purpose {
     Training,
     /// Seals how far a database was read.
     SourceMark,
+    /// Makes the key with which a keep cosigns the ledgers of others.
+    Witness,
     /// Wraps the content key of a sealed feed.
     FeedContent,
 }
@@ -65,6 +67,7 @@ impl Purpose {
             Self::Screening => "twinkeep/v1/screening",
             Self::Training => "twinkeep/v1/training",
             Self::SourceMark => "twinkeep/v1/source-mark",
+            Self::Witness => "twinkeep/v1/witness",
             Self::FeedContent => "twinkeep/v1/feed-content",
         }
     }

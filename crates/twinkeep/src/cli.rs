@@ -8,6 +8,7 @@ mod receipt;
 mod senders;
 mod store;
 mod twins;
+mod witness;
 
 use std::path::PathBuf;
 
@@ -26,6 +27,7 @@ pub(crate) use receipt::ReceiptCommand;
 pub(crate) use senders::{SenderCommand, SenderDates};
 pub(crate) use store::{KeyringCommand, StoreCommand};
 pub(crate) use twins::{SimilarArgs, SimulateArgs, TwinCommand, WhatIfArgs};
+pub(crate) use witness::WitnessCommand;
 
 /// Guarded digital twins of patients and audiences
 ///
@@ -163,6 +165,9 @@ pub(crate) enum Command {
     /// Check what a keep has signed about an answer
     #[command(subcommand)]
     Receipt(ReceiptCommand),
+    /// Watch the ledgers of other keeps, and cosign what continues them
+    #[command(subcommand)]
+    Witness(WitnessCommand),
     /// Show the effective configuration
     Config,
 }

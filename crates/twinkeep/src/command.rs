@@ -25,6 +25,7 @@ mod subject;
 mod synth;
 mod train;
 mod twin;
+mod witness;
 
 use twinkeep_app::{AppError, Config, Keep};
 
@@ -61,6 +62,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Serve(args) => serve::run(global, args, out),
         Command::Ledger(args) => ledger::run(global, args, out),
         Command::Receipt(args) => receipt::run(global, args, out),
+        Command::Witness(args) => witness::run(global, args, out),
         Command::Config => {
             let Keep { settings, .. } = Keep::find(&global.keep)?;
             let config = Config::from(settings);

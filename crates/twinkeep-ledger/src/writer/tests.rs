@@ -33,6 +33,8 @@ enum Mode {
     StoppedAfter,
     /// The power went after it: names that were not synced are gone.
     PowerCut,
+    /// The disk is full: half of it happened, and so it goes on until there is room again.
+    Full,
 }
 
 const MODES: &[Mode] = &[
@@ -42,6 +44,7 @@ const MODES: &[Mode] = &[
     Mode::StoppedBefore,
     Mode::StoppedAfter,
     Mode::PowerCut,
+    Mode::Full,
 ];
 
 struct Fault {
@@ -50,6 +53,8 @@ struct Fault {
     remaining: usize,
     stopped: bool,
     struck: bool,
+    /// Whether somebody made room, or started the program again.
+    mended: bool,
     /// Names that no sync of their folder has made durable.
     unsynced: Vec<PathBuf>,
 }
@@ -67,7 +72,8 @@ impl FaultyDisk {
         if fault.stopped {
             return error();
         }
-        if fault.struck || fault.remaining > 0 {
+        let still_full = fault.mode == Mode::Full && fault.struck && !fault.mended;
+        if (fault.struck && !still_full) || fault.remaining > 0 {
             fault.remaining = fault.remaining.saturating_sub(1);
             return write(&mut OsDisk);
         }
@@ -75,7 +81,7 @@ impl FaultyDisk {
         match fault.mode {
             Mode::Failed => {}
             Mode::FailedButPersisted => write(&mut OsDisk)?,
-            Mode::Torn => torn(&mut OsDisk)?,
+            Mode::Torn | Mode::Full => torn(&mut OsDisk)?,
             Mode::StoppedBefore => fault.stopped = true,
             Mode::StoppedAfter | Mode::PowerCut => {
                 fault.stopped = true;
@@ -123,6 +129,7 @@ impl Fault {
     fn disarm(&mut self) {
         self.struck = true;
         self.stopped = false;
+        self.mended = true;
     }
 
     fn cut_power(&mut self) {
@@ -191,6 +198,7 @@ fn run(mode: Mode, at: usize) -> bool {
         remaining: at,
         stopped: false,
         struck: false,
+        mended: false,
         unsynced: Vec::new(),
     }));
     let disk = Box::new(FaultyDisk(fault.clone()));
@@ -198,7 +206,10 @@ fn run(mode: Mode, at: usize) -> bool {
     let mut told = Told::default();
     let mut next = 0;
     for &count in BATCHES {
+        let failed = told.errors;
         told.commit(&mut writer, batch(next, count));
+        let no_room = mode == Mode::Full && 0 < failed;
+        assert!(!no_room || told.errors == failed + 1, "{case}: acknowledged on a full disk");
         next += count;
     }
     let struck = fault.lock().unwrap().struck;
@@ -212,6 +223,9 @@ fn run(mode: Mode, at: usize) -> bool {
         let disk = Box::new(FaultyDisk(fault.clone()));
         writer = Writer::open(dir.path(), ORIGIN, key(), trusted, disk)
             .unwrap_or_else(|error| panic!("{case}: {error}"));
+    } else if mode == Mode::Full {
+        assert_eq!(0 < told.errors, struck, "{case}");
+        told.check(dir.path(), &case);
     } else {
         assert_eq!(told.errors, usize::from(struck), "{case}: one batch fails, the next succeed");
     }
@@ -239,8 +253,14 @@ fn a_failed_batch_is_absent_or_whole() {
         for at in 0..12 {
             let dir = fast_folder();
             Writer::create(dir.path(), ORIGIN, &key(), &mut OsDisk).unwrap();
-            let fault =
-                Fault { mode, remaining: at, stopped: false, struck: false, unsynced: Vec::new() };
+            let fault = Fault {
+                mode,
+                remaining: at,
+                stopped: false,
+                struck: false,
+                mended: false,
+                unsynced: Vec::new(),
+            };
             let disk = Box::new(FaultyDisk(Arc::new(Mutex::new(fault))));
             let mut writer = Writer::open(dir.path(), ORIGIN, key(), None, disk).unwrap();
             let failed = writer.commit(&batch(0, 10)).is_err();

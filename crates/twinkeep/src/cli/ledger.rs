@@ -16,6 +16,9 @@ pub(crate) enum LedgerCommand {
         /// A checkpoint that was kept elsewhere (repeat for several)
         #[arg(long = "trusted", value_name = "FILE")]
         trusted: Vec<PathBuf>,
+        /// The public key of a witness that must have cosigned each of them (repeat for several)
+        #[arg(long = "witness", value_name = "FILE")]
+        witnesses: Vec<PathBuf>,
     },
     /// Show the newest entries
     Show {

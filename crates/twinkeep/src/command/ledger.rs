@@ -17,8 +17,9 @@ use crate::surroundings::{open_keep, state_dir};
 
 pub(crate) fn run(global: &Global, args: &LedgerCommand, out: &Output) -> Result<(), AppError> {
     match args {
-        LedgerCommand::Verify { trusted } => {
-            let report = verify_ledger(&global.keep, state_dir().as_deref(), trusted)?;
+        LedgerCommand::Verify { trusted, witnesses } => {
+            let state = state_dir();
+            let report = verify_ledger(&global.keep, state.as_deref(), trusted, witnesses)?;
             out.result(&report, |report| {
                 format!(
                     "the ledger holds: {} entries, root {}\n\

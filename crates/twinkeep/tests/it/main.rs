@@ -46,3 +46,4 @@ mod subject;
 mod tables;
 mod train;
 mod windows;
+mod witness;

@@ -38,7 +38,7 @@ async fn every_answer_and_every_refusal_is_in_the_ledger_without_values() {
     let everything = serde_json::to_string(&lines).unwrap();
     assert!(!everything.contains("SECRET") && !everything.contains("127.0.0.1"), "{everything}");
     served.close();
-    assert!(twinkeep_app::verify_ledger(&keep.root, None, &[]).is_ok());
+    assert!(twinkeep_app::verify_ledger(&keep.root, None, &[], &[]).is_ok());
 }
 
 #[tokio::test]
