@@ -223,6 +223,7 @@ fn what_is_no_prose_is_not_data_even_under_the_names_of_prose() {
         b"cos\nsystem\n(S'id'\ntR.".as_slice(),
         b"(S'id'\nios\nsystem\n.",
         b"(lp0\nI1\nacos\nsystem\np1\n(S'id'\ntR.",
+        b"(lp0\nVa\np1\na.",
         b"cposix\r\nsystem\r\n(S'id'\r\ntR.",
         b"K\x41U\x01acos\nsystem\n.",
         b"#!/bin/sh\nid\n",

@@ -37,8 +37,8 @@ fn reorders(letter: char) -> bool {
     matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Returns whether an unpickler would find something to import before something that it does not
-/// know. A pickle of protocol 0 is plain text; those after it have bytes that no text has.
+/// Returns whether an unpickler would find something to import, or its end, before something that it
+/// does not know. A pickle of protocol 0 is plain text; those after it have bytes that no text has.
 fn begins_as_pickle(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Some((&code, after)) = rest.split_first() {
@@ -51,6 +51,8 @@ fn begins_as_pickle(bytes: &[u8]) -> bool {
                 Some((_, after)) => after,
                 None => return false,
             },
+            // The end.
+            b'.' => return after.iter().all(u8::is_ascii_whitespace),
             // A module and a name in it.
             b'c' | b'i' => {
                 let module = line(after);

@@ -206,8 +206,9 @@ fn io_error(source: io::Error) -> OmsError {
 /// Deepest folder: model repositories have two or three levels.
 const DEPTH_MAX: usize = 32;
 
-/// Large enough that reading costs nothing beside hashing.
-const READ_SIZE: usize = 1 << 20;
+/// Large enough that the calls cost nothing, and small enough that what was copied is still in the
+/// cache of the core when it is hashed.
+const READ_SIZE: usize = 128 << 10;
 
 /// More threads wait for the disk.
 const THREAD_COUNT_MAX: usize = 16;
