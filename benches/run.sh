@@ -13,7 +13,10 @@ venv=.cache/bench-venv
     $venv/bin/pip install --quiet --disable-pip-version-check pandas pyarrow pandera MEDS-transforms
 "$CARGO" build --release --locked --quiet --package twinkeep
 bin=$PWD/${CARGO_TARGET_DIR:-target}/release/twinkeep
+[ -x $venv/bin/model_signing ] ||
+    $venv/bin/pip install --quiet --disable-pip-version-check model-signing==1.1.1 pyOpenSSL
 $venv/bin/python benches/seal.py "$bin"
+$venv/bin/python benches/model_signing.py "$bin" $venv/bin/model_signing
 $venv/bin/python benches/ingest.py "$bin"
 $venv/bin/python benches/ingest_meds.py "$bin"
 $venv/bin/python benches/memory.py "$bin"

@@ -24,6 +24,9 @@ for pack in packs/*.toml crates/*/packs/*.toml; do [ -f "$pack" ] && seed files 
 printf 'm0000z' | seed sealed_feed changed
 printf 'c0000' | seed sealed_feed cut
 printf '\007GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n' | seed http pipeline
+printf '\065\0\0\0\0\0\0\0{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}x' | seed models tensors
+printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"m","digest":{"sha256":"5df6e0e2761359d30a8275058e299fcc0381534545f55cf43e41983f5d4c9456"}}],"predicateType":"https://model_signing/signature/v1.0","predicate":{"serialization":{"method":"files","hash_type":"sha256"},"resources":[{"name":"a","algorithm":"sha256","digest":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]}}' | seed models statement
+find conformance -name '*.sig' -o -name '*.pub' | while read -r file; do seed models "$(basename "$file")" <"$file"; done
 find conformance -name '*.sig' -o -name '*.json' | head -n 20 | while read -r file; do seed trust "$(basename "$file")" <"$file"; done
 
 for target in $TARGETS; do
