@@ -63,6 +63,8 @@ pub enum Attack<'a> {
         shadow_count: usize,
         /// Fewest subjects in a leaf to try, each with shadows of its own; none to try nothing.
         search: &'a [usize],
+        /// How many teachers to try with each of them.
+        teachers: &'a [usize],
     },
     /// Can the model be copied by asking it?
     Extraction {
@@ -244,21 +246,21 @@ impl<'a> Target<'a> {
     ) -> Result<(), AppError> {
         let seed = request.seed;
         match request.attack {
-            Attack::Membership { shadow_count, search: levels } => {
+            Attack::Membership { shadow_count, search: leaf_subjects_min, teachers } => {
                 let plan = self.membership_plan(shadow_count, seed);
+                let wider = SearchPlan { membership: plan, teachers, leaf_subjects_min };
                 let each = self.pack.targets().count() + self.pack.windows().len();
                 let before = each * shadow_count;
-                let total = (before + each * levels.len() * (1 + shadow_count)) as u64;
+                let total = (before + each * wider.training_count()) as u64;
                 let shown = &mut |step: AttackProgress| {
                     progress(Progress { done: step.done as u64, total });
                 };
                 report.membership = Some(refused(membership(&plan, &self.model, shown))?);
-                if !levels.is_empty() {
-                    let plan = SearchPlan { membership: plan, leaf_subjects_min: levels };
+                if 0 < wider.training_count() {
                     let shown = &mut |step: AttackProgress| {
                         progress(Progress { done: (before + step.done) as u64, total });
                     };
-                    report.search = refused(search(&plan, shown))?;
+                    report.search = refused(search(&wider, shown))?;
                 }
             }
             Attack::Extraction { answer_counts } => {

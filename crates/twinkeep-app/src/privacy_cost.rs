@@ -8,11 +8,14 @@ use twinkeep_vault::random_bytes;
 
 use crate::AppError;
 
-/// What the protection of privacy costs: the same model with and without it, on the same people.
+/// How those who taught a model are protected, and what that costs: the same model with and without
+/// it, on the same people.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PrivacyCost {
     /// Fewest subjects in a leaf.
     pub leaf_subjects_min: usize,
+    /// How many teachers it learned from; 0 without.
+    pub teachers: usize,
     /// The longest step of a leaf, in spreads of its target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaf_step_max: Option<f32>,
@@ -21,7 +24,8 @@ pub struct PrivacyCost {
     pub noise: Option<NoisePlan>,
     /// Median MASE over targets, with the protection.
     pub mase_median: Option<f64>,
-    /// The same without it.
+    /// The same without it, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mase_median_without: Option<f64>,
 }
 
@@ -39,6 +43,7 @@ pub(crate) fn protected(
     }
     Ok(TrainConfig {
         leaf_subjects_min: leaf_subjects.unwrap_or(of_pack) as usize,
+        teachers: privacy.teachers.unwrap_or(0) as usize,
         leaf_step_max: privacy.leaf_step_max,
         noise: privacy.noise.map(|Noise { epsilon, delta }| NoisePlan { epsilon, delta }),
         noise_source: Some(NOISE_SOURCE),
@@ -59,33 +64,51 @@ pub(crate) fn privacy_statement(config: &TrainConfig) -> Value {
     });
     json!({
         "leaf_subjects_min": config.leaf_subjects_min,
+        "teachers": config.teachers,
         "leaf_step_max": config.leaf_step_max,
         "noise": noise,
         "attacks": "what attacks found is beside the version: `twinkeep attack show`",
     })
 }
 
-/// Trains the same model without protection, if there is any, and compares.
+/// Says how a model is protected, if it is; with `compare`, trains the same without protection.
 pub(crate) fn cost(
     pack: &Pack,
     config: &TrainConfig,
     evaluation: &Evaluation,
+    compare: bool,
     [training, tuning, held_out]: [&Cohort; 3],
 ) -> Result<Option<PrivacyCost>, AppError> {
-    if config.leaf_subjects_min == 0 && config.leaf_step_max.is_none() && config.noise.is_none() {
+    let plain = unprotected(config);
+    if plain == *config {
         return Ok(None);
     }
-    let plain =
-        TrainConfig { leaf_subjects_min: 0, leaf_step_max: None, noise: None, ..config.clone() };
-    let model = train(pack, &plain, training, tuning, &mut |_| ())
-        .map_err(|error| AppError::refused(error.code(), "cannot train").because(error))?;
+    let mase_median_without = if compare {
+        let model = train(pack, &plain, training, tuning, &mut |_| ())
+            .map_err(|error| AppError::refused(error.code(), "cannot train").because(error))?;
+        evaluate(pack, &model, held_out).mase_median
+    } else {
+        None
+    };
     Ok(Some(PrivacyCost {
         leaf_subjects_min: config.leaf_subjects_min,
+        teachers: config.teachers,
         leaf_step_max: config.leaf_step_max,
         noise: config.noise,
         mase_median: evaluation.mase_median,
-        mase_median_without: evaluate(pack, &model, held_out).mase_median,
+        mase_median_without,
     }))
+}
+
+/// Returns the same training without protection.
+fn unprotected(config: &TrainConfig) -> TrainConfig {
+    TrainConfig {
+        leaf_subjects_min: 0,
+        teachers: 0,
+        leaf_step_max: None,
+        noise: None,
+        ..config.clone()
+    }
 }
 
 /// Noise comes from the system: a seed that is on record would take it away again.

@@ -43,6 +43,8 @@ pub struct TrainRequest<'a> {
     pub start_over: bool,
     /// Fewest subjects in a leaf, where that is more than the pack asks for.
     pub leaf_subjects: Option<u32>,
+    /// Whether to measure what the protection of privacy costs, by a model without it.
+    pub privacy_cost: bool,
 }
 
 /// A target is learned.
@@ -76,7 +78,7 @@ pub struct TrainReport {
     pub not_kept: Option<String>,
     /// Errors and coverage on held-out subjects, beside carry-forward.
     pub evaluation: Evaluation,
-    /// What the protection of the subjects' privacy costs, if there is any.
+    /// How the subjects' privacy is protected, and what that costs, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub privacy: Option<PrivacyCost>,
 }
@@ -131,7 +133,8 @@ fn learn(
         trajectories: evaluate_trajectories(&app.pack, &plan, &model, &held_out, config.seed),
         ..evaluate_by(&app.pack, &plan, &model, &held_out, &mut |_| ())
     };
-    let privacy = cost(&app.pack, &config, &evaluation, [&training, &tuning, &held_out])?;
+    let people = [&training, &tuning, &held_out];
+    let privacy = cost(&app.pack, &config, &evaluation, request.privacy_cost, people)?;
     let tensors = model.to_tensors();
     let weights_sha256 = weights_digest(&tensors);
     let documents = documents(

@@ -32,6 +32,11 @@ pub struct TrainConfig {
     /// The longest step that a leaf may ask for, before the learning rate, in spreads of the
     /// target; without a limit if there is none. A protection of privacy, too.
     pub leaf_step_max: Option<f32>,
+    /// How many teachers a value is learned from, 0 without them. Each sees all subjects but a part,
+    /// and the model repeats of each subject what the teacher says that never saw it. A protection
+    /// of privacy, too. Versions of before do not name it, and had none.
+    #[serde(default = "no_teachers")]
+    pub teachers: usize,
     /// How much of a subject of the training split may show; whatever the tuning split chooses
     /// shows without a limit. With it, only values are learned, by few trees of random splits.
     pub noise: Option<NoisePlan>,
@@ -85,6 +90,7 @@ impl Default for TrainConfig {
             leaf_snapshots_min: 60.0,
             leaf_subjects_min: 0,
             leaf_step_max: None,
+            teachers: 0,
             noise: None,
             noise_source: None,
             leaf_shrinkage_snapshots: 5.0,
@@ -104,4 +110,8 @@ impl Default for TrainConfig {
             bucket_values_min: 200,
         }
     }
+}
+
+fn no_teachers() -> usize {
+    0
 }

@@ -55,6 +55,17 @@ impl Examples {
         cohort: &Cohort,
         cuts_hours: &[f32],
     ) -> Self {
+        let every = pack.forecast().cuts_every_hours;
+        Self::collect_at(pack, layout, cohort, (cuts_hours, every))
+    }
+
+    /// Takes a snapshot of every subject at some cuts, and again and again where that is asked for.
+    pub(crate) fn collect_at(
+        pack: &Pack,
+        layout: &FeatureLayout,
+        cohort: &Cohort,
+        (cuts_hours, every): (&[f32], Option<f32>),
+    ) -> Self {
         let codes = CodeMap::new(pack, &cohort.codes);
         let mut target_of = vec![None; pack.variables().len()];
         for (at, (variable, _)) in pack.targets().enumerate() {
@@ -70,7 +81,7 @@ impl Examples {
         for (subject, timeline) in (0_u32..).zip(&cohort.timelines) {
             let Some(start) = codes.start(timeline) else { continue };
             let end = end(timeline);
-            let cuts = cuts(pack.forecast(), cuts_hours, start, end);
+            let cuts = cuts(cuts_hours, every, start, end);
             examples.collect_timeline(
                 pack,
                 layout,
@@ -169,13 +180,13 @@ pub(crate) fn observed_until(
 
 /// Returns the moments at which a subject is looked at, in order.
 fn cuts(
-    plan: &ForecastPlan,
     cuts_hours: &[f32],
+    every: Option<f32>,
     start: Timestamp,
     end: Timestamp,
 ) -> Vec<Timestamp> {
     let mut hours: Vec<f64> = cuts_hours.iter().copied().map(f64::from).collect();
-    if let Some(every) = plan.cuts_every_hours.map(f64::from) {
+    if let Some(every) = every.map(f64::from) {
         let count = (end.hours_since(start) / every).max(0.0) as usize;
         let stride = count.div_ceil(CUT_COUNT_MAX).max(1);
         hours.extend((1..=count).step_by(stride).map(|at| at as f64 * every));

@@ -5,7 +5,8 @@
 //! 1. [`Examples`] takes a snapshot of every subject at every cut of the pack, for both splits.
 //! 2. The features that all targets share are binned once, by the training split.
 //! 3. Each target is learned on its own, by one of the threads; what happens within a window by
-//!    `windows`, a value by two: `learn` grows the trees, then
+//!    `windows`, a value by two: `learn` grows the trees, from what `teachers` say where people
+//!    are to be protected, then
 //!    `select` chooses on the tuning split how much they count against the reference, and
 //!    [`calibrate`] shifts the quantiles.
 //! 4. `dependence` learns how the errors of all targets hang together, on the tuning split;
@@ -24,6 +25,7 @@ mod parts;
 mod private;
 mod select;
 mod support;
+mod teachers;
 mod windows;
 
 #[cfg(test)]
@@ -339,6 +341,9 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     if config.snapshot_rows_max == 0 {
         return refuse("`snapshot_rows_max` must be at least 1");
     }
+    if config.teachers == 1 || TEACHERS_MAX < config.teachers {
+        return refuse("`teachers` must be 0 or 2 to 16");
+    }
     if config.leaf_step_max.is_some_and(|step| !(0.0 < step && step.is_finite())) {
         return refuse("`leaf_step_max` must be finite and above 0");
     }
@@ -364,3 +369,6 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     }
     Ok(())
 }
+
+/// More teachers would take longer and know hardly more.
+const TEACHERS_MAX: usize = 16;

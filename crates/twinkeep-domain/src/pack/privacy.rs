@@ -8,6 +8,8 @@ use super::{ForecastPlan, ObservedUntil, PackError};
 pub struct Privacy {
     /// Fewest subjects in a leaf of a tree.
     pub leaf_subjects_min: Option<u32>,
+    /// How many teachers a model learns from, each of which saw all subjects but a part.
+    pub teachers: Option<u32>,
     /// The longest step of a leaf, in spreads of its target.
     pub leaf_step_max: Option<f32>,
     /// How much of a subject may show in what is learned from the training split.
@@ -79,7 +81,10 @@ impl AttackKind {
 impl Privacy {
     /// Returns whether training is changed by what is asked.
     pub fn protects_training(&self) -> bool {
-        self.leaf_subjects_min.is_some() || self.leaf_step_max.is_some() || self.noise.is_some()
+        self.leaf_subjects_min.is_some()
+            || self.teachers.is_some()
+            || self.leaf_step_max.is_some()
+            || self.noise.is_some()
     }
 
     pub(super) fn check(&self, plan: &ForecastPlan) -> Result<(), PackError> {
@@ -98,6 +103,12 @@ impl Privacy {
         }
         if self.leaf_subjects_min.is_some_and(|count| !(2..=LEAF_SUBJECTS_MAX).contains(&count)) {
             return refuse("`leaf_subjects_min` must be 2 to 100,000");
+        }
+        if self.teachers.is_some_and(|count| !TEACHERS.contains(&count)) {
+            return refuse("`teachers` must be 2 to 16");
+        }
+        if self.teachers.is_some() && self.noise.is_some() {
+            return refuse("`teachers` and `noise` exclude each other: noise hides more");
         }
         if self.leaf_step_max.is_some_and(|step| !(0.0 < step && step <= LEAF_STEP_MAX)) {
             return refuse("`leaf_step_max` must be above 0 and at most 100");
@@ -136,6 +147,9 @@ const DELTA_MAX: f64 = 1e-3;
 
 /// No keep has leaves of more people, and a typing error shows.
 const LEAF_SUBJECTS_MAX: u32 = 100_000;
+
+/// One teacher alone cannot leave anybody out; more than 16 take longer and know hardly more.
+const TEACHERS: std::ops::RangeInclusive<u32> = 2..=16;
 
 /// A step of a hundred spreads limits nothing.
 const LEAF_STEP_MAX: f32 = 100.0;

@@ -121,7 +121,8 @@ pub fn extraction(
         let answers = asker.ask(model, most);
         for &answer_count in plan.answer_counts {
             let cohorts = split(&asker.codes, answers.iter().take(answer_count));
-            let student = counter.train(&student_pack, plan.config, [&cohorts[0], &cohorts[1]])?;
+            let cohorts = [&cohorts[0], &cohorts[1]];
+            let student = counter.train(&student_pack, &student_config(plan.config), cohorts)?;
             let (fidelity, agreement) = measured.compare(plan, &student, &rest);
             trials.push(ExtractionTrial {
                 queries,
@@ -306,6 +307,18 @@ fn moments(seed: u64, at: u64, horizon_hours: f32) -> [f32; MOMENT_COUNT] {
         let hours = horizon_hours * (moment as f32 + share) / MOMENT_COUNT as f32;
         ((hours * 60.0).floor() / 60.0).max(1.0 / 60.0).min(horizon_hours)
     })
+}
+
+/// Returns how a student is trained: as the version was, but for what protects people, for whom an
+/// attacker does not care.
+fn student_config(config: &TrainConfig) -> TrainConfig {
+    TrainConfig {
+        teachers: 0,
+        leaf_subjects_min: 0,
+        leaf_step_max: None,
+        noise: None,
+        ..config.clone()
+    }
 }
 
 /// Rounds to a power of ten of at most a hundredth of the plausible range: heart rates to 1,

@@ -26,8 +26,18 @@ pub(super) type Losses = Vec<Vec<f32>>;
 impl<'a> Pool<'a> {
     /// Looks at people at every cut of the pack, as training does.
     pub(super) fn new(pack: &'a Pack, people: &Cohort) -> Self {
+        let plan = pack.forecast();
+        Self::at(pack, people, (&plan.cuts_hours, plan.cuts_every_hours))
+    }
+
+    /// Looks at people once, at the cut at which models are measured.
+    pub(super) fn once(pack: &'a Pack, people: &Cohort) -> Self {
+        Self::at(pack, people, (&[pack.forecast().evaluation_cut_hours], None))
+    }
+
+    fn at(pack: &'a Pack, people: &Cohort, cuts: (&[f32], Option<f32>)) -> Self {
         let layout = FeatureLayout::new(pack);
-        let examples = Examples::collect(pack, &layout, people, &pack.forecast().cuts_hours);
+        let examples = Examples::collect_at(pack, &layout, people, cuts);
         Self { pack, examples, person_count: people.timelines.len() }
     }
 

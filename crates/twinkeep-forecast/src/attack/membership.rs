@@ -61,29 +61,33 @@ pub struct MembershipReport {
     pub procedure: AttackFigures,
     /// The attack by a threshold on the loss, on the version.
     pub threshold: AttackFigures,
+    /// The likelihood ratio attack on the version by one forecast of everything for each person, as
+    /// somebody who may ask once gets it. Not in reports of before.
+    #[serde(default)]
+    pub one_answer: Option<AttackFigures>,
     /// By what share the version's loss on others is above that on members.
     pub generalization_gap: f64,
 }
 
 impl MembershipReport {
-    /// Returns the larger of the areas under the curves of the version and the procedure.
-    pub fn auc(&self) -> f64 {
-        self.version.auc.max(self.procedure.auc)
+    /// Returns the area that is certain: the larger of the lower ends of the two intervals.
+    pub fn auc_certain(&self) -> f64 {
+        self.version.auc_low.max(self.procedure.auc_low)
     }
 
-    /// Returns the larger share of members that is found at 1 % false alarms, if one is known.
-    pub fn tpr_at_fpr_1_percent(&self) -> Option<f64> {
-        largest([&self.version, &self.procedure].map(|side| side.tpr_at_fpr_1_percent))
+    /// Returns the share of members that is certainly found at 1 % false alarms, if one is known.
+    pub fn tpr_at_fpr_1_percent_certain(&self) -> Option<f64> {
+        certain([&self.version, &self.procedure].map(|side| side.tpr_at_fpr_1_percent))
     }
 
     /// Returns the same at 0.1 %.
-    pub fn tpr_at_fpr_0_1_percent(&self) -> Option<f64> {
-        largest([&self.version, &self.procedure].map(|side| side.tpr_at_fpr_0_1_percent))
+    pub fn tpr_at_fpr_0_1_percent_certain(&self) -> Option<f64> {
+        certain([&self.version, &self.procedure].map(|side| side.tpr_at_fpr_0_1_percent))
     }
 }
 
-fn largest(rates: [Option<super::Rate>; 2]) -> Option<f64> {
-    rates.into_iter().flatten().map(|rate| rate.value).max_by(f64::total_cmp)
+fn certain(rates: [Option<super::Rate>; 2]) -> Option<f64> {
+    rates.into_iter().flatten().map(|rate| rate.low).max_by(f64::total_cmp)
 }
 
 /// Runs the attack on `victim`.
@@ -95,12 +99,12 @@ pub fn membership(
     check(plan)?;
     let mut counter = Counter::new(plan.pack, plan.shadow_count, progress);
     let shadows = Shadows::train(plan, plan.config, &mut counter)?;
-    let own = shadows.pool.losses(victim, plan.config);
+    let own = shadows.all.pool.losses(victim, plan.config);
     let member = |person: usize| person < plan.members.timelines.len();
     let floors = floors(&own);
-    let evidence = evidence(&own, &floors);
-    let known = Knowledge::of(&shadows, &floors, None);
-    let version = known.judge(&evidence, &member);
+    let version = shadows.judge(&shadows.all, &own, &member);
+    let once = shadows.one_answer.pool.losses(victim, plan.config);
+    let one_answer = shadows.judge(&shadows.one_answer, &once, &member);
     let threshold = by_threshold(&own, &member);
     let empty = |side: &Option<AttackFigures>| side.is_none();
     let (version, threshold) = (figures(&version), figures(&threshold));
@@ -117,6 +121,7 @@ pub fn membership(
         version,
         procedure,
         threshold,
+        one_answer: figures(&one_answer),
         generalization_gap: generalization_gap(&own, &member),
     })
 }
@@ -143,10 +148,25 @@ pub(super) fn check(plan: &MembershipPlan<'_>) -> Result<(), AttackError> {
     Ok(())
 }
 
+/// What shadows answer about everybody.
+pub(super) struct Asked<'a> {
+    pub(super) pool: Pool<'a>,
+    /// By shadow.
+    losses: Vec<Losses>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(pool: Pool<'a>) -> Self {
+        Self { pool, losses: Vec::new() }
+    }
+}
+
 /// Shadow models, as what they cost on everybody.
 pub(super) struct Shadows<'a> {
-    pub(super) pool: Pool<'a>,
-    losses: Vec<Losses>,
+    /// Asked at every cut that training takes, ...
+    pub(super) all: Asked<'a>,
+    /// ... and once about each person, at the cut at which models are measured.
+    one_answer: Asked<'a>,
     /// By shadow and person: whether the shadow learned from the person.
     knew: Vec<Vec<bool>>,
 }
@@ -160,17 +180,31 @@ impl<'a> Shadows<'a> {
     ) -> Result<Self, AttackError> {
         let people = merge(&[plan.members, plan.others]);
         let knew = halves(plan.seed, plan.shadow_count, people.timelines.len());
-        let pool = Pool::new(plan.pack, &people);
-        let mut losses = Vec::with_capacity(plan.shadow_count);
+        let mut all = Asked::new(Pool::new(plan.pack, &people));
+        let mut one_answer = Asked::new(Pool::once(plan.pack, &people));
         for (shadow, knew) in (0_u64..).zip(&knew) {
             let own = choose(&people, |person| knew[person]);
             // Another seed each, as the attacker does not know that of the version.
             let seed = random::bits(plan.seed, [SHADOW_SEED, shadow, 0]);
             let config = TrainConfig { seed, ..config.clone() };
             let model = counter.train(plan.pack, &config, [&own, plan.tuning])?;
-            losses.push(pool.losses(&model, &config));
+            for asked in [&mut all, &mut one_answer] {
+                let losses = asked.pool.losses(&model, &config);
+                asked.losses.push(losses);
+            }
         }
-        Ok(Self { pool, losses, knew })
+        Ok(Self { all, one_answer, knew })
+    }
+
+    /// Judges everybody by what a victim's answers cost.
+    fn judge(
+        &self,
+        asked: &Asked<'_>,
+        own: &Losses,
+        member: &dyn Fn(usize) -> bool,
+    ) -> Vec<Judgment> {
+        let floors = floors(own);
+        Knowledge::of(asked, &self.knew, &floors, None).judge(&evidence(own, &floors), member)
     }
 
     fn subject_count(&self) -> u64 {
@@ -181,8 +215,8 @@ impl<'a> Shadows<'a> {
     /// Lets the shadows attack each other.
     pub(super) fn procedure(&self, floors: &[f32]) -> Vec<Judgment> {
         let mut judgments = Vec::new();
-        for (victim, losses) in self.losses.iter().enumerate() {
-            let known = Knowledge::of(self, floors, Some(victim));
+        for (victim, losses) in self.all.losses.iter().enumerate() {
+            let known = Knowledge::of(&self.all, &self.knew, floors, Some(victim));
             let member = |person: usize| self.knew[victim][person];
             judgments.extend(known.judge(&evidence(losses, floors), &member));
         }
@@ -191,7 +225,7 @@ impl<'a> Shadows<'a> {
 
     /// Returns floors from the first shadow, where there is no version to take them from.
     pub(super) fn floors(&self) -> Vec<f32> {
-        self.losses.first().map(floors).unwrap_or_default()
+        self.all.losses.first().map(floors).unwrap_or_default()
     }
 }
 
@@ -228,14 +262,12 @@ struct Knowledge {
 
 impl Knowledge {
     /// Learns from all shadows but one.
-    fn of(shadows: &Shadows<'_>, floors: &[f32], left_out: Option<usize>) -> Self {
+    fn of(asked: &Asked<'_>, knew: &[Vec<bool>], floors: &[f32], left_out: Option<usize>) -> Self {
         let of = |shadow: &(usize, &Losses)| Some(shadow.0) != left_out;
-        let used: Vec<(usize, &Losses)> = shadows.losses.iter().enumerate().filter(of).collect();
+        let used: Vec<(usize, &Losses)> = asked.losses.iter().enumerate().filter(of).collect();
         let lesson = |(target, &floor): (usize, &f32)| {
-            let columns: Vec<(&[bool], &[f32])> = used
-                .iter()
-                .map(|(shadow, losses)| (&*shadows.knew[*shadow], &*losses[target]))
-                .collect();
+            let columns: Vec<(&[bool], &[f32])> =
+                used.iter().map(|(shadow, losses)| (&*knew[*shadow], &*losses[target])).collect();
             learn(&columns, floor)
         };
         Self { lessons: floors.iter().enumerate().map(lesson).collect() }

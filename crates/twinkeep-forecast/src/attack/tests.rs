@@ -81,6 +81,19 @@ fn a_model_that_follows_every_person_gives_its_members_away_and_a_guarded_one_do
 }
 
 #[test]
+fn who_was_taught_by_those_who_never_saw_a_person_does_not_give_the_person_away() {
+    let pack = pack();
+    let greedy = greedy();
+    let taught = TrainConfig { teachers: 3, ..greedy.clone() };
+    let found = membership(&plan(&pack, &greedy), &trained(&greedy), &mut |_| ()).unwrap();
+    let kept = membership(&plan(&pack, &taught), &trained(&taught), &mut |_| ()).unwrap();
+    assert!(kept.procedure.auc + 0.15 < found.procedure.auc, "{kept:?} {found:?}");
+    assert!(kept.generalization_gap < 0.3 * found.generalization_gap, "{kept:?}");
+    let once = found.one_answer.unwrap();
+    assert!(0.55 < once.auc && once.auc <= found.version.auc + 0.02, "one answer says less");
+}
+
+#[test]
 fn where_members_and_others_are_strangers_alike_the_attack_guesses() {
     // The version learned from other people than those that are called its members.
     let pack = pack();
@@ -161,9 +174,10 @@ fn a_search_shows_what_privacy_costs() {
     let pack = pack();
     let greedy = greedy();
     let membership = MembershipPlan { shadow_count: 4, ..plan(&pack, &greedy) };
-    let plan = SearchPlan { membership, leaf_subjects_min: &[0, 60] };
+    let plan = SearchPlan { membership, teachers: &[0], leaf_subjects_min: &[0, 60] };
     let levels = search(&plan, &mut |_| ()).unwrap();
     assert_eq!(levels.iter().map(|it| it.leaf_subjects_min).collect::<Vec<_>>(), [0, 60]);
+    assert_eq!(levels.iter().map(|it| it.recommended).collect::<Vec<_>>(), [false, true]);
     assert!(levels[1].procedure.auc + 0.1 < levels[0].procedure.auc, "{levels:?}");
     assert!(levels[1].generalization_gap < levels[0].generalization_gap, "{levels:?}");
     // Here, regularization makes the model better, too.

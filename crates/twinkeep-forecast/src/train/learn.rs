@@ -1,7 +1,7 @@
 //! One target: from its examples to its engine.
 
-use super::{Material, private, select, strided};
-use crate::boost::{Column, Knobs, Problem, Rows, Values, boost, cut_points};
+use super::{Material, private, select, strided, teachers};
+use crate::boost::{CHOOSING_ESTIMATES, Column, Knobs, Problem, Rows, Values, cut_points};
 use crate::examples::TargetExamples;
 use crate::features::{FeatureLayout, OWN_COUNT};
 use crate::forest::Forest;
@@ -55,8 +55,9 @@ fn grow(material: &Material<'_>, at: usize, target: &mut TargetModel) {
     let (knobs, shrinkage_rows) =
         knobs(config, at as u64, snapshots.len(), snapshots.len(), kept.len());
     let delta = material.pack.huber_delta(target.variable).map(|delta| delta / target.scale);
-    let mut objective = Values::new(config.mean_weight, shrinkage_rows).with_huber(delta);
-    let boosted = boost(&problem, &mut objective, &knobs);
+    let values = || Values::new(config.mean_weight, shrinkage_rows).with_huber(delta);
+    let boosted =
+        teachers::learn(&problem, values, CHOOSING_ESTIMATES, (&knobs, shrinkage_rows), config);
     target.start = boosted.start;
     target.forest = Forest::flatten(&boosted, &problem.columns);
     target.correlates = correlates(&FeatureLayout::new(material.pack), target.variable, &boosted);

@@ -6,10 +6,11 @@
 use twinkeep_domain::{Basis, QUANTILES, WindowKind, WindowTarget};
 
 use super::select::certain_gain;
-use super::{Material, learn, strided};
+use super::{Material, learn, strided, teachers};
 use crate::boost::{
-    CAUSE_COUNT_MAX, Column, Hazards, LANE_COUNT, Lanes, Objective, Problem, Rows, TotalScale,
-    Totals, boost, cut_points, log_loss, log_odds, pinball, quantile,
+    CAUSE_COUNT_MAX, CHOOSING_CAUSES, CHOOSING_ESTIMATES, Column, Hazards, LANE_COUNT, Lanes,
+    Objective, Problem, Rows, TotalScale, Totals, cut_points, log_loss, log_odds, pinball,
+    quantile,
 };
 use crate::calibrate::{Outcome, shifts, stretches};
 use crate::examples::{Examples, WindowExamples};
@@ -171,12 +172,15 @@ fn grow<O: Objective>(
     // What nothing happened to teaches little: it is what happened that can be rare.
     let informative = snapshots.len().min(something.saturating_mul(INFORMATIVE_FACTOR));
     let (mut knobs, shrinkage) = learn::knobs(config, place, informative, snapshots.len(), rows);
-    if matches!(material.pack.windows()[at].kind, WindowKind::Event(_)) {
+    let of_event = matches!(material.pack.windows()[at].kind, WindowKind::Event(_));
+    if of_event {
         knobs.leaves_max = knobs.leaves_max.min(config.event_leaves_max);
         knobs.learning_rate = knobs.learning_rate.min(config.event_learning_rate);
         knobs.feature_share = knobs.feature_share.min(config.event_feature_share);
     }
-    let boosted = boost(&problem, &mut objective(shrinkage), &knobs);
+    let choosing = if of_event { CHOOSING_CAUSES } else { CHOOSING_ESTIMATES };
+    let knobs = (&knobs, shrinkage);
+    let boosted = teachers::learn(&problem, || objective(shrinkage), choosing, knobs, config);
     model.start = boosted.start;
     model.forest = Forest::flatten(&boosted, &problem.columns);
 }

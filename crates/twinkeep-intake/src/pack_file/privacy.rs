@@ -14,6 +14,7 @@ mod tests;
 #[serde(deny_unknown_fields)]
 pub(super) struct WirePrivacy {
     leaf_subjects_min: Option<u32>,
+    teachers: Option<u32>,
     leaf_step_max: Option<f32>,
     noise: Option<WireNoise>,
     #[serde(default)]
@@ -53,6 +54,7 @@ pub(super) fn privacy(
     };
     Ok(Privacy {
         leaf_subjects_min: wire.leaf_subjects_min,
+        teachers: wire.teachers,
         leaf_step_max: wire.leaf_step_max,
         noise: wire.noise.map(|WireNoise { epsilon, delta }| Noise { epsilon, delta }),
         required_attacks,

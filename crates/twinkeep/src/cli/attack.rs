@@ -42,7 +42,7 @@ pub(crate) struct AttackedArgs {
 
 /// Arguments of `attack membership`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: twinkeep attack membership --model VERSION --search 20,50,100")]
+#[command(after_help = "Example: twinkeep attack membership --model VERSION --search --shadows 8")]
 pub(crate) struct MembershipArgs {
     #[command(flatten)]
     pub(crate) attacked: AttackedArgs,
@@ -51,15 +51,26 @@ pub(crate) struct MembershipArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 16)]
     pub(crate) shadows: usize,
 
-    /// Then try models with at least so many subjects in a leaf, each with shadows of its own
+    /// Then try models with at least so many subjects in a leaf, each with shadows of its own, and
+    /// recommend one
     #[arg(
         long,
         value_name = "NUMBER,…",
         value_delimiter = ',',
         num_args = 0..=1,
-        default_missing_value = "0,20,50,100",
+        default_missing_value = "0,100",
     )]
     pub(crate) search: Vec<usize>,
+
+    /// With `--search`: so many teachers to try with each of them; 0 is none
+    #[arg(
+        long,
+        value_name = "NUMBER,…",
+        value_delimiter = ',',
+        default_values_t = [0, 3],
+        requires = "search",
+    )]
+    pub(crate) teachers: Vec<usize>,
 }
 
 /// Arguments of `attack extraction`.

@@ -29,9 +29,14 @@ pub(crate) struct TrainArgs {
     /// pack, seed, split, or program starts over by itself.
     #[arg(long)]
     pub(crate) start_over: bool,
+
     /// Fewest subjects in a leaf of a tree, which protects them [default: as the pack says]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) leaf_subjects: Option<u32>,
+
+    /// Measure what the protection of privacy costs in error, by a model without it
+    #[arg(long)]
+    pub(crate) privacy_cost: bool,
 }
 
 /// Arguments of `evaluate`.

@@ -46,7 +46,11 @@ pub(crate) fn run(global: &Global, args: &AttackCommand, out: &Output) -> Result
 }
 
 fn of_membership(args: &MembershipArgs) -> Attack<'_> {
-    Attack::Membership { shadow_count: args.shadows, search: &args.search }
+    Attack::Membership {
+        shadow_count: args.shadows,
+        search: &args.search,
+        teachers: &args.teachers,
+    }
 }
 
 fn of_extraction(args: &ExtractionArgs) -> Attack<'_> {
@@ -84,11 +88,12 @@ fn verdict(report: &AttackReport) -> String {
 fn membership(report: &AttackReport) -> String {
     let Some(found) = &report.membership else { return String::new() };
     let sides = [
-        ("likelihood ratio, this version", &found.version),
-        ("likelihood ratio, shadows on each other", &found.procedure),
-        ("threshold on the loss, this version", &found.threshold),
+        ("likelihood ratio, this version", Some(&found.version)),
+        ("likelihood ratio, shadows on each other", Some(&found.procedure)),
+        ("likelihood ratio, one answer for each", found.one_answer.as_ref()),
+        ("threshold on the loss, this version", Some(&found.threshold)),
     ];
-    let rows = sides.into_iter().map(|(name, side)| line(name.to_owned(), side));
+    let rows = sides.into_iter().filter_map(|(name, side)| Some(line(name.to_owned(), side?)));
     let header = ["attack", "AUC", "95 %", "found at 1 % alarms", "95 %", "at 0.1 %", "95 %"];
     let header = header.map(str::to_owned).to_vec();
     format!(
@@ -123,10 +128,22 @@ fn search(report: &AttackReport) -> String {
     if report.search.is_empty() {
         return String::new();
     }
-    let header = ["subjects in a leaf", "AUC", "95 %", "at 1 % alarms", "gap", "MASE", "CRPS"];
+    let header = [
+        "",
+        "teachers",
+        "subjects in a leaf",
+        "AUC",
+        "95 %",
+        "at 1 % alarms",
+        "gap",
+        "MASE",
+        "CRPS",
+    ];
     let rows = report.search.iter().map(|level| {
         let side = &level.procedure;
         vec![
+            if level.recommended { "→".to_owned() } else { String::new() },
+            format!("{}", level.teachers),
             format!("{}", level.leaf_subjects_min),
             format!("{:.3}", side.auc),
             format!("{:.3} to {:.3}", side.auc_low, side.auc_high),
@@ -138,9 +155,28 @@ fn search(report: &AttackReport) -> String {
     });
     let header = header.map(str::to_owned).to_vec();
     format!(
-        "\n{}train with `--leaf-subjects NUMBER`, or put `leaf_subjects_min` into the pack\n",
-        table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
+        "\n{}errors are those on the tuning split; → gives away least of those within 1 % of the \
+         least CRPS: {}\n",
+        table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
+        report.search.iter().find(|level| level.recommended).map_or_else(
+            || "none".to_owned(),
+            |level| in_the_pack(level.teachers, level.leaf_subjects_min)
+        ),
     )
+}
+
+/// Says what to write into a pack.
+fn in_the_pack(teachers: u64, leaf_subjects_min: u64) -> String {
+    let lines = [("teachers", teachers), ("leaf_subjects_min", leaf_subjects_min)];
+    let lines: Vec<String> = lines
+        .into_iter()
+        .filter(|(_, count)| 1 < *count)
+        .map(|(key, count)| format!("`{key} = {count}`"))
+        .collect();
+    if lines.is_empty() {
+        return "no protection".to_owned();
+    }
+    format!("put {} into `[privacy]` of the pack", lines.join(" and "))
 }
 
 fn extraction(report: &AttackReport) -> String {

@@ -27,6 +27,7 @@ pub(crate) fn run(global: &Global, args: &TrainArgs, out: &Output) -> Result<(),
         program: digest_file(Path::new("/proc/self/exe")).ok(),
         start_over: args.start_over,
         leaf_subjects: args.leaf_subjects,
+        privacy_cost: args.privacy_cost,
     };
     let report = train_model(&app, &Caller::operator(), request, &mut |step| {
         bar.set(step.progress.done, step.progress.total);
@@ -69,7 +70,7 @@ fn text(report: &TrainReport) -> String {
     )
 }
 
-/// Shows what the protection of privacy costs.
+/// Shows how privacy is protected, and what that costs if it was measured.
 fn privacy(cost: &PrivacyCost) -> String {
     let step = cost.leaf_step_max.map(|step| format!(", steps of at most {step} spreads"));
     let noise = cost.noise.map(|NoisePlan { epsilon, delta }| {
@@ -78,13 +79,23 @@ fn privacy(cost: &PrivacyCost) -> String {
              split, and not for the number of subjects)"
         )
     });
+    let teachers = match cost.teachers {
+        0 => String::new(),
+        count => format!(", {count} teachers, of whom one never saw whom it speaks of"),
+    };
+    let price = match cost.mase_median_without {
+        None => "; `--privacy-cost` measures what that costs".to_owned(),
+        without => format!(
+            "; median MASE {}, and {} without it",
+            number(cost.mase_median, 4),
+            number(without, 4)
+        ),
+    };
     format!(
-        "privacy: at least {} subjects in a leaf{}{}; median MASE {}, and {} without it\n",
-        cost.leaf_subjects_min,
+        "privacy: at least {} subjects in a leaf{teachers}{}{}{price}\n",
+        cost.leaf_subjects_min.max(1),
         step.unwrap_or_default(),
         noise.unwrap_or_default(),
-        number(cost.mase_median, 4),
-        number(cost.mase_median_without, 4),
     )
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Place, write};
 
@@ -143,18 +143,44 @@ fn a_version_over_a_limit_of_the_pack_does_not_enter_service() {
 
 #[test]
 fn protection_by_the_pack_is_applied_and_its_price_is_told() {
-    let place = place("leaf_subjects_min = 30\nleaf_step_max = 3", 240);
-    let report = place.run(&["train"]).done();
+    let place = place("leaf_subjects_min = 30\nteachers = 2\nleaf_step_max = 3", 240);
+    let report = place.run(&["train", "--privacy-cost"]).done();
     let cost = &report["privacy"];
-    assert_eq!(cost["leaf_subjects_min"], 30);
+    assert_eq!((&cost["leaf_subjects_min"], &cost["teachers"]), (&json!(30), &json!(2)));
     assert!(cost["mase_median"].is_f64() && cost["mase_median_without"].is_f64(), "{cost}");
     assert_eq!(cost["mase_median"], report["evaluation"]["mase_median"]);
     let version = report["version"].as_str().unwrap();
     let record = place.run(&["model", "show", version]).done();
     assert_eq!(record["training"]["configuration"]["leaf_subjects_min"], 30);
+    assert_eq!(record["training"]["configuration"]["teachers"], 2);
+    assert_eq!(record["card"]["privacy"]["teachers"], 2);
     assert_eq!(place.run(&["train", "--leaf-subjects", "29"]).refused(), "train-leaf-subjects");
     let text = place.show(&["train", "--leaf-subjects", "50"]).stdout;
-    assert!(text.contains("privacy: at least 50 subjects in a leaf"), "{text}");
+    assert!(text.contains("privacy: at least 50 subjects in a leaf, 2 teachers"), "{text}");
+    assert!(text.contains("`--privacy-cost` measures"), "{text}");
+}
+
+#[test]
+fn the_search_tries_teachers_and_leaves_and_says_what_to_write_into_the_pack() {
+    let limits = "max_membership_auc = 1\nmax_tpr_at_fpr_1_percent = 1\n\
+                  max_tpr_at_fpr_0_1_percent = 1";
+    let place = place(limits, 520);
+    let version = trained(&place);
+    let args = ["membership", "--shadows", "4", "--search", "0,40", "--teachers", "0,2"];
+    let report = attack(&place, &args, &version);
+    let levels = report["search"].as_array().unwrap();
+    let tried: Vec<_> =
+        levels.iter().map(|level| (&level["teachers"], &level["leaf_subjects_min"])).collect();
+    let (none, two, forty) = (&json!(0), &json!(2), &json!(40));
+    assert_eq!(tried, [(none, none), (none, forty), (two, none), (two, forty)]);
+    assert_eq!(levels.iter().filter(|level| level["recommended"] == true).count(), 1);
+    assert!(report["membership"]["one_answer"]["auc"].is_f64(), "{report}");
+    // 520 people cannot show what is found at 0.1 % alarms; the limit at 1 % stands for it.
+    assert!(report["membership"]["procedure"]["tpr_at_fpr_0_1_percent"].is_null());
+    assert_eq!(report["over"], json!([]));
+    let text = place.show(&["attack", "show", &version]).stdout;
+    assert!(text.contains('→') && text.contains("one answer for each"), "{text}");
+    place.run(&["model", "release", &version, "--reason", "test"]).done();
 }
 
 #[test]

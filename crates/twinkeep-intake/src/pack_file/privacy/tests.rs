@@ -24,12 +24,13 @@ fn with(table: &str) -> String {
 #[test]
 fn protections_and_limits_are_read() {
     let pack = parse_pack(&with(
-        "leaf_subjects_min = 20\nleaf_step_max = 2.5\nrequired_attacks = [\"membership\"]\n\
+        "leaf_subjects_min = 20\nteachers = 3\nleaf_step_max = 2.5\nrequired_attacks = [\"membership\"]\n\
          max_membership_auc = 0.55\nmax_tpr_at_fpr_0_1_percent = 0.01",
     ))
     .unwrap();
     let privacy = pack.privacy();
     assert_eq!(privacy.leaf_subjects_min, Some(20));
+    assert_eq!(privacy.teachers, Some(3));
     assert_eq!(privacy.leaf_step_max, Some(2.5));
     assert_eq!(privacy.required_attacks, [AttackKind::Membership]);
     assert_eq!(privacy.limits.membership_auc, Some(0.55));
@@ -43,6 +44,9 @@ fn what_makes_no_sense_is_refused_by_name() {
     let cases = [
         ("leaf_subjects_min = 1", "pack-contradiction"),
         ("leaf_subjects_min = -3", "pack-syntax"),
+        ("teachers = 1", "pack-contradiction"),
+        ("teachers = 17", "pack-contradiction"),
+        ("teachers = 3\nnoise = { epsilon = 1, delta = 1e-6 }", "pack-contradiction"),
         ("leaf_step_max = 0", "pack-contradiction"),
         ("leaf_step_max = nan", "pack-contradiction"),
         ("noise = { epsilon = 0, delta = 1e-6 }", "pack-contradiction"),
