@@ -16,6 +16,7 @@ need ssh openssh-client      # the way through a bastion,
 need sshd openssh-server     # and the bastion
 need nats-server nats-server # a message stream
 need psql postgresql-client  # a database to read
+need node nodejs             # what checks a receipt in a browser
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need initdb postgresql
 if [ -n "$missing" ]; then
     echo "installing$missing"

@@ -273,5 +273,6 @@ const PREDICATE_TYPE: &str = "https://twinkeep.local/accounting/v1";
 
 const LEDGER_NAME: &str = "ledger";
 
-/// A person who is asked about every hour for ten years; each entry has a proof of 2 KiB.
-const ENTRY_COUNT_MAX: usize = 100_000;
+/// A person who is asked about every hour for five years; each entry has a proof of 2 KiB, and
+/// `receipt verify` reads files of up to 256 MiB.
+const ENTRY_COUNT_MAX: usize = 50_000;

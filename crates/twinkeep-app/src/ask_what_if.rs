@@ -13,9 +13,10 @@ use twinkeep_twin::{Change, Twin, WhatIf, what_if};
 use crate::answer::{NOTICE, tidy};
 use crate::moment::{Moment, moment};
 use crate::predict::check_horizons;
+use crate::receipt::{Grounds, Receipt, forecast_request};
 use crate::record_events::live_options;
 use crate::time_text::rfc3339;
-use crate::twins::{Found, about};
+use crate::twins::{Found, about_with_receipt};
 use crate::{App, AppError, Caller};
 
 /// What is to be otherwise.
@@ -27,6 +28,8 @@ pub struct WhatIfRequest {
     pub horizons_hours: Vec<f32>,
     /// Where to stand: nothing later is looked at.
     pub at: Moment,
+    /// Whether the answer is to carry a receipt.
+    pub receipt: bool,
 }
 
 /// The forecasts as they are and as they would be.
@@ -49,6 +52,9 @@ pub struct WhatIfAnswer {
     pub label: &'static str,
     /// What it is not.
     pub notice: &'static str,
+    /// The receipt, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
 }
 
 /// One value that is taken to be another.
@@ -139,10 +145,16 @@ pub fn ask_what_if(
     subject: &str,
     request: &WhatIfRequest,
 ) -> Result<WhatIfAnswer, AppError> {
-    about(app, caller, "twin.what_if", subject, |found| answer(app, found, request))
+    let attach = |answer: &mut WhatIfAnswer, receipt| answer.receipt = Some(receipt);
+    let work = |found: &Found<'_>| answer(app, found, request);
+    about_with_receipt(app, caller, "twin.what_if", subject, work, attach)
 }
 
-fn answer(app: &App, found: &Found<'_>, request: &WhatIfRequest) -> Result<WhatIfAnswer, AppError> {
+fn answer(
+    app: &App,
+    found: &Found<'_>,
+    request: &WhatIfRequest,
+) -> Result<(WhatIfAnswer, Option<Grounds>), AppError> {
     let pack = &app.pack;
     let changes = changes(app, &request.changes)?;
     let horizons = match request.horizons_hours.as_slice() {
@@ -173,7 +185,7 @@ fn answer(app: &App, found: &Found<'_>, request: &WhatIfRequest) -> Result<WhatI
             supporting_subjects: support.supporting_count,
         }
     };
-    Ok(WhatIfAnswer {
+    let answer = WhatIfAnswer {
         subject: found.subject.reveal_text(),
         prediction_time: rfc3339(time),
         model: served.version.clone(),
@@ -182,7 +194,14 @@ fn answer(app: &App, found: &Found<'_>, request: &WhatIfRequest) -> Result<WhatI
         windows: windows(pack, &outcome),
         label: LABEL,
         notice: NOTICE,
-    })
+        receipt: None,
+    };
+    let grounds = request.receipt.then(|| {
+        let mut asked = forecast_request(time, &horizons);
+        asked.push(("set", request.changes.join(",")));
+        found.grounds(served, asked, time)
+    });
+    Ok((answer, grounds))
 }
 
 fn check_support(pack: &Pack, change: Change, support: Supported) -> Result<(), AppError> {

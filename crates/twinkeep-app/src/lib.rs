@@ -76,6 +76,7 @@ mod put_in_service;
 mod read_tiles;
 mod reason;
 mod receipt;
+mod receipt_page;
 mod receive_feed;
 mod receive_folder;
 mod receive_nats;
@@ -201,6 +202,7 @@ pub use put_in_service::{
 };
 pub use read_tiles::{is_bundle, read_checkpoint_note, read_entry_bundle, read_hash_tile};
 pub use receipt::Receipt;
+pub use receipt_page::receipt_page;
 pub use receive_feed::{
     DeliveryError, DeliveryReport, DeliveryState, Upload, UploadStart, cancel_upload, open_upload,
     show_delivery, store_delivery, waiting_deliveries,

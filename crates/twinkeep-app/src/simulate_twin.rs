@@ -1,6 +1,7 @@
 //! Use case: draw what may happen to a twin, many times, and say what the paths say together.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 use twinkeep_domain::Pack;
@@ -14,8 +15,9 @@ use twinkeep_twin::{
 use crate::answer::{NOTICE, PointAnswer, point_answer, tidy};
 use crate::moment::{Moment, moment};
 use crate::predict::check_horizons;
+use crate::receipt::{Grounds, Receipt, forecast_request};
 use crate::time_text::rfc3339;
-use crate::twins::{Found, about};
+use crate::twins::{Found, about_with_receipt};
 use crate::{App, AppError, Caller};
 
 /// Which paths, and what is asked of them.
@@ -39,6 +41,8 @@ pub struct SimulateRequest<'a> {
     pub example_count: usize,
     /// Where to write every path, as Parquet: plaintext.
     pub output: Option<&'a Path>,
+    /// Whether the answer is to carry a receipt.
+    pub receipt: bool,
 }
 
 /// What may happen.
@@ -74,6 +78,9 @@ pub struct SimulateAnswer {
     pub meaning: &'static str,
     /// What they are not.
     pub notice: &'static str,
+    /// The receipt, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
 }
 
 /// What the paths say about one target.
@@ -155,7 +162,8 @@ pub fn simulate_twin(
     subject: &str,
     request: &SimulateRequest<'_>,
 ) -> Result<SimulateAnswer, AppError> {
-    about(app, caller, "twin.simulated", subject, |found| {
+    let attach = |answer: &mut SimulateAnswer, receipt| answer.receipt = Some(receipt);
+    let work = |found: &Found<'_>| {
         if request.output.is_some() {
             // On record first: what is written is out of the keep's hands.
             let class = twinkeep_ledger::Class::DatastoreActivity;
@@ -164,14 +172,15 @@ pub fn simulate_twin(
             app.record(&intent.about(&app.reference(found.subject)).severity(Severity::Medium))?;
         }
         simulate(app, found, request)
-    })
+    };
+    about_with_receipt(app, caller, "twin.simulated", subject, work, attach)
 }
 
 fn simulate(
     app: &App,
     found: &Found<'_>,
     request: &SimulateRequest<'_>,
-) -> Result<SimulateAnswer, AppError> {
+) -> Result<(SimulateAnswer, Option<Grounds>), AppError> {
     let pack = &app.pack;
     let horizons = horizons(pack, request)?;
     let codes = target_codes(pack, &request.targets)?;
@@ -204,7 +213,15 @@ fn simulate(
     let plan =
         PathPlan { path_count, example_count: request.example_count, conditions: &conditions };
     let drawn = draw(pack, &simulator, &plan, &horizons, request.output)?;
-    Ok(SimulateAnswer {
+    let grounds = request.receipt.then(|| {
+        let mut asked = forecast_request(time, &horizons);
+        asked.push(("paths", path_count.to_string()));
+        asked.push(("seed", request.seed.to_string()));
+        asked.push(("target", request.targets.join(",")));
+        asked.push(("when", request.conditions.join(",")));
+        found.grounds(Arc::clone(&served), asked, time)
+    });
+    let answer = SimulateAnswer {
         subject: found.subject.reveal_text(),
         prediction_time: rfc3339(time),
         model: served.version.clone(),
@@ -235,7 +252,9 @@ fn simulate(
         horizons_hours: horizons,
         meaning: MEANING,
         notice: NOTICE,
-    })
+        receipt: None,
+    };
+    Ok((answer, grounds))
 }
 
 /// Bounds the work, and the answer.

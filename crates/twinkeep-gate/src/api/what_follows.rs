@@ -33,6 +33,8 @@ pub(crate) struct PathsQuery {
     /// How many paths are told one by one.
     #[serde(default)]
     show: usize,
+    #[serde(default)]
+    receipt: bool,
 }
 
 /// Draws paths of one twin.
@@ -59,6 +61,7 @@ pub(crate) async fn trajectories(
             at,
             example_count: query.show,
             output: None,
+            receipt: query.receipt,
         };
         twinkeep_app::simulate_twin(app, &caller, &id, &request)
     })
@@ -75,6 +78,8 @@ pub(crate) struct WhatIfQuery {
     horizons_hours: Option<String>,
     at: Option<String>,
     at_hours: Option<f32>,
+    #[serde(default)]
+    receipt: bool,
 }
 
 /// Forecasts one twin as if some of its values were others.
@@ -84,13 +89,14 @@ pub(crate) async fn what_if(
     Path(id): Path<String>,
     query: Result<Query<WhatIfQuery>, QueryRejection>,
 ) -> Result<Response<Body>, Refusal> {
-    let Query(WhatIfQuery { set, horizons_hours, at, at_hours }) = query.map_err(bad_query)?;
+    let Query(WhatIfQuery { set, horizons_hours, at, at_hours, receipt }) =
+        query.map_err(bad_query)?;
     let at = moment(at.as_deref(), at_hours)?;
     let horizons_hours = match horizons_hours {
         Some(text) => parse_hours(&text)?,
         None => Vec::new(),
     };
-    let request = WhatIfRequest { changes: listed(Some(&set)), horizons_hours, at };
+    let request = WhatIfRequest { changes: listed(Some(&set)), horizons_hours, at, receipt };
     use_case::json(&gate, move |app| twinkeep_app::ask_what_if(app, &caller, &id, &request)).await
 }
 

@@ -26,4 +26,13 @@ pub(crate) enum ReceiptCommand {
         #[arg(long, value_name = "FILE")]
         input: Option<PathBuf>,
     },
+    /// Make a page that checks receipts in a browser, without a server and without a network
+    Page {
+        /// The public key to fill in [default: the keep's, if there is one]
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Where to write it
+        #[arg(long, value_name = "FILE", default_value = "verify.html")]
+        out: PathBuf,
+    },
 }

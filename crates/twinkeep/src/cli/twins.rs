@@ -125,6 +125,9 @@ pub(crate) struct WhatIfArgs {
     /// Stand there and look at nothing later: HOURS after the first event, or a time (RFC 3339)
     #[arg(long, value_name = "WHEN", value_parser = parse_moment, allow_negative_numbers = true)]
     pub(crate) at: Option<Moment>,
+    /// Write a receipt: a signed statement of what this answer rests on, for `receipt verify`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) receipt: Option<PathBuf>,
 }
 
 /// Arguments of `twin similar`.
@@ -172,6 +175,9 @@ pub(crate) struct SimulateArgs {
     /// Write every path as Parquet: plaintext, mode 0600
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Write a receipt: a signed statement of what this answer rests on, for `receipt verify`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) receipt: Option<PathBuf>,
 }
 
 fn parse_moment(text: &str) -> Result<Moment, String> {

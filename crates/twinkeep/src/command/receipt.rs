@@ -1,15 +1,32 @@
-//! `twinkeep receipt verify`; needs no secret.
+//! `twinkeep receipt verify|page`; neither needs a secret.
 
+use std::path::Path;
+
+use serde::Serialize;
 use twinkeep_app::{
     About, AccountingReport, AppError, ReceiptReport, VerifiedReceipt, VerifyReceiptRequest,
-    verify_receipt,
+    receipt_page, verify_receipt, write_proof,
 };
 
 use crate::cli::{Global, ReceiptCommand};
 use crate::output::{Output, table, thousands};
 
+/// Where the page is.
+#[derive(Serialize)]
+struct Page<'a> {
+    page: &'a Path,
+}
+
 pub(crate) fn run(global: &Global, args: &ReceiptCommand, out: &Output) -> Result<(), AppError> {
-    let ReceiptCommand::Verify { file, key, answer, input } = args;
+    let (file, key, answer, input) = match args {
+        ReceiptCommand::Verify { file, key, answer, input } => (file, key, answer, input),
+        ReceiptCommand::Page { key, out: file } => {
+            write_proof(file, &receipt_page(&global.keep, key.as_deref())?)?;
+            return out.result(&Page { page: file }, |page| {
+                format!("wrote `{}`: open it in a browser", page.page.display())
+            });
+        }
+    };
     let request = VerifyReceiptRequest {
         file,
         key: key.as_deref(),

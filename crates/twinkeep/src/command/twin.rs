@@ -10,8 +10,9 @@ use std::path::Path;
 
 use twinkeep_app::{
     AppError, BackTestAnswer, Caller, ExplainAnswer, ExplainRequest, FollowRequest, ForecastAnswer,
-    HistoryRequest, Letters, TerminalSize, TwinForecastRequest, TwinHistory, TwinList, TwinReport,
-    draw_twin, explain_twin, forecast_twin, list_twins, show_history, show_twin, write_receipt,
+    HistoryRequest, Letters, Receipt, TerminalSize, TwinForecastRequest, TwinHistory, TwinList,
+    TwinReport, draw_twin, explain_twin, forecast_twin, list_twins, show_history, show_twin,
+    write_receipt,
 };
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
@@ -46,10 +47,7 @@ pub(crate) fn run(global: &Global, args: &TwinCommand, out: &Output) -> Result<(
                 TwinForecastRequest { at, horizons_hours: vec![], receipt: receipt.is_some() };
             let Some(code) = target else {
                 let mut answer = forecast_twin(&app, &operator, subject, &request)?;
-                if let (Some(path), Some(receipt)) = (receipt, answer.receipt.take()) {
-                    write_receipt(path, &receipt)?;
-                    out.remark(&format!("wrote the receipt to `{}`", path.display()));
-                }
+                keep_receipt(receipt.as_deref(), answer.receipt.take(), out)?;
                 return out.result(&answer, forecast);
             };
             let size = terminal_size();
@@ -81,6 +79,18 @@ pub(crate) fn run(global: &Global, args: &TwinCommand, out: &Output) -> Result<(
         TwinCommand::Whatif(args) => what_if::run(&app, args, out),
         TwinCommand::Similar(args) => similar::run(&app, args, out),
     }
+}
+
+/// Writes the receipt of an answer, if one was asked for.
+fn keep_receipt(
+    path: Option<&Path>,
+    receipt: Option<Receipt>,
+    out: &Output,
+) -> Result<(), AppError> {
+    let (Some(path), Some(receipt)) = (path, receipt) else { return Ok(()) };
+    write_receipt(path, &receipt)?;
+    out.remark(&format!("wrote the receipt to `{}`", path.display()));
+    Ok(())
 }
 
 fn write_svg(path: &Path, svg: &str) -> Result<(), AppError> {

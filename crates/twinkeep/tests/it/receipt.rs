@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::harness::{Place, Ran, write};
+use crate::harness::{Place, Ran, peer, ran, write};
 use crate::serve::{Server, key, ready};
 
 /// Checks a receipt where there is no keep, but for its public key.
@@ -85,6 +85,19 @@ fn an_answer_carries_a_receipt_that_anybody_can_check_offline() {
     let checked = verify(&place, "forecast.json", &[]).done();
     assert_eq!(checked["action"], "twin.forecast");
     assert!(!forecast.json()["receipt"].to_string().contains(twin), "it names the pseudonym");
+    for (path, action) in [
+        ("trajectories?receipt=true&paths=50&show=2", "twin.simulated"),
+        ("what-if?receipt=true&set=Temp%3D37", "twin.what_if"),
+    ] {
+        let answer = server.call(&format!("/api/v1/twins/{twin}/{path}"), &["-H", &header]);
+        if answer.status == 409 {
+            // Made-up people may be too few for this question.
+            continue;
+        }
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        write(&place.path("other.json"), answer.body.as_bytes());
+        assert_eq!(verify(&place, "other.json", &[]).done()["action"], action);
+    }
     let entry = checked["ledger_index"].as_u64().unwrap().to_string();
     let shown = place.run(&["ledger", "show", "--from", &entry, "--limit", "1"]).done();
     assert_eq!(shown["subject"], checked["person"]);
@@ -232,8 +245,10 @@ fn the_gate_serves_the_ledger_as_tiles_that_verify_elsewhere() {
         let file = place.path(&format!("mirror/ledger/{tile}"));
         server.save(&format!("/api/v1/ledger/{tile}"), &reader, &file);
     }
-    let verified = place.run(&["ledger", "verify", "--keep", "mirror"]).done();
-    assert_eq!(verified["entries"], size);
+    // On another machine: here it is remembered that the ledger has grown since.
+    let mut verify = place.command(&["ledger", "verify", "--keep", "mirror", "--json"]);
+    let verified = verify.env("XDG_STATE_HOME", place.path("elsewhere")).output().unwrap();
+    assert_eq!(ran(&verified).done()["entries"], size);
     assert_eq!(server.stop(), Some(0));
     let read = place.run(&["ledger", "search", "--action", "ledger.read"]).lines();
     assert_eq!(read.iter().filter(|entry| entry["outcome"] == "success").count(), 1);
@@ -241,3 +256,67 @@ fn the_gate_serves_the_ledger_as_tiles_that_verify_elsewhere() {
     let hashes = counted.iter().filter_map(|entry| entry["details"]["ledger-hashes-read"].as_u64());
     assert_eq!(hashes.sum::<u64>(), 3);
 }
+
+/// Another implementation, of other hands than the program's: what a browser runs.
+#[test]
+fn the_page_for_browsers_judges_receipts_as_the_program_does() {
+    let Some(node) = peer("node") else { return };
+    let place = Place::empty();
+    let vectors =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance/receipt");
+    let public = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c";
+    write(&place.path("key"), public.as_bytes());
+    place.run(&["receipt", "page", "--key", "key", "--out", "verify.html"]).done();
+    let page = fs::read_to_string(place.path("verify.html")).unwrap();
+    assert!(page.contains(public) && !page.contains("{s") && !page.contains("http:"), "{page}");
+    write(&place.path("judge.cjs"), JUDGE.as_bytes());
+    let ran = std::process::Command::new(node)
+        .arg(place.path("judge.cjs"))
+        .args([place.path("verify.html"), vectors])
+        .arg(public)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(said.trim(), "8 vectors, 8 as expected, 0 of 400 changes of one byte passed");
+}
+
+/// Runs the script of the page over the vectors, and over one that was changed at many places.
+const JUDGE: &str = r#"
+const fs = require("fs"), path = require("path");
+globalThis.crypto ??= require("crypto").webcrypto;
+const [page, vectors, key] = process.argv.slice(2);
+const html = fs.readFileSync(page, "utf8");
+const script = html.slice(html.indexOf("<script>") + 8, html.lastIndexOf("</script>"));
+const hash = require("crypto").createHash("sha256").update(script).digest("base64");
+if (!html.includes(`script-src 'sha256-${hash}'`)) throw new Error("the policy names another script");
+const module_ = { exports: {} };
+new Function("module", script)(module_);
+const judge = async (text, answer) => {
+  try { await module_.exports.verifyReceipt(text, key, answer); return "ok"; }
+  catch (error) { if (!error.code) throw error; return error.code; }
+};
+(async () => {
+  let [seen, right, passed] = [0, 0, 0];
+  for (const side of ["valid", "invalid"]) {
+    for (const name of fs.readdirSync(path.join(vectors, side))) {
+      const text = fs.readFileSync(path.join(vectors, side, name), "utf8");
+      const vector = JSON.parse(text);
+      seen += 1;
+      const found = await judge(JSON.stringify(vector.file), "");
+      if (found === vector.expect) right += 1; else console.log(name, vector.expect, found);
+    }
+  }
+  // Of what the signatures cover, no byte can be changed.
+  const whole = JSON.parse(fs.readFileSync(path.join(vectors, "valid/answer-with-receipt.json"), "utf8")).file;
+  const changed = (text, at) => text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1);
+  for (let n = 0; n < 200; n++) {
+    const payload = structuredClone(whole), proof = structuredClone(whole);
+    const sealed = payload.receipt.statement;
+    sealed.payload = changed(sealed.payload, n % sealed.payload.length);
+    proof.receipt.proof = changed(proof.receipt.proof, (n * 7) % proof.receipt.proof.length);
+    for (const file of [payload, proof]) if ((await judge(JSON.stringify(file), "")) === "ok") passed += 1;
+  }
+  console.log(`${seen} vectors, ${right} as expected, ${passed} of 400 changes of one byte passed`);
+})();
+"#;

@@ -19,11 +19,13 @@ pub(super) fn run(app: &App, args: &SimulateArgs, out: &Output) -> Result<(), Ap
         at: args.at.unwrap_or_default(),
         example_count: args.show,
         output: args.output.as_deref(),
+        receipt: args.receipt.is_some(),
     };
-    let answer = simulate_twin(app, &Caller::operator(), &args.subject, &request)?;
+    let mut answer = simulate_twin(app, &Caller::operator(), &args.subject, &request)?;
     if let Some(path) = &args.output {
         out.remark(&format!("wrote `{}`: it shows what may happen to a person", path.display()));
     }
+    super::keep_receipt(args.receipt.as_deref(), answer.receipt.take(), out)?;
     out.result(&answer, text)
 }
 

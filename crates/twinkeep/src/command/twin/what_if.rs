@@ -12,8 +12,11 @@ pub(super) fn run(app: &App, args: &WhatIfArgs, out: &Output) -> Result<(), AppE
         changes: args.set.clone(),
         horizons_hours: args.ahead.iter().copied().collect(),
         at: args.at.unwrap_or_default(),
+        receipt: args.receipt.is_some(),
     };
-    out.result(&ask_what_if(app, &Caller::operator(), &args.subject, &request)?, text)
+    let mut answer = ask_what_if(app, &Caller::operator(), &args.subject, &request)?;
+    super::keep_receipt(args.receipt.as_deref(), answer.receipt.take(), out)?;
+    out.result(&answer, text)
 }
 
 fn text(answer: &WhatIfAnswer) -> String {
