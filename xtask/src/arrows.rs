@@ -49,6 +49,7 @@ pub(crate) const LIVES_IN: &[(&str, &[&str])] = &[
     ("hpke", &["twinkeep-vault"]),
     ("argon2", &["twinkeep-vault"]),
     ("rcgen", &["twinkeep-vault"]),
+    ("vsss-rs", &["twinkeep-vault"]),
     ("rusqlite", &["twinkeep-store"]),
     ("parquet", &["twinkeep-store", "twinkeep-intake"]),
     ("csv-core", &["twinkeep-intake"]),

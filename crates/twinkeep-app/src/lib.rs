@@ -30,11 +30,13 @@ mod concerns;
 mod config;
 mod convert;
 mod copy_folder;
+mod crypto_inventory;
 mod decide_feed;
 mod drop_folder;
 mod envelope;
 mod erase_subject;
 mod error;
+mod escrow_key;
 mod evaluate_model;
 mod explain_twin;
 mod export_meds;
@@ -148,10 +150,14 @@ pub use config::{
     Config, ConfigError, Deidentify, GateConfig, IntakeConfig, KeepConfig, ModelSettings,
     NatsConfig, Settings, SourceConfig, TrainSettings,
 };
+pub use crypto_inventory::{
+    AlgorithmLine, CertificateLine, CryptoInventory, KeyLine, take_crypto_inventory,
+};
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
 pub use drop_folder::serve_drop_folder;
 pub use erase_subject::{EraseReport, EraseRequest, ErasureProof, erase_subject, verify_erasure};
 pub use error::{AppError, Class};
+pub use escrow_key::{RecoveryReport, RecoveryShares, recover_keep, split_kek};
 pub use evaluate_model::{
     EvaluateOn, EvaluateReport, EvaluateRequest, EvaluateSource, ScreenedSource, evaluate_model,
 };

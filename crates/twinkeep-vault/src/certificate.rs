@@ -18,8 +18,10 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SerialNumber, date_time_ymd,
 };
 use twinkeep_domain::Timestamp;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
-use crate::ecdsa::parse_pem;
+use crate::ecdsa::{parse_pem, parse_pem_all};
 use crate::{SecretBytes, random_bytes};
 
 #[cfg(test)]
@@ -82,6 +84,29 @@ impl CertificateError {
             Self::Library { .. } => "certificate-library",
         }
     }
+}
+
+/// What a certificate says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Whose it is, as a distinguished name.
+    pub subject: String,
+    /// From when it holds.
+    pub not_before: Timestamp,
+    /// Until when it holds.
+    pub not_after: Timestamp,
+}
+
+/// Reads the first certificate of a PEM text; `None` unless there is one. Verifies nothing.
+pub fn certificate_facts(pem: &str) -> Option<CertificateFacts> {
+    let der = parse_pem_all(LABEL, pem)?.into_iter().next()?;
+    let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+    let time = |seconds: i64| seconds.checked_mul(1_000_000).map(Timestamp::from_micros);
+    Some(CertificateFacts {
+        subject: certificate.subject().to_string(),
+        not_before: time(certificate.validity().not_before.timestamp())?,
+        not_after: time(certificate.validity().not_after.timestamp())?,
+    })
 }
 
 impl CertificateAuthority {

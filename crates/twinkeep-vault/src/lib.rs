@@ -18,6 +18,7 @@ pub mod chain;
 pub mod digest;
 pub mod ecdsa;
 mod envelope;
+pub mod escrow;
 pub mod files;
 pub mod identity;
 mod kek;

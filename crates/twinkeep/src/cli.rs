@@ -162,6 +162,9 @@ pub(crate) enum Command {
     /// Show, verify, and prove what is in the ledger
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Say which cryptography the keep stands on
+    #[command(subcommand)]
+    Crypto(CryptoCommand),
     /// Check what a keep has signed about an answer
     #[command(subcommand)]
     Receipt(ReceiptCommand),
@@ -627,6 +630,46 @@ pub(crate) enum KeyCommand {
     ///
     /// A server that runs goes on. Safe to interrupt at any point, and to run again.
     Rotate(RotateArgs),
+    /// Split the key that opens the keep into recovery shares, or open it with them
+    #[command(subcommand)]
+    Escrow(EscrowCommand),
+}
+
+/// Subcommands of `crypto`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CryptoCommand {
+    /// List algorithms, keys with their ages, certificates, and what a quantum computer would undo
+    Inventory {
+        /// As a bill of materials (CBOM, CycloneDX 1.6)
+        #[arg(long)]
+        cyclonedx: bool,
+    },
+}
+
+/// Subcommands of `key escrow`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EscrowCommand {
+    /// Show recovery shares, each once: any so many of them open the keep
+    ///
+    /// Give each to another custodian, on paper or on a medium of their own. No file is written.
+    Split {
+        /// How many shares
+        #[arg(long, value_name = "N")]
+        shares: u8,
+        /// How many of them open the keep
+        #[arg(long, value_name = "K")]
+        threshold: u8,
+    },
+    /// Put the keep under a new secret, with enough recovery shares
+    ///
+    /// The shares, and what opened the keep before, open it no more.
+    Combine {
+        /// Files with a share each; `-` reads shares from the standard input
+        #[arg(required = true)]
+        shares: Vec<PathBuf>,
+        #[command(flatten)]
+        next: NewSecretArgs,
+    },
 }
 
 /// Arguments of `key rotate`.
@@ -643,6 +686,13 @@ pub(crate) struct RotateArgs {
     #[arg(long)]
     pub(crate) data: bool,
 
+    #[command(flatten)]
+    pub(crate) next: NewSecretArgs,
+}
+
+/// The secret that opens the keep from now on; by default, a prompt asks for a passphrase.
+#[derive(Debug, Args)]
+pub(crate) struct NewSecretArgs {
     /// Read the new passphrase (or the PIN or token that `--new-kek-uri` needs) from this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["new_passphrase_fd", "new_key_file"])]
     pub(crate) new_passphrase_file: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! One file a command, or a group of commands for one thing.
 
 mod attack;
+mod crypto;
 mod evaluate;
 mod event;
 mod export;
@@ -60,6 +61,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Subject(args) => subject::run(global, args, out),
         Command::Key(args) => key::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),
+        Command::Crypto(args) => crypto::run(global, args, out),
         Command::Ledger(args) => ledger::run(global, args, out),
         Command::Receipt(args) => receipt::run(global, args, out),
         Command::Witness(args) => witness::run(global, args, out),

@@ -9,7 +9,7 @@ use twinkeep_app::{AppError, KekQuestion, kek_source};
 use twinkeep_vault::files::{open_to_others, read_bounded, read_secret_bounded};
 use twinkeep_vault::{KekSource, SecretBytes};
 
-use crate::cli::{RotateArgs, SecretArgs};
+use crate::cli::{NewSecretArgs, SecretArgs};
 use crate::clock;
 
 /// Whether a new secret is being chosen; if so, a prompt asks twice.
@@ -42,7 +42,7 @@ pub(crate) fn get(args: &SecretArgs, what: &str, asking: Asking) -> Result<KekSo
 }
 
 /// Gets the secret that is to open the keep from now on.
-pub(crate) fn get_new(args: &RotateArgs) -> Result<KekSource, AppError> {
+pub(crate) fn get_new(args: &NewSecretArgs) -> Result<KekSource, AppError> {
     let given = Given {
         passphrase_file: args.new_passphrase_file.as_deref(),
         passphrase_fd: args.new_passphrase_fd,

@@ -1,4 +1,4 @@
-//! `twinkeep key new|list|revoke|rotate`.
+//! `twinkeep key new|list|revoke|rotate|escrow`.
 
 use std::path::Path;
 
@@ -13,9 +13,14 @@ use crate::output::{Output, table};
 use crate::secret_input;
 use crate::surroundings::{open_keep, open_keep_with};
 
+mod escrow;
+
 pub(crate) fn run(global: &Global, args: &KeyCommand, out: &Output) -> Result<(), AppError> {
     if let KeyCommand::Rotate(args) = args {
         return rotate(global, args, out);
+    }
+    if let KeyCommand::Escrow(args) = args {
+        return escrow::run(global, args, out);
     }
     let app = open_keep(global)?;
     match args {
@@ -51,7 +56,7 @@ pub(crate) fn run(global: &Global, args: &KeyCommand, out: &Output) -> Result<()
             revoke_api_key(&app, &Caller::operator(), id)?;
             out.result(&serde_json::json!({ "revoked": id }), |_| format!("{id} is revoked"))
         }
-        KeyCommand::Rotate(_) => Ok(()),
+        KeyCommand::Rotate(_) | KeyCommand::Escrow(_) => Ok(()),
     }
 }
 
@@ -71,9 +76,9 @@ fn rotate(global: &Global, args: &RotateArgs, out: &Output) -> Result<(), AppErr
         });
     }
     let (app, current) = open_keep_with(global)?;
-    let next = secret_input::get_new(args)?;
+    let next = secret_input::get_new(&args.next)?;
     let report = rotate_kek(&app, &Caller::operator(), &current, &next)?;
-    if let (Some(named), Some(new)) = (&app.settings().key_file, &args.new_key_file)
+    if let (Some(named), Some(new)) = (&app.settings().key_file, &args.next.new_key_file)
         && !same_file(named, new)
     {
         out.remark(

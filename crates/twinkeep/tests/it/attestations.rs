@@ -67,11 +67,42 @@ fn a_version_says_where_it_comes_from_in_the_fields_own_formats() {
     assert_eq!(builder["digest"]["sha256"].as_str().unwrap().len(), 64);
     assert_eq!(&bom["metadata"]["component"]["hashes"][0]["content"], weights);
 
+    validate(&place.path(&format!("keep/models/{version}/bom.json")));
+}
+
+/// Checks a bill of materials against the public schema, where that is.
+fn validate(file: &Path) {
     let Some(python) = python() else {
         println!("skipped: the schema of CycloneDX is not here (TWINKEEP_PYTHON)");
         return;
     };
-    let file = place.path(&format!("keep/models/{version}/bom.json"));
     let checked = Command::new(python).args(["-c", VALIDATE]).arg(file).output().unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[test]
+fn the_cryptography_of_a_keep_is_listed_without_a_key() {
+    let place = Place::with_keep();
+    let found = place.run(&["crypto", "inventory"]).done();
+    let named = |list: &str, name: &str| {
+        let all = found[list].as_array().unwrap();
+        all.iter()
+            .find(|one| one["name"] == name)
+            .unwrap_or_else(|| panic!("{name}: {found}"))
+            .clone()
+    };
+    assert_eq!(named("algorithms", "Ed25519")["quantum_safe"], false);
+    assert_eq!(named("algorithms", "X-Wing")["quantum_safe"], true);
+    let sender = place.run(&["sender", "list"]).lines()[0]["key_id"].clone();
+    assert_eq!(named("keys", "sender hospital")["key_id"], sender);
+    assert_eq!(named("keys", "root")["age_days"], 0);
+    let certificates = found["certificates"].as_array().unwrap();
+    assert!(certificates.iter().any(|one| one["days_left"] == 396), "{certificates:?}");
+    assert_eq!(found["findings"], Value::Array(vec![]));
+    let bom = place.run(&["crypto", "inventory", "--cyclonedx"]).done();
+    write(&place.path("cbom.json"), bom.to_string().as_bytes());
+    validate(&place.path("cbom.json"));
+    // No key, and nothing of a key.
+    let digits = fs::read_to_string(place.path("keep.kek")).unwrap();
+    assert!(!found.to_string().contains(&digits[..16]));
 }

@@ -12,6 +12,7 @@ mod attestations;
 mod crash;
 mod database;
 mod departures;
+mod escrow;
 mod evaluate;
 mod event;
 mod export;
