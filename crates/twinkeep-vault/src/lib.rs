@@ -23,6 +23,8 @@ pub mod files;
 pub mod identity;
 mod kek;
 mod key_tree;
+#[cfg(test)]
+mod known_answers;
 pub mod manifest;
 mod note;
 pub mod process;

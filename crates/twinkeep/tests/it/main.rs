@@ -25,6 +25,7 @@ mod keep;
 mod kek;
 mod ledger;
 mod manifest;
+mod memory;
 mod model;
 mod nats;
 mod nats_server;
