@@ -40,6 +40,9 @@ bench-windows: ## Forecast what customers of Online Retail do, beside LightGBM i
 bench-forecast: ## Forecast PhysioNet 2012 beside LightGBM, on the same stays in the same run (30 minutes)
 	@CARGO="$(CARGO)" sh benches/forecast/run.sh
 
+bench-attack: ## Attack a served model with ART and SACRO-ML over HTTPS, beside our own attack (6 GB of PyTorch)
+	@CARGO="$(CARGO)" sh benches/attack/run.sh
+
 bench-twin: ## Measure a live event into a twin, and one forecast of everything (PhysioNet 2012)
 	@$(CARGO) run --release --locked --quiet --package twinkeep-app --example forecast-latency -- "$${TWINKEEP_DATA:-../shared/data}/physionet2012/set-a.tar.gz"
 
@@ -52,4 +55,4 @@ docs: ## Regenerate the reference pages from the program
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance bench bench-ledger bench-poison bench-forecast bench-paths bench-twin bench-windows crash fuzz docs deny
+.PHONY: help demo test check conformance bench bench-attack bench-ledger bench-poison bench-forecast bench-paths bench-twin bench-windows crash fuzz docs deny

@@ -255,7 +255,7 @@ impl Collected {
                     WindowKind::Event(plan) => {
                         let of: Vec<Followed> =
                             members.iter().map(|&at| self.events[at].clone()).collect();
-                        let last = plan.horizons_hours.iter().copied().enumerate().last();
+                        let last = plan.horizons_hours.iter().copied().enumerate().next_back();
                         event = last.map(|(at, horizon)| measure(&of, at, horizon, plan.absent));
                     }
                     _ => {
