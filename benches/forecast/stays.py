@@ -82,10 +82,10 @@ def raw_pack(shipped, path):
     pathlib.Path(path).write_text("\n".join(lines) + "\n")
 
 
-def read_meds(folder, split=""):
+def read_meds(folder):
     """Reads a data set of MEDS: {subject: (hours, codes, values)}, static ones at hour NaN."""
     found = {}
-    for path in sorted(pathlib.Path(folder, "data", split).rglob("*.parquet")):
+    for path in sorted(pathlib.Path(folder, "data").rglob("*.parquet")):
         table = pq.read_table(path)
         ids = table["subject_id"].to_numpy()
         # A time that is missing becomes NaN.

@@ -9,7 +9,8 @@ use twinkeep_forecast::Simulator;
 use twinkeep_ledger::Severity;
 use twinkeep_store::{PathsFile, StoreError};
 use twinkeep_twin::{
-    Condition, PathPlan, Side, Spread, TargetPaths, Trajectories, Twin, WindowPaths, trajectories,
+    Condition, PathExample, PathPlan, Side, Spread, TargetPaths, Trajectories, Twin, WindowPaths,
+    trajectories,
 };
 
 use crate::answer::{NOTICE, PointAnswer, point_answer, tidy};
@@ -236,25 +237,23 @@ fn simulate(
             .map(|(condition, &share)| ConditionAnswer { condition: condition.clone(), share })
             .collect(),
         share_of_all: drawn.share_of_all,
-        paths: drawn
-            .examples
-            .iter()
-            .map(|path| PathAnswer {
-                number: path.number,
-                values: path
-                    .values
-                    .chunks_exact(horizons.len())
-                    .map(|row| row.iter().copied().map(tidy).collect())
-                    .collect(),
-                windows: path.windows.iter().map(|&outcome| finite(outcome)).collect(),
-            })
-            .collect(),
+        paths: drawn.examples.iter().map(|path| example(path, horizons.len())).collect(),
         horizons_hours: horizons,
         meaning: MEANING,
         notice: NOTICE,
         receipt: None,
     };
     Ok((answer, grounds))
+}
+
+/// One path, with as many values a target as there are moments.
+fn example(path: &PathExample, moments: usize) -> PathAnswer {
+    let row = |row: &[f32]| row.iter().copied().map(tidy).collect();
+    PathAnswer {
+        number: path.number,
+        values: path.values.chunks_exact(moments).map(row).collect(),
+        windows: path.windows.iter().map(|&outcome| finite(outcome)).collect(),
+    }
 }
 
 /// Bounds the work, and the answer.

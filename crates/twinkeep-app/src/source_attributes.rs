@@ -32,6 +32,7 @@ pub(crate) fn is_attribute(key: &str) -> bool {
 }
 
 /// What follows from the pack, from how the model is made, and from what was measured.
+#[expect(clippy::too_many_lines, reason = "one list, an attribute after another")]
 fn known(
     pack: &Pack,
     evaluation: &Evaluation,

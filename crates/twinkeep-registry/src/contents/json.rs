@@ -6,16 +6,23 @@
 //! encoded bytes have other characters. A tokenizer holds pieces of any text, in a shape of its own
 //! that has no place for code.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::{Content, Format};
 
 pub(super) fn inspect(bytes: &[u8]) -> Content {
-    let Ok(node) = serde_json::from_slice::<Node>(bytes) else {
-        return Content::Unsound("it is not JSON, or has a name twice");
+    let left = Cell::new(NODE_COUNT_MAX);
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let node = NodeSeed(&left).deserialize(&mut reader);
+    let Ok(node) = node.and_then(|node| reader.end().map(|()| node)) else {
+        return match left.get() {
+            0 => Content::Unsupported("it has too many values"),
+            _ => Content::Unsound("it is not JSON, or has a name twice"),
+        };
     };
     if is_tokenizer(&node) {
         return match within(&node, PIECE_LEN_MAX) {
@@ -92,15 +99,21 @@ fn is_key(key: &str) -> bool {
         && (!key.starts_with('_') || HIDDEN_KEYS.contains(&key))
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+/// Reads a node, as long as there may be more of them: few bytes can make many nodes.
+#[derive(Clone, Copy)]
+struct NodeSeed<'a>(&'a Cell<u32>);
+
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        let left = self.0.get().checked_sub(1).ok_or_else(|| D::Error::custom("too many"))?;
+        self.0.set(left);
+        deserializer.deserialize_any(self)
     }
 }
 
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
+impl<'de> Visitor<'de> for NodeSeed<'_> {
     type Value = Node;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,7 +146,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
         let mut found = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             found.push(item);
         }
         Ok(Node::List(found))
@@ -142,7 +155,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let mut names = BTreeSet::new();
         let mut found = Vec::new();
-        while let Some((key, value)) = map.next_entry::<String, Node>()? {
+        while let Some(key) = map.next_key::<String>()? {
+            let value = map.next_value_seed(self)?;
             // Two readers could see two documents.
             if !names.insert(key.clone()) {
                 return Err(A::Error::custom("a name is there twice"));
@@ -204,6 +218,10 @@ const HIDDEN_KEYS: &[&str] = &[
     "_diffusers_version",
     "_name_or_path",
 ];
+
+/// Most values: tokenizers of large vocabularies have a million and a half, and each takes a hundred
+/// bytes of memory while the document is looked at.
+const NODE_COUNT_MAX: u32 = 1 << 22;
 
 /// Longest word, in bytes: names of repositories are shorter, and programs in one word longer.
 const WORD_LEN_MAX: usize = 96;

@@ -205,6 +205,18 @@ fn json_that_two_readers_read_differently_is_refused() {
     assert!(unsound(inspect("config.json", b"{\"a\":1}\0PK\x03\x04")));
 }
 
+/// Few bytes of a document can take much memory.
+#[test]
+fn a_document_of_endless_values_is_refused_before_it_fills_the_memory() {
+    let many = |value: &str, count: usize| format!("[{}0]", format!("{value},").repeat(count));
+    let enough = many("0", 1 << 20);
+    assert_eq!(inspect_in("c", enough.as_bytes(), 1 << 20), JSON);
+    for value in ["0", "[]", r#""a""#] {
+        let endless = many(value, 1 << 22);
+        assert!(unsupported(inspect_in("c", endless.as_bytes(), 1 << 20)), "{value}");
+    }
+}
+
 #[test]
 fn prose_is_data_only_under_the_names_of_prose() {
     let prose = b"# A model\n\nIt was trained with care.\n";
