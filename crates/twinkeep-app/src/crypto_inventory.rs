@@ -188,66 +188,50 @@ fn bill_of_materials(
     keys: &[KeyLine],
     certificates: &[CertificateLine],
 ) -> Value {
-    let reference = |name: &str| format!("algorithm/{}", name.replace(' ', "-"));
-    let algorithm = |one: &AlgorithmLine| {
-        json!({
-            "type": "cryptographic-asset",
-            "bom-ref": reference(one.name),
-            "name": one.name,
-            "description": one.used_for,
-            "cryptoProperties": {
-                "assetType": "algorithm",
-                "algorithmProperties": {
-                    "primitive": one.primitive,
-                    "cryptoFunctions": one.functions,
-                    "nistQuantumSecurityLevel": one.quantum_level,
-                },
+    let components: Vec<Value> = algorithms
+        .iter()
+        .map(algorithm_asset)
+        .chain([tls_asset()])
+        .chain(keys.iter().enumerate().map(key_asset))
+        .chain(certificates.iter().enumerate().map(certificate_asset))
+        .collect();
+    let version = env!("CARGO_PKG_VERSION");
+    json!({
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "component": { "type": "application", "name": "twinkeep", "version": version },
+        },
+        "components": components,
+    })
+}
+
+/// How other parts of the document name an algorithm.
+fn reference(name: &str) -> String {
+    format!("algorithm/{}", name.replace(' ', "-"))
+}
+
+fn algorithm_asset(one: &AlgorithmLine) -> Value {
+    json!({
+        "type": "cryptographic-asset",
+        "bom-ref": reference(one.name),
+        "name": one.name,
+        "description": one.used_for,
+        "cryptoProperties": {
+            "assetType": "algorithm",
+            "algorithmProperties": {
+                "primitive": one.primitive,
+                "cryptoFunctions": one.functions,
+                "nistQuantumSecurityLevel": one.quantum_level,
             },
-        })
-    };
-    let key = |(at, one): (usize, &KeyLine)| {
-        let kind = match one.kind {
-            "secret" => "secret-key",
-            "private" => "private-key",
-            _ => "public-key",
-        };
-        let mut material = json!({
-            "type": kind,
-            "state": "active",
-            "algorithmRef": reference(one.algorithm),
-            "creationDate": one.since,
-        });
-        if let Some(id) = &one.key_id {
-            material["id"] = json!(id);
-        }
-        json!({
-            "type": "cryptographic-asset",
-            "bom-ref": format!("key/{at}"),
-            "name": one.name,
-            "cryptoProperties": {
-                "assetType": "related-crypto-material",
-                "relatedCryptoMaterialProperties": material,
-            },
-        })
-    };
-    let certificate = |(at, one): (usize, &CertificateLine)| {
-        json!({
-            "type": "cryptographic-asset",
-            "bom-ref": format!("certificate/{at}"),
-            "name": one.subject,
-            "cryptoProperties": {
-                "assetType": "certificate",
-                "certificateProperties": {
-                    "subjectName": one.subject,
-                    "notValidBefore": one.not_before,
-                    "notValidAfter": one.not_after,
-                    "signatureAlgorithmRef": reference("ECDSA P-256"),
-                    "certificateFormat": "X.509",
-                },
-            },
-        })
-    };
-    let protocol = json!({
+        },
+    })
+}
+
+fn tls_asset() -> Value {
+    json!({
         "type": "cryptographic-asset",
         "bom-ref": "protocol/tls",
         "name": "TLS 1.3",
@@ -259,21 +243,50 @@ fn bill_of_materials(
                 "cryptoRefArray": [reference("X25519MLKEM768"), reference("ECDSA P-256")],
             },
         },
+    })
+}
+
+fn key_asset((at, one): (usize, &KeyLine)) -> Value {
+    let kind = match one.kind {
+        "secret" => "secret-key",
+        "private" => "private-key",
+        _ => "public-key",
+    };
+    let mut material = json!({
+        "type": kind,
+        "state": "active",
+        "algorithmRef": reference(one.algorithm),
+        "creationDate": one.since,
     });
-    let components: Vec<Value> = algorithms
-        .iter()
-        .map(algorithm)
-        .chain([protocol])
-        .chain(keys.iter().enumerate().map(key))
-        .chain(certificates.iter().enumerate().map(certificate))
-        .collect();
+    if let Some(id) = &one.key_id {
+        material["id"] = json!(id);
+    }
     json!({
-        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
-        "version": 1,
-        "metadata": { "component": { "type": "application", "name": "twinkeep", "version": env!("CARGO_PKG_VERSION") } },
-        "components": components,
+        "type": "cryptographic-asset",
+        "bom-ref": format!("key/{at}"),
+        "name": one.name,
+        "cryptoProperties": {
+            "assetType": "related-crypto-material",
+            "relatedCryptoMaterialProperties": material,
+        },
+    })
+}
+
+fn certificate_asset((at, one): (usize, &CertificateLine)) -> Value {
+    json!({
+        "type": "cryptographic-asset",
+        "bom-ref": format!("certificate/{at}"),
+        "name": one.subject,
+        "cryptoProperties": {
+            "assetType": "certificate",
+            "certificateProperties": {
+                "subjectName": one.subject,
+                "notValidBefore": one.not_before,
+                "notValidAfter": one.not_after,
+                "signatureAlgorithmRef": reference("ECDSA P-256"),
+                "certificateFormat": "X.509",
+            },
+        },
     })
 }
 
