@@ -34,7 +34,7 @@ pub struct CryptoInventory {
 }
 
 /// One algorithm.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct AlgorithmLine {
     /// Its name.
     pub name: &'static str,
@@ -288,12 +288,6 @@ fn certificate_asset((at, one): (usize, &CertificateLine)) -> Value {
             },
         },
     })
-}
-
-impl Clone for AlgorithmLine {
-    fn clone(&self) -> Self {
-        Self { ..*self }
-    }
 }
 
 /// Everything that this program computes with.

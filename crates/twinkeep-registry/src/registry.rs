@@ -211,7 +211,14 @@ impl Registry {
         let learned = |record: &VersionRecord| {
             record.steps.first().is_some_and(|submitted| since <= submitted.at)
         };
-        self.change(|state| Ok(state.mark(&mark, learned)))
+        self.change(|state| {
+            let marked = state.mark(&mark, learned);
+            // Nor does a marked version take over.
+            if state.backup.as_ref().is_some_and(|backup| marked.contains(backup)) {
+                state.backup = self.other_backup(state, &[]);
+            }
+            Ok(marked)
+        })
     }
 
     /// Verifies the version in service and returns its content; no other version loads.

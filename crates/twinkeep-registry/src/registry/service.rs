@@ -164,7 +164,8 @@ impl Registry {
                 let backup = state.backup.take();
                 state.step(id, quarantined);
                 // A backup that does not verify any more is left to whoever verifies it next.
-                let sound = |backup: &VersionId| backup != id && self.read_version(backup).is_ok();
+                let sound =
+                    |backup: &VersionId| backup != id && self.check_servable(state, backup).is_ok();
                 let backup = backup.filter(sound);
                 let replaced_by = backup.clone().filter(|_| served);
                 if let Some(backup) = &replaced_by {
@@ -232,28 +233,35 @@ impl Registry {
         Ok(Released { id: id.clone(), retired, backup })
     }
 
+    /// Returns the version to go back to: if none is sound, the last one that served, so that the
+    /// refusal says what is wrong with it.
     fn last_served(&self, state: &State) -> Option<VersionId> {
-        let retired =
-            |id: &VersionId| state.record(id).is_ok_and(|record| record.status == Status::Retired);
-        let backup = state.backup.clone().filter(retired);
-        backup.or_else(|| self.newest(state, |record| record.status == Status::Retired))
+        let retired = |record: &VersionRecord| record.status == Status::Retired;
+        let of = |id: &VersionId| state.record(id).is_ok_and(retired);
+        let backup = state.backup.clone().filter(of);
+        let newest = || newest_first(state, retired);
+        backup
+            .or_else(|| newest().into_iter().find(|id| self.check_servable(state, id).is_ok()))
+            .or_else(|| newest().into_iter().next())
     }
 
     /// Returns the version that was released or retired last, and that verifies.
-    fn other_backup(&self, state: &State, excluded: &[VersionId]) -> Option<VersionId> {
-        self.newest(state, |record| {
+    pub(super) fn other_backup(&self, state: &State, excluded: &[VersionId]) -> Option<VersionId> {
+        let chosen = |record: &VersionRecord| {
             matches!(record.status, Status::Retired | Status::Released)
                 && !excluded.contains(&record.id)
-        })
+        };
+        let mut found = newest_first(state, chosen).into_iter();
+        found.find(|id| self.check_servable(state, id).is_ok())
     }
+}
 
-    fn newest(&self, state: &State, chosen: impl Fn(&VersionRecord) -> bool) -> Option<VersionId> {
-        let mut found: Vec<&VersionRecord> =
-            state.versions.iter().filter(|record| chosen(record)).collect();
-        found.sort_by_key(|record| record.steps.last().map(|step| step.at));
-        let mut newest_first = found.iter().rev().map(|record| &record.id);
-        newest_first.find(|id| self.check_servable(state, id).is_ok()).cloned()
-    }
+/// Returns the chosen versions; what was decided about last comes first.
+fn newest_first(state: &State, chosen: impl Fn(&VersionRecord) -> bool) -> Vec<VersionId> {
+    let mut found: Vec<&VersionRecord> =
+        state.versions.iter().filter(|record| chosen(record)).collect();
+    found.sort_by_key(|record| record.steps.last().map(|step| step.at));
+    found.iter().rev().map(|record| record.id.clone()).collect()
 }
 
 impl Decision<'_> {

@@ -176,10 +176,14 @@ fn a_release_needs_as_many_approvers_as_are_asked_for() {
 fn a_version_that_may_know_an_erased_person_neither_serves_nor_stands_by() {
     let (sample, ids) = served_in_turn(2);
     let registry = &sample.registry;
+    assert_eq!(registry.backup().unwrap(), Some(ids[0].clone()));
     registry.mark_learned_since(NOW, "operator", "a person was erased", NOW).unwrap();
+    assert_eq!(registry.backup().unwrap(), None);
     assert_eq!(registry.roll_back(None, &because("drift")).unwrap_err().code(), "model-marked");
     assert_eq!(registry.set_backup(&ids[0], &because("x")).unwrap_err().code(), "model-marked");
     let third = sample.submit(3.0);
     let released = sample.release(&third).unwrap();
     assert_eq!((released.retired, released.backup), (Some(ids[1].clone()), None));
+    let found = registry.quarantine(&third, "watch", "changed", NOW).unwrap();
+    assert_eq!((found.replaced_by, registry.in_service().unwrap()), (None, None));
 }
