@@ -232,6 +232,10 @@ fn decide(
 
 fn describe(entry: Entry, report: &ServiceReport) -> Entry {
     let entry = entry.with("model", report.model.version.as_str());
+    let entry = report
+        .checks
+        .iter()
+        .fold(entry, |entry, check| entry.with(check.check, check.found.as_str()));
     let entry = match &report.retired {
         Some(retired) => entry.with("retired", retired.as_str()),
         None => entry,

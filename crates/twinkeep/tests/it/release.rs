@@ -127,6 +127,9 @@ fn a_version_that_is_worse_is_not_released_unless_somebody_insists() {
     let done = place.run(&insisted).done();
     let checks = done["checks"].as_array().unwrap();
     assert!(checks.iter().any(|it| it["found"] == "not compared, as was asked"), "{done}");
+    let lines = place.run(&["ledger", "show", "--limit", "100"]).lines();
+    let released = |line: &&Value| line["details"]["accuracy"] == "not compared, as was asked";
+    assert_eq!(lines.iter().filter(released).count(), 1, "it is on record");
     // The other way around it is compared, and passes.
     let better = train(&place, &["--seed", "5"]);
     let checks = release(&place, &better)["checks"].clone();
