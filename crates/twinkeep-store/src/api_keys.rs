@@ -115,6 +115,15 @@ impl Store {
         })
     }
 
+    /// Lets an API key end at this time.
+    pub fn expire_api_key(&self, id: &str, expires_at: Timestamp) -> Result<(), StoreError> {
+        self.change(&[&API_KEYS], |transaction| {
+            let update = "UPDATE api_keys SET expires_at = ?2 WHERE id = ?1";
+            change_api_key(transaction, update, id, expires_at)?;
+            self.rows.seal(transaction, &API_KEYS, &id)
+        })
+    }
+
     /// Notes that an API key was used. One transaction, made durable: not for every request.
     pub fn touch_api_key(&self, id: &str, used_at: Timestamp) -> Result<(), StoreError> {
         let update = "UPDATE api_keys SET last_used_at = ?2 WHERE id = ?1";

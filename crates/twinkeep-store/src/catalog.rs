@@ -132,7 +132,7 @@ pub(crate) fn time(micros: Option<i64>) -> Option<Timestamp> {
 }
 
 /// Raised when a table changes; a migration comes with it.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
+pub(crate) const SCHEMA_VERSION: i64 = 3;
 
 const KEY_CHECK: &[u8] = b"twinkeep event store";
 
@@ -171,6 +171,7 @@ const SCHEMA: &str = "
         live_set BLOB NOT NULL DEFAULT (zeroblob(32)), -- keyed sum of the rows
         doomed BLOB NOT NULL DEFAULT x'',
         erasures BLOB NOT NULL DEFAULT x'',
+        consents BLOB NOT NULL DEFAULT x'',
         mac BLOB NOT NULL DEFAULT x''
     ) STRICT;
 
@@ -325,6 +326,12 @@ const SCHEMA: &str = "
         record BLOB NOT NULL, -- sealed
         mac BLOB NOT NULL DEFAULT x''
     ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE consents ( -- what a person, or the law, decided about being asked about
+        subject INTEGER PRIMARY KEY, -- perhaps of nobody who is here
+        decision BLOB NOT NULL, -- sealed
+        mac BLOB NOT NULL DEFAULT x''
+    ) STRICT;
 
     CREATE TABLE settings (
         name TEXT PRIMARY KEY,

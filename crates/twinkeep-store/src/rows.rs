@@ -352,6 +352,7 @@ pub(crate) const STORE: Table = Table {
         "live_set",
         "doomed",
         "erasures",
+        "consents",
     ],
     uncovered: &[],
 };
@@ -483,6 +484,19 @@ pub(crate) const ERASURES: Table = Table {
     uncovered: &[],
 };
 
+pub(crate) const CONSENTS: Table =
+    Table { name: "consents", columns: &["subject", "decision"], uncovered: &[] };
+
 /// The tables of which the row of `store` has a digest.
-pub(crate) const DIGESTED: [&Table; 9] =
-    [&SENDERS, &FEEDS, &QUARANTINE, &RELEASES, &SHARDS, &API_KEYS, &SETTINGS, &DOOMED, &ERASURES];
+pub(crate) const DIGESTED: [&Table; 10] = [
+    &SENDERS,
+    &FEEDS,
+    &QUARANTINE,
+    &RELEASES,
+    &SHARDS,
+    &API_KEYS,
+    &SETTINGS,
+    &DOOMED,
+    &ERASURES,
+    &CONSENTS,
+];

@@ -86,6 +86,14 @@ impl Store {
         Ok(epoch as u64)
     }
 
+    /// Returns what changes whenever a setting does, and what changes whenever a consent does.
+    ///
+    /// They are authenticated. A server that sees one change reads anew; most changes of the keep
+    /// are neither.
+    pub fn rules_version(&self) -> Result<[Vec<u8>; 2], StoreError> {
+        self.rows.head(&self.connection(), |row| Ok([row.get("settings")?, row.get("consents")?]))
+    }
+
     /// Returns a number that grows whenever keys are destroyed. Whoever remembers it outside the
     /// keyring notices that an older keyring was put back.
     pub fn keyring_generation(&self) -> Result<u64, StoreError> {

@@ -42,6 +42,11 @@ fn full_store() -> (TempDir, Store) {
     store.revoke_api_key("key-2", later(1)).unwrap();
     store.set_setting("pack", "icu").unwrap();
     store.set_setting("site", "north").unwrap();
+    for number in [71, 72] {
+        let subject = Subject::from_pseudonym(number).unwrap();
+        let decision = "withdrawn".to_owned();
+        store.set_consent(&crate::ConsentRecord { subject, decision }).unwrap();
+    }
     add(&store, &sample(1, 12, 4)).unwrap();
     add(&store, &sample(2, 12, 4)).unwrap();
     for number in [1, 2] {
@@ -112,6 +117,7 @@ fn reads(store: &Store, table: &str) -> Vec<Result<(), StoreError>> {
         "settings" => {
             vec![store.setting("pack").map(drop), store.setting("nothing").map(drop)]
         }
+        "consents" => vec![store.consents().map(drop)],
         "feeds" => vec![store.feeds().map(drop), add(store, &sample(3, 2, 2)).map(drop)],
         "releases" => vec![store.quarantined(FeedId(1), 0, 10).map(drop), store.feeds().map(drop)],
         "quarantine" => vec![store.quarantined(FeedId(1), 0, 10).map(drop)],
