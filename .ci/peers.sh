@@ -44,6 +44,12 @@ python model_signing model-signing==1.1.1 pyOpenSSL # signs models, and verifies
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check 'cyclonedx-python-lib[json-validation]'
 }
+# An OpenID provider, which issues access tokens.
+[ -d "$venv/idp/node_modules/oidc-provider" ] || {
+    echo "installing oidc-provider"
+    command -v npm >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null
+    npm install --silent --no-audit --no-fund --prefix "$venv/idp" oidc-provider@9.13.3
+}
 # The public schemas of MEDS.
 "$venv/bin/python3" -c 'import meds' 2>/dev/null || {
     echo "installing meds"

@@ -47,6 +47,8 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
 pub(crate) const LIVES_IN: &[(&str, &[&str])] = &[
     ("aws-lc-rs", &["twinkeep-vault"]),
     ("hpke", &["twinkeep-vault"]),
+    ("jsonwebtoken", &["twinkeep-vault"]),
+    ("cedar-policy", &["twinkeep-app"]),
     ("argon2", &["twinkeep-vault"]),
     ("rcgen", &["twinkeep-vault"]),
     ("vsss-rs", &["twinkeep-vault"]),

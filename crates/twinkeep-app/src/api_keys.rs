@@ -1,4 +1,4 @@
-//! Use cases: create, list, and revoke API keys, and recognize one.
+//! Use cases: create, list, rotate, and revoke API keys, and recognize one.
 //!
 //! A key is `tk_` and 40 characters of base 32: 200 random bits. The catalog holds its SHA-256
 //! digest; a slow hash would add nothing to that many bits, and cost every request dearly.
@@ -12,6 +12,7 @@ use twinkeep_store::{ApiKeyRecord, NewApiKey};
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::random_bytes;
 
+use crate::access_token::TOKEN_PREFIX;
 use crate::sites::{LOCAL_SITE, check_site};
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller, Scope};
@@ -25,9 +26,15 @@ pub struct ApiKeyReport {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// What it is to others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// Whose record numbers its events speak in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
+    /// The key that takes its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successor: Option<String>,
     /// When it was made (RFC 3339).
     pub created: String,
     /// When it stops working (RFC 3339).
@@ -44,17 +51,29 @@ pub struct ApiKeyReport {
     pub key: Option<String>,
 }
 
-/// Creates a key. With `site`, events that it brings speak in the record numbers of that site only.
+/// What a new key is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct NewApiKeyRequest<'a> {
+    /// What the operator calls it.
+    pub name: &'a str,
+    /// What it may do.
+    pub scopes: &'a [Scope],
+    /// What it is to others, for the policy.
+    pub roles: &'a [String],
+    /// How many days it lives.
+    pub days: u32,
+    /// Whose record numbers its events speak in; those of plain feeds, if nobody is named.
+    pub site: Option<&'a str>,
+}
+
+/// Creates a key.
 pub fn new_api_key(
     app: &App,
     caller: &Caller,
-    name: &str,
-    scopes: &[Scope],
-    days: u32,
-    site: Option<&str>,
+    request: NewApiKeyRequest<'_>,
 ) -> Result<ApiKeyReport, AppError> {
     let entry = app.entry(caller, EventClass::EntityManagement, Activity::Create, "key.created");
-    let result = create(app, name, scopes, days, site);
+    let result = create(app, request);
     let entry = match &result {
         Ok(report) => entry.with("key", report.id.as_str()),
         Err(_) => entry,
@@ -62,13 +81,8 @@ pub fn new_api_key(
     app.conclude(entry, result)
 }
 
-fn create(
-    app: &App,
-    name: &str,
-    scopes: &[Scope],
-    days: u32,
-    site: Option<&str>,
-) -> Result<ApiKeyReport, AppError> {
+fn create(app: &App, request: NewApiKeyRequest<'_>) -> Result<ApiKeyReport, AppError> {
+    let NewApiKeyRequest { name, scopes, roles, days, site } = request;
     if name.is_empty() || NAME_LEN_MAX < name.len() || name.chars().any(char::is_control) {
         let attempt = format!("a key's name has 1 to {NAME_LEN_MAX} characters");
         return Err(AppError::usage("key-name", attempt));
@@ -77,11 +91,22 @@ fn create(
         let attempt = format!("a key lives 1 to {DAYS_MAX} days");
         return Err(AppError::usage("key-days", attempt).hint("make a new one before it expires"));
     }
+    let role = |role: &String| {
+        (1..=NAME_LEN_MAX).contains(&role.len()) && !role.chars().any(char::is_control)
+    };
+    if ROLE_COUNT_MAX < roles.len() || !roles.iter().all(role) {
+        let attempt =
+            format!("a key has up to {ROLE_COUNT_MAX} roles of 1 to {NAME_LEN_MAX} characters");
+        return Err(AppError::usage("key-role", attempt));
+    }
     let key = format!("{PREFIX}{}", base32(&random_bytes::<25>()));
     let id = to_hex(&random_bytes::<4>());
     let now = app.now();
     let names: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
     let expires = now.plus_hours(24.0 * f64::from(days));
+    if !roles.is_empty() {
+        app.store.set_setting(&key_roles_key(&id), &roles.join("\n"))?;
+    }
     // The site first: a key without one would speak for the site of plain feeds.
     if let Some(site) = site {
         check_site(site)?;
@@ -101,19 +126,77 @@ fn create(
         name: name.to_owned(),
         site: site.map(str::to_owned),
         scopes: names.into_iter().map(str::to_owned).collect(),
+        roles: roles.to_vec(),
         created: rfc3339(now),
         expires: Some(rfc3339(expires)),
         revoked: None,
         last_used: None,
+        successor: None,
         key: Some(key),
     })
+}
+
+/// Makes the successor of a key, which does what the old one does; the old one lives on for
+/// `overlap_days`, so that whoever uses it can change over. No key has two successors.
+pub fn rotate_api_key(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    days: u32,
+    overlap_days: u32,
+) -> Result<ApiKeyReport, AppError> {
+    let entry = app.entry(caller, EventClass::EntityManagement, Activity::Update, "key.rotated");
+    let result = succeed(app, id, days, overlap_days);
+    let entry = match &result {
+        Ok(report) => entry.with("key", id).with("successor", report.id.as_str()),
+        Err(_) => entry,
+    };
+    app.conclude(entry, result)
+}
+
+fn succeed(app: &App, id: &str, days: u32, overlap_days: u32) -> Result<ApiKeyReport, AppError> {
+    if OVERLAP_DAYS_MAX < overlap_days {
+        let attempt = format!("a key lives on for at most {OVERLAP_DAYS_MAX} days");
+        return Err(AppError::usage("key-overlap", attempt));
+    }
+    let refuse = |attempt: &str| {
+        AppError::refused("key-not-live", attempt.to_owned())
+            .hint("`twinkeep key list` shows the keys; `twinkeep key new` makes another one")
+    };
+    let now = app.now();
+    let old = app.store.api_keys()?.into_iter().find(|key| key.id == id);
+    let old = old.filter(|key| key.is_live(now)).ok_or_else(|| refuse("no such key lives"))?;
+    if app.store.setting(&key_successor_key(id))?.is_some() {
+        return Err(refuse("the key has a successor already: two live, and not three"));
+    }
+    let site = app.store.setting(&key_site_key(id))?;
+    let scopes: Vec<Scope> = old.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
+    let roles = app.key_roles(id)?;
+    let request = NewApiKeyRequest {
+        name: &old.name,
+        scopes: &scopes,
+        roles: &roles,
+        days,
+        site: site.as_deref(),
+    };
+    let report = create(app, request)?;
+    // Budgets and policies go on with whoever it is.
+    app.store.set_setting(&key_lineage_key(&report.id), &app.key_lineage(id)?)?;
+    app.store.set_setting(&key_successor_key(id), &report.id)?;
+    let end = now.plus_hours(24.0 * f64::from(overlap_days));
+    if old.expires_at.is_none_or(|expires| end < expires) {
+        app.store.expire_api_key(id, end)?;
+    }
+    Ok(report)
 }
 
 /// Lists all keys, revoked and expired ones too.
 pub fn list_api_keys(app: &App) -> Result<Vec<ApiKeyReport>, AppError> {
     let line = |key: ApiKeyRecord| {
         let site = app.store.setting(&key_site_key(&key.id))?;
-        Ok(ApiKeyReport { site, ..report(key) })
+        let successor = app.store.setting(&key_successor_key(&key.id))?;
+        let roles = app.key_roles(&key.id)?;
+        Ok(ApiKeyReport { site, successor, roles, ..report(key) })
     };
     app.store.api_keys()?.into_iter().map(line).collect()
 }
@@ -149,6 +232,8 @@ impl App {
             id: caller_id(&found.id),
             name: found.name,
             scopes: found.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
+            roles: self.key_roles(&found.id)?,
+            ..Caller::named("")
         })
     }
 }
@@ -165,8 +250,23 @@ impl App {
         true
     }
 
+    /// Returns the roles of a key.
+    fn key_roles(&self, id: &str) -> Result<Vec<String>, AppError> {
+        let text = self.store.setting(&key_roles_key(id))?.unwrap_or_default();
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// Returns the first of the keys of which this one is a successor.
+    pub(crate) fn key_lineage(&self, id: &str) -> Result<String, AppError> {
+        Ok(self.store.setting(&key_lineage_key(id))?.unwrap_or_else(|| id.to_owned()))
+    }
+
     /// Returns the site that a caller's events speak for; `None` if they may name any.
     pub(crate) fn caller_site(&self, caller: &Caller) -> Result<Option<String>, AppError> {
+        if let Some(token) = caller.id.strip_prefix(TOKEN_PREFIX) {
+            let (issuer, _) = token.split_once('/').unwrap_or((token, ""));
+            return Ok(Some(self.issuer(issuer)?.site.clone()));
+        }
         let Some(id) = caller.id.strip_prefix(CALLER_PREFIX) else { return Ok(None) };
         let site = self.store.setting(&key_site_key(id))?;
         Ok(Some(site.unwrap_or_else(|| LOCAL_SITE.to_owned())))
@@ -176,6 +276,18 @@ impl App {
 /// Returns how the ledger names who shows a key.
 pub(crate) fn caller_id(key: &str) -> String {
     format!("{CALLER_PREFIX}{key}")
+}
+
+fn key_successor_key(id: &str) -> String {
+    format!("key-successor/{id}")
+}
+
+fn key_lineage_key(id: &str) -> String {
+    format!("key-lineage/{id}")
+}
+
+fn key_roles_key(id: &str) -> String {
+    format!("key-roles/{id}")
 }
 
 fn key_site_key(id: &str) -> String {
@@ -188,6 +300,8 @@ fn report(key: ApiKeyRecord) -> ApiKeyReport {
         name: key.name,
         site: None,
         scopes: key.scopes,
+        roles: Vec::new(),
+        successor: None,
         created: rfc3339(key.created_at),
         expires: key.expires_at.map(rfc3339),
         revoked: key.revoked_at.map(rfc3339),
@@ -215,7 +329,7 @@ const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const PREFIX: &str = "tk_";
 
 /// Before the id of a key where a caller is named.
-const CALLER_PREFIX: &str = "key:";
+pub(crate) const CALLER_PREFIX: &str = "key:";
 
 const KEY_LEN: usize = PREFIX.len() + 40;
 
@@ -223,6 +337,11 @@ const NAME_LEN_MAX: usize = 64;
 
 /// A write for each request would cost more than the answer.
 const USE_NOTED_EVERY_HOURS: f64 = 1.0 / 60.0;
+
+const ROLE_COUNT_MAX: usize = 16;
+
+/// A month to change over: longer, and there are two keys for good.
+const OVERLAP_DAYS_MAX: u32 = 31;
 
 /// A key that never changes is a key that somebody has.
 const DAYS_MAX: u32 = 397;

@@ -16,8 +16,11 @@ use twinkeep_vault::{
 };
 
 use crate::anchor::Anchor;
+use crate::consent::Consents;
 use crate::feeder::Feeder;
 use crate::file_modes::check_modes;
+use crate::issuers::Issuers;
+use crate::permit::Policies;
 use crate::served::Served;
 use crate::watermark::{Marks, Watermark};
 use crate::{AppError, Caller, Deidentify, Keep, Layout, Settings};
@@ -54,6 +57,13 @@ pub struct App {
     server_key: SecretBytes,
     pub(crate) prover: SigningKey,
     pub(crate) witness: SigningKey,
+    /// Who issues access tokens.
+    pub(crate) issuers: Issuers,
+    /// Who may do what.
+    pub(crate) policies: Policies,
+    /// Who may be asked about.
+    pub(crate) consents: Consents,
+    access_key: SecretKey,
     /// When this process last noted that an API key was used, by the key's id.
     pub(crate) noted_uses: Mutex<BTreeMap<String, Timestamp>>,
     /// How the drop folder stands, while there is one.
@@ -116,6 +126,10 @@ impl App {
             server_key: keys.server,
             prover,
             witness,
+            issuers: Issuers::default(),
+            policies: Policies::default(),
+            consents: Consents::default(),
+            access_key: keys.root.derive(Purpose::Access, b""),
             noted_uses: Mutex::default(),
             drop_folder: Feeder::new("folder.watched"),
             stream: Feeder::new("stream.watched"),
@@ -166,7 +180,12 @@ impl App {
 
     /// Starts an audit entry about what `caller` does now.
     pub fn entry(&self, caller: &Caller, class: Class, activity: Activity, action: &str) -> Entry {
-        Entry::new(self.now().micros().div_euclid(1000), class, activity, action, &caller.id)
+        let now = self.now().micros().div_euclid(1000);
+        let entry = Entry::new(now, class, activity, action, &caller.id);
+        match &caller.purpose {
+            Some(purpose) => entry.with("purpose", purpose.as_str()),
+            None => entry,
+        }
     }
 
     /// Returns how the ledger names a subject: a keyed digest.
@@ -202,6 +221,16 @@ impl App {
     fn marks(&self, registry: u64) -> Result<Marks, AppError> {
         let (catalog, keyring) = (self.store.epoch()?, self.store.keyring_generation()?);
         Ok(Marks { catalog, registry, keyring })
+    }
+
+    /// Returns the key of references that the ledger shows.
+    pub(crate) fn reference_key(&self) -> &SecretKey {
+        &self.references
+    }
+
+    /// Returns the key that seals what callers give as reasons and what they have asked.
+    pub(crate) fn access_key(&self) -> &SecretKey {
+        &self.access_key
     }
 
     /// Returns the name of the ledger.

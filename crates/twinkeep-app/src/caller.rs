@@ -1,16 +1,24 @@
-//! Who asks: an operator at the command line, or an application with an API key.
+//! Who asks: an operator at the command line, or whoever shows an API key or an access token.
 
 use crate::AppError;
 
 /// Who asks, as the ledger names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// `operator` or the id of an API key.
+    /// `operator`, or the id of an API key, or an issuer and a digest of whom its token is about.
     pub id: String,
     /// What the operator called it.
     pub name: String,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// What it is to others, as the issuer of its token says.
+    pub roles: Vec<String>,
+    /// The one person whom it may ask about, as `SITE/IDENTIFIER`; anybody, if there is none.
+    pub about: Option<String>,
+    /// Why it asks, in the words of HL7 (`TREAT`), if it says so.
+    pub purpose: Option<String>,
+    /// The reason that it gives to break the glass, if it would.
+    pub glass: Option<String>,
 }
 
 /// What a caller may do.
@@ -77,12 +85,35 @@ impl Scope {
 impl Caller {
     /// The person at the command line, who holds the keep's secret and may do everything.
     pub fn operator() -> Self {
-        Self { id: "operator".to_owned(), name: "operator".to_owned(), scopes: Scope::ALL.to_vec() }
+        Self { scopes: Scope::ALL.to_vec(), ..Self::named(OPERATOR) }
+    }
+
+    /// Returns whether this is the person at the command line.
+    pub(crate) fn is_operator(&self) -> bool {
+        self.id == OPERATOR
     }
 
     /// The program itself, acting on what it found.
     pub fn system() -> Self {
-        Self { id: "system".to_owned(), name: "system".to_owned(), scopes: Vec::new() }
+        Self::named("system")
+    }
+
+    /// Somebody who may do nothing.
+    pub fn named(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            scopes: Vec::new(),
+            roles: Vec::new(),
+            about: None,
+            purpose: None,
+            glass: None,
+        }
+    }
+
+    /// Refuses whoever may ask about one person only.
+    pub(crate) fn require_everybody(&self) -> Result<(), AppError> {
+        if self.about.is_none() { Ok(()) } else { Err(foreign_subject()) }
     }
 
     /// Refuses unless the caller has `scope`.
@@ -95,3 +126,19 @@ impl Caller {
             .hint(format!("make one with `twinkeep key new NAME --scope {}`", scope.name())))
     }
 }
+
+const OPERATOR: &str = "operator";
+
+/// Never says whether the other person is here.
+pub(crate) fn foreign_subject() -> AppError {
+    AppError::refused("subject-foreign", "the access token is about one person, and not this one")
+}
+
+/// Returns whether this is a code of a purpose: `TREAT`, `HRESCH`.
+pub fn is_purpose(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=PURPOSE_LEN_MAX).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// The longest of HL7 has ten.
+const PURPOSE_LEN_MAX: usize = 32;

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::IssuerConfig;
+use crate::issuer_config::check_issuers;
 use crate::source_attributes::is_attribute;
 use serde::{Deserialize, Serialize};
 use twinkeep_connect::{DatabaseUrl, NatsUrl};
@@ -28,6 +30,11 @@ pub struct Config {
     /// What the model card says that only the people who run the keep can know.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub card: BTreeMap<String, String>,
+    /// Who may be asked about.
+    pub consent: ConsentConfig,
+    /// Whose access tokens are believed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub issuer: Vec<IssuerConfig>,
     /// Databases to read, by the name that `twinkeep ingest source:NAME` gives them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub source: BTreeMap<String, SourceConfig>,
@@ -277,6 +284,14 @@ impl Default for TrainSettings {
     }
 }
 
+/// Who may be asked about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsentConfig {
+    /// Whether a basis must be recorded for somebody before they are asked about.
+    pub required: bool,
+}
+
 /// What holds after checking.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -292,6 +307,10 @@ pub struct Settings {
     pub models: ModelSettings,
     /// What the model card says that only the people who run the keep can know.
     pub card: BTreeMap<String, String>,
+    /// Who may be asked about.
+    pub consent: ConsentConfig,
+    /// Whose access tokens are believed; paths are resolved.
+    pub issuers: Vec<IssuerConfig>,
     /// Databases to read, by name; paths are resolved.
     pub(crate) source: BTreeMap<String, SourceConfig>,
 }
@@ -360,8 +379,17 @@ impl Config {
 
     /// Checks every value and resolves paths against the keep's folder.
     pub fn check(self, keep: &Path) -> Result<Settings, ConfigError> {
-        let Self { keep: KeepConfig { key_file }, intake, gate, train, models, card, source } =
-            self;
+        let Self {
+            keep: KeepConfig { key_file },
+            intake,
+            gate,
+            train,
+            models,
+            card,
+            consent,
+            issuer,
+            source,
+        } = self;
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });
         if gate.listen.parse::<std::net::SocketAddr>().is_err() {
             return refuse("gate.listen", "an address and a port, such as `127.0.0.1:8443`");
@@ -418,14 +446,17 @@ impl Config {
         let intake = IntakeConfig { drop_folder, nats, ..intake };
         let resolve = |(name, source): (String, SourceConfig)| (name, source.resolve(keep));
         let source = source.into_iter().map(resolve).collect();
-        Ok(Settings { key_file, intake, gate, train, models, card, source })
+        let issuers = check_issuers(issuer, keep)?;
+        Ok(Settings { key_file, intake, gate, train, models, card, consent, issuers, source })
     }
 }
 
 impl From<Settings> for Config {
     fn from(settings: Settings) -> Self {
-        let Settings { key_file, intake, gate, train, models, card, source } = settings;
-        Self { keep: KeepConfig { key_file }, intake, gate, train, models, card, source }
+        let Settings { key_file, intake, gate, train, models, card, consent, issuers, source } =
+            settings;
+        let keep = KeepConfig { key_file };
+        Self { keep, intake, gate, train, models, card, consent, issuer: issuers, source }
     }
 }
 
@@ -486,6 +517,16 @@ const KEYS: &[&str] = &[
     "train",
     "threads",
     "seed",
+    "consent",
+    "required",
+    "issuer",
+    "jwks_url",
+    "jwks_file",
+    "algorithms",
+    "audience",
+    "scope_claim",
+    "roles_claim",
+    "scopes",
     "source",
     "url",
     "query",

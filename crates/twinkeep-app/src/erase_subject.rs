@@ -183,6 +183,7 @@ fn erase(
         concerns: &|site, row| person.is_in(site, row),
         names: &|site, text| person.is_named_by(site, text),
     })?;
+    app.store.forget_consent(person.subject)?;
     app.forget_reference()?;
     app.forget_training()?;
     let models = match record.known_since {

@@ -96,7 +96,7 @@ pub struct ChangedEvent {
 pub struct Pulse {
     /// Grows with every change of the keep.
     epoch: u64,
-    /// What each API key may do that is neither revoked nor expired, by caller.
+    /// What each API key and each token may do that is neither revoked nor expired, by caller.
     keys: BTreeMap<String, Vec<Scope>>,
 }
 
@@ -115,7 +115,11 @@ pub fn pulse(app: &App) -> Result<Pulse, AppError> {
     let scopes = |key: &ApiKeyRecord| {
         key.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect::<Vec<_>>()
     };
-    Ok(Pulse { epoch, keys: live.map(|key| (caller_id(&key.id), scopes(&key))).collect() })
+    let mut keys: BTreeMap<_, _> = live.map(|key| (caller_id(&key.id), scopes(&key))).collect();
+    for caller in app.known_issuers()?.callers(now) {
+        keys.entry(caller.id.clone()).or_default().extend(&caller.scopes);
+    }
+    Ok(Pulse { epoch, keys })
 }
 
 /// Begins to follow.
@@ -126,9 +130,10 @@ pub fn follow_changes(
 ) -> Result<Follower, AppError> {
     let entry = entry(app, caller, "changes.followed");
     let subject = request.subject.as_deref();
-    let found = caller
-        .require(Scope::ReadTwins)
-        .and_then(|()| subject.map(|subject| find(app, subject)).transpose());
+    let found = caller.require(Scope::ReadTwins).and_then(|()| match subject {
+        Some(subject) => find(app, caller, subject).map(Some),
+        None => caller.require_everybody().map(|()| None),
+    });
     let entry = match &found {
         Ok(Some(subject)) => entry.about(&app.reference(*subject)),
         _ => entry,
@@ -145,8 +150,12 @@ pub fn follow_changes(
     app.conclude(entry, result)
 }
 
-fn find(app: &App, subject: &str) -> Result<Subject, AppError> {
-    let subject = app.find_subject(subject)?;
+fn find(app: &App, caller: &Caller, subject: &str) -> Result<Subject, AppError> {
+    let subject = app.find_for(caller, subject)?;
+    // For good and all: nobody breaks the glass for hours.
+    if !app.may_be_asked(subject)? {
+        return Err(withdrawn());
+    }
     let known = app.store.subject(subject)?;
     known.map(|known| known.subject).ok_or_else(unknown_subject)
 }
@@ -173,13 +182,24 @@ impl Follower {
         if self.subject.is_some_and(|subject| app.store.is_erased(subject).unwrap_or(true)) {
             return Err(AppError::refused("subject-erased", "the subject was erased"));
         }
+        if let Some(subject) = self.subject
+            && !app.may_be_asked(subject)?
+        {
+            return Err(withdrawn());
+        }
         match app.store.changes(self.cursor, self.subject, EVENTS_AT_ONCE)? {
             Changes::Gone { cursor } => {
                 self.cursor = cursor;
                 let data = ChangeData { message: Some(RESYNC), ..ChangeData::default() };
                 messages.push(self.message("gone", data));
             }
-            Changes::Known { events, feeds, cursor } => {
+            Changes::Known { mut events, feeds, cursor } => {
+                if self.subject.is_none() {
+                    let asked: Result<Vec<bool>, AppError> =
+                        events.iter().map(|event| app.may_be_asked(event.subject)).collect();
+                    let mut asked = asked?.into_iter();
+                    events.retain(|_| asked.next() == Some(true));
+                }
                 if !events.is_empty() || !feeds.is_empty() {
                     self.record(app, events.len() + feeds.len(), only_one(&events))?;
                 }
@@ -262,6 +282,10 @@ impl Follower {
     fn message(&self, event: &'static str, data: ChangeData) -> ChangeMessage {
         ChangeMessage { id: self.id(), event, data }
     }
+}
+
+fn withdrawn() -> AppError {
+    AppError::refused("consent-withdrawn", "this person does not want to be asked about")
 }
 
 /// Returns whose all these events are, if they are one person's.

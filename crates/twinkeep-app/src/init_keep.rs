@@ -23,7 +23,7 @@ use twinkeep_vault::{KekSource, SecretKey, random_bytes};
 use crate::keep::{self, Descriptor, ledger_origin};
 use crate::key_file::{self, FIRST_GENERATION, KeyFiles};
 use crate::time_text::rfc3339;
-use crate::{AppError, Config, Layout};
+use crate::{AppError, Config, Layout, shipped_policy};
 
 /// What kind of keep is wanted.
 #[derive(Debug)]
@@ -87,6 +87,7 @@ pub fn init_keep(request: &InitRequest<'_>) -> Result<InitReport, AppError> {
     let fingerprint = make_keys(&layout, &kek, &keep_id, request)?;
     write_public(&layout.config(), request.config.to_text().as_bytes())?;
     write_public(&layout.pack(), request.pack.as_bytes())?;
+    write_public(&layout.policy(), shipped_policy().as_bytes())?;
     let text = serde_json::to_vec_pretty(&descriptor).map_err(|error| {
         AppError::environment("keep-write", "cannot write `keep.json`").because(error)
     })?;

@@ -34,6 +34,11 @@ impl Layout {
         self.root.join("pack.toml")
     }
 
+    /// The policy as the operator edits it; the one in force is in the catalog.
+    pub fn policy(&self) -> PathBuf {
+        self.root.join("policy.cedar")
+    }
+
     /// Wrapped private keys.
     pub fn keys(&self) -> PathBuf {
         self.root.join("keys")

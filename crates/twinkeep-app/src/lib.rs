@@ -10,6 +10,7 @@
 //! - A report holds what its caller may see, and nothing else; it is what `--json` prints.
 //! - No use case prints, prompts, or knows a flag.
 
+mod access_token;
 mod account_subject;
 mod anchor;
 mod announced_feed;
@@ -28,11 +29,13 @@ mod compact_store;
 mod compare_twin;
 mod concerns;
 mod config;
+mod consent;
 mod convert;
 mod copy_folder;
 mod crypto_inventory;
 mod decide_feed;
 mod drop_folder;
+mod edit_policy;
 mod envelope;
 mod erase_subject;
 mod error;
@@ -56,6 +59,8 @@ mod incoming;
 mod ingest_database;
 mod ingest_feed;
 mod init_keep;
+mod issuer_config;
+mod issuers;
 mod keep;
 mod kek_source;
 mod key_file;
@@ -70,6 +75,8 @@ mod moment;
 mod nats_server;
 mod open_feed;
 mod outbox;
+mod permit;
+mod policy;
 mod predict;
 mod privacy_cost;
 mod prove_entry;
@@ -83,11 +90,13 @@ mod receive_feed;
 mod receive_folder;
 mod receive_nats;
 mod record_events;
+mod refresh_issuers;
 mod refused_message;
 mod release_checks;
 mod replay_feed;
 mod reproduce_model;
 mod restore_keep;
+mod revoke_token;
 mod rotate_data;
 mod rotate_kek;
 mod score_senders;
@@ -110,6 +119,7 @@ mod source_marks;
 mod store_feed;
 mod synthesize;
 mod time_text;
+mod token_scopes;
 mod train_model;
 mod training_folder;
 mod twin_history;
@@ -126,7 +136,9 @@ pub use announced_feed::{Announcement, ingest_announced_feed};
 pub use answer::{
     CompetingAnswer, ForecastAnswer, LastAnswer, PointAnswer, ProbabilityAnswer, TargetAnswer,
 };
-pub use api_keys::{ApiKeyReport, list_api_keys, new_api_key, revoke_api_key};
+pub use api_keys::{
+    ApiKeyReport, NewApiKeyRequest, list_api_keys, new_api_key, revoke_api_key, rotate_api_key,
+};
 pub use app::{App, Surroundings};
 pub use approve_model::{
     ApprovalReport, ApprovalRequest, ApproverLine, ApproverList, Purpose, add_approver, approve,
@@ -140,21 +152,26 @@ pub use attack_model::{
     Attack, AttackReport, AttackRequest, OverLimit, PoisoningReport, PoisoningTrial, attack_model,
     show_attacks,
 };
-pub use caller::{Caller, Scope};
+pub use caller::{Caller, Scope, is_purpose};
 pub use check_models::{ModelsCheck, check_models};
 pub use compact_store::{CompactReport, StatusReport, compact_store, store_status};
 pub use compare_twin::{
     CompareAnswer, CompareRequest, OutcomeAnswer, SIMILAR_COUNT_DEFAULT, compare_twin,
 };
 pub use config::{
-    Config, ConfigError, Deidentify, GateConfig, IntakeConfig, KeepConfig, ModelSettings,
-    NatsConfig, Settings, SourceConfig, TrainSettings,
+    Config, ConfigError, ConsentConfig, Deidentify, GateConfig, IntakeConfig, KeepConfig,
+    ModelSettings, NatsConfig, Settings, SourceConfig, TrainSettings,
 };
+pub use consent::{ConsentDecision, ConsentReport, LegalBasis, record_consent, show_consent};
 pub use crypto_inventory::{
     AlgorithmLine, CertificateLine, CryptoInventory, KeyLine, take_crypto_inventory,
 };
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
 pub use drop_folder::serve_drop_folder;
+pub use edit_policy::{
+    POLICY_LEN_MAX, PolicyDecision, PolicyQuestion, PolicyReport, apply_policy, check_policy,
+    shipped_policy, show_policy, test_policy,
+};
 pub use erase_subject::{EraseReport, EraseRequest, ErasureProof, erase_subject, verify_erasure};
 pub use error::{AppError, Class};
 pub use escrow_key::{RecoveryReport, RecoveryShares, recover_keep, split_kek};
@@ -183,6 +200,7 @@ pub use ingest_database::{
 };
 pub use ingest_feed::{IngestReport, IngestRequest, ingest_feed};
 pub use init_keep::{InitReport, InitRequest, init_keep};
+pub use issuer_config::IssuerConfig;
 pub use keep::{Descriptor, Keep};
 pub use kek_source::{KekQuestion, kek_source};
 pub use layout::Layout;
@@ -195,6 +213,8 @@ pub use models::{ModelLine, ModelReport, VerifyReport, list_models, show_model, 
 pub use moment::Moment;
 pub use nats_server::NatsServer;
 pub use open_feed::{OpenReport, OpenRequest, open_feed};
+pub use permit::{GlassLine, list_broken_glass};
+pub use policy::PolicyAction;
 pub use predict::{HistoryEvent, PredictRequest, predict};
 pub use privacy_cost::PrivacyCost;
 pub use prove_entry::{
@@ -219,10 +239,15 @@ pub use record_events::{
     LIVE_EVENT_COUNT_MAX, LiveEvent, RecordReport, RecordRequest, RefusedEvent, record_events,
     show_refused_events,
 };
+pub use refresh_issuers::{IssuerLine, IssuerWatch, list_issuers, refresh_issuer, refresh_issuers};
 pub use release_checks::ReleaseCheck;
 pub use replay_feed::{ReplayReport, ReplayRequest, replay_feed};
 pub use reproduce_model::{ReproduceReport, reproduce_model};
 pub use restore_keep::{RestoreReport, RestoreRequest, restore_keep, restore_keyring};
+pub use revoke_token::{
+    RevocationLine, RevokedToken, TokenReport, allow_token, check_token, list_revoked_tokens,
+    revoke_token,
+};
 pub use rotate_data::{RotateDataReport, rotate_data};
 pub use rotate_kek::{RotateKekReport, rotate_kek};
 pub use score_senders::{ScoreFinding, SenderScore, score_senders};

@@ -7,7 +7,8 @@
 use twinkeep_domain::{SourceSubject, Subject};
 use twinkeep_vault::Pseudonymizer;
 
-use crate::{App, AppError};
+use crate::caller::foreign_subject;
+use crate::{App, AppError, Caller};
 
 /// Refuses a name that cannot be typed, shown, or told apart from an identifier.
 pub(crate) fn check_site(name: &str) -> Result<(), AppError> {
@@ -70,6 +71,20 @@ impl App {
             _ => Err(AppError::refused("subject-ambiguous", "several sites use this identifier")
                 .hint(format!("name the site: SITE/IDENTIFIER; sites are {}", sites.join(", ")))),
         }
+    }
+
+    /// As [`App::find_subject`], for who may perhaps ask about one person only.
+    pub(crate) fn find_for(&self, caller: &Caller, text: &str) -> Result<Subject, AppError> {
+        let Some((site, own)) = caller.about.as_ref().and_then(|about| about.split_once('/'))
+        else {
+            return self.find_subject(text);
+        };
+        // Whether anybody else is here is not theirs to know.
+        let subject = self.find_subject(text).map_err(|_| foreign_subject())?;
+        if self.pseudonym_at(site, own) == Some(subject) || Subject::parse(own) == Some(subject) {
+            return Ok(subject);
+        }
+        Err(foreign_subject())
     }
 
     fn pseudonym_at(&self, site: &str, identifier: &str) -> Option<Subject> {

@@ -156,6 +156,7 @@ pub fn list_twins(
 
 fn list(app: &App, caller: &Caller, after: Option<&str>, limit: u32) -> Result<TwinList, AppError> {
     caller.require(Scope::ReadTwins)?;
+    caller.require_everybody()?;
     let limit = limit.clamp(1, PAGE_SIZE_MAX);
     let after = match after {
         Some(text) => Some(app.find_subject(text)?),
@@ -167,6 +168,12 @@ fn list(app: &App, caller: &Caller, after: Option<&str>, limit: u32) -> Result<T
     let more = wanted < found.len();
     found.truncate(wanted);
     let next = found.last().filter(|_| more).map(|subject| subject.subject.reveal_text());
+    // Whoever must not be asked about is not offered, but to whom looks after them.
+    let offer = |subject| Ok(caller.is_operator() || app.may_be_asked(subject)?);
+    let asked: Result<Vec<bool>, AppError> =
+        found.iter().map(|subject| offer(subject.subject)).collect();
+    let mut asked = asked?.into_iter();
+    found.retain(|_| asked.next() == Some(true));
     let twins = found.iter().map(|subject| TwinLine {
         subject: subject.subject.reveal_text(),
         event_count: subject.event_count,
@@ -358,12 +365,13 @@ fn look<T>(
     work: impl FnOnce(&Found<'_>) -> Result<T, AppError>,
 ) -> (Entry, Result<T, AppError>) {
     let entry = app.entry(caller, EventClass::DatastoreActivity, Activity::Read, action);
-    let wanted = caller.require(Scope::ReadTwins).and_then(|()| app.find_subject(subject));
+    let wanted = caller.require(Scope::ReadTwins).and_then(|()| app.find_for(caller, subject));
     let entry = match &wanted {
         Ok(subject) => entry.about(&app.reference(*subject)),
         Err(_) => entry,
     };
     let result = wanted.and_then(|subject| {
+        app.require_consent(caller, subject)?;
         let cohort = app.store.timeline(subject)?.ok_or_else(unknown_subject)?;
         let timeline = cohort.timelines.first().ok_or_else(unknown_subject)?;
         work(&Found { subject, codes: &cohort.codes, timeline })

@@ -36,6 +36,8 @@ pub(crate) struct RequestRecord<'a> {
     pub(crate) status: u16,
     /// The code of the refusal.
     pub(crate) failure: Option<&'static str>,
+    /// What the client was not told: why its credential was not taken.
+    pub(crate) reason: Option<&'static str>,
 }
 
 /// Records one request; when this returns, the entry is durable.
@@ -54,6 +56,9 @@ pub(crate) fn record_request(app: &App, record: &RequestRecord<'_>) -> Result<()
         .with("status", i64::from(record.status));
     if !record.route.is_empty() {
         entry = entry.with("route", record.route);
+    }
+    if let Some(reason) = record.reason {
+        entry = entry.with("reason", reason);
     }
     if let Some(code) = record.failure {
         entry = entry.failed(code).severity(severity(record.status));
@@ -85,5 +90,5 @@ fn severity(status: u16) -> Severity {
 }
 
 fn unnamed(id: &str) -> Caller {
-    Caller { id: id.to_owned(), name: String::new(), scopes: Vec::new() }
+    Caller::named(id)
 }

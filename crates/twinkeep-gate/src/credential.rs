@@ -1,8 +1,9 @@
-//! What a request proves itself with: an API key in a header, or a session in a cookie.
+//! What a request proves itself with: an API key or an access token in a header, or a session in a
+//! cookie.
 //!
 //! # Invariants
 //!
-//! - Two different keys in one request are refused: a gateway in front might have checked one
+//! - Two credentials in one request are refused: a gateway in front might have checked one
 //!   and we the other.
 //! - A key in the address is never looked at: addresses end up in logs.
 
@@ -10,13 +11,15 @@ use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 
+use twinkeep_app::{Caller, is_purpose};
+
 use crate::refusal::Refusal;
 
 #[cfg(test)]
 mod tests;
 
-/// Returns the API key of a request, if it has one.
-pub(crate) fn api_key(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+/// Returns the API key or access token that a request shows, if it shows one.
+pub(crate) fn shown(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let bearer = one(headers, AUTHORIZATION.as_str())?;
     let plain = one(headers, "x-api-key")?;
     let bearer = match bearer {
@@ -26,6 +29,44 @@ pub(crate) fn api_key(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     match (bearer, plain) {
         (Some(_), Some(_)) => Err(ambiguous()),
         (key, None) | (None, key) => Ok(key),
+    }
+}
+
+/// Adds to a caller what the request says of why it asks, and of breaking the glass.
+///
+/// A purpose that the token names is not the request's to change.
+pub(crate) fn with_purpose(mut caller: Caller, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    if let Some(purpose) = lone(headers, "x-purpose-of-use").map_err(|()| bad_purpose())? {
+        if !is_purpose(purpose) || caller.purpose.as_ref().is_some_and(|known| known != purpose) {
+            return Err(bad_purpose());
+        }
+        caller.purpose = Some(purpose.to_owned());
+    }
+    let glass = lone(headers, "x-break-glass").map(|glass| glass.map(str::trim));
+    let said = |glass: &str| (1..=GLASS_LEN_MAX).contains(&glass.len());
+    match glass {
+        Ok(None) => {}
+        Ok(Some(glass)) if said(glass) => caller.glass = Some(glass.to_owned()),
+        _ => {
+            let message = "`X-Break-Glass` has the reason, in ASCII, once";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "glass-reason", message));
+        }
+    }
+    Ok(caller)
+}
+
+fn bad_purpose() -> Refusal {
+    let message = "`X-Purpose-Of-Use` has one code, such as `TREAT`, and no other than the token";
+    Refusal::new(StatusCode::BAD_REQUEST, "purpose-code", message)
+}
+
+/// The value of the one header of this name.
+fn lone<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ()> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| ()),
+        _ => Err(()),
     }
 }
 
@@ -72,9 +113,12 @@ fn bearer_token(value: &str) -> Option<&str> {
 }
 
 fn ambiguous() -> Refusal {
-    let message = "send one API key, in one header";
+    let message = "send one API key or access token, in one header";
     Refusal::new(StatusCode::BAD_REQUEST, "credentials-ambiguous", message)
 }
+
+/// A few sentences.
+const GLASS_LEN_MAX: usize = 500;
 
 /// `__Host-`: a browser takes it only over TLS, for this host alone, and for every path.
 pub(crate) const SESSION_COOKIE: &str = "__Host-twinkeep";

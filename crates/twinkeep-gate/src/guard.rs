@@ -1,4 +1,5 @@
-//! What stands before every route: who asks, and whether they ask too often.
+//! What stands before every route: who asks, whether they ask too often, and whether the policy
+//! permits it.
 //!
 //! A caller with a valid key is charged to that key, everybody else to their address. A wrong key
 //! is charged to the address too, so that guessing is no faster than asking without one.
@@ -10,7 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request, Response};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
-use twinkeep_app::Caller;
+use twinkeep_app::{App, AppError, Caller, Class, PolicyAction};
 use twinkeep_vault::SecretBytes;
 
 use crate::audit::RequestAction;
@@ -25,10 +26,20 @@ use crate::use_case;
 pub(crate) enum Access {
     /// Everybody.
     Open,
-    /// Who shows an API key.
-    Key,
-    /// Who is signed in with a browser.
-    Session,
+    /// Who shows an API key or an access token, and may do this.
+    Key(PolicyAction),
+    /// Who is signed in with a browser, and may do this.
+    Session(PolicyAction),
+}
+
+impl Access {
+    /// Returns what the policy calls it.
+    fn action(self) -> Option<PolicyAction> {
+        match self {
+            Self::Open => None,
+            Self::Key(action) | Self::Session(action) => Some(action),
+        }
+    }
 }
 
 /// What the audit entry needs to know, if the handler writes none.
@@ -42,6 +53,20 @@ pub(crate) struct Note {
     pub(crate) action: Option<RequestAction>,
     /// Whether the route is everybody's: only then an answer may do without an entry.
     pub(crate) open: bool,
+    /// Why a credential was not taken: for the ledger, not for who showed it.
+    pub(crate) reason: Option<&'static str>,
+}
+
+/// Nobody was recognized: what the client is told, and why.
+pub(crate) struct Unknown {
+    refusal: Refusal,
+    reason: Option<&'static str>,
+}
+
+impl From<Refusal> for Unknown {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, reason: None }
+    }
 }
 
 /// What a guard needs to know about its route.
@@ -64,22 +89,50 @@ pub(crate) async fn stand(
     };
     let caller = match recognize(&gate, access, request.headers()).await {
         Ok(caller) => caller,
-        Err(refusal) => return noted(refuse(&gate, peer, refusal), None, access, route),
+        Err(Unknown { refusal, reason }) => {
+            let mut response = refuse(&gate, peer, refusal);
+            response.extensions_mut().insert(Note { reason, ..Note::default() });
+            return noted(response, None, access, route);
+        }
+    };
+    let caller = match caller.map(|caller| credential::with_purpose(caller, request.headers())) {
+        Some(Err(refusal)) => return noted(refuse(&gate, peer, refusal), None, access, route),
+        Some(Ok(caller)) => Some(caller),
+        None => None,
     };
     let id = caller.as_ref().map(|caller| caller.id.clone());
     let client = id.clone().map_or(Client::of(peer), Client::Identity);
     let decision = gate.charge(&client);
     let response = if decision.allowed() {
-        if let Some(caller) = caller {
-            request.extensions_mut().insert(caller);
+        match permit(&gate, access, caller).await {
+            Ok(caller) => {
+                if let Some(caller) = caller {
+                    request.extensions_mut().insert(caller);
+                }
+                next.run(request).await
+            }
+            Err(refusal) => refusal.into_response(),
         }
-        next.run(request).await
     } else {
         Refusal::rate_limited().into_response()
     };
     let mut response = noted(response, id, access, route);
     response.extensions_mut().insert(decision);
     response
+}
+
+/// Asks the policy.
+async fn permit(
+    gate: &Arc<Gate>,
+    access: Access,
+    caller: Option<Caller>,
+) -> Result<Option<Caller>, Refusal> {
+    let (Some(action), Some(caller)) = (access.action(), caller) else { return Ok(None) };
+    use_case::unrecorded(gate, move |app| {
+        app.permit(&caller, action)?;
+        Ok(Some(caller))
+    })
+    .await
 }
 
 /// Refuses a request of somebody unknown, at the cost of their address.
@@ -106,16 +159,25 @@ pub(crate) async fn signed_in(
     Ok(caller)
 }
 
-/// Asks the keep who an API key belongs to.
+/// Asks the keep who an API key belongs to. No access token: a session would outlive it.
 pub(crate) async fn authenticate(
     gate: &Arc<Gate>,
     key: Arc<SecretBytes>,
 ) -> Result<Option<Caller>, Refusal> {
+    ask_keep(gate, key, App::authenticate).await.map(Result::ok)
+}
+
+/// Asks the keep who shows a credential; if it is nobody's, why.
+async fn ask_keep(
+    gate: &Arc<Gate>,
+    credential: Arc<SecretBytes>,
+    ask: fn(&App, &str) -> Result<Caller, AppError>,
+) -> Result<Result<Caller, &'static str>, Refusal> {
     use_case::blocking(gate, move |app| {
-        let key = std::str::from_utf8(key.expose()).unwrap_or_default();
-        match app.authenticate(key) {
-            Ok(caller) => Ok(Some(caller)),
-            Err(error) if error.class() == twinkeep_app::Class::Refused => Ok(None),
+        let credential = std::str::from_utf8(credential.expose()).unwrap_or_default();
+        match ask(app, credential) {
+            Ok(caller) => Ok(Ok(caller)),
+            Err(error) if error.class() == Class::Refused => Ok(Err(error.code())),
             // A catalog that cannot be read recognizes nobody: fail closed.
             Err(_) => Err(Refusal::busy()),
         }
@@ -127,17 +189,21 @@ async fn recognize(
     gate: &Arc<Gate>,
     access: Access,
     headers: &HeaderMap,
-) -> Result<Option<Caller>, Refusal> {
+) -> Result<Option<Caller>, Unknown> {
     match access {
         Access::Open => Ok(None),
-        Access::Key => {
-            let key = credential::api_key(headers)?.ok_or_else(Refusal::unauthenticated)?;
-            let key = Arc::new(SecretBytes::new(key.as_bytes().to_vec()));
-            let caller = authenticate(gate, key).await?;
-            caller.ok_or_else(Refusal::unauthenticated).map(Some)
+        Access::Key(_) => {
+            let shown = credential::shown(headers)?.ok_or_else(Refusal::unauthenticated)?;
+            let shown = Arc::new(SecretBytes::new(shown.as_bytes().to_vec()));
+            match ask_keep(gate, shown, App::recognize).await? {
+                Ok(caller) => Ok(Some(caller)),
+                Err(reason) => {
+                    Err(Unknown { refusal: Refusal::unauthenticated(), reason: Some(reason) })
+                }
+            }
         }
-        Access::Session => {
-            signed_in(gate, headers).await?.ok_or_else(Refusal::signed_out).map(Some)
+        Access::Session(_) => {
+            Ok(Some(signed_in(gate, headers).await?.ok_or_else(Refusal::signed_out)?))
         }
     }
 }

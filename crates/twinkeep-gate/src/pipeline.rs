@@ -170,6 +170,7 @@ async fn record(
                 request_id: &id.to_string(),
                 status,
                 failure,
+                reason: note.reason,
             },
         )
     });

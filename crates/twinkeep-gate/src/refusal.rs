@@ -48,7 +48,7 @@ impl Refusal {
         Self::new(
             StatusCode::UNAUTHORIZED,
             "unauthenticated",
-            "a valid API key is needed: `Authorization: Bearer tk_...`",
+            "a valid API key or access token is needed: `Authorization: Bearer ...`",
         )
     }
 

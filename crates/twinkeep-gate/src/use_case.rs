@@ -78,7 +78,11 @@ pub(crate) fn recorded_json<T: Serialize>(report: &T) -> Result<Response<Body>, 
 /// Says no in the words of the use case, unless the machine failed: that is not the client's.
 pub(crate) fn refuse(error: &AppError) -> Refusal {
     let status = match (error.code(), error.class()) {
-        ("scope-missing" | "site-foreign", _) => StatusCode::FORBIDDEN,
+        (
+            "scope-missing" | "site-foreign" | "subject-foreign" | "policy-denied"
+            | "consent-withdrawn" | "consent-missing",
+            _,
+        ) => StatusCode::FORBIDDEN,
         ("idempotency-key-reused" | "subject-too-long", _) => StatusCode::UNPROCESSABLE_ENTITY,
         ("feed-unknown-sender", _) => StatusCode::FORBIDDEN,
         (

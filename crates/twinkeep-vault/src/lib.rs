@@ -35,6 +35,7 @@ pub mod sealed_feed;
 mod secret;
 pub mod sign;
 pub mod spool;
+pub mod token;
 
 pub use envelope::{OpenError, open, open_key, seal, seal_key};
 pub use kek::{KekDescriptor, KekError, KekProvider, KekSource, UnwrapKek, WrapKek};

@@ -41,6 +41,8 @@ pub enum Purpose {
     SourceMark,
     /// Makes the key with which a keep cosigns the ledgers of others.
     Witness,
+    /// Seals what callers give as reasons, and what they have asked.
+    Access,
     /// Wraps the content key of a sealed feed.
     FeedContent,
 }
@@ -68,6 +70,7 @@ impl Purpose {
             Self::Training => "twinkeep/v1/training",
             Self::SourceMark => "twinkeep/v1/source-mark",
             Self::Witness => "twinkeep/v1/witness",
+            Self::Access => "twinkeep/v1/access",
             Self::FeedContent => "twinkeep/v1/feed-content",
         }
     }

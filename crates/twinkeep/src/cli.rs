@@ -4,9 +4,11 @@ mod attack;
 mod delivery;
 mod ledger;
 mod models;
+mod policy;
 mod receipt;
 mod senders;
 mod store;
+mod tokens;
 mod twins;
 mod witness;
 
@@ -23,9 +25,11 @@ pub(crate) use models::{
     ApproverCommand, EvaluateArgs, ImportModelArgs, ModelCommand, PurposeName, ReleaseArgs,
     SignModelArgs, SplitName, TrainArgs, VerifyModelArgs,
 };
+pub(crate) use policy::{PolicyCommand, PolicyTestArgs};
 pub(crate) use receipt::ReceiptCommand;
 pub(crate) use senders::{SenderCommand, SenderDates};
 pub(crate) use store::{KeyringCommand, StoreCommand};
+pub(crate) use tokens::{IssuerCommand, TokenArgs, TokenCommand};
 pub(crate) use twins::{SimilarArgs, SimulateArgs, TwinCommand, WhatIfArgs};
 pub(crate) use witness::WitnessCommand;
 
@@ -154,9 +158,18 @@ pub(crate) enum Command {
     /// Write everybody's events as a data set: plaintext
     #[command(subcommand)]
     Export(ExportCommand),
-    /// Create, list, and revoke API keys
+    /// Create, list, rotate, and revoke API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Look after whose access tokens are believed
+    #[command(subcommand)]
+    Issuer(IssuerCommand),
+    /// Revoke access tokens, and say what one would get
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Say who may do what, by role and purpose
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Serve the API and the pages over HTTPS
     Serve(ServeArgs),
     /// Show, verify, and prove what is in the ledger
@@ -549,6 +562,21 @@ pub(crate) enum SubjectCommand {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Show or record whether a person may be asked about, at once in every process
+    Consent {
+        /// `sub-...` from `twin list`, or the source's own identifier, as ID or SITE/ID
+        subject: String,
+        /// Nobody may ask about them
+        #[arg(long, conflicts_with = "give")]
+        withdraw: bool,
+        /// They may be asked about
+        #[arg(long, requires = "basis")]
+        give: bool,
+        /// On what basis: consent, contract, legal-obligation, vital-interests, public-interest,
+        /// legitimate-interests, care, or research
+        #[arg(long, value_name = "BASIS", requires = "give")]
+        basis: Option<String>,
+    },
     /// Erase a person for good, in every copy of the data, and prove it
     Erase {
         /// `sub-...` from `twin list`, or the source's own identifier, as ID or SITE/ID
@@ -609,6 +637,9 @@ pub(crate) enum KeyCommand {
         /// What it may do (repeat for several) [default: predict, twins:read]
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
+        /// What it is to others, for the policy (repeat for several)
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
         /// Whose record numbers its live events speak in [default: local]
         #[arg(long, value_name = "NAME")]
         site: Option<String>,
@@ -626,9 +657,10 @@ pub(crate) enum KeyCommand {
         /// The key's id, from `key list`
         id: String,
     },
-    /// Rotate the keep's own keys
+    /// Rotate an API key, or the keep's own keys
     ///
-    /// A server that runs goes on. Safe to interrupt at any point, and to run again.
+    /// An API key gets a successor that does the same, and lives on for a while. Of the keep's own
+    /// keys: a server that runs goes on; safe to interrupt at any point, and to run again.
     Rotate(RotateArgs),
     /// Split the key that opens the keep into recovery shares, or open it with them
     #[command(subcommand)]
@@ -675,8 +707,24 @@ pub(crate) enum EscrowCommand {
 /// Arguments of `key rotate`.
 #[derive(Debug, Args)]
 pub(crate) struct RotateArgs {
+    /// The API key to rotate, by its id from `key list`
+    #[arg(value_name = "ID", conflicts_with_all = ["kek", "data"])]
+    pub(crate) id: Option<String>,
+
+    /// Days until the successor of an API key expires
+    #[arg(long, default_value_t = 90, value_name = "DAYS", requires = "id")]
+    pub(crate) days: u32,
+
+    /// Days that the old API key lives on
+    #[arg(long, default_value_t = 7, value_name = "DAYS", requires = "id")]
+    pub(crate) overlap_days: u32,
+
+    /// Write the successor of an API key to this file (mode 0600) instead of the terminal
+    #[arg(long, value_name = "FILE", requires = "id")]
+    pub(crate) out: Option<PathBuf>,
+
     /// Put the keys under another passphrase, key file, device, or service [default: a prompt]
-    #[arg(long, required_unless_present = "data", conflicts_with = "data")]
+    #[arg(long, required_unless_present_any = ["data", "id"], conflicts_with = "data")]
     pub(crate) kek: bool,
 
     /// Give new data keys to all events and refused rows, and destroy the old ones

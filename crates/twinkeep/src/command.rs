@@ -15,6 +15,7 @@ mod ledger;
 mod manifest;
 mod mapping;
 mod model;
+mod policy;
 mod receipt;
 mod receive;
 mod seal;
@@ -24,6 +25,7 @@ mod serve;
 mod store;
 mod subject;
 mod synth;
+mod token;
 mod train;
 mod twin;
 mod witness;
@@ -60,6 +62,9 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Keyring(args) => store::keyring(global, args, out),
         Command::Subject(args) => subject::run(global, args, out),
         Command::Key(args) => key::run(global, args, out),
+        Command::Issuer(args) => token::issuer(global, args, out),
+        Command::Token(args) => token::run(global, args, out),
+        Command::Policy(args) => policy::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),
         Command::Crypto(args) => crypto::run(global, args, out),
         Command::Ledger(args) => ledger::run(global, args, out),

@@ -2,7 +2,7 @@
 
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{api_key, same_origin, session_token};
+use super::{same_origin, session_token, shown};
 
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -15,20 +15,20 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 
 #[test]
 fn a_key_is_found_in_either_header() {
-    assert_eq!(api_key(&headers(&[])).unwrap(), None);
-    assert_eq!(api_key(&headers(&[("authorization", "Bearer tk_1")])).unwrap(), Some("tk_1"));
-    assert_eq!(api_key(&headers(&[("authorization", "bearer tk_1")])).unwrap(), Some("tk_1"));
-    assert_eq!(api_key(&headers(&[("x-api-key", "tk_1")])).unwrap(), Some("tk_1"));
+    assert_eq!(shown(&headers(&[])).unwrap(), None);
+    assert_eq!(shown(&headers(&[("authorization", "Bearer tk_1")])).unwrap(), Some("tk_1"));
+    assert_eq!(shown(&headers(&[("authorization", "bearer tk_1")])).unwrap(), Some("tk_1"));
+    assert_eq!(shown(&headers(&[("x-api-key", "tk_1")])).unwrap(), Some("tk_1"));
 }
 
 #[test]
 fn two_keys_are_ambiguous_and_other_schemes_are_nobody() {
     let both = headers(&[("authorization", "Bearer tk_1"), ("x-api-key", "tk_1")]);
-    assert_eq!(api_key(&both).unwrap_err().code, "credentials-ambiguous");
+    assert_eq!(shown(&both).unwrap_err().code, "credentials-ambiguous");
     let twice = headers(&[("x-api-key", "tk_1"), ("x-api-key", "tk_1")]);
-    assert_eq!(api_key(&twice).unwrap_err().code, "credentials-ambiguous");
+    assert_eq!(shown(&twice).unwrap_err().code, "credentials-ambiguous");
     for value in ["Basic dGs6", "tk_1", "Bearer", ""] {
-        let refusal = api_key(&headers(&[("authorization", value)])).unwrap_err();
+        let refusal = shown(&headers(&[("authorization", value)])).unwrap_err();
         assert_eq!(refusal.code, "unauthenticated", "{value}");
     }
 }

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
-use twinkeep_app::{Caller, Scope};
+use twinkeep_app::{Caller, NewApiKeyRequest, Scope};
 
 use super::{Stopper, serve, stopper};
 use crate::testing::{Client, self_signed};
@@ -101,7 +101,10 @@ impl Drop for Served {
 /// Makes a key with some scopes.
 fn new_key(keep: &TestKeep, scopes: &[Scope]) -> String {
     let caller = Caller::operator();
-    let report = twinkeep_app::new_api_key(&keep.app, &caller, "test", scopes, 1, None).unwrap();
+    let report = {
+        let request = NewApiKeyRequest { name: "test", scopes, roles: &[], days: 1, site: None };
+        twinkeep_app::new_api_key(&keep.app, &caller, request).unwrap()
+    };
     report.key.unwrap()
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use twinkeep_app::{
-    ApiKeyReport, AppError, Caller, RotateDataReport, RotateKekReport, Scope, list_api_keys,
-    new_api_key, revoke_api_key, rotate_data, rotate_kek,
+    ApiKeyReport, AppError, Caller, NewApiKeyRequest, RotateDataReport, RotateKekReport, Scope,
+    list_api_keys, new_api_key, revoke_api_key, rotate_api_key, rotate_data, rotate_kek,
 };
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
@@ -17,39 +17,27 @@ mod escrow;
 
 pub(crate) fn run(global: &Global, args: &KeyCommand, out: &Output) -> Result<(), AppError> {
     if let KeyCommand::Rotate(args) = args {
-        return rotate(global, args, out);
+        return match &args.id {
+            Some(id) => succeed(global, id, args, out),
+            None => rotate(global, args, out),
+        };
     }
     if let KeyCommand::Escrow(args) = args {
         return escrow::run(global, args, out);
     }
     let app = open_keep(global)?;
     match args {
-        KeyCommand::New { name, scopes, site, days, out: file } => {
+        KeyCommand::New { name, scopes, roles, site, days, out: file } => {
             let scopes = parse_scopes(scopes)?;
-            if let Some(path) = file.as_ref().filter(|path| path.symlink_metadata().is_ok()) {
-                let attempt = format!("`{}` exists", path.display());
-                return Err(AppError::refused("key-file-exists", attempt)
-                    .hint("choose another file; no key was made"));
-            }
-            let mut report = {
-                let (caller, site) = (Caller::operator(), site.as_deref());
-                new_api_key(&app, &caller, name, &scopes, *days, site)?
+            refuse_file(file.as_deref())?;
+            let request = NewApiKeyRequest {
+                name,
+                scopes: &scopes,
+                roles,
+                days: *days,
+                site: site.as_deref(),
             };
-            if let Some(path) = file {
-                let key = report.key.take().unwrap_or_default();
-                write_atomic(path, format!("{key}\n").as_bytes(), PRIVATE_FILE).map_err(
-                    |error| {
-                        AppError::environment(
-                            "key-write",
-                            format!("cannot write `{}`", path.display()),
-                        )
-                        .because(error)
-                        .hint(format!("revoke it: `twinkeep key revoke {}`", report.id))
-                    },
-                )?;
-                out.remark(&format!("the key is in `{}`", path.display()));
-            }
-            out.result(&report, made)
+            hand_out(new_api_key(&app, &Caller::operator(), request)?, file.as_deref(), out)
         }
         KeyCommand::List => out.list(&list_api_keys(&app)?, list),
         KeyCommand::Revoke { id } => {
@@ -58,6 +46,43 @@ pub(crate) fn run(global: &Global, args: &KeyCommand, out: &Output) -> Result<()
         }
         KeyCommand::Rotate(_) | KeyCommand::Escrow(_) => Ok(()),
     }
+}
+
+/// Makes the successor of an API key.
+fn succeed(global: &Global, id: &str, args: &RotateArgs, out: &Output) -> Result<(), AppError> {
+    refuse_file(args.out.as_deref())?;
+    let (app, operator) = (open_keep(global)?, Caller::operator());
+    let report = rotate_api_key(&app, &operator, id, args.days, args.overlap_days)?;
+    let days = args.overlap_days;
+    out.remark(&format!(
+        "the old key lives for {days} more days: `twinkeep key revoke {id}` ends it"
+    ));
+    hand_out(report, args.out.as_deref(), out)
+}
+
+fn refuse_file(file: Option<&Path>) -> Result<(), AppError> {
+    match file.filter(|path| path.symlink_metadata().is_ok()) {
+        None => Ok(()),
+        Some(path) => {
+            let attempt = format!("`{}` exists", path.display());
+            Err(AppError::refused("key-file-exists", attempt)
+                .hint("choose another file; no key was made"))
+        }
+    }
+}
+
+/// Hands a new key over, once: to a file, or to the terminal.
+fn hand_out(mut report: ApiKeyReport, file: Option<&Path>, out: &Output) -> Result<(), AppError> {
+    if let Some(path) = file {
+        let key = report.key.take().unwrap_or_default();
+        write_atomic(path, format!("{key}\n").as_bytes(), PRIVATE_FILE).map_err(|error| {
+            AppError::environment("key-write", format!("cannot write `{}`", path.display()))
+                .because(error)
+                .hint(format!("revoke it: `twinkeep key revoke {}`", report.id))
+        })?;
+        out.remark(&format!("the key is in `{}`", path.display()));
+    }
+    out.result(&report, made)
 }
 
 fn rotate(global: &Global, args: &RotateArgs, out: &Output) -> Result<(), AppError> {
@@ -100,7 +125,7 @@ fn same_file(left: &Path, right: &Path) -> bool {
         .is_some_and(|(left, right)| left == right)
 }
 
-fn parse_scopes(names: &[String]) -> Result<Vec<Scope>, AppError> {
+pub(super) fn parse_scopes(names: &[String]) -> Result<Vec<Scope>, AppError> {
     if names.is_empty() {
         return Ok(Scope::DEFAULT.to_vec());
     }
@@ -129,7 +154,8 @@ fn made(report: &ApiKeyReport) -> String {
 }
 
 fn list(keys: &[ApiKeyReport]) -> String {
-    let header = ["id", "name", "scopes", "created", "expires", "revoked"];
+    let header =
+        ["id", "name", "scopes", "created", "expires", "revoked", "last used", "successor"];
     let rows = keys.iter().map(|key| {
         vec![
             key.id.clone(),
@@ -138,6 +164,8 @@ fn list(keys: &[ApiKeyReport]) -> String {
             key.created.clone(),
             key.expires.clone().unwrap_or_else(|| "never".to_owned()),
             key.revoked.clone().unwrap_or_else(|| "-".to_owned()),
+            key.last_used.clone().unwrap_or_else(|| "never".to_owned()),
+            key.successor.clone().unwrap_or_else(|| "-".to_owned()),
         ]
     });
     let header = header.map(str::to_owned).to_vec();

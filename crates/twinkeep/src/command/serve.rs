@@ -9,8 +9,8 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use twinkeep_app::{
-    App, AppError, ServerIdentity, check_models, fold_live_when_due, record_closed, record_opened,
-    server_identity,
+    App, AppError, IssuerWatch, ServerIdentity, check_models, fold_live_when_due, record_closed,
+    record_opened, refresh_issuers, server_identity,
 };
 use twinkeep_gate::{GateError, GateSettings, TlsMaterial, serve, stopper};
 use twinkeep_vault::process::raise_open_files;
@@ -62,6 +62,11 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
         let app = Arc::clone(&app);
         move || verify_models(&app, &closed)
     });
+    let (stop_asking, closed) = channel();
+    let asking = thread::spawn({
+        let app = Arc::clone(&app);
+        move || ask_issuers(&app, &closed)
+    });
     let dir = args.drop_folder.clone().or_else(|| app.settings().intake.drop_folder.clone());
     let mut feeders = Vec::new();
     let served = serve(Arc::clone(&app), &settings, &tls, stop, &mut |address| {
@@ -77,9 +82,10 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     handle.close();
     let _ = waiting.join();
     feeders.into_iter().for_each(Feeder::close);
-    drop((stop_folding, stop_verifying));
+    drop((stop_folding, stop_verifying, stop_asking));
     let _ = folding.join();
     let _ = verifying.join();
+    let _ = asking.join();
     record_closed(&app)?;
     served.map_err(|error| refuse(listen, error))
 }
@@ -101,6 +107,20 @@ fn verify_models(app: &App, closed: &Receiver<()>) {
         let _ = check_models(app);
     }
 }
+
+/// Fetches the keys of whoever issues access tokens, again and again, until the gate closes.
+fn ask_issuers(app: &App, closed: &Receiver<()>) {
+    let mut watch = IssuerWatch::default();
+    let mut pause = Duration::ZERO;
+    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        // What fails is in the ledger; what is known of issuers goes on.
+        refresh_issuers(app, &mut watch);
+        pause = ISSUERS_LOOK_EVERY;
+    }
+}
+
+/// How soon a key that is missing is looked for, at best.
+const ISSUERS_LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A look costs less than a request.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

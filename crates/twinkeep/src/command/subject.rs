@@ -1,10 +1,11 @@
-//! `twinkeep subject export|disclosures|erase|verify-erasure`.
+//! `twinkeep subject consent|export|disclosures|erase|verify-erasure`.
 
 use std::path::{Path, PathBuf};
 
 use twinkeep_app::{
-    AppError, Caller, EraseReport, EraseRequest, ErasureProof, account_subject, erase_subject,
-    export_subject, verify_erasure, write_accounting,
+    AppError, Caller, ConsentDecision, ConsentReport, EraseReport, EraseRequest, ErasureProof,
+    LegalBasis, account_subject, erase_subject, export_subject, record_consent, show_consent,
+    verify_erasure, write_accounting,
 };
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
@@ -22,6 +23,18 @@ pub(crate) fn run(global: &Global, args: &SubjectCommand, out: &Output) -> Resul
                 let written = report.files.join(", ");
                 format!("{} events in `{}`: {written}", report.events, folder.display())
             })
+        }
+        SubjectCommand::Consent { subject, withdraw, give: _, basis } => {
+            let app = open_keep(global)?;
+            let report = match (withdraw, basis) {
+                (true, _) => record_consent(&app, &operator, subject, ConsentDecision::Withdraw)?,
+                (false, Some(basis)) => {
+                    let decision = ConsentDecision::Give(parse_basis(basis)?);
+                    record_consent(&app, &operator, subject, decision)?
+                }
+                (false, None) => show_consent(&app, &operator, subject)?,
+            };
+            out.result(&report, consent)
         }
         SubjectCommand::Disclosures { subject, out: path } => {
             let (list, report) = account_subject(&open_keep(global)?, &operator, subject)?;
@@ -84,4 +97,20 @@ fn proven(proof: &ErasureProof) -> String {
         proof.files.len(),
         proof.ledger.index,
     )
+}
+
+fn parse_basis(name: &str) -> Result<LegalBasis, AppError> {
+    LegalBasis::parse(name).ok_or_else(|| {
+        let known = LegalBasis::ALL.map(LegalBasis::name).join("`, `");
+        AppError::usage("consent-basis", format!("there is no basis `{name}`"))
+            .hint(format!("bases are `{known}`"))
+    })
+}
+
+fn consent(report: &ConsentReport) -> String {
+    let ConsentReport { subject, state, basis, since, may_be_asked } = report;
+    let basis = basis.map(|basis| format!(", basis {basis}")).unwrap_or_default();
+    let since = since.as_ref().map(|since| format!(", since {since}")).unwrap_or_default();
+    let asked = if *may_be_asked { "may be asked about" } else { "nobody may ask about them" };
+    format!("{subject}: {state}{basis}{since}; {asked}")
 }

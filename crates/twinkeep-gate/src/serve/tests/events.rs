@@ -1,7 +1,7 @@
 //! Live events over the wire: durable when answered, known to the twin, once, and nobody else's.
 
 use serde_json::{Value, json};
-use twinkeep_app::{Caller, Scope};
+use twinkeep_app::{Caller, NewApiKeyRequest, Scope};
 
 use super::{Answer, Served, TestKeep, new_key, settings};
 use crate::testing::all_at_once;
@@ -81,7 +81,11 @@ async fn a_key_writes_for_its_own_site_and_scope_only() {
     let caller = Caller::operator();
     let scopes = [Scope::WriteEvents];
     let made = |site| {
-        let report = twinkeep_app::new_api_key(&keep.app, &caller, "ward", &scopes, 1, site);
+        let report = {
+            let request =
+                NewApiKeyRequest { name: "ward", scopes: &scopes, roles: &[], days: 1, site };
+            twinkeep_app::new_api_key(&keep.app, &caller, request)
+        };
         report.unwrap().key.unwrap()
     };
     let (north, south) = (made(Some("north")), made(Some("south")));
