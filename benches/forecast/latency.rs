@@ -6,52 +6,32 @@
 //! measured is the engine: from a state that is in memory to the forecast.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a benchmark stops where it fails")]
+#![expect(clippy::expect_used, reason = "a benchmark stops where it fails")]
+
+mod stays;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use twinkeep_domain::{Cohort, Pack, Timeline, Timestamp};
+use twinkeep_domain::{Cohort, Pack};
 use twinkeep_forecast::{CodeMap, Model, SubjectState, TrainConfig, train};
 use twinkeep_intake::pack_file::shipped_pack;
-use twinkeep_intake::{Dates, Judgement, ReadOptions, Source, read_at_once};
 use twinkeep_twin::Twin;
-use twinkeep_vault::{Pseudonymizer, SecretKey};
 
 fn main() {
     let path = std::env::args_os().nth(1).map(PathBuf::from);
     let path = path.expect("name set-a.tar.gz of PhysioNet 2012");
     let pack = shipped_pack("icu").expect("the pack is shipped");
-    let pseudonyms = Pseudonymizer::new(&SecretKey::from_slice(&[7; 32]).unwrap());
-    let options = ReadOptions {
-        pack: &pack,
-        pseudonyms: &pseudonyms,
-        now: Timestamp::RELATIVE_ORIGIN,
-        spool: &std::env::temp_dir(),
-        mapping: None,
-        dates: Dates::Shifted,
-        judgement: Judgement::ByThePack,
-        deidentify: None,
-        panel: None,
-    };
-    let (portion, _) =
-        read_at_once(Source::Path(&path), &options, &mut |_| ()).expect("the archive is readable");
-    let events = portion.screened.into_events();
-    let timelines: Vec<Timeline> = events
-        .rows
-        .chunk_by(|one, other| one.subject == other.subject)
-        .filter_map(|rows| Timeline::new(rows[0].subject, rows.to_vec()))
-        .collect();
-    let part = |rest: usize| {
-        let own = timelines.iter().enumerate().filter(|(at, _)| at % 5 == rest);
-        Cohort {
-            codes: events.codes().to_vec(),
-            timelines: own.map(|(_, timeline)| timeline.clone()).collect(),
-        }
-    };
-    let model = train(&pack, &TrainConfig::default(), &part(0), &part(1), &mut |_| ())
-        .expect("there are enough stays");
-    let others = part(2);
+    let parts = stays::Parts::read(&pack, &path);
+    let model = train(
+        &pack,
+        &TrainConfig::default(),
+        &parts.cohort(&[0]),
+        &parts.cohort(&[1]),
+        &mut |_| (),
+    )
+    .expect("there are enough stays");
+    let others = parts.cohort(&[2]);
     let codes = CodeMap::new(&pack, &others.codes);
     let horizons: Vec<f32> = (1..=24_u8).map(f32::from).collect();
     let mut micros: Vec<f64> = Vec::new();

@@ -13,4 +13,6 @@ $venv/bin/python3 -c 'import lightgbm, numpy, pyarrow' 2>/dev/null ||
 "$CARGO" build --release --locked --quiet --package twinkeep
 bin=${CARGO_TARGET_DIR:-$PWD/target}/release/twinkeep
 $venv/bin/python3 benches/forecast/forecast.py "$bin" "$data" "$@"
+"$CARGO" build --release --locked --quiet --package twinkeep-app --example forecast-rows
+$venv/bin/python3 benches/forecast/rows.py "${bin%/*}/examples/forecast-rows" "$data/set-a.tar.gz"
 "$CARGO" run --release --locked --quiet --package twinkeep-app --example forecast-latency -- "$data/set-a.tar.gz"

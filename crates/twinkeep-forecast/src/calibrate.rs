@@ -6,6 +6,10 @@
 //! hundred values would cover up to half a percent too much. Done per horizon bucket where there are
 //! enough values, else over all horizons.
 //!
+//! A model that had teachers knows what came true for the people of its training split no better
+//! than for others, so these count, too: the tuning split alone places the ends of an interval to
+//! a percent only.
+//!
 //! The 95 % interval reaches farther from the median than the outermost quantiles by a factor,
 //! which is placed in the same way, so it is wide where they are.
 

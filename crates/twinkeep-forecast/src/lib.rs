@@ -47,4 +47,6 @@ pub use noise::{NoisePlan, RandomSource};
 pub use simulate::{PathBank, Scratch, Simulator};
 pub use support::Supported;
 pub use tensors::TensorError;
-pub use train::{TrainError, TrainParts, TrainProgress, train, train_on};
+pub use train::{
+    LearnedRows, Table, TrainError, TrainParts, TrainProgress, learned_rows, train, train_on,
+};

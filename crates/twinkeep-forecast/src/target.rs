@@ -2,13 +2,17 @@
 //!
 //! Two estimates are blended: the *reference* (last value or exponentially weighted mean, with the
 //! spread that the training split showed around it) and the trees. The tuning split decides the
-//! shares. Then each quantile is shifted by what the tuning split was off, by horizon bucket, and
+//! shares. A value that is often written down again unchanged has a median that *holds* the last
+//! value where it would move by next to nothing. Then each quantile is shifted by what the tuning split was off, by horizon bucket, and
 //! the outermost are stretched to the 95 % interval, which has no trees of its own.
 
 use twinkeep_domain::{Basis, ForecastPoint, QUANTILES, Range};
 
 use crate::boost::{LANE_COUNT, Lanes, MEAN_LANE};
 use crate::forest::Forest;
+
+#[cfg(test)]
+mod tests;
 
 /// A number for each quantile.
 pub(crate) type Quantiles = [f32; QUANTILES.len()];
@@ -30,6 +34,9 @@ pub(crate) struct TargetModel {
     pub(crate) tree_share: f32,
     /// Share of the trees in the mean.
     pub(crate) mean_tree_share: f32,
+    /// Where the median comes this near to the last value, in the target's unit, it is the last
+    /// value; 0 if it never is.
+    pub(crate) hold: f32,
     /// Where the trees start.
     pub(crate) start: Lanes,
     /// Spread around the anchor, by horizon bucket.
@@ -76,6 +83,7 @@ impl TargetModel {
             scale: 1.0,
             tree_share: 0.0,
             mean_tree_share: 0.0,
+            hold: 0.0,
             start: [0.0; LANE_COUNT],
             reference: vec![[0.0; QUANTILES.len()]; bucket_count],
             shift: vec![[0.0; QUANTILES.len()]; bucket_count],
@@ -99,21 +107,35 @@ impl TargetModel {
         if 0.0 < self.tree_share.max(self.mean_tree_share) {
             self.forest.add(features, horizons, &mut lanes);
         }
+        let point =
+            |(lanes, &horizon): (&Lanes, &f32)| self.blend(lanes, anchors, horizon, buckets);
+        lanes.iter().zip(horizons).map(point).collect()
+    }
+
+    /// Blends what trees say of one horizon with the reference; as [`Self::raw`], not finished.
+    pub(crate) fn blend(
+        &self,
+        lanes: &Lanes,
+        anchors: [f32; 2],
+        horizon_hours: f32,
+        buckets: &[f32],
+    ) -> ForecastPoint {
         let reference = self.anchor.of(anchors, self.typical);
         let trees_from = TREE_ANCHOR.of(anchors, self.typical);
         let blend = |share: f32, trees: f32, rest: f32| share * trees + (1.0 - share) * rest;
-        let point = |(lanes, &horizon_hours): (&Lanes, &f32)| {
-            let spread = &self.reference[bucket(buckets, horizon_hours)];
-            let value = |lane: usize| trees_from + self.scale * lanes[lane];
-            let mut quantiles = std::array::from_fn(|lane| {
-                blend(self.tree_share, value(lane), reference + spread[lane])
-            });
-            quantiles.sort_by(f32::total_cmp);
-            let mean = blend(self.mean_tree_share, value(MEAN_LANE), reference);
-            let outer = [quantiles[0], quantiles[QUANTILES.len() - 1]];
-            ForecastPoint { horizon_hours, mean, quantiles, outer }
-        };
-        lanes.iter().zip(horizons).map(point).collect()
+        let spread = &self.reference[bucket(buckets, horizon_hours)];
+        let value = |lane: usize| trees_from + self.scale * lanes[lane];
+        let mut quantiles = std::array::from_fn(|lane| {
+            blend(self.tree_share, value(lane), reference + spread[lane])
+        });
+        quantiles.sort_by(f32::total_cmp);
+        if 0.0 < self.hold && (quantiles[MEDIAN] - anchors[0]).abs() <= self.hold {
+            quantiles[MEDIAN] = anchors[0];
+            around_median(&mut quantiles);
+        }
+        let mean = blend(self.mean_tree_share, value(MEAN_LANE), reference);
+        let outer = [quantiles[0], quantiles[QUANTILES.len() - 1]];
+        ForecastPoint { horizon_hours, mean, quantiles, outer }
     }
 
     /// Shifts, orders, stretches, and bounds a point.
@@ -123,11 +145,20 @@ impl TargetModel {
         for (quantile, shift) in point.quantiles.iter_mut().zip(shift) {
             *quantile = (*quantile + shift).clamp(range.low, range.high);
         }
-        point.quantiles.sort_by(f32::total_cmp);
+        around_median(&mut point.quantiles);
         let outer = stretched(&point.quantiles, self.stretch[bucket], self.reach_min());
         point.outer = outer.map(|value| value.clamp(range.low, range.high));
         point.mean = point.mean.clamp(range.low, range.high);
     }
+}
+
+/// Puts quantiles in order without moving the median, which no shift may touch.
+fn around_median(quantiles: &mut Quantiles) {
+    let median = quantiles[MEDIAN];
+    let (below, above) = quantiles.split_at_mut(MEDIAN);
+    below.iter_mut().for_each(|quantile| *quantile = quantile.min(median));
+    above.iter_mut().for_each(|quantile| *quantile = quantile.max(median));
+    quantiles.sort_by(f32::total_cmp);
 }
 
 impl TargetModel {
@@ -158,6 +189,9 @@ pub(crate) const REACH_SHARE_MIN: f32 = 1e-3;
 pub(crate) fn bucket(buckets: &[f32], horizon_hours: f32) -> usize {
     buckets.partition_point(|&end| end < horizon_hours).min(buckets.len() - 1)
 }
+
+/// Where the median is among the quantiles.
+const MEDIAN: usize = QUANTILES.len() / 2;
 
 /// The trees learn the difference from this value.
 pub(crate) const TREE_ANCHOR: Anchor = Anchor::Last;

@@ -206,6 +206,7 @@ impl<'a> Heads<'a> {
             scale: number(1),
             tree_share: share(2).ok_or(wrong(NUMBERS))?,
             mean_tree_share: share(3).ok_or(wrong(NUMBERS))?,
+            hold: (0.0 <= number(4)).then(|| number(4)).ok_or(wrong(NUMBERS))?,
             start,
             reference: self.by_bucket(self.reference, at),
             shift: self.by_bucket(self.shift, at),
@@ -337,7 +338,7 @@ fn choices(target: &TargetModel) -> Vec<i32> {
 }
 
 fn numbers(target: &TargetModel) -> Vec<f32> {
-    vec![target.typical, target.scale, target.tree_share, target.mean_tree_share]
+    vec![target.typical, target.scale, target.tree_share, target.mean_tree_share, target.hold]
 }
 
 fn correlates(target: &TargetModel) -> Vec<i32> {
@@ -385,7 +386,7 @@ fn anchor_of(number: i32) -> Option<Anchor> {
 }
 
 /// Raised when the tensors change their meaning.
-const FORMAT_VERSION: i32 = 4;
+const FORMAT_VERSION: i32 = 5;
 
 /// How methods are numbered in the tensors; only ever append.
 const BASES: [Basis; 5] = [
@@ -406,7 +407,7 @@ const TREE_COUNT_MAX: usize = 10_000;
 const CHOICE_COUNT: usize = 3;
 
 /// Typical value, scale, tree share, tree share of the mean.
-const NUMBER_COUNT: usize = 4;
+const NUMBER_COUNT: usize = 5;
 
 const FORMAT: &str = "format";
 const CHOICES: &str = "target.choices";

@@ -23,6 +23,7 @@ mod dependence;
 mod learn;
 mod parts;
 mod private;
+mod rows;
 mod select;
 mod support;
 mod teachers;
@@ -46,6 +47,7 @@ use crate::{Model, NoisePlan, RandomSource, TrainConfig};
 
 pub(crate) use learn::CORRELATE_COUNT_MAX;
 pub use parts::TrainParts;
+pub use rows::{LearnedRows, Table, learned_rows};
 
 /// One target is done.
 #[derive(Clone, Debug, PartialEq)]
@@ -282,6 +284,13 @@ impl Material<'_> {
 }
 
 impl<'a> Material<'a> {
+    /// Returns the splits whose outcomes the trees do not know by heart: the tuning split, and what
+    /// teachers stood between.
+    fn judges(&self) -> Vec<&Examples> {
+        let taught = (0 < self.config.teachers && self.noise().is_none()).then_some(&self.train);
+        std::iter::once(&self.tuning).chain(taught).collect()
+    }
+
     fn collect(
         pack: &'a Pack,
         config: &'a TrainConfig,

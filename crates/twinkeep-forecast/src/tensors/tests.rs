@@ -229,6 +229,7 @@ fn numbers_that_are_not_numbers_are_refused() {
     }
     check(|tensors| ints(tensors, "leaf.rows")[0] = -1, "model-tensor-value");
     check(|tensors| floats(tensors, "target.numbers")[2] = 1.5, "model-tensor-value");
+    check(|tensors| floats(tensors, "target.numbers")[4] = -0.1, "model-tensor-value");
     for (at, value) in [(0, -0.1), (1, 1.1), (2, 0.0), (3, -1.0)] {
         check(|tensors| floats(tensors, "window.numbers")[at] = value, "model-tensor-value");
     }
@@ -298,7 +299,7 @@ fn a_model_of_another_format_or_pack_is_refused() {
     )
     .unwrap();
     let error = Model::from_tensors(&other, &TENSORS).unwrap_err();
-    assert_eq!(error, TensorError::Pack { found: 4, target_count: 3 });
+    assert_eq!(error, TensorError::Pack { found: 5, target_count: 3 });
 }
 
 proptest! {

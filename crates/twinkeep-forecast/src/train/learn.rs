@@ -1,5 +1,7 @@
 //! One target: from its examples to its engine.
 
+use std::collections::BTreeMap;
+
 use super::{Material, private, select, strided, teachers};
 use crate::boost::{CHOOSING_ESTIMATES, Column, Knobs, Problem, Rows, Values, cut_points};
 use crate::examples::TargetExamples;
@@ -30,8 +32,8 @@ fn grow(material: &Material<'_>, at: usize, target: &mut TargetModel) {
     let config = material.config;
     let train = &material.train.targets[at];
     let tuning = &material.tuning.targets[at];
-    let kept = thin(config.seed, at, train, config.snapshot_rows_max);
-    let kept_tuning = thin(config.seed, at, tuning, config.snapshot_rows_max);
+    let kept = thin(config, at, train);
+    let kept_tuning = thin(config, at, tuning);
     let rest = |rows: &TargetExamples, row: usize| {
         let anchors = rows.anchors[rows.snapshot[row] as usize];
         rows.value[row] - TREE_ANCHOR.of(anchors, target.typical)
@@ -116,17 +118,17 @@ fn own_columns(
     (own, own_tuning)
 }
 
-/// Keeps at most `rows_max` rows of each snapshot, drawn at random, in their old order.
-fn thin(seed: u64, at: usize, rows: &TargetExamples, rows_max: usize) -> Vec<usize> {
+/// Keeps at most so many rows of each snapshot, drawn at random, in their old order.
+pub(super) fn thin(config: &TrainConfig, at: usize, rows: &TargetExamples) -> Vec<usize> {
     let mut kept = Vec::new();
     let mut start = 0;
     for part in rows.snapshot.chunk_by(|one, other| one == other) {
         let mut drawn: Vec<(u64, usize)> = (start..start + part.len())
-            .map(|row| (random::bits(seed, [ROW_DRAW, at as u64, row as u64]), row))
+            .map(|row| (random::bits(config.seed, [ROW_DRAW, at as u64, row as u64]), row))
             .collect();
         start += part.len();
         drawn.sort_unstable();
-        drawn.truncate(rows_max);
+        drawn.truncate(config.snapshot_rows_max);
         let from = kept.len();
         kept.extend(drawn.into_iter().map(|(_, row)| row));
         kept[from..].sort_unstable();
@@ -136,7 +138,7 @@ fn thin(seed: u64, at: usize, rows: &TargetExamples, rows_max: usize) -> Vec<usi
 
 /// Returns the other series variables that the trees gained most from, best first.
 fn correlates(layout: &FeatureLayout, own: usize, boosted: &crate::boost::Boosted) -> Vec<usize> {
-    let mut gains: std::collections::BTreeMap<usize, f64> = std::collections::BTreeMap::new();
+    let mut gains: BTreeMap<usize, f64> = BTreeMap::new();
     for node in boosted.trees.iter().flat_map(|tree| &tree.nodes) {
         let variable = layout.series_of(node.split.feature);
         if let Some(variable) = variable.filter(|&variable| variable != own) {
@@ -148,7 +150,7 @@ fn correlates(layout: &FeatureLayout, own: usize, boosted: &crate::boost::Booste
     gains.into_iter().take(CORRELATE_COUNT_MAX).map(|(variable, _)| variable).collect()
 }
 
-fn mean(values: impl Iterator<Item = f32>) -> f32 {
+pub(super) fn mean(values: impl Iterator<Item = f32>) -> f32 {
     let (mut sum, mut count) = (0.0_f64, 0_u64);
     for value in values {
         sum += f64::from(value);

@@ -33,6 +33,7 @@ pub(super) fn select(material: &Material<'_>, at: usize, target: &mut TargetMode
     };
     target.reference = reference(known, target, buckets, material.config.bucket_values_min);
     choose_shares(material, at, target);
+    choose_hold(material, at, target);
     target.basis = match (target.tree_share.max(target.mean_tree_share), target.anchor) {
         (share, _) if 0.0 < share => Basis::Trees,
         (_, Anchor::Last) => Basis::CarryForward,
@@ -43,17 +44,20 @@ pub(super) fn select(material: &Material<'_>, at: usize, target: &mut TargetMode
 
 /// Shifts the quantiles, and stretches the outermost.
 fn calibrate(material: &Material<'_>, at: usize, target: &mut TargetModel) {
-    let tuning = &material.tuning.targets[at];
     let buckets = &material.pack.forecast().buckets_hours;
     let range = material.pack.variables()[target.variable].range;
-    let mut points = points(&material.tuning, at, target, buckets);
+    let judges = material.judges();
+    let mut points: Vec<ForecastPoint> =
+        judges.iter().flat_map(|split| points(split, at, target, buckets)).collect();
+    let values: Vec<f32> =
+        judges.iter().flat_map(|split| &split.targets[at].value).copied().collect();
     let outcomes = |points: &[ForecastPoint]| -> Vec<Outcome> {
         let outcome = |(point, &value): (&ForecastPoint, &f32)| Outcome {
             bucket: bucket(buckets, point.horizon_hours),
             quantiles: point.quantiles,
             value,
         };
-        points.iter().zip(&tuning.value).map(outcome).collect()
+        points.iter().zip(&values).map(outcome).collect()
     };
     let values_min = material.config.bucket_values_min;
     target.shift = shifts(&outcomes(&points), buckets.len(), values_min);
@@ -94,6 +98,36 @@ fn choose_shares(material: &Material<'_>, at: usize, target: &mut TargetModel) {
     target.tree_share = best(ForecastPoint::median, &|error| f64::from(error.abs()));
     let delta = material.pack.huber_delta(target.variable).unwrap_or(f32::INFINITY);
     target.mean_tree_share = best(|point| point.mean, &|error| huber(error, delta));
+}
+
+/// Chooses how near to the last value the median must come to be it.
+///
+/// Weight, a coma scale, or the oxygen in the air of a ventilator is often written down again as it
+/// was: then the median of what comes is the last value itself, and trees, whose steps are smooth,
+/// come near it only.
+fn choose_hold(material: &Material<'_>, at: usize, target: &mut TargetModel) {
+    let tuning = &material.tuning.targets[at];
+    let points = points(&material.tuning, at, target, &material.pack.forecast().buckets_hours);
+    let last = |row: usize| tuning.anchors[tuning.snapshot[row] as usize][0];
+    let same = (0..tuning.value.len()).filter(|&row| tuning.value[row] == last(row)).count();
+    if (same as f32) < REPEATED_SHARE_MIN * tuning.value.len() as f32 {
+        return;
+    }
+    let mut best = 0.0;
+    for share in HOLDS {
+        let hold = share * target.scale;
+        let gain = |row: usize| {
+            let (median, last) = (points[row].median(), last(row));
+            let held = if (median - last).abs() <= hold { last } else { median };
+            let error = |estimate: f32| f64::from((tuning.value[row] - estimate).abs());
+            (material.tuning.subjects[tuning.snapshot[row] as usize], error(median) - error(held))
+        };
+        let gains = (0..points.len()).map(gain);
+        let certain = certain_gain(gains, material.config.gain_errors);
+        if best < certain {
+            (best, target.hold) = (certain, hold);
+        }
+    }
 }
 
 /// Returns the sum of gains less some of its standard errors, where subjects, not rows, are the units.
@@ -161,6 +195,13 @@ fn reference(
 fn anchor_of(rows: &TargetExamples, row: usize, anchor: Anchor, typical: f32) -> f32 {
     anchor.of(rows.anchors[rows.snapshot[row] as usize], typical)
 }
+
+/// How near to the last value the median may be to be it, in spreads of the target: what is tried
+/// besides not at all.
+const HOLDS: [f32; 4] = [0.05, 0.1, 0.2, 0.3];
+
+/// With fewer values that are the same as the last one, there is nothing to hold.
+const REPEATED_SHARE_MIN: f32 = 0.1;
 
 /// The shares of the trees that are tried besides none.
 const SHARES: [f32; 4] = [0.25, 0.5, 0.75, 1.0];

@@ -9,6 +9,7 @@ use crate::features::SubjectState;
 use crate::testing::{ECHO, GROUP, LEVEL, NOISE, cohort, config, event, pack};
 use crate::{Evaluation, Model, TrainConfig, evaluate};
 
+mod hold;
 mod huber;
 mod notes;
 mod parts;

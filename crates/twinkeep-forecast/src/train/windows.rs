@@ -97,13 +97,20 @@ fn choose_total(
     let errors = material.config.gain_errors;
     model.tree_share = best_share(rows.value.len(), errors, subject, pinballs);
     model.mean_tree_share = best_share(rows.value.len(), errors, subject, deviance);
+    let mut judged = Vec::new();
+    for split in material.judges() {
+        let rows = &split.windows[at];
+        let known = rows.value.iter().map(|&value| head.scale.bend(value));
+        let known = known.enumerate().map(|(row, value)| (before(rows, row), value));
+        judged.extend(fitted(split, rows, model).into_iter().zip(known));
+    }
     let outcomes = |head: &TotalHead| -> Vec<Outcome> {
-        let outcome = |row: usize| Outcome {
+        let outcome = |&(lanes, (before, value)): &(Lanes, (f32, f32))| Outcome {
             bucket: 0,
-            quantiles: head.shifted(&lanes[row], model.tree_share, before(rows, row)),
-            value: bent[row],
+            quantiles: head.shifted(&lanes, model.tree_share, before),
+            value,
         };
-        (0..rows.value.len()).map(outcome).collect()
+        judged.iter().map(outcome).collect()
     };
     let values_min = material.config.bucket_values_min;
     let found = shifts(&outcomes(head), 1, values_min);
@@ -123,14 +130,14 @@ fn learn_event(material: &Material<'_>, at: usize, cause_count: usize, model: &m
         let rows = train.value.iter().zip(&train.horizon).filter(|(_, horizon)| **horizon == end);
         *base = log_odds(&rows.map(|(&value, _)| value).collect::<Vec<_>>(), cause_count);
     }
-    let interval = |row: usize| {
-        let end = tuning.horizon[row];
+    let interval = |rows: &WindowExamples, row: usize| {
+        let end = rows.horizon[row];
         plan.horizons_hours.partition_point(|&other| other < end).min(plan.horizons_hours.len() - 1)
     };
     let head = head.clone();
     let lanes = fitted(&material.tuning, tuning, model);
     let subject = |row: usize| material.tuning.subjects[tuning.snapshot[row] as usize];
-    let blend = |row: usize, share: f32| head.blend(&lanes[row], share, interval(row));
+    let blend = |row: usize, share: f32| head.blend(&lanes[row], share, interval(tuning, row));
     let happened = tuning.value.iter().filter(|&&value| 0.0 < value).count();
     if TREES_HAPPENED_COUNT_MIN <= happened {
         let errors = material.config.gain_errors;
@@ -139,10 +146,18 @@ fn learn_event(material: &Material<'_>, at: usize, cause_count: usize, model: &m
         });
     }
     model.basis = if 0.0 < model.tree_share { Basis::Trees } else { Basis::BaseRate };
-    let blended: Vec<Lanes> =
-        (0..tuning.value.len()).map(|row| blend(row, model.tree_share)).collect();
+    let (mut values, mut blended) = (Vec::new(), Vec::new());
+    for split in material.judges() {
+        let rows = &split.windows[at];
+        values.extend_from_slice(&rows.value);
+        let lanes = fitted(split, rows, model);
+        let blend = |(row, lanes): (usize, &Lanes)| {
+            head.blend(lanes, model.tree_share, interval(rows, row))
+        };
+        blended.extend(lanes.iter().enumerate().map(blend));
+    }
     let mut head = head;
-    calibrate(&mut head, &tuning.value, &blended, cause_count);
+    calibrate(&mut head, &values, &blended, cause_count);
     model.head = WindowHead::Event(head);
 }
 

@@ -80,3 +80,21 @@ fn a_model_of_teachers_knows_what_can_be_known_and_has_the_same_bytes_on_any_thr
     assert!(found.targets[LEVEL].mase.unwrap() < 0.78, "{found:?}");
     assert!(found.targets[ECHO].mase.unwrap() < 0.12, "{found:?}");
 }
+
+#[test]
+fn what_teachers_say_of_people_they_never_saw_calibrates_where_few_people_tune() {
+    // 30 people place the ends of an interval badly; 500 of whom teachers spoke help.
+    let off = |teachers: usize| -> f64 {
+        let of = |seed: u64| {
+            let config = TrainConfig { teachers, rounds_max: 40, ..config() };
+            let tuning = cohort(100 + seed, 30);
+            let model = train(&pack(), &config, &cohort(1, 500), &tuning, &mut |_| ()).unwrap();
+            let found = evaluate(&pack(), &model, &cohort(3, 1_000));
+            let off = |target: &crate::TargetEvaluation| (target.coverage_90.unwrap() - 0.9).abs();
+            found.targets.iter().map(off).sum::<f64>()
+        };
+        (0..4).map(of).sum::<f64>() / (4 * 3) as f64
+    };
+    let (alone, taught) = (off(0), off(3));
+    assert!(taught < alone && taught < 0.02, "off by {alone} alone, by {taught} with teachers");
+}
