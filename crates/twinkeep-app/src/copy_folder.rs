@@ -15,7 +15,8 @@ use crate::AppError;
 pub(crate) type Digests = BTreeMap<String, String>;
 
 /// Copies a folder and everything below it; `name` is how the digests call it. Locks and files
-/// that somebody is writing are left out, and so is everything that is not a plain file.
+/// that somebody is writing are left out, and so are the ledger's journal, which belongs to the
+/// moment, and everything that is not a plain file.
 pub(crate) fn copy_folder(
     from: &Path,
     to: &Path,
@@ -31,7 +32,7 @@ pub(crate) fn copy_folder(
         let (path, target, name) = (item.path(), to.join(file), format!("{name}/{file}"));
         if kind.is_dir() && !file.ends_with(TEMPORARY_SUFFIX) {
             copy_folder(&path, &target, &name, digests)?;
-        } else if kind.is_file() && file != "lock" && !file.ends_with(TEMPORARY_SUFFIX) {
+        } else if kind.is_file() && !LEFT_OUT.contains(&file) && !file.ends_with(TEMPORARY_SUFFIX) {
             digests.insert(name, copy_into(&path, &target, PRIVATE_FILE)?);
         }
     }
@@ -47,3 +48,8 @@ pub(crate) fn copy_into(from: &Path, to: &Path, mode: u32) -> Result<String, App
 pub(crate) fn failed(action: &str, path: &Path, error: std::io::Error) -> AppError {
     AppError::environment("copy", format!("cannot {action} `{}`", path.display())).because(error)
 }
+
+const LEFT_OUT: &[&str] = &["lock", LEDGER_JOURNAL];
+
+/// Names the journal in the folder of a ledger.
+pub(crate) const LEDGER_JOURNAL: &str = "journal";

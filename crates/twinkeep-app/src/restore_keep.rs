@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use twinkeep_ledger::{Activity, Checkpoint, Class as EventClass, Severity, verify};
+use twinkeep_ledger::{Activity, Checkpoint, Class as EventClass, Ledger, Severity, verify};
 use twinkeep_registry::{Registry, RegistryKeys};
 use twinkeep_store::{KeyringSource, RestoreTerms, Restored, Store};
 use twinkeep_vault::KekSource;
@@ -21,7 +21,7 @@ use twinkeep_vault::files::{
 
 use crate::anchor::Anchor;
 use crate::app::{Surroundings, anchor_paths, newest, watermark_paths};
-use crate::copy_folder::{Digests, copy_folder, copy_into, failed};
+use crate::copy_folder::{Digests, LEDGER_JOURNAL, copy_folder, copy_into, failed};
 use crate::init_keep::{Building, refuse_existing};
 use crate::keep::Keys;
 use crate::snapshot_keep::{KeyringReport, MANIFEST, MANIFEST_TYPE, Manifest};
@@ -231,10 +231,15 @@ fn take_ledger(
     let (origin, key) = (keep.ledger_origin(), keys.ledger.verifying_key());
     let mut end = verify(&layout.ledger(), &origin, &key, &[])?.checkpoint;
     if let Some(newer) = request.ledger {
-        verify(newer, &origin, &key, &[end.checkpoint])?;
         fs::remove_dir_all(layout.ledger())
             .map_err(|error| failed("replace", &layout.ledger(), error))?;
         copy_folder(newer, &layout.ledger(), "ledger", &mut Digests::new())?;
+        // It comes from a machine that may have lost its power.
+        let journal = newer.join(LEDGER_JOURNAL);
+        if journal.exists() {
+            copy_into(&journal, &layout.ledger().join(LEDGER_JOURNAL), PRIVATE_FILE)?;
+            Ledger::settle(&layout.ledger(), &origin, key)?;
+        }
         end = verify(&layout.ledger(), &origin, &key, &[end.checkpoint])?.checkpoint;
     }
     let remembered = newest(&Anchor::new(anchors.to_vec()).remembered(&origin, &key)?);

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use twinkeep_domain::Timestamp;
-use twinkeep_ledger::{Detail, Entry, Outcome, SignedCheckpoint, View, cosigned_at, verify};
+use twinkeep_ledger::{
+    Detail, Entry, Ledger, Outcome, SignedCheckpoint, View, cosigned_at, verify,
+};
 
 use crate::anchor::Anchor;
 use crate::app::anchor_paths;
@@ -49,7 +51,17 @@ pub fn verify_ledger(
         return Err(AppError::usage("witness-usage", attempt)
             .hint("name the cosigned checkpoint with `--trusted FILE`"));
     }
-    let verified = verify(&keep.layout.ledger(), &origin, &key, &checkpoints)?;
+    let dir = keep.layout.ledger();
+    let verified = verify(&dir, &origin, &key, &checkpoints).map_err(|error| {
+        let error = AppError::from(error);
+        if Ledger::is_settled(&dir) {
+            return error;
+        }
+        error.hint(
+            "its journal holds batches: if the machine lost power, any command that opens the keep \
+             (such as `twinkeep twin list`) finishes them; then verify again",
+        )
+    })?;
     let checkpoint = verified.checkpoint.checkpoint;
     Ok(LedgerReport {
         origin,

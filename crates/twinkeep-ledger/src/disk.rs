@@ -1,39 +1,46 @@
 //! The writes of the ledger, so that tests can make each of them fail.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use twinkeep_vault::files::{self, PRIVATE_FILE, TEMPORARY_SUFFIX};
 
-/// What the writer does to the disk. Each step is durable or not, and says so; after an error it
-/// may have happened or not. No step is retried here.
+/// What the writer does to the disk. After an error a step may have happened or not; no step is
+/// retried here.
 pub(crate) trait Disk: Send {
     /// Makes a folder; it must not exist.
     fn make_dir(&mut self, path: &Path) -> io::Result<()>;
 
-    /// Writes a file whole, over whatever was there, and syncs its content.
-    ///
-    /// Not atomic: used only for files that no checkpoint covers yet.
+    /// Writes a file whole; whoever reads it meanwhile gets the old content or the new one.
+    /// Neither its name nor its content is durable yet.
     fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes the names in a folder durable.
-    fn sync_dir(&mut self, path: &Path) -> io::Result<()>;
+    /// As [`Disk::write`], and durable: the content before the name.
+    fn write_durably(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
-    /// Writes several files and syncs them and these folders, in any order: nothing refers to
-    /// them before all of it is durable.
-    fn write_group(&mut self, group: &[(PathBuf, &[u8])], folders: &[PathBuf]) -> io::Result<()> {
-        group.iter().try_for_each(|(path, bytes)| self.write(path, bytes))?;
-        folders.iter().try_for_each(|folder| self.sync_dir(folder))
-    }
+    /// Writes into a file that is there, beginning at `offset`. Not durable yet, and not atomic.
+    fn write_at(&mut self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Replaces a file: after a crash it has the old content or the new one.
-    fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Makes the content of files that were written here, and the names in folders, durable.
+    fn sync(&mut self, files: &[PathBuf], folders: &[PathBuf]) -> io::Result<()>;
+
+    /// Makes everything below a folder durable that anybody wrote: slow, for repairs.
+    fn sync_everything(&mut self, dir: &Path) -> io::Result<()>;
+
+    /// Removes a file. Not durable, and no harm if it fails.
+    fn remove(&mut self, path: &Path);
 }
 
 /// The real disk.
-pub(crate) struct OsDisk;
+#[derive(Default)]
+pub(crate) struct OsDisk {
+    /// What was written and not synced, still open: the system tells of a page that it could not
+    /// write to those who had the file open.
+    written: BTreeMap<PathBuf, File>,
+}
 
 impl Disk for OsDisk {
     fn make_dir(&mut self, path: &Path) -> io::Result<()> {
@@ -41,52 +48,66 @@ impl Disk for OsDisk {
     }
 
     fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        write_unsynced(path, bytes)?.sync_all()
+        let mut name = path.as_os_str().to_os_string();
+        name.push(TEMPORARY_SUFFIX);
+        // Only one process writes at a time, so one name is enough; a leftover is written over.
+        let temporary = PathBuf::from(name);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(PRIVATE_FILE);
+        let mut file = options.open(&temporary)?;
+        file.write_all(bytes)?;
+        fs::rename(&temporary, path)?;
+        self.written.insert(path.to_path_buf(), file);
+        Ok(())
     }
 
-    /// The syncs of a group wait side by side: a disk that takes 5 ms for one takes about as long
-    /// for four at once, since the file system commits them together.
-    fn write_group(&mut self, group: &[(PathBuf, &[u8])], folders: &[PathBuf]) -> io::Result<()> {
-        let mut pending = Vec::with_capacity(group.len() + folders.len());
-        for (path, bytes) in group {
-            pending.push(write_unsynced(path, bytes)?);
+    fn write_durably(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        files::write_atomic(path, bytes, PRIVATE_FILE)
+    }
+
+    fn write_at(&mut self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.write_all_at(bytes, offset)?;
+        self.written.insert(path.to_path_buf(), file);
+        Ok(())
+    }
+
+    /// The syncs wait side by side: a disk that takes 5 ms for one takes about as long for
+    /// several at once, since the file system commits them together.
+    fn sync(&mut self, files: &[PathBuf], folders: &[PathBuf]) -> io::Result<()> {
+        let mut pending = Vec::with_capacity(files.len() + folders.len());
+        for path in files {
+            let written = self.written.remove(path);
+            pending.push(written.map_or_else(|| File::open(path), Ok)?);
         }
         for folder in folders {
             pending.push(File::open(folder)?);
         }
-        std::thread::scope(|scope| {
-            let syncs = pending.iter().skip(1).map(|file| scope.spawn(|| file.sync_all()));
-            let syncs: Vec<_> = syncs.collect();
-            let first = pending.first().map_or(Ok(()), File::sync_all);
-            let stopped = || io::Error::other("a sync stopped");
-            let joined =
-                syncs.into_iter().map(|sync| sync.join().unwrap_or_else(|_| Err(stopped())));
-            // Every sync is waited for, and the first failure is told.
-            joined.fold(first, io::Result::and)
-        })
+        if let [only] = pending.as_slice() {
+            return only.sync_data();
+        }
+        pending.chunks(SYNCS_AT_ONCE).try_for_each(sync_together)
     }
 
-    fn sync_dir(&mut self, path: &Path) -> io::Result<()> {
-        files::sync_dir(path)
+    fn sync_everything(&mut self, dir: &Path) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(File::open(dir)?)?)
     }
 
-    fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        files::write_atomic(path, bytes, PRIVATE_FILE)
+    fn remove(&mut self, path: &Path) {
+        self.written.remove(path);
+        let _ = fs::remove_file(path);
     }
 }
 
-/// A file that is there already may be read now, so the new one takes its name when it is whole.
-fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let mut name = path.as_os_str().to_os_string();
-    name.push(TEMPORARY_SUFFIX);
-    // Only one process writes at a time, so one name is enough; a leftover is written over.
-    let temporary = PathBuf::from(name);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(PRIVATE_FILE);
-    let mut file = options.open(&temporary)?;
-    file.write_all(bytes)?;
-    fs::rename(&temporary, path)?;
-    Ok(file)
+/// Waits for every sync, and tells the first failure.
+fn sync_together(files: &[File]) -> io::Result<()> {
+    std::thread::scope(|scope| {
+        let syncs = files.iter().map(|file| scope.spawn(|| file.sync_data()));
+        let syncs: Vec<_> = syncs.collect();
+        let stopped = || io::Error::other("a sync stopped");
+        let joined = syncs.into_iter().map(|sync| sync.join().unwrap_or_else(|_| Err(stopped())));
+        joined.fold(Ok(()), io::Result::and)
+    })
 }
 
 /// Reads a file of at most `size_max` bytes.
@@ -97,3 +118,6 @@ pub(crate) fn read_limited(path: &Path, size_max: u64) -> io::Result<Vec<u8>> {
     }
     fs::read(path)
 }
+
+/// Each waits in a thread of its own; more would not make the disk faster.
+const SYNCS_AT_ONCE: usize = 32;

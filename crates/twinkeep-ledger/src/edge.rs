@@ -70,7 +70,13 @@ impl Edge {
             push_entry(&mut self.bundle, entry);
             self.push_leaf(leaf_hash(entry), &mut files);
         }
-        files.extend(self.partial_hash_tiles());
+        files.extend(self.partial_files());
+        files
+    }
+
+    /// Returns the files at the edge that are not full.
+    pub(crate) fn partial_files(&self) -> Vec<TileFile> {
+        let mut files = self.partial_hash_tiles();
         let bundle = self.partial_ids().into_iter().find(|id| id.kind == Kind::Entries);
         files.extend(bundle.map(|id| TileFile { id, bytes: self.bundle.clone() }));
         files

@@ -3,19 +3,24 @@
 //! One thread owns the files. While it syncs a batch, callers queue up; then it takes all that
 //! are waiting as the next batch. Nobody waits longer than for the batch that is being written
 //! and for their own, and no timer holds a lone caller back.
+//!
+//! The thread also settles the ledger: when nobody asked for a while, and before it ends. Whoever
+//! drops the last handle waits for that.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use twinkeep_vault::files;
 use twinkeep_vault::sign::{SigningKey, VerifyingKey};
 
 use crate::disk::{Disk, OsDisk};
+use crate::journal::Journal;
 use crate::tile::ENTRY_SIZE_MAX;
 use crate::view::View;
-use crate::writer::Writer;
+use crate::writer::{self, LIMITS, Writer};
 use crate::{Checkpoint, LedgerError, SignedCheckpoint, origin_valid};
 
 #[cfg(test)]
@@ -24,7 +29,6 @@ mod tests;
 /// A ledger that is open for appending. Clones share the writer thread, which ends with the last.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    sender: SyncSender<Request>,
     place: Arc<Place>,
 }
 
@@ -42,6 +46,17 @@ struct Place {
     dir: PathBuf,
     origin: String,
     key: VerifyingKey,
+    /// Taken when the last handle goes.
+    sender: Option<SyncSender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(self.sender.take());
+        // The thread has no panic to tell; the next to open the ledger looks at its files anyway.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
 }
 
 struct Request {
@@ -62,7 +77,7 @@ impl Ledger {
         }
         files::create_private_dir(dir)
             .map_err(|source| LedgerError::io("make the ledger's folder", source))?;
-        Writer::create(dir, origin, key, &mut OsDisk)
+        Writer::create(dir, origin, key, Box::<OsDisk>::default())
     }
 
     /// Opens the ledger in `dir`. It must be signed by `key` for `origin`, lead to its signed
@@ -73,7 +88,7 @@ impl Ledger {
         key: SigningKey,
         trusted: Option<Checkpoint>,
     ) -> Result<Self, LedgerError> {
-        Self::open_on(dir, origin, key, trusted, Box::new(OsDisk))
+        Self::open_on(dir, origin, key, trusted, Box::<OsDisk>::default())
     }
 
     fn open_on(
@@ -83,29 +98,48 @@ impl Ledger {
         trusted: Option<Checkpoint>,
         disk: Box<dyn Disk>,
     ) -> Result<Self, LedgerError> {
-        let place =
-            Place { dir: dir.to_path_buf(), origin: origin.to_owned(), key: key.verifying_key() };
-        let mut writer = Writer::open(dir, origin, key, trusted, disk)?;
+        let verifying_key = key.verifying_key();
+        let mut writer = Writer::open(dir, origin, key, trusted, disk, LIMITS)?;
         let (sender, receiver) = sync_channel(QUEUE_LEN_MAX);
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || serve(&mut writer, &receiver))
             .map_err(|source| LedgerError::io("start the ledger's writer", source))?;
-        Ok(Self { sender, place: Arc::new(place) })
+        let place = Place {
+            dir: dir.to_path_buf(),
+            origin: origin.to_owned(),
+            key: verifying_key,
+            sender: Some(sender),
+            thread: Some(thread),
+        };
+        Ok(Self { place: Arc::new(place) })
     }
 
     /// Appends entries, in order and next to each other; when it returns `Ok` they are durable.
     ///
     /// After an error they are not in the ledger, with one exception: when the disk fails while
-    /// the checkpoint is replaced, they may be found there afterwards.
+    /// they are written, all of the batch may be found there afterwards.
     pub fn append(&self, entries: &[Vec<u8>]) -> Result<Appended, LedgerError> {
         if let Some(entry) = entries.iter().find(|entry| entry.len() > ENTRY_SIZE_MAX) {
             return Err(LedgerError::EntrySize { size: entry.len() });
         }
         let (reply, answer) = sync_channel(1);
         let request = Request { entries: entries.to_vec(), reply };
-        self.sender.send(request).map_err(|_| LedgerError::Stopped)?;
+        let sender = self.place.sender.as_ref().ok_or(LedgerError::Stopped)?;
+        sender.send(request).map_err(|_| LedgerError::Stopped)?;
         answer.recv().map_err(|_| LedgerError::Stopped)?
+    }
+
+    /// Finishes what the journal of the ledger in `dir` holds, as after a crash. Nothing is signed,
+    /// so the public key is enough.
+    pub fn settle(dir: &Path, origin: &str, key: VerifyingKey) -> Result<(), LedgerError> {
+        writer::settle(dir, origin, key)
+    }
+
+    /// Returns whether the journal of the ledger in `dir` is empty: nobody is writing, and nobody
+    /// was stopped while they did.
+    pub fn is_settled(dir: &Path) -> bool {
+        Journal::read(dir).is_ok_and(|journal| journal.is_empty())
     }
 
     /// Opens the ledger for reading, at its present checkpoint.
@@ -126,7 +160,7 @@ impl Ledger {
 
 /// Takes what is waiting, appends it as one batch, and answers each caller.
 fn serve(writer: &mut Writer, receiver: &Receiver<Request>) {
-    while let Ok(first) = receiver.recv() {
+    while let Some(first) = next(writer, receiver) {
         let mut count = first.entries.len();
         let mut batch = vec![first];
         while count < BATCH_ENTRY_COUNT_MAX {
@@ -136,6 +170,20 @@ fn serve(writer: &mut Writer, receiver: &Receiver<Request>) {
         }
         answer(writer, batch);
     }
+}
+
+/// Waits for somebody, and settles meanwhile; `None` when nobody will come any more.
+fn next(writer: &mut Writer, receiver: &Receiver<Request>) -> Option<Request> {
+    if !writer.is_settled() {
+        match receiver.recv_timeout(SETTLE_AFTER) {
+            Ok(first) => return Some(first),
+            // A failure is found again, and told, by the next batch.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                let _ = writer.settle();
+            }
+        }
+    }
+    receiver.recv().ok()
 }
 
 fn answer(writer: &mut Writer, mut batch: Vec<Request>) {
@@ -160,3 +208,7 @@ const QUEUE_LEN_MAX: usize = 4096;
 /// A batch takes no further callers beyond this many entries: writing them takes a few
 /// milliseconds, about as long as the syncs they share.
 const BATCH_ENTRY_COUNT_MAX: usize = 4096;
+
+/// A ledger that nobody writes to for so long is brought to rest: as long as that takes, nobody is
+/// answered, and under load it is the journal's length that decides.
+const SETTLE_AFTER: Duration = Duration::from_secs(2);

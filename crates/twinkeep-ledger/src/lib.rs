@@ -10,13 +10,14 @@
 //! 1. A use case describes what happened as an [`Entry`] and encodes it.
 //! 2. [`Ledger::append`] hands the bytes to the writer thread and waits.
 //! 3. The writer takes everything that is waiting as one batch, takes the lock on the folder,
-//!    writes and syncs the entries and the tiles, and then replaces the checkpoint.
+//!    makes the batch durable in the journal with one sync, and then writes the tiles and the
+//!    checkpoint that covers them.
 //! 4. The caller gets the index of its entry and the checkpoint that covers it.
 //!
 //! # Invariants
 //!
 //! - When `append` returns `Ok`, the entry is durable and covered by the checkpoint on disk.
-//! - A checkpoint on disk never counts an entry that is not on disk.
+//! - A checkpoint on disk never counts an entry that is not durable, in its tiles or in the journal.
 //! - Nothing here reads a clock; nothing here knows what a person is.
 
 mod checkpoint;
@@ -25,6 +26,8 @@ mod disk;
 mod edge;
 mod entry;
 mod error;
+mod folder;
+mod journal;
 mod ledger;
 mod proof;
 mod search;

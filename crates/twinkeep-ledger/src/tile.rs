@@ -141,6 +141,18 @@ pub(crate) fn decode_entries(bytes: &[u8], width: u64, exact: bool) -> Option<Ve
     (!exact || rest.is_empty()).then_some(entries)
 }
 
+/// Reads entries up to the last byte.
+pub(crate) fn decode_all_entries(mut rest: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut entries = Vec::new();
+    while !rest.is_empty() {
+        let (length, after) = rest.split_first_chunk::<2>()?;
+        let (entry, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        entries.push(entry.to_vec());
+        rest = after;
+    }
+    Some(entries)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Kind, TileId, decode_entries, decode_hashes, push_entry, tile_at};

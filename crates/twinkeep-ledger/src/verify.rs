@@ -10,6 +10,8 @@ use std::path::Path;
 use twinkeep_vault::sign::VerifyingKey;
 
 use crate::edge::{Edge, TileFile};
+use crate::folder::lock_out_writers;
+use crate::journal::Journal;
 use crate::tile::{Kind, TILE_WIDTH, TileId, decode_hashes};
 use crate::view::{Tiles, View, check_entries};
 use crate::{Checkpoint, LedgerError, SignedCheckpoint};
@@ -33,7 +35,11 @@ pub fn verify(
     key: &VerifyingKey,
     trusted: &[Checkpoint],
 ) -> Result<Verified, LedgerError> {
-    let view = View::open(dir, origin, key)?;
+    let (view, journal) = {
+        // The two belong together.
+        let _guard = lock_out_writers(dir)?;
+        (View::open(dir, origin, key)?, Journal::read(dir)?)
+    };
     let signed = view.checkpoint().clone();
     let size = signed.checkpoint.size;
     let mut trusted: Vec<&Checkpoint> = trusted.iter().collect();
@@ -55,6 +61,7 @@ pub fn verify(
     if replay.edge.checkpoint() != signed.checkpoint {
         return Err(LedgerError::RootChanged { size });
     }
+    journal.check(dir, origin, &signed, key)?;
     Ok(Verified { checkpoint: signed, trusted_count: trusted.len() })
 }
 

@@ -3,32 +3,33 @@
 //! # Life of a batch
 //!
 //! 1. Lock the folder, so that a server and a command do not write at once.
-//! 2. Read the checkpoint. If another process moved it, check that it continues what we knew.
-//! 3. Write the new tiles and bundles: no checkpoint covers them yet.
-//! 4. Sync them, and the folders that got new names, side by side.
-//! 5. Replace the checkpoint: the batch is in the ledger from here on.
-//! 6. Remove the partial tiles that wider ones replace.
+//! 2. Read the checkpoint and look at the journal. If another process moved them, or the last
+//!    batch failed, finish what the journal holds, and check that it continues what we knew.
+//! 3. Add the batch to the journal, and sync that: it is durable from here on.
+//! 4. Write the new tiles and bundles, and replace the checkpoint: everybody sees the batch from
+//!    here on. Nothing waits for their syncs.
+//! 5. Remove the partial tiles that wider ones replace.
+//!
+//! When the journal is full, when nothing was written for a while, and at the end, the ledger
+//! *settles*: everything that step 4 wrote is synced, then the checkpoint, and the journal is
+//! emptied. A batch too large for the journal settles at once instead of step 3.
 //!
 //! # Invariants
 //!
-//! - A failure before step 5 leaves the old checkpoint, and the files beyond it are overwritten
-//!   by the next batch.
-//! - A failure in step 5 leaves one of the two checkpoints; which, the next batch finds out.
-//! - After a failure nothing in memory is trusted: the next batch reads the folder again.
+//! - The checkpoint on disk never counts an entry that is not durable.
+//! - A failure before step 3 leaves the ledger as it was; a failure in or after it leaves the
+//!   batch in or out, whole; which, the next batch finds out.
+//! - After a failure nothing in memory is trusted, and nothing that a failed sync left in the
+//!   system's cache: the next batch finishes what the journal holds, synced, before it adds to it.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
-use twinkeep_vault::files::PRIVATE_FILE;
 use twinkeep_vault::sign::{SigningKey, VerifyingKey};
 
-use crate::disk::Disk;
-use crate::edge::{Edge, TileFile};
-use crate::tile::TileId;
-use crate::view::{CHECKPOINT_FILE, Tiles, View, read_checkpoint};
+use crate::disk::{Disk, OsDisk};
+use crate::folder::{Folder, Limits, State};
+use crate::journal;
+use crate::view::CHECKPOINT_FILE;
 use crate::{Checkpoint, LedgerError, SignedCheckpoint};
 
 #[cfg(test)]
@@ -36,23 +37,9 @@ mod tests;
 
 /// The only one in this process who writes to a ledger.
 pub(crate) struct Writer {
-    dir: PathBuf,
-    origin: String,
+    folder: Folder,
     key: SigningKey,
-    verifying_key: VerifyingKey,
-    disk: Box<dyn Disk>,
-    lock: File,
-    /// What the folder must continue.
-    known: Checkpoint,
     state: Option<State>,
-    /// Folders whose own names this writer has synced.
-    durable: BTreeSet<PathBuf>,
-}
-
-/// The folder as we last saw or left it.
-struct State {
-    note: Vec<u8>,
-    edge: Edge,
 }
 
 impl Writer {
@@ -61,16 +48,16 @@ impl Writer {
         dir: &Path,
         origin: &str,
         key: &SigningKey,
-        disk: &mut dyn Disk,
+        disk: Box<dyn Disk>,
     ) -> Result<SignedCheckpoint, LedgerError> {
-        let lock = open_lock(dir)?;
-        let _guard = Guard::lock(&lock)?;
+        let mut folder = Folder::new(dir, origin, key.verifying_key(), disk, LIMITS)?;
+        let _guard = folder.lock()?;
         if dir.join(CHECKPOINT_FILE).exists() {
             return Err(LedgerError::Exists);
         }
         let signed = Checkpoint::empty().sign(origin, key);
-        disk.replace(&dir.join(CHECKPOINT_FILE), signed.note.as_bytes())
-            .map_err(|source| LedgerError::io("write the ledger's first checkpoint", source))?;
+        let mut state = State::empty(&signed.note);
+        folder.settle(&mut state)?;
         Ok(signed)
     }
 
@@ -81,22 +68,13 @@ impl Writer {
         key: SigningKey,
         trusted: Option<Checkpoint>,
         disk: Box<dyn Disk>,
+        limits: Limits,
     ) -> Result<Self, LedgerError> {
-        let mut writer = Self {
-            dir: dir.to_path_buf(),
-            origin: origin.to_owned(),
-            verifying_key: key.verifying_key(),
-            key,
-            disk,
-            lock: open_lock(dir)?,
-            known: trusted.unwrap_or_else(Checkpoint::empty),
-            state: None,
-            durable: BTreeSet::new(),
-        };
-        let lock = clone_lock(&writer.lock)?;
-        let _guard = Guard::lock(&lock)?;
-        writer.state = Some(writer.refresh(None)?);
-        Ok(writer)
+        let mut folder = Folder::new(dir, origin, key.verifying_key(), disk, limits)?;
+        folder.known = trusted.unwrap_or_else(Checkpoint::empty);
+        let _guard = folder.lock()?;
+        let state = Some(folder.refresh(None)?);
+        Ok(Self { folder, key, state })
     }
 
     /// Appends `entries` and returns the index of the first and the checkpoint that covers them.
@@ -104,147 +82,89 @@ impl Writer {
         &mut self,
         entries: &[Vec<u8>],
     ) -> Result<(u64, SignedCheckpoint), LedgerError> {
-        let lock = clone_lock(&self.lock)?;
-        let _guard = Guard::lock(&lock)?;
+        let _guard = self.folder.lock()?;
         // Taken out: an early return leaves nothing in memory to be trusted.
         let seen = self.state.take();
-        let State { note, mut edge } = self.refresh(seen)?;
-        let first = edge.size();
-        if entries.is_empty() {
-            let signed = SignedCheckpoint::parse(&note, &self.origin, &self.verifying_key)?;
-            self.state = Some(State { note, edge });
-            return Ok((first, signed));
-        }
-        let replaced = edge.partial_ids();
-        let files = edge.append(entries);
-        self.write_tiles(&files)?;
-        let signed = edge.checkpoint().sign(&self.origin, &self.key);
-        self.disk
-            .replace(&self.dir.join(CHECKPOINT_FILE), signed.note.as_bytes())
-            .map_err(|source| LedgerError::io("replace the ledger's checkpoint", source))?;
-        self.remove_replaced(&replaced, &files);
-        self.known = signed.checkpoint;
-        self.state = Some(State { note: signed.note.clone().into_bytes(), edge });
+        let mut state = self.folder.refresh(seen)?;
+        let first = state.edge.size();
+        let signed = if entries.is_empty() {
+            let Folder { origin, verifying_key, .. } = &self.folder;
+            SignedCheckpoint::parse(&state.note, origin, verifying_key)?
+        } else {
+            self.append(&mut state, entries)?
+        };
+        self.state = Some(state);
         Ok((first, signed))
     }
 
-    /// Returns the state of the folder: `seen` if nobody moved it, else read and checked anew.
-    fn refresh(&mut self, seen: Option<State>) -> Result<State, LedgerError> {
-        let note = read_checkpoint(&self.dir)?;
-        if let Some(state) = seen.filter(|state| state.note == note) {
-            return Ok(state);
-        }
-        let view = View::open(&self.dir, &self.origin, &self.verifying_key)?;
-        let checkpoint = view.checkpoint().checkpoint;
-        view.consistency_proof(&self.known)?;
-        let mut tiles = Tiles::new(&self.dir, checkpoint.size);
-        let edge = Edge::load(&mut tiles, &checkpoint)?;
-        self.known = checkpoint;
-        Ok(State { note, edge })
-    }
-
-    fn write_tiles(&mut self, files: &[TileFile]) -> Result<(), LedgerError> {
-        let mut folders = BTreeSet::new();
-        let mut group = Vec::with_capacity(files.len());
-        for file in files {
-            let target = self.dir.join(file.id.path());
-            self.make_parents(&target, &mut folders)?;
-            group.push((target, file.bytes.as_slice()));
-        }
-        let folders: Vec<PathBuf> = folders.into_iter().collect();
-        self.disk
-            .write_group(&group, &folders)
-            .map_err(|source| LedgerError::io("write a batch of audit entries", source))?;
-        self.note_durable(files);
-        Ok(())
-    }
-
-    /// Makes the folders above `target`, and notes every folder that gets a new name.
-    ///
-    /// A folder that is there may be one that a stopped process made and never synced, so the
-    /// folder above it is synced once by each writer.
-    fn make_parents(
+    fn append(
         &mut self,
-        target: &Path,
-        folders: &mut BTreeSet<PathBuf>,
-    ) -> Result<(), LedgerError> {
-        let above = target.ancestors().skip(1).take_while(|folder| *folder != self.dir);
-        let above: Vec<&Path> = above.collect();
-        for folder in above.iter().rev() {
-            if !folder.is_dir() {
-                self.disk
-                    .make_dir(folder)
-                    .map_err(|source| LedgerError::io("make a folder of the ledger", source))?;
-                self.durable.remove(*folder);
-            }
-            if !self.durable.contains(*folder) {
-                folders.extend(folder.parent().map(Path::to_path_buf));
-            }
+        state: &mut State,
+        entries: &[Vec<u8>],
+    ) -> Result<SignedCheckpoint, LedgerError> {
+        let (base, before) = (state.edge.checkpoint(), state.edge.partial_ids());
+        let mut edge = state.edge.clone();
+        let mut files = edge.append(entries);
+        // A tile that did not grow is there, and durable or about to be: a new file in its place
+        // would be neither.
+        files.retain(|file| !before.contains(&file.id));
+        let signed = edge.checkpoint().sign(&self.folder.origin, &self.key);
+        let record = journal::encode(&base, &signed.note, entries);
+        let Limits { journal, unsettled } = self.folder.limits;
+        let length = record.len() as u64;
+        let journaled = length <= journal / RECORD_SHARE;
+        let room = state.journal + length <= journal && state.unsettled_count() < unsettled;
+        // A batch past the journal must not leave an older one in it.
+        let goes_on = journaled && room;
+        if !goes_on && !state.is_settled() {
+            self.folder.settle(state)?;
         }
-        folders.extend(target.parent().map(Path::to_path_buf));
+        if journaled {
+            self.folder.write_record(state, &record)?;
+        }
+        state.edge = edge;
+        state.note = signed.note.clone().into_bytes();
+        self.folder.write_tiles(state, &files)?;
+        if journaled {
+            self.folder.write_checkpoint(&state.note)?;
+            self.folder.remove_replaced(state, &before);
+        } else {
+            self.folder.settle(state)?;
+        }
+        self.folder.known = signed.checkpoint;
+        Ok(signed)
+    }
+
+    /// Returns whether there is nothing that only the journal makes durable.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.state.as_ref().is_none_or(State::is_settled)
+    }
+
+    /// Makes everything durable where it belongs, and empties the journal.
+    pub(crate) fn settle(&mut self) -> Result<(), LedgerError> {
+        let _guard = self.folder.lock()?;
+        let seen = self.state.take();
+        let mut state = self.folder.refresh(seen)?;
+        if !state.is_settled() {
+            self.folder.settle(&mut state)?;
+        }
+        self.state = Some(state);
         Ok(())
     }
-
-    /// Notes that the folders above `files` have durable names.
-    fn note_durable(&mut self, files: &[TileFile]) {
-        if self.durable.len() > DURABLE_COUNT_MAX {
-            self.durable.clear();
-        }
-        for file in files {
-            let target = self.dir.join(file.id.path());
-            let above = target.ancestors().skip(1).take_while(|folder| *folder != self.dir);
-            self.durable.extend(above.map(Path::to_path_buf));
-        }
-    }
-
-    /// Removes what no checkpoint on disk refers to any more. A leftover does no harm.
-    fn remove_replaced(&self, replaced: &[TileId], files: &[TileFile]) {
-        let written: BTreeSet<String> = files.iter().map(|file| file.id.path()).collect();
-        for id in replaced {
-            let grew =
-                files.iter().any(|file| file.id.kind == id.kind && file.id.index == id.index);
-            if grew && !written.contains(&id.path()) {
-                let path = self.dir.join(id.path());
-                let _ = fs::remove_file(&path);
-                // Succeeds only when the last partial tile is gone: the full one is there.
-                let _ = path.parent().map(fs::remove_dir);
-            }
-        }
-    }
 }
 
-/// Holds the lock on the folder until it is dropped.
-struct Guard<'a>(&'a File);
-
-impl<'a> Guard<'a> {
-    fn lock(file: &'a File) -> Result<Self, LedgerError> {
-        flock(file, FlockOperation::LockExclusive)
-            .map_err(|source| LedgerError::io("lock the ledger", source.into()))?;
-        Ok(Self(file))
-    }
+/// Finishes what the journal of a ledger holds: after a crash, before its files are read without
+/// being opened for appending. Nothing is signed, so no key is needed.
+pub(crate) fn settle(dir: &Path, origin: &str, key: VerifyingKey) -> Result<(), LedgerError> {
+    let mut folder = Folder::new(dir, origin, key, Box::<OsDisk>::default(), LIMITS)?;
+    let _guard = folder.lock()?;
+    folder.refresh(None).map(drop)
 }
 
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        // The system releases the lock with the file in any case.
-        let _ = flock(self.0, FlockOperation::Unlock);
-    }
-}
+/// A journal of 4 MiB takes some 7,000 entries as the gate writes them; the ledger settles every
+/// few seconds at most under load, and twice as large a journal would take twice as long to empty.
+/// The files that wait for their sync are open meanwhile, and a process has 1,024.
+pub(crate) const LIMITS: Limits = Limits { journal: 4 << 20, unsettled: 128 };
 
-fn open_lock(dir: &Path) -> Result<File, LedgerError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(PRIVATE_FILE);
-    options
-        .open(dir.join(LOCK_FILE))
-        .map_err(|source| LedgerError::io("open the ledger's lock", source))
-}
-
-fn clone_lock(lock: &File) -> Result<File, LedgerError> {
-    lock.try_clone().map_err(|source| LedgerError::io("open the ledger's lock", source))
-}
-
-/// Most folders that are remembered as durable, some 100 KiB; forgetting one costs one sync.
-const DURABLE_COUNT_MAX: usize = 1024;
-
-/// Names the file whose lock says who may write.
-const LOCK_FILE: &str = "lock";
+/// A batch that fills more of the journal than one in this many is written once instead of twice.
+const RECORD_SHARE: u64 = 4;

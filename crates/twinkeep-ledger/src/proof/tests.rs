@@ -4,7 +4,7 @@ use twinkeep_vault::sign::SigningKey;
 
 use super::Proof;
 use crate::disk::OsDisk;
-use crate::writer::Writer;
+use crate::writer::{LIMITS, Writer};
 use crate::{Checkpoint, Consistency, LedgerError, View, verify_consistency};
 
 const ORIGIN: &str = "keep.example/ledger";
@@ -16,8 +16,9 @@ fn key() -> SigningKey {
 /// A ledger of `count` entries.
 fn ledger(count: u64) -> (tempfile::TempDir, View) {
     let dir = tempfile::tempdir().unwrap();
-    Writer::create(dir.path(), ORIGIN, &key(), &mut OsDisk).unwrap();
-    let mut writer = Writer::open(dir.path(), ORIGIN, key(), None, Box::new(OsDisk)).unwrap();
+    Writer::create(dir.path(), ORIGIN, &key(), Box::<OsDisk>::default()).unwrap();
+    let mut writer =
+        Writer::open(dir.path(), ORIGIN, key(), None, Box::<OsDisk>::default(), LIMITS).unwrap();
     let entries: Vec<_> = (0..count).map(|n| format!("entry {n}").into_bytes()).collect();
     writer.commit(&entries).unwrap();
     let view = View::open(dir.path(), ORIGIN, &key().verifying_key()).unwrap();

@@ -8,7 +8,7 @@ use twinkeep_vault::sign::SigningKey;
 
 use super::{Found, Query, search};
 use crate::disk::OsDisk;
-use crate::writer::Writer;
+use crate::writer::{LIMITS, Writer};
 use crate::{Activity, Class, Entry, View};
 
 const ORIGIN: &str = "keep.example/ledger";
@@ -27,8 +27,10 @@ struct Sample {
 impl Sample {
     fn new(count: u64) -> Self {
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        Writer::create(dir.path(), ORIGIN, &key(), &mut OsDisk).unwrap();
-        let writer = Writer::open(dir.path(), ORIGIN, key(), None, Box::new(OsDisk)).unwrap();
+        Writer::create(dir.path(), ORIGIN, &key(), Box::<OsDisk>::default()).unwrap();
+        let writer =
+            Writer::open(dir.path(), ORIGIN, key(), None, Box::<OsDisk>::default(), LIMITS)
+                .unwrap();
         let mut sample = Self { dir, writer, count: 0 };
         sample.grow(count);
         sample
@@ -143,7 +145,9 @@ fn an_index_grows_with_the_ledger_and_is_made_anew_when_it_is_lost_or_damaged() 
 fn the_index_of_another_ledger_is_not_used() {
     let one = Sample::new(600);
     let other = Sample::new(0);
-    let mut writer = Writer::open(other.dir.path(), ORIGIN, key(), None, Box::new(OsDisk)).unwrap();
+    let mut writer =
+        Writer::open(other.dir.path(), ORIGIN, key(), None, Box::<OsDisk>::default(), LIMITS)
+            .unwrap();
     let shifted: Vec<_> = (5..605).map(|n| entry(n).encode().unwrap()).collect();
     writer.commit(&shifted).unwrap();
     one.find(&Query::default());

@@ -1,8 +1,10 @@
 //! The ledger as a person meets it: whoever edits it is found.
 
 use std::fs;
+use std::path::Path;
 
 use crate::harness::{Place, write};
+use crate::serve::{Server, key};
 
 /// A keep whose ledger has some entries, and a copy of it from before the last ones.
 fn grown() -> Place {
@@ -201,4 +203,55 @@ fn entries_are_handed_to_other_systems_as_they_are_or_as_fhir() {
         assert_eq!(event["agent"][0]["who"]["identifier"]["value"], "operator");
     }
     assert_eq!(text.lines().count(), 6);
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_is_answered() {
+    let place = grown();
+    let full = place.path("keep/ledger/checkpoint.part");
+    std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+    let ran = place.run(&["twin", "list"]);
+    assert_eq!((ran.refused().as_str(), ran.code), ("ledger-write", 3));
+    assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+    fs::remove_file(full).unwrap();
+    place.run(&["twin", "list"]).done();
+    place.run(&["ledger", "verify"]).done();
+}
+
+/// As after a power cut: the journal has the last batches, and their files are empty.
+#[test]
+fn what_a_power_cut_left_in_the_journal_is_finished_by_the_next_command() {
+    let place = grown();
+    let (header, _) = key(&place, &[]);
+    let server = Server::start(&place);
+    for _ in 0..3 {
+        assert_eq!(server.call("/api/v1/twins", &["-H", &header]).status, 200);
+    }
+    // Killed at once, before it comes to rest.
+    drop(server);
+    let newest = fs::read(place.path("keep/ledger/checkpoint")).unwrap();
+    let journal = fs::read(place.path("keep/ledger/journal")).unwrap();
+    if journal.iter().all(|byte| *byte == 0) {
+        println!("skipped: the machine was so slow that the ledger came to rest first");
+        return;
+    }
+    // The first record says how many entries there were when all was durable; tiles that are wider
+    // came later.
+    let durable = u64::from_be_bytes(journal[12..20].try_into().unwrap());
+    let width = |path: &Path| -> Option<u64> { path.file_name()?.to_str()?.parse().ok() };
+    for path in place.files("keep/ledger/tile") {
+        if width(&path).is_some_and(|width| durable < width) {
+            write(&path, b"");
+        }
+    }
+    write(&place.path("keep/ledger/checkpoint"), b"");
+    let found = place.run(&["ledger", "verify"]);
+    assert_eq!(found.refused(), "ledger-checkpoint");
+    assert!(found.stderr.contains("verify again"), "{}", found.stderr);
+    place.run(&["twin", "list"]).done();
+    let report = place.run(&["ledger", "verify"]).done();
+    let size = |note: &[u8]| -> u64 {
+        std::str::from_utf8(note).unwrap().lines().nth(1).unwrap().parse().unwrap()
+    };
+    assert_eq!(report["entries"], size(&newest) + 1);
 }

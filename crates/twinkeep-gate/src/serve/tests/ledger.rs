@@ -109,3 +109,24 @@ async fn what_cannot_be_recorded_is_not_answered() {
         assert_eq!((answer.status, answer.code().as_str()), (503, "ledger-write"), "{answer:?}");
     }
 }
+
+/// The system itself says that there is no room: what replaces the checkpoint is a full device.
+#[tokio::test]
+async fn a_full_disk_answers_nobody_and_serving_goes_on_once_there_is_room() {
+    let keep = TestKeep::empty();
+    let mut served = Served::open(&keep, settings());
+    assert_eq!(served.get("/api/v1/twins").await.status, 200);
+    let full = keep.root.join("ledger/checkpoint.part");
+    std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+    for answer in [
+        served.get("/api/v1/twins").await,
+        served.get("/api/v1/twins").await,
+        served.predict("{").await,
+    ] {
+        assert_eq!((answer.status, answer.code().as_str()), (503, "ledger-write"), "{answer:?}");
+    }
+    std::fs::remove_file(&full).unwrap();
+    assert_eq!(served.get("/api/v1/twins").await.status, 200);
+    served.close();
+    assert!(twinkeep_app::verify_ledger(&keep.root, None, &[], &[]).is_ok());
+}
