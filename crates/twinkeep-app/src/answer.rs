@@ -9,6 +9,7 @@ use twinkeep_domain::{
 
 use twinkeep_twin::chart::{duration, short};
 
+use crate::budget::Precision;
 use crate::receipt::Receipt;
 use crate::time_text::rfc3339;
 
@@ -23,6 +24,9 @@ pub struct ForecastAnswer {
     /// Whether more is known by now, which was not looked at.
     #[serde(skip_serializing_if = "is_false")]
     pub looks_back: bool,
+    /// Whether it has two significant digits, because the budget of the caller is used up.
+    #[serde(skip_serializing_if = "is_false")]
+    pub coarse: bool,
     /// The model version that made it.
     pub model: String,
     /// The pack it speaks about, as `name@version`.
@@ -181,6 +185,7 @@ impl ForecastAnswer {
             subject,
             prediction_time: rfc3339(forecast.prediction_time),
             looks_back: false,
+            coarse: false,
             model: model.to_owned(),
             pack: format!("{}@{}", pack.name(), pack.version()),
             targets: forecast
@@ -210,6 +215,40 @@ impl ForecastAnswer {
     pub(crate) fn looking_back(self, looks_back: bool) -> Self {
         Self { looks_back, ..self }
     }
+}
+
+impl ForecastAnswer {
+    /// Leaves two significant digits, if no more are paid for.
+    pub(crate) fn with_precision(mut self, precision: Precision) -> Self {
+        if precision == Precision::Full {
+            return self;
+        }
+        self.coarse = true;
+        for target in &mut self.targets {
+            target.points.iter_mut().for_each(PointAnswer::coarsen);
+            for point in &mut target.probabilities {
+                point.probability = twentieth(point.probability);
+                for other in &mut point.competing {
+                    other.probability = twentieth(other.probability);
+                }
+            }
+        }
+        self
+    }
+}
+
+impl PointAnswer {
+    fn coarsen(&mut self) {
+        let Self { horizon_hours: _, mean, q025, q05, q10, q25, q50, q75, q90, q95, q975 } = self;
+        for value in [mean, q025, q05, q10, q25, q50, q75, q90, q95, q975] {
+            *value = format!("{value:.1e}").parse().unwrap_or(*value);
+        }
+    }
+}
+
+/// Steps of five percent.
+fn twentieth(probability: f32) -> f32 {
+    (probability * 20.0).round() / 20.0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]

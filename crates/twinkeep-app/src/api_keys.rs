@@ -3,6 +3,7 @@
 //! A key is `tk_` and 40 characters of base 32: 200 random bits. The catalog holds its SHA-256
 //! digest; a slow hash would add nothing to that many bits, and cost every request dearly.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use serde::Serialize;
@@ -213,6 +214,14 @@ pub fn revoke_api_key(app: &App, caller: &Caller, id: &str) -> Result<(), AppErr
     app.conclude(entry.severity(Severity::Low), result)
 }
 
+/// What the catalog's settings say of keys.
+#[derive(Default)]
+pub(crate) struct KeyFacts {
+    /// The version of the settings that this is as of.
+    version: Vec<u8>,
+    known: BTreeMap<String, String>,
+}
+
 impl App {
     /// Recognizes an API key. Every failure looks the same to the caller.
     pub fn authenticate(&self, key: &str) -> Result<Caller, AppError> {
@@ -252,13 +261,24 @@ impl App {
 
     /// Returns the roles of a key.
     fn key_roles(&self, id: &str) -> Result<Vec<String>, AppError> {
-        let text = self.store.setting(&key_roles_key(id))?.unwrap_or_default();
+        let text = self.key_fact(&key_roles_key(id))?.unwrap_or_default();
         Ok(text.lines().map(str::to_owned).collect())
     }
 
     /// Returns the first of the keys of which this one is a successor.
     pub(crate) fn key_lineage(&self, id: &str) -> Result<String, AppError> {
-        Ok(self.store.setting(&key_lineage_key(id))?.unwrap_or_else(|| id.to_owned()))
+        Ok(self.key_fact(&key_lineage_key(id))?.unwrap_or_else(|| id.to_owned()))
+    }
+
+    /// Returns a setting about a key, from memory: every request asks.
+    fn key_fact(&self, name: &str) -> Result<Option<String>, AppError> {
+        let [version, _] = self.store.rules_version()?;
+        let mut facts = self.key_facts.lock().unwrap_or_else(PoisonError::into_inner);
+        if facts.version != version {
+            facts.known = self.store.settings_below("key-")?.into_iter().collect();
+            facts.version = version;
+        }
+        Ok(facts.known.get(name).cloned())
     }
 
     /// Returns the site that a caller's events speak for; `None` if they may name any.

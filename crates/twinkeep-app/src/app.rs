@@ -16,6 +16,8 @@ use twinkeep_vault::{
 };
 
 use crate::anchor::Anchor;
+use crate::api_keys::KeyFacts;
+use crate::budget::Budgets;
 use crate::consent::Consents;
 use crate::feeder::Feeder;
 use crate::file_modes::check_modes;
@@ -57,12 +59,16 @@ pub struct App {
     server_key: SecretBytes,
     pub(crate) prover: SigningKey,
     pub(crate) witness: SigningKey,
+    /// What is known of API keys besides what they may do.
+    pub(crate) key_facts: Mutex<KeyFacts>,
     /// Who issues access tokens.
     pub(crate) issuers: Issuers,
     /// Who may do what.
     pub(crate) policies: Policies,
     /// Who may be asked about.
     pub(crate) consents: Consents,
+    /// How much callers may learn.
+    pub(crate) budgets: Budgets,
     access_key: SecretKey,
     /// When this process last noted that an API key was used, by the key's id.
     pub(crate) noted_uses: Mutex<BTreeMap<String, Timestamp>>,
@@ -126,9 +132,11 @@ impl App {
             server_key: keys.server,
             prover,
             witness,
+            key_facts: Mutex::default(),
             issuers: Issuers::default(),
             policies: Policies::default(),
             consents: Consents::default(),
+            budgets: Budgets::default(),
             access_key: keys.root.derive(Purpose::Access, b""),
             noted_uses: Mutex::default(),
             drop_folder: Feeder::new("folder.watched"),

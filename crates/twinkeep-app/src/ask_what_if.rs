@@ -17,7 +17,7 @@ use crate::receipt::{Grounds, Receipt, forecast_request};
 use crate::record_events::live_options;
 use crate::time_text::rfc3339;
 use crate::twins::{Found, about_with_receipt};
-use crate::{App, AppError, Caller};
+use crate::{App, AppError, BudgetUnit, Caller};
 
 /// What is to be otherwise.
 #[derive(Clone, Debug, Default)]
@@ -146,7 +146,16 @@ pub fn ask_what_if(
     request: &WhatIfRequest,
 ) -> Result<WhatIfAnswer, AppError> {
     let attach = |answer: &mut WhatIfAnswer, receipt| answer.receipt = Some(receipt);
-    let work = |found: &Found<'_>| answer(app, found, request);
+    let work = |found: &Found<'_>| {
+        let (answer, grounds) = answer(app, found, request)?;
+        let person = found.subject.reveal().to_be_bytes();
+        let changes = request.changes.join(",");
+        let input = [&person, answer.prediction_time.as_bytes(), changes.as_bytes()];
+        let model = &answer.model;
+        app.spend_or_refuse(caller, BudgetUnit::DistinctInputs, model, &input.concat())?;
+        app.spend_or_refuse(caller, BudgetUnit::FullAnswers, model, &[])?;
+        Ok((answer, grounds))
+    };
     about_with_receipt(app, caller, "twin.what_if", subject, work, attach)
 }
 

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::IssuerConfig;
+use crate::budget_config::check_budgets;
 use crate::issuer_config::check_issuers;
 use crate::source_attributes::is_attribute;
+use crate::{BudgetConfig, IssuerConfig};
 use serde::{Deserialize, Serialize};
 use twinkeep_connect::{DatabaseUrl, NatsUrl};
 use twinkeep_intake::mapping::shipped_names as shipped_mapping_names;
@@ -32,6 +33,9 @@ pub struct Config {
     pub card: BTreeMap<String, String>,
     /// Who may be asked about.
     pub consent: ConsentConfig,
+    /// How much one caller may learn.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budget: Vec<BudgetConfig>,
     /// Whose access tokens are believed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub issuer: Vec<IssuerConfig>,
@@ -254,6 +258,42 @@ impl Default for GateConfig {
     }
 }
 
+impl GateConfig {
+    /// Checks every value.
+    fn check(&self) -> Result<(), ConfigError> {
+        let gate = self;
+        let refuse = |key, expected| Err(ConfigError::Value { key, expected });
+        if gate.listen.parse::<std::net::SocketAddr>().is_err() {
+            return refuse("gate.listen", "an address and a port, such as `127.0.0.1:8443`");
+        }
+        if gate.names.is_empty() {
+            return refuse("gate.names", "at least one name or address");
+        }
+        if !(1..=1_000_000).contains(&gate.rate_per_second) {
+            return refuse("gate.rate_per_second", "1 to 1,000,000");
+        }
+        if 1_000_000 < gate.rate_burst {
+            return refuse("gate.rate_burst", "0 to 1,000,000");
+        }
+        if gate.connection_count_max == 0 || gate.connection_count_per_address_max == 0 {
+            return refuse("gate.connection_count_max", "at least 1");
+        }
+        if !(1..=3600).contains(&gate.request_seconds_max) {
+            return refuse("gate.request_seconds_max", "1 to 3600");
+        }
+        if !(1024..=64 << 20).contains(&gate.body_size_max) {
+            return refuse("gate.body_size_max", "1 KiB to 64 MiB");
+        }
+        if !(1 << 20..=1 << 40).contains(&gate.feed_size_max) {
+            return refuse("gate.feed_size_max", "1 MiB to 1 TiB");
+        }
+        if !(1..=500_000).contains(&gate.live_event_count) {
+            return refuse("gate.live_event_count", "1 to 500,000");
+        }
+        Ok(())
+    }
+}
+
 /// Training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -309,6 +349,8 @@ pub struct Settings {
     pub card: BTreeMap<String, String>,
     /// Who may be asked about.
     pub consent: ConsentConfig,
+    /// How much one caller may learn.
+    pub budgets: Vec<BudgetConfig>,
     /// Whose access tokens are believed; paths are resolved.
     pub issuers: Vec<IssuerConfig>,
     /// Databases to read, by name; paths are resolved.
@@ -387,37 +429,12 @@ impl Config {
             models,
             card,
             consent,
+            budget,
             issuer,
             source,
         } = self;
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });
-        if gate.listen.parse::<std::net::SocketAddr>().is_err() {
-            return refuse("gate.listen", "an address and a port, such as `127.0.0.1:8443`");
-        }
-        if gate.names.is_empty() {
-            return refuse("gate.names", "at least one name or address");
-        }
-        if !(1..=1_000_000).contains(&gate.rate_per_second) {
-            return refuse("gate.rate_per_second", "1 to 1,000,000");
-        }
-        if 1_000_000 < gate.rate_burst {
-            return refuse("gate.rate_burst", "0 to 1,000,000");
-        }
-        if gate.connection_count_max == 0 || gate.connection_count_per_address_max == 0 {
-            return refuse("gate.connection_count_max", "at least 1");
-        }
-        if !(1..=3600).contains(&gate.request_seconds_max) {
-            return refuse("gate.request_seconds_max", "1 to 3600");
-        }
-        if !(1024..=64 << 20).contains(&gate.body_size_max) {
-            return refuse("gate.body_size_max", "1 KiB to 64 MiB");
-        }
-        if !(1 << 20..=1 << 40).contains(&gate.feed_size_max) {
-            return refuse("gate.feed_size_max", "1 MiB to 1 TiB");
-        }
-        if !(1..=500_000).contains(&gate.live_event_count) {
-            return refuse("gate.live_event_count", "1 to 500,000");
-        }
+        gate.check()?;
         if !(1..=256).contains(&train.threads) {
             return refuse("train.threads", "1 to 256");
         }
@@ -446,17 +463,37 @@ impl Config {
         let intake = IntakeConfig { drop_folder, nats, ..intake };
         let resolve = |(name, source): (String, SourceConfig)| (name, source.resolve(keep));
         let source = source.into_iter().map(resolve).collect();
+        check_budgets(&budget)?;
         let issuers = check_issuers(issuer, keep)?;
-        Ok(Settings { key_file, intake, gate, train, models, card, consent, issuers, source })
+        Ok(Settings {
+            key_file,
+            intake,
+            gate,
+            train,
+            models,
+            card,
+            consent,
+            budgets: budget,
+            issuers,
+            source,
+        })
     }
 }
 
 impl From<Settings> for Config {
     fn from(settings: Settings) -> Self {
-        let Settings { key_file, intake, gate, train, models, card, consent, issuers, source } =
-            settings;
-        let keep = KeepConfig { key_file };
-        Self { keep, intake, gate, train, models, card, consent, issuer: issuers, source }
+        Self {
+            keep: KeepConfig { key_file: settings.key_file },
+            intake: settings.intake,
+            gate: settings.gate,
+            train: settings.train,
+            models: settings.models,
+            card: settings.card,
+            consent: settings.consent,
+            budget: settings.budgets,
+            issuer: settings.issuers,
+            source: settings.source,
+        }
     }
 }
 
@@ -519,6 +556,12 @@ const KEYS: &[&str] = &[
     "seed",
     "consent",
     "required",
+    "budget",
+    "callers",
+    "unit",
+    "limit",
+    "per",
+    "exhausted",
     "issuer",
     "jwks_url",
     "jwks_file",

@@ -11,7 +11,7 @@ use crate::moment::{Moment, moment};
 use crate::predict::check_horizons;
 use crate::time_text::rfc3339;
 use crate::twins::{Found, about};
-use crate::{App, AppError, Caller};
+use crate::{App, AppError, BudgetUnit, Caller};
 
 /// Which forecast is to be explained.
 #[derive(Clone, Debug, Default)]
@@ -123,10 +123,14 @@ pub fn explain_twin(
     subject: &str,
     request: &ExplainRequest,
 ) -> Result<ExplainAnswer, AppError> {
+    let paid = |answer: ExplainAnswer| {
+        app.spend_or_refuse(caller, BudgetUnit::FullAnswers, &answer.model, &[])?;
+        Ok(answer)
+    };
     about(app, caller, "twin.explained", subject, |found| {
         let mut windows = app.pack.windows().iter();
         if let Some(window) = windows.find(|window| window.code.as_str() == request.target) {
-            return explain_window(app, found, request, window);
+            return paid(explain_window(app, found, request, window)?);
         }
         let index = app.pack.find(&request.target);
         let variable = index
@@ -136,7 +140,7 @@ pub fn explain_twin(
                 AppError::usage("target-unknown", "the pack has no such target")
                     .hint("`twinkeep twin forecast SUBJECT` lists the targets")
             })?;
-        explain(app, found, request, (index.unwrap_or_default(), variable))
+        paid(explain(app, found, request, (index.unwrap_or_default(), variable))?)
     })
 }
 

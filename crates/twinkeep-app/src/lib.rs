@@ -22,6 +22,8 @@ mod ask_what_if;
 mod attack_model;
 mod attestations;
 mod audit_event;
+mod budget;
+mod budget_config;
 mod caller;
 mod canonical_json;
 mod check_models;
@@ -152,6 +154,8 @@ pub use attack_model::{
     Attack, AttackReport, AttackRequest, OverLimit, PoisoningReport, PoisoningTrial, attack_model,
     show_attacks,
 };
+pub use budget::{BudgetLine, list_budgets, reset_budgets};
+pub use budget_config::{BudgetConfig, BudgetUnit, Exhausted, Period};
 pub use caller::{Caller, Scope, is_purpose};
 pub use check_models::{ModelsCheck, check_models};
 pub use compact_store::{CompactReport, StatusReport, compact_store, store_status};

@@ -10,8 +10,9 @@ use twinkeep_forecast::{CodeMap, SubjectState};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 
 use crate::answer::ForecastAnswer;
+use crate::budget::Precision;
 use crate::receipt::{Grounds, forecast_request, input_text};
-use crate::{App, AppError, Caller, Scope};
+use crate::{App, AppError, BudgetUnit, Caller, Scope};
 
 /// What the caller wants to know.
 pub struct PredictRequest {
@@ -83,12 +84,20 @@ fn answer(
     }
     let served = app.served()?;
     let forecast: Forecast = served.model.forecast(&state, prediction_time, &horizons);
-    let answer = ForecastAnswer::new(pack, &served.version, None, &forecast);
-    let grounds = request.receipt.then(|| {
-        let asked = forecast_request(prediction_time, &horizons);
-        let input = input_text(&asked, events.codes(), events.rows.iter());
-        Grounds { served, scope: Scope::Predict, input }
-    });
+    let asked = forecast_request(prediction_time, &horizons);
+    let input = || input_text(&asked, events.codes(), events.rows.iter());
+    let inputs = match app.is_budgeted(caller, BudgetUnit::DistinctInputs) {
+        true => {
+            app.spend(caller, BudgetUnit::DistinctInputs, &served.version, input().as_bytes())?
+        }
+        false => Precision::Full,
+    };
+    let answers = app.spend(caller, BudgetUnit::FullAnswers, &served.version, &[])?;
+    let answer = ForecastAnswer::new(pack, &served.version, None, &forecast)
+        .with_precision(inputs)
+        .with_precision(answers);
+    let grounds =
+        request.receipt.then(|| Grounds { input: input(), served, scope: Scope::Predict });
     Ok((answer, grounds))
 }
 

@@ -19,7 +19,7 @@ use crate::predict::check_horizons;
 use crate::receipt::{Grounds, Receipt, forecast_request};
 use crate::time_text::rfc3339;
 use crate::twins::{Found, about_with_receipt};
-use crate::{App, AppError, Caller};
+use crate::{App, AppError, BudgetUnit, Caller};
 
 /// Which paths, and what is asked of them.
 #[derive(Clone, Debug, Default)]
@@ -172,7 +172,9 @@ pub fn simulate_twin(
             let intent = app.entry(caller, class, activity, "paths.writing");
             app.record(&intent.about(&app.reference(found.subject)).severity(Severity::Medium))?;
         }
-        simulate(app, found, request)
+        let (answer, grounds) = simulate(app, found, request)?;
+        app.spend_or_refuse(caller, BudgetUnit::FullAnswers, &answer.model, &[])?;
+        Ok((answer, grounds))
     };
     about_with_receipt(app, caller, "twin.simulated", subject, work, attach)
 }

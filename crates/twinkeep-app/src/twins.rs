@@ -18,7 +18,7 @@ use crate::receipt::{Grounds, Receipt, forecast_request, input_text};
 use crate::served::Served;
 use crate::sites::unknown_subject;
 use crate::time_text::rfc3339;
-use crate::{App, AppError, Caller, Scope};
+use crate::{App, AppError, BudgetUnit, Caller, Scope};
 
 /// A page of twins.
 #[derive(Debug, Serialize)]
@@ -202,8 +202,10 @@ pub fn forecast_twin(
     let work = |found: &Found<'_>| {
         let (served, forecast) = forecast(app, found, request)?;
         let name = Some(found.subject.reveal_text());
+        let precision = app.spend(caller, BudgetUnit::FullAnswers, &served.version, &[])?;
         let answer = ForecastAnswer::new(&app.pack, &served.version, name, &forecast)
-            .looking_back(found.timeline.end() > Some(forecast.prediction_time));
+            .looking_back(found.timeline.end() > Some(forecast.prediction_time))
+            .with_precision(precision);
         let grounds = request.receipt.then(|| {
             let horizons = check_horizons(&app.pack, &request.horizons_hours).unwrap_or_default();
             found.grounds(
@@ -238,6 +240,7 @@ pub fn draw_twin(
             }
         }
         let (served, forecast) = forecast(app, found, request)?;
+        app.spend_or_refuse(caller, BudgetUnit::FullAnswers, &served.version, &[])?;
         let mut charts = Vec::new();
         for drawn in &forecast.targets {
             let wanted = match target {
@@ -372,6 +375,8 @@ fn look<T>(
     };
     let result = wanted.and_then(|subject| {
         app.require_consent(caller, subject)?;
+        let person = subject.reveal().to_be_bytes();
+        app.spend_or_refuse(caller, BudgetUnit::NewSubjects, "", &person)?;
         let cohort = app.store.timeline(subject)?.ok_or_else(unknown_subject)?;
         let timeline = cohort.timelines.first().ok_or_else(unknown_subject)?;
         work(&Found { subject, codes: &cohort.codes, timeline })

@@ -83,6 +83,7 @@ pub(crate) fn refuse(error: &AppError) -> Refusal {
             | "consent-withdrawn" | "consent-missing",
             _,
         ) => StatusCode::FORBIDDEN,
+        ("budget-exhausted", _) => StatusCode::TOO_MANY_REQUESTS,
         ("idempotency-key-reused" | "subject-too-long", _) => StatusCode::UNPROCESSABLE_ENTITY,
         ("feed-unknown-sender", _) => StatusCode::FORBIDDEN,
         (

@@ -12,6 +12,21 @@ impl Store {
         self.read(|connection| self.setting_on(connection, name))
     }
 
+    /// Returns the settings whose names begin so, by name.
+    pub fn settings_below(&self, begin: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let mut found: Vec<(String, String)> = Vec::new();
+        self.read(|connection| {
+            self.rows.scan(connection, &SETTINGS, &mut |row| {
+                let name: String = row.get(1)?;
+                if name.starts_with(begin) {
+                    found.push((name, row.get(2)?));
+                }
+                Ok(())
+            })
+        })?;
+        Ok(found)
+    }
+
     pub(crate) fn setting_on(
         &self,
         connection: &Connection,

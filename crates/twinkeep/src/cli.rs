@@ -25,7 +25,7 @@ pub(crate) use models::{
     ApproverCommand, EvaluateArgs, ImportModelArgs, ModelCommand, PurposeName, ReleaseArgs,
     SignModelArgs, SplitName, TrainArgs, VerifyModelArgs,
 };
-pub(crate) use policy::{PolicyCommand, PolicyTestArgs};
+pub(crate) use policy::{BudgetCommand, PolicyCommand, PolicyTestArgs};
 pub(crate) use receipt::ReceiptCommand;
 pub(crate) use senders::{SenderCommand, SenderDates};
 pub(crate) use store::{KeyringCommand, StoreCommand};
@@ -167,6 +167,9 @@ pub(crate) enum Command {
     /// Revoke access tokens, and say what one would get
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Look after how much each caller may learn
+    #[command(subcommand)]
+    Budget(BudgetCommand),
     /// Say who may do what, by role and purpose
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -1,6 +1,7 @@
 //! One file a command, or a group of commands for one thing.
 
 mod attack;
+mod budget;
 mod crypto;
 mod evaluate;
 mod event;
@@ -64,6 +65,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Key(args) => key::run(global, args, out),
         Command::Issuer(args) => token::issuer(global, args, out),
         Command::Token(args) => token::run(global, args, out),
+        Command::Budget(args) => budget::run(global, args, out),
         Command::Policy(args) => policy::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),
         Command::Crypto(args) => crypto::run(global, args, out),

@@ -115,7 +115,11 @@ fn reads(store: &Store, table: &str) -> Vec<Result<(), StoreError>> {
         "doomed" => vec![store.read(|connection| store.read_doomed(connection)).map(drop)],
         "erasures" => vec![store.erasures().map(drop), store.erasure("00").map(drop)],
         "settings" => {
-            vec![store.setting("pack").map(drop), store.setting("nothing").map(drop)]
+            vec![
+                store.setting("pack").map(drop),
+                store.setting("nothing").map(drop),
+                store.settings_below("p").map(drop),
+            ]
         }
         "consents" => vec![store.consents().map(drop)],
         "feeds" => vec![store.feeds().map(drop), add(store, &sample(3, 2, 2)).map(drop)],

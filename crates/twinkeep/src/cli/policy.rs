@@ -1,4 +1,4 @@
-//! `twinkeep policy ...`.
+//! `twinkeep policy ...` and `twinkeep budget ...`.
 
 use std::path::PathBuf;
 
@@ -25,6 +25,18 @@ pub(crate) enum PolicyCommand {
     },
     /// List who broke the glass, and the reasons they gave
     Glass,
+}
+
+/// Subcommands of `budget`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BudgetCommand {
+    /// List what callers have used up of their budgets in this period
+    List,
+    /// Begin the budgets of a caller anew
+    Reset {
+        /// Who, as `budget list` calls them
+        caller: String,
+    },
 }
 
 /// Arguments of `policy test`.

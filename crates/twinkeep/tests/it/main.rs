@@ -9,6 +9,7 @@ mod answers;
 mod attack;
 mod attendance;
 mod attestations;
+mod budget;
 mod crash;
 mod database;
 mod departures;
