@@ -50,6 +50,12 @@ python model_signing model-signing==1.1.1 pyOpenSSL # signs models, and verifies
     command -v npm >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null
     npm install --silent --no-audit --no-fund --prefix "$venv/idp" oidc-provider@9.13.3
 }
+# A rate limiter to compare with; unpacked, because installing it would start it.
+[ -x "$venv/nginx/usr/sbin/nginx" ] || {
+    echo "unpacking nginx"
+    mkdir -p "$venv/nginx"
+    (cd "$venv/nginx" && { apt-get download -qq nginx || { apt-get update -qq && apt-get download -qq nginx; } } 2>/dev/null && dpkg -x nginx_*.deb .)
+}
 # The public schemas of MEDS.
 "$venv/bin/python3" -c 'import meds' 2>/dev/null || {
     echo "installing meds"

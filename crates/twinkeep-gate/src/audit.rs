@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 use twinkeep_app::{Activity, App, AppError, Caller, Entry, EventClass, Severity};
 
+use crate::refusal::LOCKED_OUT;
+
 /// What happened to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestAction {
@@ -61,7 +63,8 @@ pub(crate) fn record_request(app: &App, record: &RequestRecord<'_>) -> Result<()
         entry = entry.with("reason", reason);
     }
     if let Some(code) = record.failure {
-        entry = entry.failed(code).severity(severity(record.status));
+        let severity = if code == LOCKED_OUT { Severity::Medium } else { severity(record.status) };
+        entry = entry.failed(code).severity(severity);
     }
     app.record(&entry).map(drop)
 }

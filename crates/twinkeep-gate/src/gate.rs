@@ -12,6 +12,7 @@ use crate::edge::Peer;
 use crate::edge::tally::Tally;
 use crate::json::BodyLimits;
 use crate::limiter::{Decision, Limiter};
+use crate::lockout::Lockout;
 use crate::sessions::Sessions;
 use crate::settings::{GateSettings, LIMITED_CLIENT_COUNT_MAX};
 use crate::streams::Streams;
@@ -28,6 +29,8 @@ pub(crate) struct Gate {
     pub(crate) storing: Semaphore,
     /// Who follows changes.
     pub(crate) streams: Streams,
+    /// Who showed wrong credentials too often.
+    pub(crate) lockout: Lockout,
     identities: Limiter<String>,
     addresses: Limiter<AddressKey>,
     started: Instant,
@@ -53,6 +56,7 @@ impl Gate {
             permits: Semaphore::new(settings.request_count_max),
             storing: Semaphore::new(1),
             streams: Streams::new(),
+            lockout: Lockout::default(),
             identities: Limiter::new(settings.identity_rate, LIMITED_CLIENT_COUNT_MAX),
             addresses: Limiter::new(settings.address_rate, LIMITED_CLIENT_COUNT_MAX),
             started: Instant::now(),

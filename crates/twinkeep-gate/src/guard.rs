@@ -5,6 +5,7 @@
 //! is charged to the address too, so that guessing is no faster than asking without one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -14,10 +15,12 @@ use axum::response::IntoResponse as _;
 use twinkeep_app::{App, AppError, Caller, Class, PolicyAction};
 use twinkeep_vault::SecretBytes;
 
+use crate::address::AddressKey;
 use crate::audit::RequestAction;
 use crate::credential;
 use crate::edge::Peer;
 use crate::gate::{Client, Gate};
+use crate::limiter::Decision;
 use crate::refusal::Refusal;
 use crate::use_case;
 
@@ -87,9 +90,21 @@ pub(crate) async fn stand(
     let Some(&peer) = request.extensions().get::<Peer>() else {
         return Refusal::bug().into_response();
     };
+    let address = AddressKey::of(peer.address.ip());
+    if matches!(access, Access::Key(_))
+        && let Some(wait) = gate.lockout.deaf(address, gate.elapsed())
+    {
+        return noted(locked_out(&gate, wait), None, access, route);
+    }
     let caller = match recognize(&gate, access, request.headers()).await {
         Ok(caller) => caller,
         Err(Unknown { refusal, reason }) => {
+            let failed = reason.and_then(|_| gate.lockout.failed(address, gate.elapsed()));
+            if let Some(wait) = failed {
+                let mut response = locked_out(&gate, wait);
+                response.extensions_mut().insert(Note { reason, ..Note::default() });
+                return noted(response, None, access, route);
+            }
             let mut response = refuse(&gate, peer, refusal);
             response.extensions_mut().insert(Note { reason, ..Note::default() });
             return noted(response, None, access, route);
@@ -101,6 +116,12 @@ pub(crate) async fn stand(
         None => None,
     };
     let id = caller.as_ref().map(|caller| caller.id.clone());
+    // Whoever was never here and is right now may have guessed.
+    let new = id.as_ref().filter(|_| matches!(access, Access::Key(_)));
+    let locked = new.and_then(|id| gate.lockout.recognized(address, id, gate.elapsed()));
+    if let Some(wait) = locked {
+        return noted(locked_out(&gate, wait), None, access, route);
+    }
     let client = id.clone().map_or(Client::of(peer), Client::Identity);
     let decision = gate.charge(&client);
     let response = if decision.allowed() {
@@ -117,6 +138,14 @@ pub(crate) async fn stand(
         Refusal::rate_limited().into_response()
     };
     let mut response = noted(response, id, access, route);
+    response.extensions_mut().insert(decision);
+    response
+}
+
+/// Refuses whoever comes from an address that is locked, at no cost but theirs.
+fn locked_out(gate: &Gate, wait: Duration) -> Response<Body> {
+    let mut response = Refusal::locked_out().into_response();
+    let decision = Decision::locked_out(gate.settings.address_rate, wait);
     response.extensions_mut().insert(decision);
     response
 }

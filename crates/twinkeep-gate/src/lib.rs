@@ -26,6 +26,7 @@ mod guard;
 mod headers;
 mod json;
 mod limiter;
+mod lockout;
 mod pages;
 mod pipeline;
 mod refusal;

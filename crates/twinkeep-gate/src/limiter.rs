@@ -54,6 +54,11 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
+    /// A client that is not listened to for a while, whatever its rate.
+    pub(crate) fn locked_out(rate: Rate, wait: Duration) -> Self {
+        Self { rate, remaining: 0, whole_in: wait, retry_in: Some(wait) }
+    }
+
     /// Returns whether the request was let through.
     pub(crate) fn allowed(&self) -> bool {
         self.retry_in.is_none()

@@ -37,7 +37,7 @@ use crate::edge::{Peer, Protocol};
 use crate::gate::{Client, Gate};
 use crate::guard::Note;
 use crate::limiter::Decision;
-use crate::refusal::{RATE_LIMITED, Refusal};
+use crate::refusal::{LOCKED_OUT, RATE_LIMITED, Refusal};
 use crate::request_id::RequestId;
 use crate::use_case::{self, Counted, Recorded};
 use crate::{headers, pages};
@@ -197,7 +197,7 @@ fn need(gate: &Gate, peer: Peer, note: &Note, response: &Response<Body>) -> Need
     }
     match extensions.get::<Refusal>() {
         Some(refusal) if refusal.recorded => Need::Nothing,
-        Some(refusal) if refusal.code == RATE_LIMITED => {
+        Some(refusal) if [RATE_LIMITED, LOCKED_OUT].contains(&refusal.code) => {
             let client = note.caller.clone().map_or(Client::of(peer), Client::Identity);
             if gate.first_haste(&client) { Need::Entry } else { Need::Nothing }
         }

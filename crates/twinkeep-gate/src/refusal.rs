@@ -86,6 +86,12 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMITED, message)
     }
 
+    /// Wrong credentials came from the client's address too often.
+    pub(crate) fn locked_out() -> Self {
+        let message = "too many credentials that do not hold; `Retry-After` says when to come back";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, LOCKED_OUT, message)
+    }
+
     /// More requests are under way than the gate takes.
     pub(crate) fn busy() -> Self {
         let message = "too many requests are under way; try again";
@@ -145,6 +151,9 @@ impl IntoResponse for Refusal {
         response
     }
 }
+
+/// The code of a request from an address that is locked; such refusals are counted as well.
+pub(crate) const LOCKED_OUT: &str = "locked-out";
 
 /// The code of a request that came too often; such refusals are counted, not recorded singly.
 pub(crate) const RATE_LIMITED: &str = "rate-limited";

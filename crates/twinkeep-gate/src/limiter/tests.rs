@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{Limiter, Rate};
 
+mod nginx;
+
 const RATE: Rate = Rate { per_second: 5, burst: 10 };
 
 /// nginx's arithmetic, after `ngx_http_limit_req_lookup`: thousandths of a request, milliseconds.

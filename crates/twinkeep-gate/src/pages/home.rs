@@ -14,8 +14,10 @@ use serde::Deserialize;
 use twinkeep_vault::SecretBytes;
 
 use super::page;
+use crate::address::AddressKey;
 use crate::audit::RequestAction;
 use crate::credential::{self, SESSION_COOKIE};
+use crate::edge::Peer;
 use crate::gate::Gate;
 use crate::guard::{self, Note};
 use crate::json;
@@ -44,6 +46,7 @@ pub(crate) async fn sign_in(
     request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
     require_same_origin(&request)?;
+    let peer = request.extensions().get::<Peer>().copied();
     json::require_type(request.headers(), "application/x-www-form-urlencoded")?;
     let (parts, body) = request.into_parts();
     let bytes =
@@ -54,8 +57,14 @@ pub(crate) async fn sign_in(
         .map_err(|_| Refusal::unprocessable("form-shape", "the form has one field, `key`"))?;
     let key = SecretBytes::new(form.0.key.trim().as_bytes().to_vec());
     let key = Arc::new(key);
+    let address = peer.map(|peer| AddressKey::of(peer.address.ip()));
+    let deaf = address.and_then(|address| gate.lockout.deaf(address, gate.elapsed()));
+    if deaf.is_some() {
+        return Err(Refusal::locked_out());
+    }
     let Some(caller) = guard::authenticate(&gate, Arc::clone(&key)).await? else {
-        return Err(Refusal::unauthenticated());
+        let locked = address.and_then(|address| gate.lockout.failed(address, gate.elapsed()));
+        return Err(locked.map_or_else(Refusal::unauthenticated, |_| Refusal::locked_out()));
     };
     let key = SecretBytes::new(key.expose().to_vec());
     let token = gate.sessions.open(key, gate.elapsed());

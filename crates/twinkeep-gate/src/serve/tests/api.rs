@@ -395,6 +395,7 @@ async fn guessing_keys_is_limited_and_does_not_lock_out_who_has_one() {
     let address_rate = Rate { per_second: 1, burst: 3 };
     let served =
         Served::open(TestKeep::shared(), crate::GateSettings { address_rate, ..settings() });
+    assert_eq!(served.get("/api/v1/twins?limit=1").await.status, 200);
     let guess = |guess: u32| {
         let (served, lines) = (&served, format!("X-Api-Key: tk_{guess:a>40}\r\n"));
         async move { served.send("GET", "/api/v1/twins", &lines, "").await.status }

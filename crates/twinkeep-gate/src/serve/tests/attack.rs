@@ -148,3 +148,28 @@ async fn hostile_json_never_is_a_server_error() {
     }
     assert_eq!(served.predict(&good).await.status, 200);
 }
+
+#[tokio::test]
+async fn who_shows_wrong_keys_is_not_heard_and_a_neighbor_is() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let ask = async |key: &str| {
+        let lines = format!("X-Api-Key: {key}\r\n");
+        served.send("GET", "/api/v1/twins?limit=1", &lines, "").await
+    };
+    let stranger = super::new_key(TestKeep::shared(), &twinkeep_app::Scope::ALL);
+    assert_eq!(ask(&served.key).await.status, 200);
+    for _ in 1..crate::lockout::FAILURE_COUNT_MAX {
+        assert_eq!(ask("tk_no").await.code(), "unauthenticated");
+    }
+    // A guess that is right looks like one that is wrong.
+    for key in ["tk_no", "a.b.c", &stranger] {
+        let answer = ask(key).await;
+        assert_eq!((answer.status, answer.code().as_str()), (429, "locked-out"), "{answer:?}");
+        let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&wait), "{answer:?}");
+    }
+    assert_eq!(ask(&served.key).await.status, 200);
+    // Without a credential nothing is guessed.
+    assert_eq!(served.send("GET", "/api/v1/twins", "", "").await.status, 401);
+    assert_eq!(served.send("GET", "/healthz", "", "").await.status, 200);
+}
