@@ -176,6 +176,11 @@ pub struct NatsConfig {
 }
 
 impl NatsConfig {
+    /// Returns the port of the address, once that has been checked.
+    pub fn port(&self) -> Option<u16> {
+        NatsUrl::parse(&self.url).ok().map(|url| url.port())
+    }
+
     /// Checks that it is whole, and resolves paths against the keep's folder.
     fn check(mut self, keep: &Path) -> Result<Self, ConfigError> {
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });
@@ -239,6 +244,21 @@ pub struct GateConfig {
     pub feed_size_max: u64,
     /// Live events that wait in the catalog before they are moved into files.
     pub live_event_count: u32,
+    /// Whether who faces the network is a process of its own, without keys.
+    pub isolation: Isolation,
+}
+
+/// Whether the served program is several processes, and what if the kernel cannot confine them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// They are, and are confined as far as the kernel can.
+    #[default]
+    On,
+    /// They are, and are wholly confined, or the gate does not open.
+    Required,
+    /// One process, confined by nothing, has the keys and faces the network.
+    DangerOff,
 }
 
 impl Default for GateConfig {
@@ -254,6 +274,7 @@ impl Default for GateConfig {
             body_size_max: 1 << 20,
             feed_size_max: 4 << 30,
             live_event_count: 1 << 18,
+            isolation: Isolation::On,
         }
     }
 }
@@ -551,6 +572,7 @@ const KEYS: &[&str] = &[
     "body_size_max",
     "feed_size_max",
     "live_event_count",
+    "isolation",
     "train",
     "threads",
     "seed",

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, Response};
-use hyper::body::Incoming;
+use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
@@ -31,6 +31,7 @@ mod connection;
 pub(crate) mod filter;
 mod guarded_io;
 pub(crate) mod head;
+mod strict;
 pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
@@ -40,13 +41,42 @@ use admission::Admission;
 use tally::Tally;
 use watch::StallLimits;
 
-/// Who sent a request, as far as the network knows.
-#[derive(Clone, Copy)]
+/// Who sent a request, as far as the network knows: an extension of every request that reaches
+/// the pipeline, and nothing that a client can write.
+#[derive(Clone)]
 pub(crate) struct Peer {
     /// The other end of the connection.
     pub(crate) address: SocketAddr,
     /// What is spoken.
     pub(crate) protocol: Protocol,
+    /// What the client showed in the handshake, if it was asked to and did.
+    pub(crate) certificates: Option<ShownCertificates>,
+}
+
+/// The certificates that a client showed, leaf first. The handshake proved that it holds the
+/// leaf's private key, and nothing else: who issued them, for whom, and until when is for whoever
+/// reads them to judge.
+#[derive(Clone)]
+pub(crate) struct ShownCertificates(Arc<[CertificateDer<'static>]>);
+
+impl ShownCertificates {
+    /// Takes what the TLS library has verified the client's signature by.
+    pub(crate) fn of(session: &rustls::ServerConnection) -> Option<Self> {
+        session
+            .peer_certificates()
+            .filter(|chain| !chain.is_empty())
+            .map(|chain| Self(chain.into()))
+    }
+
+    /// Takes them from the process that made the handshake.
+    pub(crate) fn from_chain(chain: Vec<CertificateDer<'static>>) -> Option<Self> {
+        (!chain.is_empty()).then(|| Self(chain.into()))
+    }
+
+    /// Returns them, leaf first; at least one.
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.0
+    }
 }
 
 /// The version of HTTP.
@@ -64,7 +94,7 @@ pub(crate) struct Streaming;
 
 /// Turns a request into its answer.
 pub(crate) type Answerer = Box<
-    dyn Fn(Peer, Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>>
+    dyn Fn(Peer, Request<Body>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>>
         + Send
         + Sync,
 >;

@@ -29,6 +29,17 @@ pub enum GateError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The processes that face the network cannot be started, or are gone.
+    #[error("the processes that face the network cannot be started, or ended")]
+    Edge {
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The kernel does not confine the processes as it must.
+    #[error(
+        "this kernel does not confine the server's processes, and `gate.isolation` requires it"
+    )]
+    Isolation,
     /// Threads cannot be started.
     #[error("cannot start the gate's threads")]
     Threads {
@@ -45,6 +56,8 @@ impl GateError {
             Self::PrivateKey { .. } => "gate-private-key",
             Self::Tls { .. } => "gate-tls",
             Self::Listen { .. } => "gate-listen",
+            Self::Edge { .. } => "gate-edge",
+            Self::Isolation => "gate-isolation",
             Self::Threads { .. } => "gate-threads",
         }
     }

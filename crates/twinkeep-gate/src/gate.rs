@@ -106,7 +106,7 @@ impl Gate {
 
 impl Client {
     /// The client as far as the network knows it.
-    pub(crate) fn of(peer: Peer) -> Self {
+    pub(crate) fn of(peer: &Peer) -> Self {
         Self::Address(AddressKey::of(peer.address.ip()))
     }
 }

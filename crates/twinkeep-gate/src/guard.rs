@@ -87,7 +87,7 @@ pub(crate) async fn stand(
     next: Next,
 ) -> Response<Body> {
     let Post { gate, access, route } = post;
-    let Some(&peer) = request.extensions().get::<Peer>() else {
+    let Some(peer) = request.extensions().get::<Peer>().cloned() else {
         return Refusal::bug().into_response();
     };
     let address = AddressKey::of(peer.address.ip());
@@ -105,13 +105,13 @@ pub(crate) async fn stand(
                 response.extensions_mut().insert(Note { reason, ..Note::default() });
                 return noted(response, None, access, route);
             }
-            let mut response = refuse(&gate, peer, refusal);
+            let mut response = refuse(&gate, &peer, refusal);
             response.extensions_mut().insert(Note { reason, ..Note::default() });
             return noted(response, None, access, route);
         }
     };
     let caller = match caller.map(|caller| credential::with_purpose(caller, request.headers())) {
-        Some(Err(refusal)) => return noted(refuse(&gate, peer, refusal), None, access, route),
+        Some(Err(refusal)) => return noted(refuse(&gate, &peer, refusal), None, access, route),
         Some(Ok(caller)) => Some(caller),
         None => None,
     };
@@ -122,7 +122,7 @@ pub(crate) async fn stand(
     if let Some(wait) = locked {
         return noted(locked_out(&gate, wait), None, access, route);
     }
-    let client = id.clone().map_or(Client::of(peer), Client::Identity);
+    let client = id.clone().map_or(Client::of(&peer), Client::Identity);
     let decision = gate.charge(&client);
     let response = if decision.allowed() {
         match permit(&gate, access, caller).await {
@@ -165,7 +165,7 @@ async fn permit(
 }
 
 /// Refuses a request of somebody unknown, at the cost of their address.
-pub(crate) fn refuse(gate: &Gate, peer: Peer, refusal: Refusal) -> Response<Body> {
+pub(crate) fn refuse(gate: &Gate, peer: &Peer, refusal: Refusal) -> Response<Body> {
     let decision = gate.charge(&Client::of(peer));
     let refusal = if decision.allowed() { refusal } else { Refusal::rate_limited() };
     let mut response = refusal.into_response();

@@ -24,6 +24,7 @@ pub mod fuzzing;
 mod gate;
 mod guard;
 mod headers;
+mod isolation;
 mod json;
 mod limiter;
 mod lockout;
@@ -42,7 +43,8 @@ mod tls;
 mod use_case;
 
 pub use error::GateError;
+pub use isolation::{Confinement, House, IsolationReport, WorkerFiles, run_edge, run_launcher};
 pub use limiter::Rate;
-pub use serve::{Stop, Stopper, serve, stopper};
+pub use serve::{Front, Stop, Stopper, serve, stopper};
 pub use settings::GateSettings;
-pub use tls::TlsMaterial;
+pub use tls::{ClientCertificates, TlsMaterial};

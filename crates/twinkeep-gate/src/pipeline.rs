@@ -23,17 +23,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{
-    ALLOW, CONNECTION, HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CONNECTION, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{Method, Request, Response, StatusCode};
 use axum::response::IntoResponse as _;
-use hyper::body::Incoming;
 use tower::ServiceExt as _;
 
 use crate::audit::{self, RequestAction, RequestRecord};
+use crate::edge::Peer;
 use crate::edge::filter::REFUSAL_HEADER;
-use crate::edge::head::{self, HeadRefusal};
-use crate::edge::{Peer, Protocol};
+use crate::edge::head::HeadRefusal;
 use crate::gate::{Client, Gate};
 use crate::guard::Note;
 use crate::limiter::Decision;
@@ -47,15 +46,15 @@ pub(crate) async fn answer(
     gate: Arc<Gate>,
     router: Router,
     peer: Peer,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Response<Body> {
     let id = RequestId::random();
     let shape = Shape::of(&request);
     // A task of its own: a client that leaves does not cut it off halfway.
     let work = tokio::spawn(async move {
-        let handled = tokio::spawn(handle(Arc::clone(&gate), router, peer, request));
+        let handled = tokio::spawn(handle(Arc::clone(&gate), router, peer.clone(), request));
         let response = handled.await.unwrap_or_else(|_| Refusal::bug().into_response());
-        record(&gate, peer, id, response).await
+        record(&gate, &peer, id, response).await
     });
     let response = work.await.unwrap_or_else(|_| Refusal::bug().into_response());
     render(shape, id, response)
@@ -74,7 +73,7 @@ struct Shape {
 }
 
 impl Shape {
-    fn of(request: &Request<Incoming>) -> Self {
+    fn of(request: &Request<Body>) -> Self {
         let accept = request.headers().get("accept").and_then(|value| value.to_str().ok());
         let program = request.uri().path().starts_with("/api/");
         let page = !program && accept.is_some_and(|accept| accept.contains("text/html"));
@@ -87,14 +86,13 @@ async fn handle(
     gate: Arc<Gate>,
     router: Router,
     peer: Peer,
-    request: Request<Incoming>,
+    mut request: Request<Body>,
 ) -> Response<Body> {
     let Ok(_permit) = gate.permits.try_acquire() else {
         return Refusal::busy().into_response();
     };
-    let mut request = request.map(Body::new);
-    if let Err(refusal) = check(peer, &request) {
-        return crate::guard::refuse(&gate, peer, refusal);
+    if let Err(refusal) = check(&request) {
+        return crate::guard::refuse(&gate, &peer, refusal);
     }
     request.extensions_mut().insert(peer);
     match router.oneshot(request).await {
@@ -104,11 +102,8 @@ async fn handle(
 }
 
 /// Refuses what the edge refused, and what could be read in two ways.
-fn check(peer: Peer, request: &Request<Body>) -> Result<(), Refusal> {
-    match peer.protocol {
-        Protocol::Http1 => check_marker(request)?,
-        Protocol::Http2 => check_http2(request).map_err(Refusal::head)?,
-    }
+fn check(request: &Request<Body>) -> Result<(), Refusal> {
+    check_marker(request)?;
     if path_canonical(request.uri().path()) { Ok(()) } else { Err(Refusal::path()) }
 }
 
@@ -118,23 +113,6 @@ fn check_marker(request: &Request<Body>) -> Result<(), Refusal> {
     let named = |refusal: &HeadRefusal| marker.as_bytes() == refusal.code().as_bytes();
     let refusal = HeadRefusal::ALL.into_iter().find(named).unwrap_or(HeadRefusal::HeaderLine);
     Err(Refusal::head(refusal))
-}
-
-/// The rules of [`head::check`] that the HTTP/2 library does not have.
-fn check_http2(request: &Request<Body>) -> Result<(), HeadRefusal> {
-    if request.method() == Method::CONNECT {
-        return Err(HeadRefusal::RequestLine);
-    }
-    let authority = request.uri().authority().ok_or(HeadRefusal::Host)?.as_str();
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let host_agrees = hosts.all(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()));
-    if !head::is_host(authority.as_bytes()) || !host_agrees {
-        return Err(HeadRefusal::Host);
-    }
-    for name in request.headers().keys() {
-        head::check_name(name.as_str().as_bytes())?;
-    }
-    Ok(())
 }
 
 /// Returns whether every parser reads this path alike: no escapes, no empty or dotted segments.
@@ -148,7 +126,7 @@ fn path_canonical(path: &str) -> bool {
 /// Makes sure that the answer's audit entry is durable.
 async fn record(
     gate: &Arc<Gate>,
-    peer: Peer,
+    peer: &Peer,
     id: RequestId,
     response: Response<Body>,
 ) -> Response<Body> {
@@ -188,7 +166,7 @@ enum Need {
     Bug,
 }
 
-fn need(gate: &Gate, peer: Peer, note: &Note, response: &Response<Body>) -> Need {
+fn need(gate: &Gate, peer: &Peer, note: &Note, response: &Response<Body>) -> Need {
     let extensions = response.extensions();
     let refused = extensions.get::<Refusal>().is_some();
     if let Some(&Counted(name)) = extensions.get::<Counted>().filter(|_| !refused) {

@@ -289,7 +289,7 @@ async fn method_not_allowed(State(gate): State<Arc<Gate>>, request: Request) -> 
 
 fn unmatched(gate: &Gate, request: &Request, refusal: Refusal) -> Response<Body> {
     match request.extensions().get::<Peer>() {
-        Some(&peer) => guard::refuse(gate, peer, refusal),
+        Some(peer) => guard::refuse(gate, peer, refusal),
         None => axum::response::IntoResponse::into_response(Refusal::bug()),
     }
 }

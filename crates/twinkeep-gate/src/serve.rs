@@ -14,6 +14,7 @@ use crate::api::feeds;
 use crate::edge::admission::Admission;
 use crate::edge::{self, Edge};
 use crate::gate::Gate;
+use crate::isolation::{self, House, IsolationReport};
 use crate::tls::server_config;
 use crate::{GateError, GateSettings, TlsMaterial, audit, pipeline, routes, streams, use_case};
 
@@ -41,7 +42,17 @@ impl Stopper {
     }
 }
 
-/// Serves until `stop`, and calls `opened` once with the address that it listens on.
+/// Where the connections are.
+#[derive(Debug)]
+pub enum Front {
+    /// In this process: for tests, and where isolation is switched off.
+    Within,
+    /// In a process of their own.
+    Apart(House),
+}
+
+/// Serves until `stop`, and calls `opened` once with the address that it listens on, and with how
+/// far the processes are confined if they are several.
 ///
 /// Blocks; the threads that it starts are gone when it returns. Requests that were answered are
 /// recorded by then, and so are the counts of what was turned away.
@@ -49,31 +60,51 @@ pub fn serve(
     app: Arc<App>,
     settings: &GateSettings,
     tls: &TlsMaterial,
+    front: Front,
     stop: Stop,
-    opened: &mut dyn FnMut(SocketAddr),
+    opened: &mut dyn FnMut(SocketAddr, Option<IsolationReport>),
 ) -> Result<(), GateError> {
-    let config = server_config(tls)?;
     let gate = Arc::new(Gate::new(app, settings.clone()));
     let runtime = runtime(settings)?;
-    let address = settings.listen;
-    let listen = |source| GateError::Listen { address, source };
-    let listener = runtime.block_on(TcpListener::bind(address)).map_err(listen)?;
-    opened(listener.local_addr().map_err(listen)?);
-    let edge = Arc::new(edge(&gate, TlsAcceptor::from(config)));
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let counting = tokio::spawn(count(Arc::clone(&gate)));
         let storing = tokio::spawn(feeds::store_waiting(Arc::clone(&gate)));
         let watching = tokio::spawn(streams::watch(Arc::clone(&gate)));
         let closing = tokio::spawn(close_streams(Arc::clone(&gate), stop.clone()));
-        edge::run(edge, listener, stop.0).await;
-        _ = closing.await;
+        let served = match front {
+            Front::Within => serve_within(&gate, tls, stop, opened).await,
+            Front::Apart(house) => {
+                let router = routes::router(&gate);
+                isolation::serve(Arc::clone(&gate), router, house, tls, stop.0, opened).await
+            }
+        };
+        match served {
+            Ok(()) => _ = closing.await,
+            Err(_) => closing.abort(),
+        }
         watching.abort();
         counting.abort();
         storing.abort();
         record_counts(&gate).await;
+        served
     });
     // A use case that is still at work holds the keep's files; it is given the same grace.
     runtime.shutdown_timeout(settings.drain_time);
+    served
+}
+
+async fn serve_within(
+    gate: &Arc<Gate>,
+    tls: &TlsMaterial,
+    stop: Stop,
+    opened: &mut dyn FnMut(SocketAddr, Option<IsolationReport>),
+) -> Result<(), GateError> {
+    let config = server_config(tls, gate.settings.client_certificates)?;
+    let address = gate.settings.listen;
+    let listen = |source| GateError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    opened(listener.local_addr().map_err(listen)?, None);
+    edge::run(Arc::new(edge(gate, TlsAcceptor::from(config))), listener, stop.0).await;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::edge::EdgeLimits;
 use crate::edge::watch::StallLimits;
 use crate::limiter::Rate;
 use crate::sessions::SessionLimits;
+use crate::tls::ClientCertificates;
 
 /// How the gate behaves.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct GateSettings {
     pub body_size_max: usize,
     /// How long a stream is silent before it gives a sign of life.
     pub heartbeat: Duration,
+    /// Whether clients are asked for a certificate.
+    pub client_certificates: ClientCertificates,
     /// How often the ledger gets the counts of what was turned away.
     pub report_interval: Duration,
 }
@@ -58,6 +61,7 @@ impl GateSettings {
             drain_time: Duration::from_secs(10),
             body_size_max: config.body_size_max as usize,
             heartbeat: HEARTBEAT,
+            client_certificates: ClientCertificates::NotAsked,
             report_interval: Duration::from_secs(60),
         }
     }

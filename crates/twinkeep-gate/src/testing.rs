@@ -7,7 +7,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -64,11 +66,39 @@ impl Client {
         protocol: &str,
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> io::Result<TlsStream<TcpStream>> {
+        let config = ClientConfig::builder_with_protocol_versions(versions)
+            .with_root_certificates(self.roots())
+            .with_no_client_auth();
+        self.try_connect_by(protocol, config).await
+    }
+
+    /// Shows a certificate, and signs with a key that may or may not belong to it.
+    pub(crate) async fn connect_as(
+        &self,
+        chain_pem: &str,
+        key: &TlsMaterial,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes());
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.key_pkcs8.expose()));
+        let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+        let shown = rustls::sign::CertifiedKey::new(chain.map(Result::unwrap).collect(), key);
+        let config = ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
+            .with_root_certificates(self.roots())
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
+        self.try_connect_by("http/1.1", config).await
+    }
+
+    fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
-        let mut config = ClientConfig::builder_with_protocol_versions(versions)
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        roots
+    }
+
+    async fn try_connect_by(
+        &self,
+        protocol: &str,
+        mut config: ClientConfig,
+    ) -> io::Result<TlsStream<TcpStream>> {
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TcpStream::connect(self.address).await?;

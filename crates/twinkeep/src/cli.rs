@@ -189,6 +189,12 @@ pub(crate) enum Command {
     Witness(WitnessCommand),
     /// Show the effective configuration
     Config,
+    /// Start the process of `serve` that faces the network, and start it again when it dies
+    #[command(hide = true)]
+    ServeLauncher,
+    /// Face the network for `serve`
+    #[command(hide = true)]
+    ServeEdge,
 }
 
 /// Arguments of `init`.

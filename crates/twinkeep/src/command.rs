@@ -3,6 +3,7 @@
 mod attack;
 mod budget;
 mod crypto;
+mod edge;
 mod evaluate;
 mod event;
 mod export;
@@ -72,6 +73,8 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Ledger(args) => ledger::run(global, args, out),
         Command::Receipt(args) => receipt::run(global, args, out),
         Command::Witness(args) => witness::run(global, args, out),
+        Command::ServeLauncher => edge::launcher(),
+        Command::ServeEdge => edge::edge(),
         Command::Config => {
             let Keep { settings, .. } = Keep::find(&global.keep)?;
             let config = Config::from(settings);

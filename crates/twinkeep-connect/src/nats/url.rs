@@ -16,6 +16,11 @@ pub struct NatsUrl {
 }
 
 impl NatsUrl {
+    /// Returns the port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Reads an address.
     pub fn parse(text: &str) -> Result<Self, NatsError> {
         let wrong = |problem| NatsError::Url { problem };

@@ -23,9 +23,10 @@ use tokio_rustls::server::TlsStream;
 
 use super::filter::HEAD_SIZE_MAX;
 use super::guarded_io::GuardedIo;
+use super::strict;
 use super::tally::TLS_FAILED;
 use super::watch::{InFlight, Stall, Watch};
-use super::{Edge, Peer, Protocol, Streaming, told_to_stop};
+use super::{Edge, Peer, Protocol, ShownCertificates, Streaming, told_to_stop};
 
 /// Serves one connection from its handshake to its end.
 pub(super) async fn serve(
@@ -46,10 +47,16 @@ pub(super) async fn serve(
         () = told_to_stop(&mut stop) => return,
     };
     let watch = Watch::new(edge.limits.stall, Instant::now());
+    let session = stream.get_ref().1;
+    let protocol = match session.alpn_protocol() {
+        Some(b"h2") => Protocol::Http2,
+        _ => Protocol::Http1,
+    };
+    let peer = Peer { address, protocol, certificates: ShownCertificates::of(session) };
     // Boxed, so that an idle connection does not hold room for the other protocol.
-    let ended = match stream.get_ref().1.alpn_protocol() {
-        Some(b"h2") => Box::pin(serve_http2(&edge, stream, address, &watch, stop)).await,
-        _ => Box::pin(serve_http1(&edge, stream, address, &watch, stop)).await,
+    let ended = match protocol {
+        Protocol::Http2 => Box::pin(serve_http2(&edge, stream, peer, &watch, stop)).await,
+        Protocol::Http1 => Box::pin(serve_http1(&edge, stream, peer, &watch, stop)).await,
     };
     if let Some(stall) = ended {
         edge.tally.stalled(stall);
@@ -59,13 +66,12 @@ pub(super) async fn serve(
 async fn serve_http1(
     edge: &Arc<Edge>,
     stream: TlsStream<TcpStream>,
-    address: SocketAddr,
+    peer: Peer,
     watch: &Arc<Watch>,
     stop: Receiver<bool>,
 ) -> Option<Stall> {
     let io = TokioIo::new(GuardedIo::http1(stream, watch.clone()));
-    let peer = Peer { address, protocol: Protocol::Http1 };
-    let service = service_fn(|request| answer(edge, peer, watch, request));
+    let service = service_fn(|request| answer(edge, peer.clone(), watch, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // The watch has the deadlines; a second clock would only blur which one fired.
@@ -80,15 +86,14 @@ async fn serve_http1(
 async fn serve_http2(
     edge: &Arc<Edge>,
     stream: TlsStream<TcpStream>,
-    address: SocketAddr,
+    peer: Peer,
     watch: &Arc<Watch>,
     stop: Receiver<bool>,
 ) -> Option<Stall> {
     let io = TokioIo::new(GuardedIo::http2(stream, watch.clone()));
-    let peer = Peer { address, protocol: Protocol::Http2 };
     let (edge, shared) = (Arc::clone(edge), Arc::clone(watch));
     let service = service_fn(move |request| {
-        let (edge, watch) = (Arc::clone(&edge), Arc::clone(&shared));
+        let (edge, peer, watch) = (Arc::clone(&edge), peer.clone(), Arc::clone(&shared));
         async move { answer(&edge, peer, &watch, request).await }
     });
     let connection = http2::Builder::new(TokioExecutor::new())
@@ -110,6 +115,11 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<WatchedBody>, Infallible> {
     let mut in_flight = watch.request_began(Instant::now());
+    let request = match peer.protocol {
+        // The filter has checked it, byte by byte.
+        Protocol::Http1 => request.map(Body::new),
+        Protocol::Http2 => strict::checked(request.map(Body::new)),
+    };
     let response = (edge.answer)(peer, request).await;
     if response.extensions().get::<Streaming>().is_some() {
         in_flight.goes_on();

@@ -22,14 +22,16 @@ impl Tally {
     /// Counts a connection that was not let in.
     pub(crate) fn full(&self, full: Full) {
         self.count(match full {
-            Full::Gate => "connections-full",
-            Full::Address => "connections-full-for-address",
+            Full::Gate => FULL,
+            Full::Address => FULL_FOR_ADDRESS,
         });
     }
 
     /// Counts under one of a fixed set of names.
     pub(crate) fn count(&self, name: &'static str) {
-        *self.lock().entry(name).or_default() += 1;
+        let mut counts = self.lock();
+        let count = counts.entry(name).or_default();
+        *count = count.saturating_add(1);
     }
 
     /// Returns what was counted, and starts again from zero.
@@ -41,14 +43,29 @@ impl Tally {
     pub(crate) fn put_back(&self, counts: BTreeMap<&'static str, u64>) {
         let mut kept = self.lock();
         for (name, count) in counts {
-            *kept.entry(name).or_default() += count;
+            let sum = kept.entry(name).or_default();
+            *sum = sum.saturating_add(count);
         }
+    }
+
+    /// Adds what another process counted, as far as the names are known here.
+    pub(crate) fn add(&self, counts: &BTreeMap<String, u64>) {
+        let stalls = Stall::ALL.map(Stall::name);
+        let names = stalls.into_iter().chain([FULL, FULL_FOR_ADDRESS, TLS_FAILED, ACCEPT_FAILED]);
+        let known = names.filter_map(|name| Some((name, *counts.get(name)?)));
+        self.put_back(known.collect());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// All connections there may be are open.
+const FULL: &str = "connections-full";
+
+/// All connections that one address may have are open.
+const FULL_FOR_ADDRESS: &str = "connections-full-for-address";
 
 /// The TLS handshake failed: not TLS 1.3, no common cipher, or a probe.
 pub(crate) const TLS_FAILED: &str = "tls-failed";
@@ -70,5 +87,16 @@ mod tests {
         tally.put_back(taken);
         assert_eq!(tally.take().into_iter().collect::<Vec<_>>(), [("head-stalled", 2)]);
         assert!(tally.take().is_empty());
+    }
+
+    #[test]
+    fn what_another_process_counted_is_added_under_known_names_only() {
+        let tally = Tally::default();
+        tally.stalled(Stall::Head);
+        let counts = [("head-stalled", 2), ("tls-failed", 1), ("idle", u64::MAX), ("lies", 7)];
+        tally.add(&counts.map(|(name, count)| (name.to_owned(), count)).into());
+        tally.stalled(Stall::Idle);
+        let taken = tally.take().into_iter().collect::<Vec<_>>();
+        assert_eq!(taken, [("head-stalled", 3), ("idle", u64::MAX), ("tls-failed", 1)]);
     }
 }

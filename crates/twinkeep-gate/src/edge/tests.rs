@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::http::{Request, Response};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,7 +20,8 @@ use super::filter::REFUSAL_HEADER;
 use super::tally::Tally;
 use super::watch::StallLimits;
 use super::{Edge, EdgeLimits, Peer};
-use crate::testing::{Client, PATIENCE, read_to_close, self_signed};
+use crate::testing::{self, Client, PATIENCE, read_to_close, self_signed};
+use crate::tls::ClientCertificates::{self, Asked, NotAsked};
 use crate::tls::server_config;
 
 /// Short enough to test every stall, long enough not to fire on a busy machine.
@@ -47,7 +47,7 @@ struct Server {
 }
 
 /// Answers with what it was asked; `/big` with 32 MiB, `/slow` after 300 ms.
-async fn echo(request: Request<Incoming>) -> Response<Body> {
+async fn echo(request: Request<Body>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     match parts.uri.path() {
         "/big" => return Response::new(Body::from(vec![b'x'; 32 << 20])),
@@ -65,17 +65,35 @@ async fn echo(request: Request<Incoming>) -> Response<Body> {
     Response::new(Body::from(format!("[{} {} {body}]", parts.method, parts.uri)))
 }
 
+/// Says what the client showed in the handshake.
+fn shown(peer: &Peer) -> Response<Body> {
+    let chain = peer.certificates.as_ref().map(super::ShownCertificates::chain);
+    Response::new(Body::from(format!("[{:?}]", chain.map(|chain| chain[0].to_vec()))))
+}
+
 async fn start(limits: EdgeLimits, per_address: usize) -> Server {
+    start_asking(limits, per_address, NotAsked).await
+}
+
+async fn start_asking(
+    limits: EdgeLimits,
+    per_address: usize,
+    certificates: ClientCertificates,
+) -> Server {
     let (material, root) = self_signed();
     let listener = TcpListener::bind("127.0.0.1:0".parse::<SocketAddr>().unwrap()).await.unwrap();
     let client = Client::new(listener.local_addr().unwrap(), root);
     let tally = Arc::new(Tally::default());
     let edge = Edge {
-        tls: TlsAcceptor::from(server_config(&material).unwrap()),
+        tls: TlsAcceptor::from(server_config(&material, certificates).unwrap()),
         admission: Admission::new(100, per_address),
         limits,
         tally: Arc::clone(&tally),
-        answer: Box::new(|_: Peer, request| Box::pin(echo(request))),
+        answer: Box::new(|peer, request| {
+            Box::pin(async move {
+                if request.uri().path() == "/who" { shown(&peer) } else { echo(request).await }
+            })
+        }),
     };
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let running = tokio::spawn(super::run(Arc::new(edge), listener, stopped));
@@ -278,6 +296,29 @@ async fn the_key_exchange_is_post_quantum_and_tls_1_2_is_not_spoken() {
     let group = stream.get_ref().1.negotiated_key_exchange_group().unwrap().name();
     assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
     assert!(server.client.try_connect_tls12().await.is_err());
+}
+
+#[tokio::test]
+async fn a_certificate_that_a_client_shows_is_known_if_it_holds_the_key() {
+    let server = start_asking(SHORT, 100, Asked).await;
+    let ask = b"GET /who HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let (mine, certificate) = self_signed();
+    let (other, _) = self_signed();
+    let expected = format!("[Some({:?})]", certificate.to_vec());
+    let mut stream = server.client.connect_as(&mine.cert_chain_pem, &mine).await.unwrap();
+    assert!(testing::ask(&mut stream, ask).await.ends_with(&expected));
+    // Somebody who has seen the certificate does not have its key.
+    if let Ok(mut stream) = server.client.connect_as(&mine.cert_chain_pem, &other).await {
+        // In TLS 1.3 the client is done before the server has judged it.
+        _ = stream.write_all(ask).await;
+        _ = stream.flush().await;
+        assert_eq!(read_to_close(&mut stream).await, "");
+    }
+    assert!(server.counted("tls-failed").await);
+    assert!(server.client.raw(ask).await.ends_with("[None]"));
+    let server = start(SHORT, 100).await;
+    let mut stream = server.client.connect_as(&mine.cert_chain_pem, &mine).await.unwrap();
+    assert!(testing::ask(&mut stream, ask).await.ends_with("[None]"));
 }
 
 #[tokio::test]

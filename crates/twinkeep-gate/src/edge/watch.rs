@@ -61,6 +61,17 @@ pub(crate) enum Stall {
 }
 
 impl Stall {
+    /// All of them.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Handshake,
+        Self::Head,
+        Self::Idle,
+        Self::Request,
+        Self::Write,
+        Self::Age,
+        Self::Drain,
+    ];
+
     /// Returns the permanent name in audit entries.
     pub(crate) fn name(self) -> &'static str {
         match self {

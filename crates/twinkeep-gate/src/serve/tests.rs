@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use twinkeep_app::{Caller, NewApiKeyRequest, Scope};
 
-use super::{Stopper, serve, stopper};
+use super::{Front, Stopper, serve, stopper};
 use crate::testing::{Client, self_signed};
 use crate::{GateSettings, Rate};
 
@@ -55,8 +55,8 @@ impl Served {
         let (sender, receiver) = std::sync::mpsc::channel();
         let app = Arc::clone(&keep.app);
         let thread = std::thread::spawn(move || {
-            let mut opened = |address| sender.send(address).unwrap();
-            serve(app, &settings, &material, stop, &mut opened).unwrap();
+            let mut opened = |address, _| sender.send(address).unwrap();
+            serve(app, &settings, &material, Front::Within, stop, &mut opened).unwrap();
         });
         let client = Client::new(receiver.recv().unwrap(), root);
         Self { client, key, stopper: Some(stopper), thread: Some(thread) }

@@ -9,34 +9,35 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use twinkeep_app::{
-    App, AppError, IssuerWatch, ServerIdentity, check_models, fold_live_when_due, record_closed,
+    App, AppError, IssuerWatch, Keep, ServerIdentity, check_models, fold_live_when_due, record_closed,
     record_opened, refresh_issuers, server_identity,
 };
-use twinkeep_gate::{GateError, GateSettings, TlsMaterial, serve, stopper};
+use twinkeep_gate::{GateError, GateSettings, IsolationReport, TlsMaterial, serve, stopper};
 use twinkeep_vault::process::raise_open_files;
 
 use crate::cli::{Global, ServeArgs};
 use crate::output::Output;
-use crate::surroundings::open_keep;
 
 mod feeders;
+mod isolated;
 
 use feeders::{Feeder, Stream};
 
 pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(), AppError> {
-    let app = Arc::new(open_keep(global)?);
+    let keep = Keep::find(&global.keep)?;
+    let configured: Option<SocketAddr> = keep.settings.gate.listen.parse().ok();
+    let listen = args
+        .listen
+        .or(configured)
+        .ok_or_else(|| AppError::usage("gate-listen", "`gate.listen` is no address and port"))?;
+    let (app, front) = isolated::open(global, args, &keep, listen)?;
+    let app = Arc::new(app);
     if !app.keys_locked() {
         out.remark(
             "warning: keys may be swapped to disk; raise the limit of locked memory (ulimit -l)",
         );
     }
-    let config = &app.settings().gate;
-    let configured: Option<SocketAddr> = config.listen.parse().ok();
-    let listen = args
-        .listen
-        .or(configured)
-        .ok_or_else(|| AppError::usage("gate-listen", "`gate.listen` is no address and port"))?;
-    let mut settings = GateSettings::new(listen, config);
+    let mut settings = GateSettings::new(listen, &app.settings().gate);
     bound_by_open_files(&mut settings, out);
     let ServerIdentity { chain_pem, key } = server_identity(&app)?;
     let tls = TlsMaterial { cert_chain_pem: chain_pem, key_pkcs8: key };
@@ -69,16 +70,20 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     });
     let dir = args.drop_folder.clone().or_else(|| app.settings().intake.drop_folder.clone());
     let mut feeders = Vec::new();
-    let served = serve(Arc::clone(&app), &settings, &tls, stop, &mut |address| {
-        let report = serde_json::json!({ "listening": address.to_string() });
-        let text = |_: &serde_json::Value| {
-            format!("listening on https://{address}/ (stop with Ctrl-C or SIGTERM)")
-        };
-        // Who cannot read this line can still read the configuration.
-        let _ = out.result(&report, text);
-        feeders.extend(dir.clone().map(|dir| Feeder::folder(&app, dir, out)));
-        feeders.extend(stream.clone().map(|stream| Feeder::stream(&app, stream, out)));
-    });
+    let served =
+        serve(Arc::clone(&app), &settings, &tls, front, stop, &mut |address, isolation| {
+            if let Some(isolation) = &isolation {
+                isolated::remark(isolation, out);
+            }
+            let report = report(address, isolation);
+            let text = |_: &serde_json::Value| {
+                format!("listening on https://{address}/ (stop with Ctrl-C or SIGTERM)")
+            };
+            // Who cannot read this line can still read the configuration.
+            let _ = out.result(&report, text);
+            feeders.extend(dir.clone().map(|dir| Feeder::folder(&app, dir, out)));
+            feeders.extend(stream.clone().map(|stream| Feeder::stream(&app, stream, out)));
+        });
     handle.close();
     let _ = waiting.join();
     feeders.into_iter().for_each(Feeder::close);
@@ -88,6 +93,13 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     let _ = asking.join();
     record_closed(&app)?;
     served.map_err(|error| refuse(listen, error))
+}
+
+/// The line that says that the server is there.
+fn report(address: SocketAddr, isolation: Option<IsolationReport>) -> serde_json::Value {
+    let isolation =
+        isolation.map(|report| serde_json::json!({ "worker": report.worker, "edge": report.edge }));
+    serde_json::json!({ "listening": address.to_string(), "isolation": isolation })
 }
 
 /// Moves live events into files whenever enough of them wait, until the gate closes.

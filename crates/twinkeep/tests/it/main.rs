@@ -22,6 +22,7 @@ mod fhir;
 mod folder;
 mod harness;
 mod import_model;
+mod isolation;
 mod keep;
 mod kek;
 mod ledger;

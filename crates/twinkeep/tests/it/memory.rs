@@ -38,7 +38,7 @@ fn mappings(process: u32) -> Vec<Mapping> {
 }
 
 /// Counts where a secret lies: in memory that is left out of core dumps, and elsewhere.
-fn places(process: u32, secret: &[u8]) -> (usize, usize) {
+pub(crate) fn places(process: u32, secret: &[u8]) -> (usize, usize) {
     let memory = File::open(format!("/proc/{process}/mem")).unwrap();
     let (mut hidden, mut open) = (0, 0);
     for mapping in mappings(process) {

@@ -13,6 +13,7 @@ pub(crate) struct Server<'a> {
     child: Child,
     place: &'a Place,
     base: String,
+    started: Value,
 }
 
 impl Drop for Server<'_> {
@@ -47,7 +48,7 @@ impl<'a> Server<'a> {
         let started: Value = serde_json::from_str(&line).unwrap();
         let address = started["listening"].as_str().unwrap();
         let base = format!("https://{address}");
-        Self { child, place, base }
+        Self { child, place, base, started }
     }
 
     pub(crate) fn call(&self, path: &str, args: &[&str]) -> Answer {
@@ -77,6 +78,16 @@ impl<'a> Server<'a> {
             .arg(format!("{}{path}", self.base))
             .status();
         assert!(status.unwrap().success(), "{path}");
+    }
+
+    /// Where it is.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// What it said when it was there.
+    pub(crate) fn started(&self) -> &Value {
+        &self.started
     }
 
     /// The number of its process.

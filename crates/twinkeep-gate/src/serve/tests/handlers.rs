@@ -32,7 +32,12 @@ async fn open(keep: &TestKeep, add: impl FnOnce(Router) -> Router) -> (Client, S
         answer: Box::new(move |peer, request| {
             Box::pin(pipeline::answer(Arc::clone(&shared), router.clone(), peer, request))
         }),
-        ..super::super::edge(&gate, TlsAcceptor::from(server_config(&material).unwrap()))
+        ..super::super::edge(
+            &gate,
+            TlsAcceptor::from(
+                server_config(&material, crate::ClientCertificates::NotAsked).unwrap(),
+            ),
+        )
     };
     let (stop, stopped) = tokio::sync::watch::channel(false);
     tokio::spawn(edge::run(Arc::new(edge), listener, stopped));

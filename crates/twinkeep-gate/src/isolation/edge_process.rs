@@ -1,0 +1,189 @@
+//! The edge as a process: everything of [`crate::edge`], with the worker behind a socket.
+
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream as StdStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::crypto::aws_lc_rs;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use super::forward::{Forwarder, Sender};
+use super::hello::{Report, Word};
+use super::sandbox::{self, Confinement};
+use super::signing::DistantKey;
+use super::{channel, reception};
+use crate::GateError;
+use crate::edge::admission::Admission;
+use crate::edge::tally::Tally;
+use crate::edge::{self, Edge};
+use crate::tls::{self, ClientCertificates};
+
+/// Runs the edge until the worker says stop, or is gone.
+pub fn run_edge() -> Result<(), GateError> {
+    let cannot = |source| GateError::Edge { source };
+    let [listener, requests, signatures] = receive().map_err(cannot)?;
+    // What the library reads once about the machine, it reads while it can.
+    let _ = aws_lc_rs::default_provider().secure_random.fill(&mut [0; 32]);
+    let confinement = sandbox::confine_edge();
+    let runtime =
+        Builder::new_multi_thread().thread_name("edge").enable_all().build().map_err(cannot)?;
+    runtime.block_on(run(listener, requests, signatures, confinement)).map_err(cannot)
+}
+
+/// Takes the sockets that the launcher passes.
+fn receive() -> io::Result<[OwnedFd; 3]> {
+    let launcher = channel::from_parent()?;
+    let (_, files) = channel::receive(launcher.as_fd(), &mut [0; 8])?;
+    files.try_into().map_err(|_| io::ErrorKind::UnexpectedEof.into())
+}
+
+async fn run(
+    listener: OwnedFd,
+    requests: OwnedFd,
+    signatures: OwnedFd,
+    confinement: Confinement,
+) -> io::Result<()> {
+    let listener = StdListener::from(listener);
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    let mut sender = connect(requests).await?;
+    let mut words = Words::open(&mut sender).await?;
+    let Some(Word::Hello(hello)) = words.next().await? else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    let key = DistantKey::new(signatures, &hello.identity.schemes)?;
+    let asked = match hello.client_certificates {
+        true => ClientCertificates::Asked,
+        false => ClientCertificates::NotAsked,
+    };
+    let identities = tls::Identities::new(
+        tls::certified(
+            &hello.identity.chain_pem,
+            Arc::new(key.with_schemes(&hello.identity.schemes)),
+        )
+        .map_err(io::Error::other)?,
+    );
+    let config = tls::config(Arc::clone(&identities) as Arc<_>, asked).map_err(io::Error::other)?;
+    let tally = Arc::new(Tally::default());
+    let forwarder = Forwarder::new(sender.clone());
+    let edge = Arc::new(Edge {
+        tls: TlsAcceptor::from(config),
+        admission: Admission::new(
+            hello.connection_count_max,
+            hello.connection_count_per_address_max,
+        ),
+        limits: hello.limits(),
+        tally: Arc::clone(&tally),
+        answer: Box::new(move |peer, request| {
+            let forwarder = forwarder.clone();
+            Box::pin(async move { forwarder.answer(peer, request).await })
+        }),
+    });
+    report(&mut sender, &Report::Ready(confinement)).await?;
+    let (stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(edge::run(edge, listener, stopped));
+    let counting = tokio::spawn(count(sender.clone(), Arc::clone(&tally)));
+    loop {
+        match words.next().await? {
+            Some(Word::Stop) => break,
+            Some(Word::Identity(new)) => {
+                let key = Arc::new(key.with_schemes(&new.schemes));
+                let new = tls::certified(&new.chain_pem, key).map_err(io::Error::other)?;
+                identities.replace(new);
+            }
+            // Without a worker there is nothing to serve.
+            Some(Word::Hello(_)) | None => return Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+    _ = stop.send(true);
+    _ = serving.await;
+    counting.abort();
+    turned_away(&mut sender, &tally).await
+}
+
+pub(super) async fn connect(requests: OwnedFd) -> io::Result<Sender> {
+    let stream = StdStream::from(requests);
+    stream.set_nonblocking(true)?;
+    let stream = TokioIo::new(UnixStream::from_std(stream)?);
+    let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(reception::ANSWER_WINDOW)
+        .initial_connection_window_size(reception::CONNECTION_WINDOW)
+        .max_send_buf_size(reception::ANSWER_WINDOW as usize)
+        .max_header_list_size(reception::HEAD_SIZE_MAX)
+        // A client that gives up many requests must not cost the others their connection.
+        .max_concurrent_reset_streams(reception::RESET_COUNT_MAX)
+        .max_local_error_reset_streams(None)
+        .handshake(stream)
+        .await
+        .map_err(io::Error::other)?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// What the worker says, line by line.
+struct Words {
+    body: Incoming,
+    rest: Vec<u8>,
+}
+
+impl Words {
+    async fn open(sender: &mut Sender) -> io::Result<Self> {
+        let request = reception::internal(reception::WORDS, Body::empty());
+        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        Ok(Self { body: response.into_body(), rest: Vec::new() })
+    }
+
+    async fn next(&mut self) -> io::Result<Option<Word>> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                return Ok(Some(serde_json::from_slice(&line)?));
+            }
+            match self.body.frame().await {
+                Some(Ok(frame)) => self.rest.extend(frame.into_data().unwrap_or_default()),
+                Some(Err(error)) => return Err(io::Error::other(error)),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+pub(super) async fn report(sender: &mut Sender, report: &Report) -> io::Result<()> {
+    let body = Body::from(serde_json::to_vec(report)?);
+    let request: Request<_> = reception::internal(reception::REPORT, body);
+    sender.send_request(request).await.map_err(io::Error::other)?;
+    Ok(())
+}
+
+/// Tells the worker what was turned away: it has the ledger.
+async fn count(mut sender: Sender, tally: Arc<Tally>) {
+    loop {
+        tokio::time::sleep(COUNT_INTERVAL).await;
+        // If the worker is gone, the edge is about to end.
+        _ = turned_away(&mut sender, &tally).await;
+    }
+}
+
+async fn turned_away(sender: &mut Sender, tally: &Tally) -> io::Result<()> {
+    let counts = tally.take();
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let counts = counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
+    report(sender, &Report::TurnedAway(counts)).await
+}
+
+/// What an edge that dies may forget to count.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);

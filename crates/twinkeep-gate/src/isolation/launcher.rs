@@ -1,0 +1,125 @@
+//! The process that starts the edge, and another when that dies.
+//!
+//! It is started before the keep is opened, and does nothing but this: it holds the listening
+//! socket and never takes a connection from it.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::channel;
+use super::sandbox::OWN_PROGRAM;
+use crate::GateError;
+
+/// What a worker says to the launcher: with the listener, start; and later, stop.
+pub(super) const STOP: &[u8] = b"stop";
+
+/// What both may look at: the worker's thread, and the one that waits for the edge.
+#[derive(Default)]
+struct State {
+    listener: Option<OwnedFd>,
+    edge: Option<Child>,
+    stopping: bool,
+}
+
+/// Runs until the worker is gone, or tells it to stop. `edge` is what starts an edge on the
+/// program's command line.
+pub fn run_launcher(edge: &str) -> Result<(), GateError> {
+    let cannot = |source| GateError::Edge { source };
+    let worker = Arc::new(channel::from_parent().map_err(cannot)?);
+    let mut word = [0; STOP.len()];
+    let (_, mut files) = channel::receive(worker.as_fd(), &mut word).map_err(cannot)?;
+    let Some(listener) = files.pop() else {
+        // The worker never came so far.
+        return Ok(());
+    };
+    let state = Arc::new(Mutex::new(State { listener: Some(listener), ..State::default() }));
+    thread::Builder::new()
+        .name("worker".to_owned())
+        .spawn({
+            let (worker, state) = (Arc::clone(&worker), Arc::clone(&state));
+            move || listen(&worker, &state)
+        })
+        .map_err(cannot)?;
+    keep_running(edge, &worker, &state).map_err(cannot)
+}
+
+/// Does what the worker says; without a worker, there is nothing to do.
+fn listen(worker: &OwnedFd, state: &Mutex<State>) {
+    let mut word = [0; STOP.len()];
+    while let Ok((1.., _)) = channel::receive(worker.as_fd(), &mut word) {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.stopping = true;
+        // From now on nobody gets through to a port that nobody answers at.
+        state.listener = None;
+    }
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(edge) = &mut state.edge {
+        let _ = edge.kill();
+    }
+    std::process::exit(0);
+}
+
+fn keep_running(edge: &str, worker: &OwnedFd, state: &Mutex<State>) -> io::Result<()> {
+    let mut pause = PAUSE_MIN;
+    loop {
+        let started = Instant::now();
+        if !start(edge, worker, state)? {
+            return Ok(());
+        }
+        while !ended(state)? {
+            thread::sleep(LOOK_EVERY);
+        }
+        pause = if started.elapsed() < LONG_LIFE { (pause * 2).min(PAUSE_MAX) } else { PAUSE_MIN };
+        thread::sleep(pause);
+    }
+}
+
+/// Starts an edge, unless it is time to stop.
+fn start(edge: &str, worker: &OwnedFd, state: &Mutex<State>) -> io::Result<bool> {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(listener) = state.listener.as_ref().filter(|_| !state.stopping) else {
+        return Ok(false);
+    };
+    let (requests, far_requests) = channel::stream()?;
+    let (signatures, far_signatures) = channel::messages()?;
+    let (first, far_first) = channel::messages()?;
+    channel::send(worker.as_fd(), b"edge", &[far_requests.as_fd(), far_signatures.as_fd()])?;
+    let child = Command::new(OWN_PROGRAM)
+        .arg(edge)
+        .env_clear()
+        .stdin(Stdio::from(far_first))
+        .stdout(Stdio::null())
+        .spawn()?;
+    channel::send(
+        first.as_fd(),
+        b"edge",
+        &[listener.as_fd(), requests.as_fd(), signatures.as_fd()],
+    )?;
+    state.edge = Some(child);
+    Ok(true)
+}
+
+fn ended(state: &Mutex<State>) -> io::Result<bool> {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let ended = match &mut state.edge {
+        Some(edge) => edge.try_wait()?.is_some(),
+        None => true,
+    };
+    if ended {
+        state.edge = None;
+    }
+    Ok(ended)
+}
+
+/// An edge that dies young is started again more and more slowly, so that one that cannot live
+/// does not burn the processor; and never more slowly than a client tries again.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+const LONG_LIFE: Duration = Duration::from_secs(30);
+
+/// How late the death of an edge may be found.
+const LOOK_EVERY: Duration = Duration::from_millis(20);

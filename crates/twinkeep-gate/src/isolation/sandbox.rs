@@ -1,0 +1,127 @@
+//! What the kernel holds each process to: Landlock for files, seccomp for system calls.
+//!
+//! Neither needs privileges, and neither can be undone by the process or its children. A kernel
+//! that lacks one is told in [`Confinement`], which is not what was asked for but what was found
+//! when the process tried the door afterwards.
+//!
+//! # Invariants
+//!
+//! - The edge gets a list of what it may do; what is not on it fails. The worker does far more, so
+//!   it gets a list of what it may not do, under every number by which the kernel knows that.
+//! - Landlock holds for the thread that asks for it and those that it starts: it is asked for
+//!   before there are others.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, NetPort,
+    RestrictSelfAttr as _, Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _,
+    RulesetError, Scope, path_beneath_rules,
+};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
+use serde::{Deserialize, Serialize};
+
+mod calls;
+
+/// What a process found closed when it tried after confining itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confinement {
+    /// Files that are none of its business.
+    pub files: bool,
+    /// New connections to the network, in either direction.
+    pub network: bool,
+    /// Starting programs.
+    pub programs: bool,
+}
+
+impl Confinement {
+    /// Everything is closed that should be.
+    pub const WHOLE: Self = Self { files: true, network: true, programs: true };
+
+    /// Tries each door.
+    fn found() -> Self {
+        let program = Command::new(OWN_PROGRAM).arg("--version").stdout(Stdio::piped()).spawn();
+        let programs = program.map(|mut child| child.wait()).is_err();
+        Self {
+            files: fs::read_dir("/").is_err(),
+            network: TcpListener::bind("127.0.0.1:0").is_err(),
+            programs,
+        }
+    }
+}
+
+/// The files that a worker works with.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerFiles {
+    /// Files, and folders with all in them, that it reads and writes.
+    pub writable: Vec<PathBuf>,
+    /// Files, and folders with all in them, that it reads.
+    pub readable: Vec<PathBuf>,
+}
+
+/// Closes all files but these to this thread, and those that it starts.
+pub(super) fn confine_files(files: &WorkerFiles) -> Result<(), RulesetError> {
+    files_ruleset(files)?.restrict_self().map(drop)
+}
+
+/// The same for this thread and, where the kernel can, all others; returns whether it could.
+pub(super) fn confine_files_of_all(files: &WorkerFiles) -> bool {
+    let restricted = files_ruleset(files)
+        .and_then(|ruleset| ruleset.all_threads(true))
+        .and_then(RulesetCreated::restrict_self);
+    restricted.is_ok_and(|status| status.all_threads)
+}
+
+fn files_ruleset(files: &WorkerFiles) -> Result<RulesetCreated, RulesetError> {
+    let _ = set_no_new_privs(true);
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(KNOWN))?
+        .create()?
+        .add_rules(path_beneath_rules(&files.writable, AccessFs::from_all(KNOWN)))?
+        .add_rules(path_beneath_rules(&files.readable, AccessFs::from_read(KNOWN)))
+}
+
+/// Closes the network and programs to this process, but for connections to `port`.
+pub(super) fn confine_worker(port: Option<u16>) -> Confinement {
+    let _ = set_no_new_privs(true);
+    let _ = confine_network(port);
+    let _ = calls::forbid_to_worker(port.is_some());
+    Confinement::found()
+}
+
+/// Closes everything to this process but its open sockets. It has one thread.
+pub(super) fn confine_edge() -> Confinement {
+    let _ = set_no_new_privs(true);
+    let _ = confine_files(&WorkerFiles::default());
+    let _ = confine_network(None);
+    let none = CapabilitySet::empty();
+    let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    // Only root has any to give up.
+    let _ = set_capabilities(None, none);
+    let _ = calls::allow_to_edge();
+    Confinement::found()
+}
+
+/// Closes ports, abstract sockets, and signals to other processes.
+fn confine_network(port: Option<u16>) -> Result<(), RulesetError> {
+    let connect = AccessNet::ConnectTcp;
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessNet::BindTcp | connect)?
+        .scope(Scope::from_all(KNOWN))?
+        .create()?
+        .add_rules(port.map(|port| Ok::<_, RulesetError>(NetPort::new(port, connect))))?
+        .restrict_self()?;
+    Ok(())
+}
+
+/// The newest version of Landlock whose rights are known here; an older kernel holds to fewer.
+const KNOWN: ABI = ABI::V6;
+
+/// This very program, also if its file has been replaced since.
+pub(super) const OWN_PROGRAM: &str = "/proc/self/exe";

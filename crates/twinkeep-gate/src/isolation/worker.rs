@@ -1,0 +1,307 @@
+//! The worker's side: it founds the house, closes itself in, and serves edges as they come.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::pin::Pin;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{Request, Response};
+use hyper::body::Frame;
+use rustls::sign::SigningKey;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::hello::{Hello, Identity, Report, Word};
+use super::launcher::STOP;
+use super::reception::{self, Desk};
+use super::sandbox::{self, Confinement, WorkerFiles};
+use super::{channel, signing};
+use crate::edge::Peer;
+use crate::gate::Gate;
+use crate::tls::{self, ClientCertificates, TlsMaterial};
+use crate::{GateError, pipeline};
+
+/// What holds the processes together: the worker has it.
+#[derive(Debug)]
+pub struct House {
+    launcher: Child,
+    line: OwnedFd,
+    /// Bound, and passed on before it is ever used.
+    listener: Option<(std::net::TcpListener, SocketAddr)>,
+    files: bool,
+    required: bool,
+    confinement: Confinement,
+}
+
+/// What the processes found closed to themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IsolationReport {
+    /// The process that has the keys.
+    pub worker: Confinement,
+    /// The process that faces the network.
+    pub edge: Confinement,
+}
+
+impl House {
+    /// Starts the launcher: before the keep is opened, so that nothing of it is ever near it.
+    ///
+    /// `launcher` is what starts [`super::run_launcher`] on this program's command line. If
+    /// confinement is `required`, the gate does not open where the kernel cannot give it.
+    pub fn found(launcher: &str, required: bool) -> Result<Self, GateError> {
+        let cannot = |source| GateError::Edge { source };
+        // A file that whoever started this left open is for this process alone.
+        close_fds::set_fds_cloexec(3, &[]);
+        let (line, far_line) = channel::messages().map_err(cannot)?;
+        let launcher = Command::new(sandbox::OWN_PROGRAM)
+            .arg(launcher)
+            .env_clear()
+            .stdin(Stdio::from(far_line))
+            .stdout(Stdio::null())
+            // What interrupts the worker does not interrupt what is under way at the edge.
+            .process_group(0)
+            .spawn()
+            .map_err(cannot)?;
+        let confinement = Confinement { files: false, network: false, programs: false };
+        Ok(Self { launcher, line, listener: None, files: false, required, confinement })
+    }
+
+    /// Closes all other files to this process. It has one thread yet.
+    pub fn close_files(&mut self, files: &WorkerFiles) {
+        self.files = sandbox::confine_files(files).is_ok();
+    }
+
+    /// The same for a process that has other threads already: they are left out, unless the kernel
+    /// is new enough to reach them, and the report says that files are open.
+    pub fn close_files_late(&mut self, files: &WorkerFiles) {
+        self.files = sandbox::confine_files_of_all(files);
+    }
+
+    /// Opens the listening socket for the edge, and closes the network to this process, but for
+    /// connections to `port`.
+    pub fn close_network(
+        &mut self,
+        listen: SocketAddr,
+        port: Option<u16>,
+    ) -> Result<(), GateError> {
+        let cannot = |source| GateError::Listen { address: listen, source };
+        // The runtime of one thread, so that there are no others yet.
+        let runtime = Builder::new_current_thread().enable_io().build();
+        let runtime = runtime.map_err(|source| GateError::Threads { source })?;
+        let listener = runtime.block_on(TcpListener::bind(listen)).map_err(cannot)?;
+        let listener = runtime.block_on(async { listener.into_std() }).map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        self.listener = Some((listener, address));
+        let found = sandbox::confine_worker(port);
+        self.confinement = Confinement { files: found.files && self.files, ..found };
+        Ok(())
+    }
+}
+
+/// Serves edges until told to stop; calls `opened` once, when the first of them listens.
+pub(crate) async fn serve(
+    gate: Arc<Gate>,
+    router: Router,
+    mut house: House,
+    material: &TlsMaterial,
+    mut stop: watch::Receiver<bool>,
+    opened: &mut dyn FnMut(SocketAddr, Option<IsolationReport>),
+) -> Result<(), GateError> {
+    let cannot = |source| GateError::Edge { source };
+    let key = tls::signing_key(material)?;
+    let identity =
+        Identity { chain_pem: material.cert_chain_pem.clone(), schemes: signing::schemes(&*key) };
+    let Some((listener, address)) = house.listener.take() else {
+        return Err(cannot(std::io::ErrorKind::NotConnected.into()));
+    };
+    channel::send(house.line.as_fd(), b"open", &[listener.as_fd()]).map_err(cannot)?;
+    // From here on this process has no socket of the network.
+    drop(listener);
+    let mut arrivals = arrivals(&house).map_err(cannot)?;
+    let (ready, mut confined) = mpsc::unbounded_channel();
+    let (words, _) = watch::channel(Orders { identity, stop: false });
+    let drain = gate.settings.drain_time;
+    let desk = Arc::new(WorkerDesk { gate, router, words, ready, open: AtomicBool::new(false) });
+    let mut edges = JoinSet::new();
+    let started = tokio::time::sleep(START_TIME);
+    tokio::pin!(started);
+    let mut is_open = false;
+    let result = loop {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break Ok(()),
+            _ = edges.join_next(), if !edges.is_empty() => {}
+            arrived = arrivals.recv() => match arrived {
+                Some(sockets) => take_in(&mut edges, &desk, &key, sockets),
+                None => break Err(cannot(std::io::ErrorKind::BrokenPipe.into())),
+            },
+            Some(edge) = confined.recv() => {
+                let report = IsolationReport { worker: house.confinement, edge };
+                let whole = [report.worker, report.edge] == [Confinement::WHOLE; 2];
+                if house.required && !whole {
+                    break Err(GateError::Isolation);
+                }
+                if !is_open {
+                    opened(address, Some(report));
+                }
+                is_open = true;
+            }
+            () = &mut started, if !is_open => {
+                break Err(cannot(std::io::ErrorKind::TimedOut.into()));
+            }
+        }
+    };
+    desk.words.send_modify(|orders| orders.stop = true);
+    _ = channel::send(house.line.as_fd(), STOP, &[]);
+    let all = async { while edges.join_next().await.is_some() {} };
+    _ = tokio::time::timeout(drain + DRAIN_MARGIN, all).await;
+    close(house).await;
+    result
+}
+
+/// Lets the launcher go, and an edge that has not ended by now with it.
+async fn close(house: House) {
+    let House { mut launcher, line, .. } = house;
+    // Both this and the thread that waits for edges hold the line: shutting it ends both.
+    _ = rustix::net::shutdown(&line, rustix::net::Shutdown::Both);
+    _ = tokio::task::spawn_blocking(move || launcher.wait()).await;
+}
+
+/// Waits for edges on a thread of its own; the channel ends when the launcher is gone.
+fn arrivals(house: &House) -> std::io::Result<mpsc::UnboundedReceiver<[OwnedFd; 2]>> {
+    let line = house.line.try_clone()?;
+    let (sender, receiver) = mpsc::unbounded_channel();
+    thread::Builder::new().name("edges".to_owned()).spawn(move || {
+        while let Ok((1.., files)) = channel::receive(line.as_fd(), &mut [0; 8]) {
+            let Ok(sockets) = files.try_into() else { return };
+            if sender.send(sockets).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(receiver)
+}
+
+/// Serves an edge that has just been started.
+fn take_in(
+    edges: &mut JoinSet<()>,
+    desk: &Arc<WorkerDesk>,
+    key: &Arc<dyn SigningKey>,
+    [requests, signatures]: [OwnedFd; 2],
+) {
+    let stream = std::os::unix::net::UnixStream::from(requests);
+    let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
+    let key = Arc::clone(key);
+    let signing = thread::Builder::new()
+        .name("signatures".to_owned())
+        .spawn(move || signing::answer(&signatures, &*key));
+    // Without either, the edge sees that its socket is closed, ends, and is started again.
+    if let (Ok(stream), Ok(_)) = (stream, signing) {
+        if desk.open.swap(true, Ordering::Relaxed) {
+            desk.gate.tally.count(EDGE_STARTED_AGAIN);
+        }
+        let desk: Arc<dyn Desk> = Arc::clone(desk) as Arc<dyn Desk>;
+        edges.spawn(reception::serve(desk, stream));
+    }
+}
+
+/// What all edges are told.
+struct Orders {
+    identity: Identity,
+    stop: bool,
+}
+
+struct WorkerDesk {
+    gate: Arc<Gate>,
+    router: Router,
+    words: watch::Sender<Orders>,
+    ready: mpsc::UnboundedSender<Confinement>,
+    /// An edge has been started before.
+    open: AtomicBool,
+}
+
+/// An answer that is being made.
+pub(super) type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+impl Desk for WorkerDesk {
+    fn answer(&self, peer: Peer, request: Request<Body>) -> Answering {
+        let gate = Arc::clone(&self.gate);
+        Box::pin(pipeline::answer(gate, self.router.clone(), peer, request))
+    }
+
+    fn words(&self) -> Body {
+        let asked = self.gate.settings.client_certificates == ClientCertificates::Asked;
+        let identity = self.words.borrow().identity.clone();
+        let hello = Word::Hello(Hello::new(&self.gate.settings, asked, identity));
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::spawn(tell(sender, hello, self.words.subscribe()));
+        Body::new(Lines(receiver))
+    }
+
+    fn report(&self, report: Report) {
+        match report {
+            Report::Ready(confinement) => _ = self.ready.send(confinement),
+            Report::TurnedAway(counts) => self.gate.tally.add(&counts),
+        }
+    }
+}
+
+/// Tells one edge what it is told, until it stops or is gone.
+async fn tell(sender: mpsc::Sender<Bytes>, hello: Word, mut orders: watch::Receiver<Orders>) {
+    orders.mark_unchanged();
+    if say(&sender, &hello).await.is_none() {
+        return;
+    }
+    loop {
+        if orders.borrow().stop {
+            _ = say(&sender, &Word::Stop).await;
+            return;
+        }
+        if orders.changed().await.is_err() {
+            return;
+        }
+        let identity = orders.borrow_and_update().identity.clone();
+        if say(&sender, &Word::Identity(identity)).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn say(sender: &mpsc::Sender<Bytes>, word: &Word) -> Option<()> {
+    let mut line = serde_json::to_vec(word).ok()?;
+    line.push(b'\n');
+    sender.send(line.into()).await.ok()
+}
+
+/// Lines as a body that goes on.
+struct Lines(mpsc::Receiver<Bytes>);
+
+impl hyper::body::Body for Lines {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.0.poll_recv(cx).map(|line| line.map(|line| Ok(Frame::data(line))))
+    }
+}
+
+/// The edge had died.
+const EDGE_STARTED_AGAIN: &str = "edge-started-again";
+
+/// An edge starts in milliseconds; a machine that swaps takes longer.
+const START_TIME: Duration = Duration::from_secs(60);
+
+/// For an edge to notice that its own deadline has passed.
+const DRAIN_MARGIN: Duration = Duration::from_secs(2);

@@ -1,0 +1,43 @@
+//! The hidden commands by which `twinkeep serve` starts its other processes.
+//!
+//! Neither opens a keep, takes an argument, or prints anything: what they need comes through the
+//! socket that is their standard input, and whoever runs one by hand sees it end.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::register;
+use twinkeep_app::AppError;
+use twinkeep_gate::{GateError, run_edge, run_launcher};
+
+/// What starts the launcher, and what starts the edge.
+pub(super) const LAUNCHER: &str = "serve-launcher";
+const EDGE: &str = "serve-edge";
+
+/// Starts edges for a worker.
+pub(super) fn launcher() -> Result<(), AppError> {
+    outlive_signals()?;
+    run_launcher(EDGE).map_err(refuse)
+}
+
+/// Faces the network for a worker.
+pub(super) fn edge() -> Result<(), AppError> {
+    outlive_signals()?;
+    run_edge().map_err(refuse)
+}
+
+/// A service manager signals all processes at once: the worker is the one that acts on it, and
+/// tells the others what to finish first.
+fn outlive_signals() -> Result<(), AppError> {
+    for signal in [SIGINT, SIGTERM] {
+        register(signal, Arc::new(AtomicBool::new(false))).map_err(|error| {
+            AppError::environment("signals", "cannot listen for signals").because(error)
+        })?;
+    }
+    Ok(())
+}
+
+fn refuse(error: GateError) -> AppError {
+    AppError::environment(error.code(), "cannot face the network").because(error)
+}

@@ -1,0 +1,86 @@
+//! The house that `twinkeep serve` works in: which files and which port its worker needs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use twinkeep_app::{App, AppError, Isolation, Keep, NatsConfig};
+use twinkeep_gate::{Confinement, Front, House, IsolationReport, WorkerFiles};
+
+use super::refuse;
+use crate::cli::{Global, ServeArgs};
+use crate::command::edge::LAUNCHER;
+use crate::output::Output;
+use crate::surroundings::{open_keep, state_dir};
+
+/// Opens the keep in a process that has been closed in, as far as it may be before that.
+pub(super) fn open(
+    global: &Global,
+    args: &ServeArgs,
+    keep: &Keep,
+    listen: SocketAddr,
+) -> Result<(App, Front), AppError> {
+    let required = match keep.settings.gate.isolation {
+        Isolation::DangerOff => return Ok((open_keep(global)?, Front::Within)),
+        Isolation::On => false,
+        Isolation::Required => true,
+    };
+    let refuse = |error| refuse(listen, error);
+    let mut house = House::found(LAUNCHER, required).map_err(refuse)?;
+    let files = files(global, args, keep)?;
+    // A token's library and a key service read files that only they know of, and start threads.
+    let early = global.secret.kek_uri.is_none();
+    if early {
+        house.close_files(&files);
+    }
+    let app = open_keep(global)?;
+    if !early {
+        house.close_files_late(&files);
+    }
+    let port = keep.settings.intake.nats.as_ref().and_then(NatsConfig::port);
+    house.close_network(listen, port).map_err(refuse)?;
+    Ok((app, Front::Apart(house)))
+}
+
+/// What the worker reads and writes.
+fn files(global: &Global, args: &ServeArgs, keep: &Keep) -> Result<WorkerFiles, AppError> {
+    let settings = &keep.settings;
+    let mut writable = vec![global.keep.clone()];
+    if let Some(dir) = state_dir().map(|dir| dir.join("twinkeep")) {
+        twinkeep_vault::files::create_private_dir(&dir).map_err(|error| {
+            AppError::environment("state-dir", format!("cannot make `{}`", dir.display()))
+                .because(error)
+        })?;
+        writable.push(dir);
+    }
+    writable.extend(args.drop_folder.clone().or_else(|| settings.intake.drop_folder.clone()));
+    let given = &global.secret;
+    let secrets = [&given.passphrase_file, &given.key_file, &settings.key_file];
+    let mut readable: Vec<PathBuf> = secrets.into_iter().flatten().cloned().collect();
+    readable.extend(given.passphrase_fd.map(|number| format!("/proc/self/fd/{number}").into()));
+    if let Some(nats) = &settings.intake.nats {
+        let login =
+            [&nats.ca, &nats.credentials, &nats.password_file, &nats.client_cert, &nats.client_key];
+        readable.extend(login.into_iter().flatten().cloned());
+        readable.extend(NAMES_AND_AUTHORITIES.map(PathBuf::from));
+    }
+    Ok(WorkerFiles { writable, readable })
+}
+
+/// Says where the kernel did not confine what it should.
+pub(super) fn remark(report: &IsolationReport, out: &Output) {
+    for (name, found) in [("worker", report.worker), ("edge", report.edge)] {
+        let Confinement { files, network, programs } = found;
+        let open = [(files, "files"), (network, "the network"), (programs, "programs")];
+        let open: Vec<&str> = open.iter().filter(|door| !door.0).map(|door| door.1).collect();
+        if !open.is_empty() {
+            out.remark(&format!(
+                "warning: the kernel does not close {} to the {name} process (Landlock, seccomp)",
+                open.join(" and ")
+            ));
+        }
+    }
+}
+
+/// Where a client of a message stream finds the address of a name, and the authorities to trust.
+const NAMES_AND_AUTHORITIES: [&str; 6] =
+    ["/etc", "/usr", "/lib", "/lib64", "/run/systemd/resolve", "/var/run/nscd"];
