@@ -113,8 +113,11 @@ fn confine_network(port: Option<u16>) -> Result<(), RulesetError> {
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessNet::BindTcp | connect)?
+        // A ruleset that says nothing about moving files between folders forbids it.
+        .handle_access(AccessFs::Refer)?
         .scope(Scope::from_all(KNOWN))?
         .create()?
+        .add_rules(path_beneath_rules(["/"], AccessFs::Refer))?
         .add_rules(port.map(|port| Ok::<_, RulesetError>(NetPort::new(port, connect))))?
         .restrict_self()?;
     Ok(())

@@ -52,7 +52,12 @@ fn files(global: &Global, args: &ServeArgs, keep: &Keep) -> Result<WorkerFiles, 
         })?;
         writable.push(dir);
     }
-    writable.extend(args.drop_folder.clone().or_else(|| settings.intake.drop_folder.clone()));
+    if let Some(dir) = args.drop_folder.clone().or_else(|| settings.intake.drop_folder.clone()) {
+        // What is mounted there later is another folder, and known by the one above only.
+        let above = dir.canonicalize().ok().and_then(|dir| Some(dir.parent()?.to_path_buf()));
+        writable.extend(above.filter(|above| above.parent().is_some()));
+        writable.push(dir);
+    }
     let given = &global.secret;
     let secrets = [&given.passphrase_file, &given.key_file, &settings.key_file];
     let mut readable: Vec<PathBuf> = secrets.into_iter().flatten().cloned().collect();
