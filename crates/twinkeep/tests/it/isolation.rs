@@ -63,7 +63,9 @@ fn without_limits(place: &Place) {
     let path = place.path("keep/twinkeep.toml");
     let text = fs::read_to_string(&path).unwrap();
     let text = text.replace("rate_per_second = 5\n", "rate_per_second = 100000\n");
-    assert!(text.contains("rate_per_second = 100000\n"), "{text}");
+    // A thread that the machine puts aside while it is being judged comes late to its turn.
+    let text = text.replace("rate_burst = 10\n", "rate_burst = 100000\n");
+    assert_eq!(text.matches(" = 100000\n").count(), 2, "{text}");
     write(&path, text.as_bytes());
 }
 
