@@ -62,6 +62,16 @@ impl IssuerConfig {
         self.algorithms.iter().filter_map(|name| TokenAlgorithm::parse(name)).collect()
     }
 
+    /// Returns the port at which its keys are fetched, unless they are in a file.
+    pub fn port(&self) -> Option<u16> {
+        let url = self.jwks_url.as_ref().unwrap_or(&self.url);
+        let (scheme, rest) = url.split_once("://")?;
+        let host = rest.split(['/', '?', '#']).next()?;
+        let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let usual = if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 };
+        self.jwks_file.is_none().then_some(port.unwrap_or(usual))
+    }
+
     /// Checks that it is whole, and resolves paths against the keep's folder.
     fn check(mut self, keep: &Path) -> Result<Self, ConfigError> {
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });

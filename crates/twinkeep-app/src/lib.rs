@@ -163,8 +163,8 @@ pub use compare_twin::{
     CompareAnswer, CompareRequest, OutcomeAnswer, SIMILAR_COUNT_DEFAULT, compare_twin,
 };
 pub use config::{
-    Config, ConfigError, ConsentConfig, Deidentify, GateConfig, IntakeConfig, Isolation, KeepConfig,
-    ModelSettings, NatsConfig, Settings, SourceConfig, TrainSettings,
+    Config, ConfigError, ConsentConfig, Deidentify, GateConfig, IntakeConfig, Isolation,
+    KeepConfig, ModelSettings, NatsConfig, Settings, SourceConfig, TrainSettings,
 };
 pub use consent::{ConsentDecision, ConsentReport, LegalBasis, record_consent, show_consent};
 pub use crypto_inventory::{

@@ -86,11 +86,11 @@ fn files_ruleset(files: &WorkerFiles) -> Result<RulesetCreated, RulesetError> {
         .add_rules(path_beneath_rules(&files.readable, AccessFs::from_read(KNOWN)))
 }
 
-/// Closes the network and programs to this process, but for connections to `port`.
-pub(super) fn confine_worker(port: Option<u16>) -> Confinement {
+/// Closes the network and programs to this process, but for connections to `ports`.
+pub(super) fn confine_worker(ports: &[u16]) -> Confinement {
     let _ = set_no_new_privs(true);
-    let _ = confine_network(port);
-    let _ = calls::forbid_to_worker(port.is_some());
+    let _ = confine_network(ports);
+    let _ = calls::forbid_to_worker(!ports.is_empty());
     Confinement::found()
 }
 
@@ -98,7 +98,7 @@ pub(super) fn confine_worker(port: Option<u16>) -> Confinement {
 pub(super) fn confine_edge() -> Confinement {
     let _ = set_no_new_privs(true);
     let _ = confine_files(&WorkerFiles::default());
-    let _ = confine_network(None);
+    let _ = confine_network(&[]);
     let none = CapabilitySet::empty();
     let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
     // Only root has any to give up.
@@ -108,7 +108,7 @@ pub(super) fn confine_edge() -> Confinement {
 }
 
 /// Closes ports, abstract sockets, and signals to other processes.
-fn confine_network(port: Option<u16>) -> Result<(), RulesetError> {
+fn confine_network(ports: &[u16]) -> Result<(), RulesetError> {
     let connect = AccessNet::ConnectTcp;
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -118,7 +118,7 @@ fn confine_network(port: Option<u16>) -> Result<(), RulesetError> {
         .scope(Scope::from_all(KNOWN))?
         .create()?
         .add_rules(path_beneath_rules(["/"], AccessFs::Refer))?
-        .add_rules(port.map(|port| Ok::<_, RulesetError>(NetPort::new(port, connect))))?
+        .add_rules(ports.iter().map(|&port| Ok::<_, RulesetError>(NetPort::new(port, connect))))?
         .restrict_self()?;
     Ok(())
 }

@@ -87,12 +87,8 @@ impl House {
     }
 
     /// Opens the listening socket for the edge, and closes the network to this process, but for
-    /// connections to `port`.
-    pub fn close_network(
-        &mut self,
-        listen: SocketAddr,
-        port: Option<u16>,
-    ) -> Result<(), GateError> {
+    /// connections to `ports`.
+    pub fn close_network(&mut self, listen: SocketAddr, ports: &[u16]) -> Result<(), GateError> {
         let cannot = |source| GateError::Listen { address: listen, source };
         // The runtime of one thread, so that there are no others yet.
         let runtime = Builder::new_current_thread().enable_io().build();
@@ -101,7 +97,7 @@ impl House {
         let listener = runtime.block_on(async { listener.into_std() }).map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
         self.listener = Some((listener, address));
-        let found = sandbox::confine_worker(port);
+        let found = sandbox::confine_worker(ports);
         self.confinement = Confinement { files: found.files && self.files, ..found };
         Ok(())
     }

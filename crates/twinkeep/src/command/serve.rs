@@ -9,8 +9,8 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use twinkeep_app::{
-    App, AppError, IssuerWatch, Keep, ServerIdentity, check_models, fold_live_when_due, record_closed,
-    record_opened, refresh_issuers, server_identity,
+    App, AppError, IssuerWatch, Keep, ServerIdentity, check_models, fold_live_when_due,
+    record_closed, record_opened, refresh_issuers, server_identity,
 };
 use twinkeep_gate::{GateError, GateSettings, IsolationReport, TlsMaterial, serve, stopper};
 use twinkeep_vault::process::raise_open_files;

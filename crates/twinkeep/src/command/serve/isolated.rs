@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use twinkeep_app::{App, AppError, Isolation, Keep, NatsConfig};
+use twinkeep_app::{App, AppError, Isolation, IssuerConfig, Keep, NatsConfig, Settings};
 use twinkeep_gate::{Confinement, Front, House, IsolationReport, WorkerFiles};
 
 use super::refuse;
@@ -36,9 +36,14 @@ pub(super) fn open(
     if !early {
         house.close_files_late(&files);
     }
-    let port = keep.settings.intake.nats.as_ref().and_then(NatsConfig::port);
-    house.close_network(listen, port).map_err(refuse)?;
+    house.close_network(listen, &ports(&keep.settings)).map_err(refuse)?;
     Ok((app, Front::Apart(house)))
+}
+
+/// Where the worker has to connect to: a message stream, and issuers of access tokens.
+fn ports(settings: &Settings) -> Vec<u16> {
+    let stream = settings.intake.nats.as_ref().and_then(NatsConfig::port);
+    settings.issuers.iter().filter_map(IssuerConfig::port).chain(stream).collect()
 }
 
 /// What the worker reads and writes.
@@ -66,6 +71,10 @@ fn files(global: &Global, args: &ServeArgs, keep: &Keep) -> Result<WorkerFiles, 
         let login =
             [&nats.ca, &nats.credentials, &nats.password_file, &nats.client_cert, &nats.client_key];
         readable.extend(login.into_iter().flatten().cloned());
+    }
+    let of_issuers = settings.issuers.iter().flat_map(|issuer| [&issuer.jwks_file, &issuer.ca]);
+    readable.extend(of_issuers.flatten().cloned());
+    if !ports(settings).is_empty() {
         readable.extend(NAMES_AND_AUTHORITIES.map(PathBuf::from));
     }
     Ok(WorkerFiles { writable, readable })
@@ -86,6 +95,6 @@ pub(super) fn remark(report: &IsolationReport, out: &Output) {
     }
 }
 
-/// Where a client of a message stream finds the address of a name, and the authorities to trust.
+/// Where a client finds the address of a name, and the authorities to trust.
 const NAMES_AND_AUTHORITIES: [&str; 6] =
     ["/etc", "/usr", "/lib", "/lib64", "/run/systemd/resolve", "/var/run/nscd"];
