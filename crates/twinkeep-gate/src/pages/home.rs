@@ -46,7 +46,7 @@ pub(crate) async fn sign_in(
     request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
     require_same_origin(&request)?;
-    let peer = request.extensions().get::<Peer>().copied();
+    let peer = request.extensions().get::<Peer>().cloned();
     json::require_type(request.headers(), "application/x-www-form-urlencoded")?;
     let (parts, body) = request.into_parts();
     let bytes =
