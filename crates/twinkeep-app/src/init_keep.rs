@@ -15,7 +15,9 @@ use twinkeep_store::Store;
 use twinkeep_vault::certificate::CertificateAuthority;
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::ecdsa::EcdsaKey;
-use twinkeep_vault::files::{PUBLIC_FILE, create_private_dir, sync_dir, write_atomic};
+use twinkeep_vault::files::{
+    PRIVATE_FILE, PUBLIC_FILE, create_private_dir, sync_dir, write_atomic,
+};
 use twinkeep_vault::identity::Identity;
 use twinkeep_vault::sign::SigningKey;
 use twinkeep_vault::{KekSource, SecretKey, random_bytes};
@@ -87,7 +89,8 @@ pub fn init_keep(request: &InitRequest<'_>) -> Result<InitReport, AppError> {
     let fingerprint = make_keys(&layout, &kek, &keep_id, request)?;
     write_public(&layout.config(), request.config.to_text().as_bytes())?;
     write_public(&layout.pack(), request.pack.as_bytes())?;
-    write_public(&layout.policy(), shipped_policy().as_bytes())?;
+    write_atomic(&layout.policy(), shipped_policy().as_bytes(), PRIVATE_FILE)
+        .map_err(|error| write_error(&layout.policy(), error))?;
     let text = serde_json::to_vec_pretty(&descriptor).map_err(|error| {
         AppError::environment("keep-write", "cannot write `keep.json`").because(error)
     })?;
