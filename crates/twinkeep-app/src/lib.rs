@@ -263,7 +263,9 @@ pub use search_ledger::{
 pub use send_feed::{SendRequest, SentFeed, send_feeds};
 pub use senders::{SenderReport, add_sender, list_senders, revoke_sender, set_sender_dates};
 pub use serve_stream::serve_stream;
-pub use serving::{ServerIdentity, record_closed, record_opened, server_identity};
+pub use serving::{
+    ServerIdentity, record_certified, record_closed, record_opened, server_identity,
+};
 pub use show_feed::{DepartureLine, FeedPicture, VariableLine, show_feed};
 pub use sign_model::{
     ModelTrust, SignModelRequest, SignedModel, VerifyModelRequest, sign_model_folder,

@@ -34,6 +34,13 @@ pub fn record_opened(app: &App) -> Result<(), AppError> {
     app.record(&entry).map(drop)
 }
 
+/// Records that the gate shows another certificate.
+pub fn record_certified(app: &App) -> Result<(), AppError> {
+    let caller = Caller::operator();
+    let class = EventClass::ApplicationLifecycle;
+    app.record(&app.entry(&caller, class, Activity::Update, "gate.certified")).map(drop)
+}
+
 /// Records that the gate closed.
 pub fn record_closed(app: &App) -> Result<(), AppError> {
     let caller = Caller::operator();

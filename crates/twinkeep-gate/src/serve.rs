@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::server::ResolvesServerCert;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch::{Receiver, Sender, channel};
@@ -15,30 +16,47 @@ use crate::edge::admission::Admission;
 use crate::edge::{self, Edge};
 use crate::gate::Gate;
 use crate::isolation::{self, House, IsolationReport};
-use crate::tls::server_config;
+use crate::tls::{self, Identities, certified, signing_key};
 use crate::{GateError, GateSettings, TlsMaterial, audit, pipeline, routes, streams, use_case};
 
 #[cfg(test)]
 mod tests;
 
-/// Tells the gate to stop, from any thread. Dropping it stops the gate too.
+/// Tells the gate to stop, or to show another certificate, from any thread. Dropping it stops the
+/// gate too.
 #[derive(Debug)]
-pub struct Stopper(Sender<bool>);
+pub struct Stopper {
+    stop: Sender<bool>,
+    chain: Sender<Option<String>>,
+}
 
 /// What the gate listens to.
 #[derive(Clone, Debug)]
-pub struct Stop(Receiver<bool>);
+pub struct Stop {
+    pub(crate) told: Receiver<bool>,
+    /// The chain to show from now on.
+    pub(crate) chain: Receiver<Option<String>>,
+}
 
 /// Makes a pair: one for the gate, one for who may stop it.
 pub fn stopper() -> (Stopper, Stop) {
-    let (sender, receiver) = channel(false);
-    (Stopper(sender), Stop(receiver))
+    let (stop, told) = channel(false);
+    let (sender, chain) = channel(None);
+    (Stopper { stop, chain: sender }, Stop { told, chain })
 }
 
 impl Stopper {
     /// Stops the gate: no new connections; what is under way finishes, within bounds.
     pub fn stop(&self) {
-        self.0.send_replace(true);
+        self.stop.send_replace(true);
+    }
+
+    /// Shows another certificate of the same key in the handshakes that begin from now on, if it
+    /// is one; connections that are open stay.
+    pub fn certify(&self, material: &TlsMaterial) -> Result<(), GateError> {
+        signing_key(material)?;
+        self.chain.send_replace(Some(material.cert_chain_pem.clone()));
+        Ok(())
     }
 }
 
@@ -75,7 +93,7 @@ pub fn serve(
             Front::Within => serve_within(&gate, tls, stop, opened).await,
             Front::Apart(house) => {
                 let router = routes::router(&gate);
-                isolation::serve(Arc::clone(&gate), router, house, tls, stop.0, opened).await
+                isolation::serve(Arc::clone(&gate), router, house, tls, stop, opened).await
             }
         };
         match served {
@@ -99,12 +117,25 @@ async fn serve_within(
     stop: Stop,
     opened: &mut dyn FnMut(SocketAddr, Option<IsolationReport>),
 ) -> Result<(), GateError> {
-    let config = server_config(tls, gate.settings.client_certificates)?;
+    let key = signing_key(tls)?;
+    let identities = Identities::new(certified(&tls.cert_chain_pem, Arc::clone(&key))?);
+    let shown = Arc::clone(&identities) as Arc<dyn ResolvesServerCert>;
+    let config = tls::config(shown, gate.settings.client_certificates)?;
     let address = gate.settings.listen;
     let listen = |source| GateError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     opened(listener.local_addr().map_err(listen)?, None);
-    edge::run(Arc::new(edge(gate, TlsAcceptor::from(config))), listener, stop.0).await;
+    let Stop { told, mut chain } = stop;
+    let certifying = tokio::spawn(async move {
+        while chain.changed().await.is_ok() {
+            let chain = chain.borrow_and_update().clone().unwrap_or_default();
+            if let Ok(identity) = certified(&chain, Arc::clone(&key)) {
+                identities.replace(identity);
+            }
+        }
+    });
+    edge::run(Arc::new(edge(gate, TlsAcceptor::from(config))), listener, told).await;
+    certifying.abort();
     Ok(())
 }
 
@@ -136,7 +167,7 @@ fn edge(gate: &Arc<Gate>, tls: TlsAcceptor) -> Edge {
 
 /// Ends what would go on for ever, when the gate is told to stop.
 async fn close_streams(gate: Arc<Gate>, mut stop: Stop) {
-    _ = stop.0.wait_for(|stop| *stop).await;
+    _ = stop.told.wait_for(|stop| *stop).await;
     gate.streams.close(gate.settings.drain_time).await;
 }
 

@@ -91,7 +91,8 @@ impl ClientCertVerifier for Possession {
     }
 }
 
-/// Makes the configuration of every handshake.
+/// Makes the configuration of every handshake; tests change nothing later.
+#[cfg(test)]
 pub(crate) fn server_config(
     material: &TlsMaterial,
     client_certificates: ClientCertificates,

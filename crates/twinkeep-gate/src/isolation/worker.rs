@@ -29,7 +29,7 @@ use super::{channel, signing};
 use crate::edge::Peer;
 use crate::gate::Gate;
 use crate::tls::{self, ClientCertificates, TlsMaterial};
-use crate::{GateError, pipeline};
+use crate::{GateError, Stop, pipeline};
 
 /// What holds the processes together: the worker has it.
 #[derive(Debug)]
@@ -109,10 +109,11 @@ pub(crate) async fn serve(
     router: Router,
     mut house: House,
     material: &TlsMaterial,
-    mut stop: watch::Receiver<bool>,
+    stop: Stop,
     opened: &mut dyn FnMut(SocketAddr, Option<IsolationReport>),
 ) -> Result<(), GateError> {
     let cannot = |source| GateError::Edge { source };
+    let Stop { mut told, mut chain } = stop;
     let key = tls::signing_key(material)?;
     let identity =
         Identity { chain_pem: material.cert_chain_pem.clone(), schemes: signing::schemes(&*key) };
@@ -134,7 +135,11 @@ pub(crate) async fn serve(
     let result = loop {
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break Ok(()),
+            _ = told.wait_for(|told| *told) => break Ok(()),
+            Ok(()) = chain.changed() => {
+                let chain = chain.borrow_and_update().clone();
+                desk.words.send_modify(|orders| orders.show(chain));
+            }
             _ = edges.join_next(), if !edges.is_empty() => {}
             arrived = arrivals.recv() => match arrived {
                 Some(sockets) => take_in(&mut edges, &desk, &key, sockets),
@@ -216,6 +221,12 @@ struct Orders {
     stop: bool,
 }
 
+impl Orders {
+    fn show(&mut self, chain: Option<String>) {
+        self.identity.chain_pem = chain.unwrap_or_else(|| self.identity.chain_pem.clone());
+    }
+}
+
 struct WorkerDesk {
     gate: Arc<Gate>,
     router: Router,
@@ -236,10 +247,14 @@ impl Desk for WorkerDesk {
 
     fn words(&self) -> Body {
         let asked = self.gate.settings.client_certificates == ClientCertificates::Asked;
-        let identity = self.words.borrow().identity.clone();
+        let mut orders = self.words.subscribe();
+        let identity = orders.borrow_and_update().identity.clone();
         let hello = Word::Hello(Hello::new(&self.gate.settings, asked, identity));
         let (sender, receiver) = mpsc::channel(1);
-        tokio::spawn(tell(sender, hello, self.words.subscribe()));
+        if self.words.borrow().stop {
+            orders.mark_changed();
+        }
+        tokio::spawn(tell(sender, hello, orders));
         Body::new(Lines(receiver))
     }
 
@@ -253,22 +268,18 @@ impl Desk for WorkerDesk {
 
 /// Tells one edge what it is told, until it stops or is gone.
 async fn tell(sender: mpsc::Sender<Bytes>, hello: Word, mut orders: watch::Receiver<Orders>) {
-    orders.mark_unchanged();
-    if say(&sender, &hello).await.is_none() {
-        return;
-    }
+    let mut word = hello;
     loop {
-        if orders.borrow().stop {
-            _ = say(&sender, &Word::Stop).await;
+        let last = matches!(word, Word::Stop);
+        if say(&sender, &word).await.is_none() || last {
             return;
         }
+        // What was ordered since the edge asked counts as a change.
         if orders.changed().await.is_err() {
             return;
         }
-        let identity = orders.borrow_and_update().identity.clone();
-        if say(&sender, &Word::Identity(identity)).await.is_none() {
-            return;
-        }
+        let orders = orders.borrow_and_update();
+        word = if orders.stop { Word::Stop } else { Word::Identity(orders.identity.clone()) };
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag::register;
 use twinkeep_app::AppError;
 use twinkeep_gate::{GateError, run_edge, run_launcher};
@@ -30,7 +30,7 @@ pub(super) fn edge() -> Result<(), AppError> {
 /// A service manager signals all processes at once: the worker is the one that acts on it, and
 /// tells the others what to finish first.
 fn outlive_signals() -> Result<(), AppError> {
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
         register(signal, Arc::new(AtomicBool::new(false))).map_err(|error| {
             AppError::environment("signals", "cannot listen for signals").because(error)
         })?;

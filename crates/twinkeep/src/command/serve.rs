@@ -6,13 +6,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use twinkeep_app::{
     App, AppError, IssuerWatch, Keep, ServerIdentity, check_models, fold_live_when_due,
-    record_closed, record_opened, refresh_issuers, server_identity,
+    record_certified, record_closed, record_opened, refresh_issuers, server_identity,
 };
-use twinkeep_gate::{GateError, GateSettings, IsolationReport, TlsMaterial, serve, stopper};
+use twinkeep_gate::{
+    GateError, GateSettings, IsolationReport, Stopper, TlsMaterial, serve, stopper,
+};
 use twinkeep_vault::process::raise_open_files;
 
 use crate::cli::{Global, ServeArgs};
@@ -42,14 +44,13 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     let ServerIdentity { chain_pem, key } = server_identity(&app)?;
     let tls = TlsMaterial { cert_chain_pem: chain_pem, key_pkcs8: key };
     let (stopper, stop) = stopper();
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(|error| {
         AppError::environment("signals", "cannot listen for signals").because(error)
     })?;
     let handle = signals.handle();
-    let waiting = thread::spawn(move || {
-        if signals.forever().next().is_some() {
-            stopper.stop();
-        }
+    let waiting = thread::spawn({
+        let (app, out) = (Arc::clone(&app), out.clone());
+        move || obey(&mut signals, &app, &stopper, &out)
     });
     let stream = Stream::configured(&app)?;
     record_opened(&app)?;
@@ -100,6 +101,30 @@ fn report(address: SocketAddr, isolation: Option<IsolationReport>) -> serde_json
     let isolation =
         isolation.map(|report| serde_json::json!({ "worker": report.worker, "edge": report.edge }));
     serde_json::json!({ "listening": address.to_string(), "isolation": isolation })
+}
+
+/// Does what signals say, until one says stop or nobody listens any more.
+fn obey(signals: &mut Signals, app: &App, stopper: &Stopper, out: &Output) {
+    for signal in signals.forever() {
+        match signal {
+            SIGHUP => certify(app, stopper, out),
+            _ => return stopper.stop(),
+        }
+    }
+}
+
+/// Shows the certificate that is in the keep now.
+fn certify(app: &App, stopper: &Stopper, out: &Output) {
+    let shown = server_identity(app).map_err(|error| error.to_string()).and_then(|identity| {
+        let ServerIdentity { chain_pem, key } = identity;
+        let material = TlsMaterial { cert_chain_pem: chain_pem, key_pkcs8: key };
+        stopper.certify(&material).map_err(|error| error.to_string())?;
+        record_certified(app).map_err(|error| error.to_string())
+    });
+    match shown {
+        Ok(()) => out.remark("the certificate was read again"),
+        Err(error) => out.remark(&format!("warning: the certificate stays as it was: {error}")),
+    }
 }
 
 /// Moves live events into files whenever enough of them wait, until the gate closes.

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use twinkeep_app::{App, Surroundings, server_identity};
 use twinkeep_domain::Timestamp;
-use twinkeep_vault::KekSource;
+use twinkeep_vault::{KekSource, SecretBytes};
 
-use crate::harness::{Place, write};
+use crate::harness::{Place, peer, write, write_private};
 use crate::memory::places;
 use crate::serve::{Server, key, ready};
 
@@ -71,15 +71,20 @@ fn without_limits(place: &Place) {
 
 /// The number that makes the server's signatures, out of its private key.
 fn tls_secret(place: &Place) -> Vec<u8> {
+    let key = server_key(place);
+    let der = key.expose();
+    // RFC 5915: version 1, and an octet string of 32 bytes.
+    let at = der.windows(5).position(|part| part == [2, 1, 1, 4, 32]).unwrap() + 5;
+    der[at..at + 32].to_vec()
+}
+
+/// The server's private key.
+fn server_key(place: &Place) -> SecretBytes {
     let source = KekSource::KeyFile(place.path("keep.kek"));
     let state_dir = Some(place.path("state"));
     let surroundings = Surroundings { clock: || Timestamp::RELATIVE_ORIGIN, state_dir };
     let app = App::open(&place.path("keep"), &source, &surroundings).unwrap();
-    let identity = server_identity(&app).unwrap();
-    let der = identity.key.expose();
-    // RFC 5915: version 1, and an octet string of 32 bytes.
-    let at = der.windows(5).position(|part| part == [2, 1, 1, 4, 32]).unwrap() + 5;
-    der[at..at + 32].to_vec()
+    server_identity(&app).unwrap().key
 }
 
 /// Asks for the same thing many times over a few connections; the answers are thrown away.
@@ -275,6 +280,60 @@ fn isolation_is_required_or_switched_off_by_a_dangerous_word_only() {
     let server = Server::start(&place);
     assert_eq!(server.call("/healthz", &[]).status, 200);
     assert_eq!(server.stop(), Some(0));
+}
+
+/// A certificate of the server's own key that signs itself.
+fn self_signed(place: &Place, name: &str) -> String {
+    let (key, out) = (place.path("server.der"), place.path(name));
+    write_private(&key, server_key(place).expose());
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-keyform", "DER", "-subj", "/CN=localhost", "-days", "2"])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-key"])
+        .args([key.as_os_str(), "-out".as_ref(), out.as_os_str()])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    fs::read_to_string(out).unwrap()
+}
+
+#[test]
+fn another_certificate_is_shown_on_request_and_no_request_is_lost() {
+    if peer("openssl").is_none() {
+        return;
+    }
+    let place = Place::with_keep();
+    without_limits(&place);
+    let new = self_signed(&place, "new.pem");
+    let old = fs::read_to_string(place.path("keep/public/server.pem")).unwrap();
+    let authority = fs::read_to_string(place.path("keep/public/ca.pem")).unwrap();
+    write(&place.path("both.pem"), format!("{authority}\n{new}").as_bytes());
+    for isolation in ["on", "danger-off"] {
+        choose(&place, isolation);
+        write(&place.path("keep/public/server.pem"), old.as_bytes());
+        let server = Server::start(&place);
+        let mut load = ask_often(&server, &place, "/healthz", "X-Nothing: 1", 2000);
+        let load = load.arg("--cacert").arg(place.path("both.pem"));
+        let load = load.stdout(Stdio::piped()).spawn().unwrap();
+        let trusting = ["--cacert".to_owned(), place.path("new.pem").display().to_string()];
+        let shown = || server.answers("/healthz", &trusting);
+        assert!(!shown());
+        let offer = |chain: &str| {
+            write(&place.path("keep/public/server.pem"), chain.as_bytes());
+            let id = server.process().to_string();
+            assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+        };
+        offer(&new);
+        until("the new certificate is not shown", || shown().then_some(()));
+        // One that cannot be read, and one of another key.
+        for bad in ["", &authority] {
+            offer(bad);
+            assert!(shown(), "{bad}");
+        }
+        let codes = String::from_utf8(load.wait_with_output().unwrap().stdout).unwrap();
+        let bad: Vec<_> = codes.lines().filter(|code| !code.starts_with("200 ")).collect();
+        assert_eq!((codes.lines().count(), bad), (2000, Vec::new()));
+        assert_eq!(server.stop(), Some(0));
+    }
 }
 
 #[test]

@@ -67,6 +67,13 @@ impl<'a> Server<'a> {
         Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
     }
 
+    /// Returns whether a client of its own mind gets an answer.
+    pub(crate) fn answers(&self, path: &str, args: &[String]) -> bool {
+        let mut client = Command::new("curl");
+        client.args(["--silent", "--fail", "--max-time", "120", "--output", "/dev/null"]);
+        client.args(args).arg(format!("{}{path}", self.base)).status().unwrap().success()
+    }
+
     /// Writes an answer to a file, as it is.
     pub(crate) fn save(&self, path: &str, header: &str, file: &std::path::Path) {
         let status = Command::new("curl")
