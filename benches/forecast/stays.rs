@@ -7,11 +7,11 @@ use twinkeep_intake::{Dates, Judgement, ReadOptions, Source, read_at_once};
 use twinkeep_vault::{Pseudonymizer, SecretKey};
 
 /// All stays of an archive, in five parts.
-pub struct Parts(Cohort);
+pub(crate) struct Parts(Cohort);
 
 impl Parts {
     /// Reads an archive.
-    pub fn read(pack: &Pack, path: &Path) -> Self {
+    pub(crate) fn read(pack: &Pack, path: &Path) -> Self {
         let key = SecretKey::from_slice(&[7; 32]).expect("32 bytes are a key");
         let pseudonyms = Pseudonymizer::new(&key);
         let options = ReadOptions {
@@ -37,7 +37,7 @@ impl Parts {
     }
 
     /// Returns the stays of some of the parts.
-    pub fn cohort(&self, parts: &[usize]) -> Cohort {
+    pub(crate) fn cohort(&self, parts: &[usize]) -> Cohort {
         let own = self.0.timelines.iter().enumerate().filter(|(at, _)| parts.contains(&(at % 5)));
         Cohort {
             codes: self.0.codes.clone(),
