@@ -9,8 +9,15 @@ fn keep(stays: u32) -> (Place, Vec<String>) {
     place.run(&["ingest", "feed.tar.gz", "--site", "north"]).done();
     let exported = place.run(&["export", "meds", "data", "--keep-ids"]).done();
     assert_eq!(exported["subjects"], u64::from(stays));
+    let numbers = numbers(&place, "feed.tar.gz");
+    assert_eq!(numbers.len(), stays as usize);
+    (place, numbers)
+}
+
+/// Returns the numbers of the stays in an archive, in order.
+pub(crate) fn numbers(place: &Place, archive: &str) -> Vec<String> {
     let names = std::process::Command::new("tar")
-        .args(["tzf", place.path("feed.tar.gz").to_str().unwrap()])
+        .args(["tzf", place.path(archive).to_str().unwrap()])
         .output()
         .unwrap();
     let names = String::from_utf8(names.stdout).unwrap();
@@ -20,11 +27,11 @@ fn keep(stays: u32) -> (Place, Vec<String>) {
         .map(str::to_owned)
         .collect();
     numbers.sort();
-    assert_eq!(numbers.len(), stays as usize);
-    (place, numbers)
+    numbers
 }
 
-fn csv(rows: impl Iterator<Item = (String, &'static str)>) -> String {
+/// Writes who is in which split.
+pub(crate) fn csv(rows: impl Iterator<Item = (String, &'static str)>) -> String {
     let rows = rows.map(|(subject, split)| format!("{subject},{split}\n"));
     std::iter::once("subject_id,split\n".to_owned()).chain(rows).collect()
 }
