@@ -16,7 +16,7 @@
 use twinkeep_domain::{OUTER, QUANTILES};
 
 use crate::boost::at_place;
-use crate::target::{Quantiles, reaches};
+use crate::target::{MEDIAN, Quantiles, reaches};
 
 #[cfg(test)]
 mod tests;
@@ -96,9 +96,6 @@ pub(crate) fn conformal(errors: &mut [f32], probability: f32) -> f32 {
     let rank = f64::from(probability) * (errors.len() + 1) as f64;
     at_place(errors, (rank - 1.0).clamp(0.0, last as f64))
 }
-
-/// The median is learned, not shifted: it promises no coverage, and a shift costs accuracy.
-const MEDIAN: usize = QUANTILES.len() / 2;
 
 /// Fewer values cannot place a 5 % quantile.
 const VALUES_MIN: usize = 40;

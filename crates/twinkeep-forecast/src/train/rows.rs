@@ -44,9 +44,10 @@ pub fn learned_rows(
     let collect = |cohort| Examples::collect(pack, &layout, cohort, &pack.forecast().cuts_hours);
     let (train, tuning) = (collect(train), collect(tuning));
     for (at, (_, variable)) in pack.targets().enumerate() {
+        let typical = learn::mean(train.targets[at].value.iter().copied());
         let table = |examples: &Examples| {
             let kept = learn::thin(config, at, &examples.targets[at]);
-            table(examples, &examples.targets[at], &kept)
+            table(examples, &examples.targets[at], (&kept, typical))
         };
         let width = layout.horizon_index() + 1;
         let code = variable.code.clone();
@@ -55,9 +56,8 @@ pub fn learned_rows(
     Ok(())
 }
 
-fn table(examples: &Examples, rows: &TargetExamples, kept: &[usize]) -> Table {
+fn table(examples: &Examples, rows: &TargetExamples, (kept, typical): (&[usize], f32)) -> Table {
     let shared = examples.shared.len() / examples.subjects.len().max(1);
-    let typical = learn::mean(rows.value.iter().copied());
     let mut table = Table::default();
     for &row in kept {
         let snapshot = rows.snapshot[row] as usize;

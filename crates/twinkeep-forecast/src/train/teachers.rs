@@ -1,9 +1,10 @@
 //! Learning from teachers, so that nobody is learned by heart.
 //!
 //! People are dealt into as many parts as there are teachers, and each teacher sees all parts but
-//! one. Of each person the model is told what the teacher says that never saw the person, and never
-//! what came true: what came true for a person reaches the model through what teachers say of
-//! *others*, as something that holds for many (after SELENA: Tang, Mahloujifar, Song, Shejwalkar,
+//! one. Of each person the trees are told what the teacher says that never saw the person, and never
+//! what came true: what came true for a person reaches them through what teachers say of
+//! *others*, as something that holds for many; and the calibration, as a quantile over everybody
+//! (after SELENA: Tang, Mahloujifar, Song, Shejwalkar,
 //! Nasr, Houmansadr, Mittal, "Mitigating Membership Inference Attacks by Self-Distillation Through
 //! a Novel Ensemble Architecture", USENIX Security 2022).
 
