@@ -1,7 +1,9 @@
 //! Use case: say why a twin's forecast is what it is, and how good such forecasts were so far.
 
+use std::sync::Arc;
+
 use serde::Serialize;
-use twinkeep_domain::{Variable, WindowTarget};
+use twinkeep_domain::{Timestamp, Variable, WindowTarget};
 use twinkeep_forecast::{Driver, Explanation, MarginScale};
 use twinkeep_twin::chart::{Part, parts_svg, short};
 use twinkeep_twin::{BackTest, Twin, backtest};
@@ -9,8 +11,10 @@ use twinkeep_twin::{BackTest, Twin, backtest};
 use crate::answer::{NOTICE, rounded, tidy};
 use crate::moment::{Moment, moment};
 use crate::predict::check_horizons;
+use crate::receipt::{Grounds, Receipt, forecast_request};
+use crate::served::Served;
 use crate::time_text::rfc3339;
-use crate::twins::{Found, about};
+use crate::twins::{Found, about_with_receipt};
 use crate::{App, AppError, BudgetUnit, Caller};
 
 /// Which forecast is to be explained.
@@ -24,6 +28,8 @@ pub struct ExplainRequest {
     pub at: Moment,
     /// How many drivers are told one by one; by default, [`DRIVERS_DEFAULT`].
     pub drivers_max: Option<usize>,
+    /// Whether the answer is to carry a receipt.
+    pub receipt: bool,
 }
 
 /// Why a forecast is what it is. `carried`, `usual_change`, the drivers, `others`, and `adjusted`
@@ -80,6 +86,9 @@ pub struct ExplainAnswer {
     pub backtest: Option<BackTestAnswer>,
     /// What it is not.
     pub notice: &'static str,
+    /// The receipt, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
 }
 
 /// What one feature adds to a forecast.
@@ -123,11 +132,12 @@ pub fn explain_twin(
     subject: &str,
     request: &ExplainRequest,
 ) -> Result<ExplainAnswer, AppError> {
-    let paid = |answer: ExplainAnswer| {
+    let paid = |(answer, grounds): (ExplainAnswer, Option<Grounds>)| {
         app.spend_or_refuse(caller, BudgetUnit::FullAnswers, &answer.model, &[])?;
-        Ok(answer)
+        Ok((answer, grounds))
     };
-    about(app, caller, "twin.explained", subject, |found| {
+    let attach = |answer: &mut ExplainAnswer, receipt| answer.receipt = Some(receipt);
+    let work = |found: &Found<'_>| {
         let mut windows = app.pack.windows().iter();
         if let Some(window) = windows.find(|window| window.code.as_str() == request.target) {
             return paid(explain_window(app, found, request, window)?);
@@ -141,6 +151,22 @@ pub fn explain_twin(
                     .hint("`twinkeep twin forecast SUBJECT` lists the targets")
             })?;
         paid(explain(app, found, request, (index.unwrap_or_default(), variable))?)
+    };
+    about_with_receipt(app, caller, "twin.explained", subject, work, attach)
+}
+
+/// Says what an explanation rests on, if its receipt was asked for.
+fn grounds(
+    found: &Found<'_>,
+    request: &ExplainRequest,
+    served: Arc<Served>,
+    time: Timestamp,
+    horizon_hours: f32,
+) -> Option<Grounds> {
+    request.receipt.then(|| {
+        let mut asked = forecast_request(time, &[horizon_hours]);
+        asked.push(("explain", request.target.clone()));
+        found.grounds(served, asked, time)
     })
 }
 
@@ -149,7 +175,7 @@ fn explain(
     found: &Found<'_>,
     request: &ExplainRequest,
     (index, variable): (usize, &Variable),
-) -> Result<ExplainAnswer, AppError> {
+) -> Result<(ExplainAnswer, Option<Grounds>), AppError> {
     let ahead = request.ahead_hours.unwrap_or(app.pack.forecast().horizon_hours);
     check_horizons(&app.pack, &[ahead])?;
     let time = moment(app, found.timeline, request.at)?;
@@ -160,7 +186,7 @@ fn explain(
     let past = backtest(&app.pack, found.codes, found.timeline, &served.model, index, time);
     let Explanation { horizon_hours, carried, usual_change, drivers, adjusted, median, .. } = why;
     let (drivers, others) = tell(&drivers, request);
-    Ok(ExplainAnswer {
+    let answer = ExplainAnswer {
         subject: found.subject.reveal_text(),
         prediction_time: rfc3339(time),
         model: served.version.to_string(),
@@ -182,7 +208,10 @@ fn explain(
         probability: None,
         backtest: Some(BackTestAnswer::new(&past)),
         notice: NOTICE,
-    })
+        receipt: None,
+    };
+    let grounds = grounds(found, request, served, time, answer.horizon_hours);
+    Ok((answer, grounds))
 }
 
 fn explain_window(
@@ -190,7 +219,7 @@ fn explain_window(
     found: &Found<'_>,
     request: &ExplainRequest,
     window: &WindowTarget,
-) -> Result<ExplainAnswer, AppError> {
+) -> Result<(ExplainAnswer, Option<Grounds>), AppError> {
     if request.ahead_hours.is_some_and(|ahead| !(0.0 < ahead && ahead <= window.window_hours)) {
         let attempt =
             format!("`ahead_hours` takes a number above 0 and up to {}", window.window_hours);
@@ -204,7 +233,7 @@ fn explain_window(
     let why = why.ok_or_else(history_short)?;
     let is_event = why.scale == MarginScale::LogOdds;
     let (drivers, others) = tell(&why.drivers, request);
-    Ok(ExplainAnswer {
+    let answer = ExplainAnswer {
         subject: found.subject.reveal_text(),
         prediction_time: rfc3339(time),
         model: served.version.to_string(),
@@ -226,7 +255,10 @@ fn explain_window(
         probability: is_event.then_some(rounded(why.answer)),
         backtest: None,
         notice: NOTICE,
-    })
+        receipt: None,
+    };
+    let grounds = grounds(found, request, served, time, answer.horizon_hours);
+    Ok((answer, grounds))
 }
 
 /// Tells the largest drivers one by one, and what all others add together.

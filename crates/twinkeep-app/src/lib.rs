@@ -294,7 +294,9 @@ pub use twins::{
     TerminalSize, TwinChart, TwinDrawing, TwinForecastRequest, TwinLine, TwinList, TwinReport,
     TwinVariable, draw_twin, forecast_twin, list_twins, show_twin,
 };
-pub use verify_ledger::{LedgerLine, LedgerReport, show_ledger, verify_ledger};
+pub use verify_ledger::{
+    LedgerLine, LedgerReport, VerifyLedgerRequest, show_ledger, verify_ledger,
+};
 pub use verify_receipt::{
     ReceiptReport, VerifiedReceipt, VerifyReceiptRequest, verify_receipt, write_receipt,
 };

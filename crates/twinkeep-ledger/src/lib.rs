@@ -46,5 +46,5 @@ pub use proof::Proof;
 pub use search::{Found, Query, SearchError, search};
 pub use tile::ENTRY_SIZE_MAX;
 pub use tree::{Hash, ProofError, leaf_hash, verify_consistency, verify_inclusion};
-pub use verify::{Verified, verify};
+pub use verify::{Seen, Verified, verify, verify_from};
 pub use view::{Consistency, View};

@@ -180,10 +180,17 @@ pub struct Consistency {
 }
 
 /// Hashes of one level, and tiles for whatever is below it.
-struct Known<'a> {
+pub(crate) struct Known<'a> {
     nodes: &'a [Hash],
     level: u32,
     below: Tiles,
+}
+
+impl<'a> Known<'a> {
+    /// `nodes` are the first of `level`; the tiles are those of the tree of `size` leaves in `dir`.
+    pub(crate) fn new(nodes: &'a [Hash], level: u32, dir: &Path, size: u64) -> Self {
+        Self { nodes, level, below: Tiles::new(dir, size) }
+    }
 }
 
 impl Nodes for Known<'_> {

@@ -43,6 +43,8 @@ pub enum Purpose {
     Witness,
     /// Seals what callers give as reasons, and what they have asked.
     Access,
+    /// Authenticates what a verification of the ledger has established.
+    Verification,
     /// Wraps the content key of a sealed feed.
     FeedContent,
 }
@@ -71,6 +73,7 @@ impl Purpose {
             Self::SourceMark => "twinkeep/v1/source-mark",
             Self::Witness => "twinkeep/v1/witness",
             Self::Access => "twinkeep/v1/access",
+            Self::Verification => "twinkeep/v1/verification",
             Self::FeedContent => "twinkeep/v1/feed-content",
         }
     }

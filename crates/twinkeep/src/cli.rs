@@ -26,7 +26,7 @@ pub(crate) use models::{
     SignModelArgs, SplitName, TrainArgs, VerifyModelArgs,
 };
 pub(crate) use policy::{BudgetCommand, PolicyCommand, PolicyTestArgs};
-pub(crate) use receipt::ReceiptCommand;
+pub(crate) use receipt::{ProofCommand, ReceiptCommand};
 pub(crate) use senders::{SenderCommand, SenderDates};
 pub(crate) use store::{KeyringCommand, StoreCommand};
 pub(crate) use tokens::{IssuerCommand, TokenArgs, TokenCommand};
@@ -184,6 +184,9 @@ pub(crate) enum Command {
     /// Check what a keep has signed about an answer
     #[command(subcommand)]
     Receipt(ReceiptCommand),
+    /// Write what was done, with proofs
+    #[command(subcommand)]
+    Proof(ProofCommand),
     /// Watch the ledgers of other keeps, and cosign what continues them
     #[command(subcommand)]
     Witness(WitnessCommand),

@@ -34,7 +34,7 @@ mod witness;
 
 use twinkeep_app::{AppError, Config, Keep};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ProofCommand};
 use crate::output::Output;
 
 /// Runs what the command line asks for.
@@ -72,6 +72,9 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Crypto(args) => crypto::run(global, args, out),
         Command::Ledger(args) => ledger::run(global, args, out),
         Command::Receipt(args) => receipt::run(global, args, out),
+        Command::Proof(ProofCommand::Subject { subject, out: path }) => {
+            subject::disclose(global, subject, path, out)
+        }
         Command::Witness(args) => witness::run(global, args, out),
         Command::ServeLauncher => edge::launcher(),
         Command::ServeEdge => edge::edge(),

@@ -24,6 +24,13 @@ pub(crate) fn open_keep(global: &Global) -> Result<App, AppError> {
 
 /// Opens the keep, and returns what opened it too.
 pub(crate) fn open_keep_with(global: &Global) -> Result<(App, KekSource), AppError> {
+    let secret = keep_secret(global)?;
+    let surroundings = Surroundings { clock: clock::now, state_dir: state_dir() };
+    Ok((App::open(&global.keep, &secret, &surroundings)?, secret))
+}
+
+/// Returns what opens the keep.
+pub(crate) fn keep_secret(global: &Global) -> Result<KekSource, AppError> {
     let keep = Keep::find(&global.keep)?;
     let given = &global.secret;
     let nothing_given = given.passphrase_file.is_none()
@@ -32,12 +39,10 @@ pub(crate) fn open_keep_with(global: &Global) -> Result<(App, KekSource), AppErr
         && given.kek_uri.is_none();
     // A keep that was put under another kind of secret since has no use for the file.
     let by_file = keep.descriptor.kek.method == KEY_FILE_METHOD;
-    let secret = match keep.settings.key_file {
-        Some(path) if nothing_given && by_file => KekSource::KeyFile(path),
-        _ => secret_input::get(given, "the keep", Asking::Existing)?,
-    };
-    let surroundings = Surroundings { clock: clock::now, state_dir: state_dir() };
-    Ok((App::open(&global.keep, &secret, &surroundings)?, secret))
+    match keep.settings.key_file {
+        Some(path) if nothing_given && by_file => Ok(KekSource::KeyFile(path)),
+        _ => secret_input::get(given, "the keep", Asking::Existing),
+    }
 }
 
 /// What `keep.json` says of a keep that opens with a key file.

@@ -64,6 +64,8 @@ pub(crate) struct DriversQuery {
     at_hours: Option<f32>,
     /// How many drivers are told one by one.
     limit: Option<usize>,
+    #[serde(default)]
+    receipt: bool,
 }
 
 /// Lists twins, a page at a time.
@@ -130,10 +132,10 @@ pub(crate) async fn drivers(
     Path(id): Path<String>,
     query: Result<Query<DriversQuery>, QueryRejection>,
 ) -> Result<Response<Body>, Refusal> {
-    let Query(DriversQuery { target, ahead_hours, at, at_hours, limit }) =
+    let Query(DriversQuery { target, ahead_hours, at, at_hours, limit, receipt }) =
         query.map_err(bad_query)?;
     let at = moment(at.as_deref(), at_hours)?;
-    let request = ExplainRequest { target, ahead_hours, at, drivers_max: limit };
+    let request = ExplainRequest { target, ahead_hours, at, drivers_max: limit, receipt };
     use_case::json(&gate, move |app| twinkeep_app::explain_twin(app, &caller, &id, &request)).await
 }
 

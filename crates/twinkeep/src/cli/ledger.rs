@@ -13,6 +13,12 @@ use super::twins::parse_time;
 pub(crate) enum LedgerCommand {
     /// Recompute the whole ledger and check it; needs no secret
     Verify {
+        /// Go on from what earlier verifications established; needs the keep's secret
+        ///
+        /// Entries whose files have not moved since are not read again: that bytes changed without
+        /// their file's times is found without this flag only.
+        #[arg(long)]
+        resume: bool,
         /// A checkpoint that was kept elsewhere (repeat for several)
         #[arg(long = "trusted", value_name = "FILE")]
         trusted: Vec<PathBuf>,

@@ -1,4 +1,4 @@
-//! The words of `receipt`.
+//! The words of `receipt` and `proof`.
 
 use std::path::PathBuf;
 
@@ -33,6 +33,22 @@ pub(crate) enum ReceiptCommand {
         key: Option<PathBuf>,
         /// Where to write it
         #[arg(long, value_name = "FILE", default_value = "verify.html")]
+        out: PathBuf,
+    },
+}
+
+/// `proof ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProofCommand {
+    /// Write everything that was done with a person's data, with proofs, and nothing of others
+    ///
+    /// The same as `subject disclosures`. `receipt verify` checks it with nothing but the public
+    /// key of the keep.
+    Subject {
+        /// `sub-...` from `twin list`, or the source's own identifier, as ID or SITE/ID
+        subject: String,
+        /// Where to write it: mode 0600
+        #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
 }

@@ -93,6 +93,9 @@ pub(crate) enum TwinCommand {
         /// How many drivers are told one by one
         #[arg(long, value_name = "N", default_value_t = twinkeep_app::DRIVERS_DEFAULT)]
         drivers: usize,
+        /// Write a receipt: a signed statement of what this answer rests on, for `receipt verify`
+        #[arg(long, value_name = "FILE")]
+        receipt: Option<PathBuf>,
     },
     /// Draw many paths of what may happen to all targets together
     ///

@@ -6,27 +6,31 @@ use std::path::Path;
 
 use twinkeep_app::{
     AppError, Caller, ConsistencyReport, EntryProof, ExportFormat, LedgerLine, LedgerQuery,
-    LedgerState, SearchWith, check_entry_proof, compare_states, export_ledger, ledger_vkey,
-    prove_entry, search_ledger, show_ledger, subject_reference, verify_ledger, write_proof,
+    LedgerReport, LedgerState, SearchWith, VerifyLedgerRequest, check_entry_proof, compare_states,
+    export_ledger, ledger_vkey, prove_entry, search_ledger, show_ledger, subject_reference,
+    verify_ledger, write_proof,
 };
 use twinkeep_vault::files::{PRIVATE_FILE, PendingFile};
 
 use crate::cli::{ExportAs, Global, LedgerCommand, QueryArgs};
+use crate::clock;
 use crate::output::{Output, table, thousands};
-use crate::surroundings::{open_keep, state_dir};
+use crate::surroundings::{keep_secret, open_keep, state_dir};
 
 pub(crate) fn run(global: &Global, args: &LedgerCommand, out: &Output) -> Result<(), AppError> {
     match args {
-        LedgerCommand::Verify { trusted, witnesses } => {
-            let state = state_dir();
-            let report = verify_ledger(&global.keep, state.as_deref(), trusted, witnesses)?;
-            out.result(&report, |report| {
-                format!(
-                    "the ledger holds: {} entries, root {}\n\
-                     it continues {} checkpoints that were kept apart from it",
-                    report.entries, report.root, report.trusted_checkpoints,
-                )
-            })
+        LedgerCommand::Verify { resume, trusted, witnesses } => {
+            let secret = resume.then(|| keep_secret(global)).transpose()?;
+            let request = VerifyLedgerRequest {
+                trusted,
+                witnesses,
+                resume: secret.as_ref().map(|secret| (secret, clock::now())),
+            };
+            let bar = out.progress("verifying");
+            let tell = &mut |done, size| bar.set(done, size);
+            let report = verify_ledger(&global.keep, state_dir().as_deref(), &request, tell)?;
+            drop(bar);
+            out.result(&report, verified)
         }
         LedgerCommand::Show { limit, from } => {
             out.list(&show_ledger(&global.keep, *from, *limit)?, text)
@@ -53,6 +57,18 @@ pub(crate) fn run(global: &Global, args: &LedgerCommand, out: &Output) -> Result
             out.result(&key, String::clone)
         }
     }
+}
+
+fn verified(report: &LedgerReport) -> String {
+    let mut text = format!(
+        "the ledger holds: {} entries, root {}\n\
+         it continues {} checkpoints that were kept apart from it",
+        report.entries, report.root, report.trusted_checkpoints,
+    );
+    if let Some(resumed) = report.resumed_entries {
+        text.push_str(&format!("\n{resumed} entries were read by an earlier verification"));
+    }
+    text
 }
 
 /// Turns what was typed into a query; only a person's own name needs the keep's secret.

@@ -13,6 +13,19 @@ use crate::cli::{Global, SubjectCommand};
 use crate::output::{Output, thousands};
 use crate::surroundings::open_keep;
 
+/// Writes what was done with a person's data: `subject disclosures`, `proof subject`.
+pub(crate) fn disclose(
+    global: &Global,
+    subject: &str,
+    path: &Path,
+    out: &Output,
+) -> Result<(), AppError> {
+    let (list, report) = account_subject(&open_keep(global)?, &Caller::operator(), subject)?;
+    write_accounting(path, &list)?;
+    out.remark(&format!("wrote `{}`", path.display()));
+    out.result(&report, super::receipt::disclosures)
+}
+
 pub(crate) fn run(global: &Global, args: &SubjectCommand, out: &Output) -> Result<(), AppError> {
     let operator = Caller::operator();
     match args {
@@ -36,12 +49,7 @@ pub(crate) fn run(global: &Global, args: &SubjectCommand, out: &Output) -> Resul
             };
             out.result(&report, consent)
         }
-        SubjectCommand::Disclosures { subject, out: path } => {
-            let (list, report) = account_subject(&open_keep(global)?, &operator, subject)?;
-            write_accounting(path, &list)?;
-            out.remark(&format!("wrote `{}`", path.display()));
-            out.result(&report, super::receipt::disclosures)
-        }
+        SubjectCommand::Disclosures { subject, out: path } => disclose(global, subject, path, out),
         SubjectCommand::Erase { subject, reason, confirm, proof } => {
             let request = EraseRequest { subject, confirm, reason };
             let report = erase_subject(&open_keep(global)?, &operator, request)?;

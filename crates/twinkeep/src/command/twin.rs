@@ -66,14 +66,17 @@ pub(crate) fn run(global: &Global, args: &TwinCommand, out: &Output) -> Result<(
             let request = FollowRequest { subject, after, forecast: *forecast };
             changes::follow(&app, &request, *once, out)
         }
-        TwinCommand::Explain { subject, target, ahead, at, drivers } => {
+        TwinCommand::Explain { subject, target, ahead, at, drivers, receipt } => {
             let request = ExplainRequest {
                 target: target.clone(),
                 ahead_hours: *ahead,
                 at: at.unwrap_or_default(),
                 drivers_max: Some(*drivers),
+                receipt: receipt.is_some(),
             };
-            out.result(&explain_twin(&app, &operator, subject, &request)?, explain)
+            let mut answer = explain_twin(&app, &operator, subject, &request)?;
+            keep_receipt(receipt.as_deref(), answer.receipt.take(), out)?;
+            out.result(&answer, explain)
         }
         TwinCommand::Simulate(args) => simulate::run(&app, args, out),
         TwinCommand::Whatif(args) => what_if::run(&app, args, out),

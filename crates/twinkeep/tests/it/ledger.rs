@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use crate::harness::{Place, write};
 use crate::serve::{Server, key};
@@ -28,6 +30,57 @@ fn an_untouched_ledger_verifies_without_a_secret() {
     assert_eq!(shown.len(), 7);
     assert_eq!(shown[0]["action"], "sender.added");
     assert_eq!(shown[6]["action"], "twins.listed");
+}
+
+#[test]
+fn a_verification_goes_on_from_an_earlier_one_of_the_same_keep_only() {
+    let place = grown();
+    let verified = |args: &[&str]| place.run(&[&["ledger", "verify"], args].concat());
+    assert!(verified(&[]).done()["resumed_entries"].is_null());
+    assert_eq!(verified(&["--resume"]).done()["resumed_entries"], 0);
+    let memory = place.path("keep/ledger.verified");
+    let good = fs::read(&memory).unwrap();
+    for forged in [good[1..].to_vec(), [good.as_slice(), &[7; 48]].concat(), Vec::new()] {
+        write(&memory, &forged);
+        assert_eq!(verified(&["--resume"]).done()["resumed_entries"], 0);
+        assert_eq!(fs::read(&memory).unwrap(), good);
+    }
+    fs::remove_file(place.path("keep.kek")).unwrap();
+    assert_ne!(verified(&["--resume"]).code, 0);
+    verified(&[]).done();
+}
+
+#[test]
+fn what_was_verified_is_not_read_again_unless_it_was_touched() {
+    let place = Place::with_keep();
+    let settings = place.path("keep/twinkeep.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    let quick = text.replace("rate_per_second = 5\n", "rate_per_second = 100000\n");
+    assert_ne!(quick, text);
+    write(&settings, quick.replace("rate_burst = 10\n", "rate_burst = 100000\n").as_bytes());
+    let (header, _) = key(&place, &["--scope", "twins:read"]);
+    let server = Server::start(&place);
+    for _ in 0..260 {
+        assert_eq!(server.call("/api/v1/twins", &["-H", &header]).status, 200);
+    }
+    assert_eq!(server.stop(), Some(0));
+    // Files that changed just now are not remembered.
+    thread::sleep(Duration::from_secs(4));
+    let resume = || place.run(&["ledger", "verify", "--resume"]);
+    assert_eq!(resume().done()["resumed_entries"], 0);
+    assert_eq!(resume().done()["resumed_entries"], 256);
+    let memory = place.path("keep/ledger.verified");
+    let good = fs::read(&memory).unwrap();
+    for at in [0, 31, 40, good.len() - 1] {
+        place.flip(&memory, at * 8);
+        assert_eq!(resume().done()["resumed_entries"], 0, "byte {at} of the memory");
+        assert_eq!(fs::read(&memory).unwrap(), good);
+    }
+    let bundle = place.path("keep/ledger/tile/entries/000");
+    place.flip(&bundle, 800);
+    assert_eq!(resume().refused(), "ledger-entry-changed");
+    place.flip(&bundle, 800);
+    assert_eq!(resume().done()["resumed_entries"], 0);
 }
 
 #[test]

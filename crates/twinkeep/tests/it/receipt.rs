@@ -88,6 +88,7 @@ fn an_answer_carries_a_receipt_that_anybody_can_check_offline() {
     for (path, action) in [
         ("trajectories?receipt=true&paths=50&show=2", "twin.simulated"),
         ("what-if?receipt=true&set=Temp%3D37", "twin.what_if"),
+        ("drivers?receipt=true&target=HR", "twin.explained"),
     ] {
         let answer = server.call(&format!("/api/v1/twins/{twin}/{path}"), &["-H", &header]);
         if answer.status == 409 {
@@ -118,6 +119,14 @@ fn a_receipt_from_the_command_line_is_a_file_of_its_own_and_fits_its_answer_only
     };
     forecast(twin(0), "one");
     forecast(twin(1), "two");
+    let why = ["twin", "explain", twin(0), "--target", "HR", "--receipt", "why"];
+    let why = place.run(&why);
+    why.done();
+    write(&place.path("why.answer"), why.stdout.as_bytes());
+    let explained = verify(&place, "why", &["--answer", "why.answer"]).done();
+    assert_eq!(explained["action"], "twin.explained");
+    write(&place.path("why.answer"), change_a_digit(&why.stdout).as_bytes());
+    assert_eq!(verify(&place, "why", &["--answer", "why.answer"]).refused(), "receipt-answer");
     let checked = verify(&place, "one", &["--answer", "one.answer"]).done();
     assert_eq!(
         (&checked["caller"], &checked["answer_checked"]),
@@ -183,7 +192,7 @@ fn a_person_is_told_all_that_was_done_with_their_data_and_nothing_of_others() {
     assert_eq!(checked["entries"], told["entries"]);
 
     // Nobody else is in it, neither by pseudonym nor by reference.
-    let other = place.run(&["subject", "disclosures", twin(1), "--out", "other.json"]).done();
+    let other = place.run(&["proof", "subject", twin(1), "--out", "other.json"]).done();
     let text = fs::read_to_string(place.path("told.json")).unwrap();
     let mut decoded = text.clone();
     let file: Value = serde_json::from_str(&text).unwrap();

@@ -28,6 +28,12 @@ impl TestKeep {
         SHARED.get_or_init(Self::filled)
     }
 
+    /// Checks the whole ledger.
+    pub(super) fn verify_ledger(&self) {
+        let request = twinkeep_app::VerifyLedgerRequest::default();
+        twinkeep_app::verify_ledger(&self.root, None, &request, &mut |_, _| {}).unwrap();
+    }
+
     /// A keep of one's own, with the same people and a model.
     pub(super) fn filled() -> Self {
         let keep = Self::empty();

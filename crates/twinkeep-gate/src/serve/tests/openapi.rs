@@ -94,6 +94,7 @@ async fn real_answers_are_as_described() {
         ("/api/v1/twins/{id}/what-if", "/what-if?set=Temp%3D37&at_hours=24".to_owned()),
         ("/api/v1/twins/{id}/similar", "/similar?at_hours=24".to_owned()),
         ("/api/v1/twins/{id}/drivers", "/drivers?target=HR&at_hours=24".to_owned()),
+        ("/api/v1/twins/{id}/drivers", "/drivers?target=HR&receipt=true".to_owned()),
         ("/api/v1/twins/{id}/history", "/history?limit=5".to_owned()),
     ];
     for (path, asked) in asked {
