@@ -10,6 +10,7 @@ use twinkeep_domain::{
 use twinkeep_twin::chart::{duration, short};
 
 use crate::budget::Precision;
+use crate::obligation::{Hidden, Obligations, twentieth, two_digits};
 use crate::receipt::Receipt;
 use crate::time_text::rfc3339;
 
@@ -110,23 +111,31 @@ pub struct PointAnswer {
     /// Expected value.
     pub mean: f32,
     /// The calibrated 2.5 % quantile; with `q975` the 95 % interval.
-    pub q025: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q025: Option<f32>,
     /// The calibrated 5 % quantile; with `q95` the 90 % interval.
-    pub q05: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q05: Option<f32>,
     /// The calibrated 10 % quantile.
-    pub q10: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q10: Option<f32>,
     /// The calibrated 25 % quantile; with `q75` the 50 % interval.
-    pub q25: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q25: Option<f32>,
     /// The median.
     pub q50: f32,
     /// The calibrated 75 % quantile.
-    pub q75: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q75: Option<f32>,
     /// The calibrated 90 % quantile.
-    pub q90: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q90: Option<f32>,
     /// The calibrated 95 % quantile.
-    pub q95: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q95: Option<f32>,
     /// The calibrated 97.5 % quantile.
-    pub q975: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q975: Option<f32>,
 }
 
 impl TargetAnswer {
@@ -137,20 +146,32 @@ impl TargetAnswer {
             ("already-happened", ..) => {
                 "It has happened already, or something that rules it out.".to_owned()
             }
-            (_, Some(point), _) => format!(
-                "Within {window}: {} to be expected, half of all cases {} to {}, nine of ten {} to {}. \
-                 In the {window} before: {}.",
-                amount(point.mean, &self.unit),
-                short(point.q25),
-                short(point.q75),
-                short(point.q05),
-                amount(point.q95, &self.unit),
-                amount(self.before.unwrap_or(0.0), &self.unit),
-            ),
+            (_, Some(point), _) => self.total_words(point, &window),
             (_, _, Some(last)) => self.probability_words(last),
             _ => "Not enough history for a forecast.".to_owned(),
         };
         Some(text)
+    }
+
+    fn total_words(&self, point: &PointAnswer, window: &str) -> String {
+        let mut text =
+            format!("Within {window}: {} to be expected", amount(point.mean, &self.unit));
+        if let PointAnswer {
+            q05: Some(q05), q25: Some(q25), q75: Some(q75), q95: Some(q95), ..
+        } = *point
+        {
+            let (q05, q25, q75) = (short(q05), short(q25), short(q75));
+            let q95 = amount(q95, &self.unit);
+            text.push_str(&format!(
+                ", half of all cases {q25} to {q75}, nine of ten {q05} to {q95}"
+            ));
+        }
+        text.push('.');
+        if let Some(before) = self.before {
+            let before = amount(before, &self.unit);
+            text.push_str(&format!(" In the {window} before: {before}."));
+        }
+        text
     }
 
     fn probability_words(&self, last: &ProbabilityAnswer) -> String {
@@ -237,18 +258,44 @@ impl ForecastAnswer {
     }
 }
 
-impl PointAnswer {
-    fn coarsen(&mut self) {
-        let Self { horizon_hours: _, mean, q025, q05, q10, q25, q50, q75, q90, q95, q975 } = self;
-        for value in [mean, q025, q05, q10, q25, q50, q75, q90, q95, q975] {
-            *value = format!("{value:.1e}").parse().unwrap_or(*value);
+impl ForecastAnswer {
+    /// Leaves out what the caller may not have.
+    pub(crate) fn withhold(mut self, obligations: &Obligations) -> Self {
+        for target in &mut self.targets {
+            if obligations.hides(Hidden::Last) {
+                target.last = None;
+                target.before = None;
+            }
+            if obligations.hides(Hidden::Intervals) {
+                let points = target.points.iter_mut();
+                points.flat_map(PointAnswer::intervals).for_each(|value| *value = None);
+            }
+            for point in &mut target.probabilities {
+                point.competing.truncate(obligations.at_most(point.competing.len()));
+            }
         }
+        self
     }
 }
 
-/// Steps of five percent.
-fn twentieth(probability: f32) -> f32 {
-    (probability * 20.0).round() / 20.0
+impl PointAnswer {
+    fn coarsen(&mut self) {
+        self.mean = two_digits(self.mean);
+        self.q50 = two_digits(self.q50);
+        self.intervals().into_iter().flatten().for_each(|value| *value = two_digits(*value));
+    }
+
+    /// Says between what values nine of ten cases lie, if that may be told.
+    pub fn range_90(&self) -> Option<String> {
+        Some(format!("{} to {}", self.q05?, self.q95?))
+    }
+
+    /// Returns what is not in the middle.
+    fn intervals(&mut self) -> [&mut Option<f32>; 8] {
+        let Self { horizon_hours: _, mean: _, q50: _, q025, q05, q10, q25, q75, q90, q95, q975 } =
+            self;
+        [q025, q05, q10, q25, q75, q90, q95, q975]
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
@@ -318,18 +365,18 @@ pub(crate) fn point_answer(point: &ForecastPoint) -> PointAnswer {
     // The order of the fields is the order of QUANTILES.
     const { assert!(QUANTILES.len() == 7) };
     let [q05, q10, q25, q50, q75, q90, q95] = point.quantiles.map(tidy);
-    let [q025, q975] = point.outer.map(tidy);
+    let [q025, q975] = point.outer.map(|value| Some(tidy(value)));
     PointAnswer {
         horizon_hours: point.horizon_hours,
         mean: tidy(point.mean),
         q025,
-        q05,
-        q10,
-        q25,
+        q05: Some(q05),
+        q10: Some(q10),
+        q25: Some(q25),
         q50,
-        q75,
-        q90,
-        q95,
+        q75: Some(q75),
+        q90: Some(q90),
+        q95: Some(q95),
         q975,
     }
 }
@@ -377,15 +424,15 @@ mod tests {
         let point = PointAnswer {
             horizon_hours: 672.0,
             mean: 123.456,
-            q025: 0.0,
-            q05: 0.0,
-            q10: 1.0,
-            q25: 20.5,
+            q025: Some(0.0),
+            q05: Some(0.0),
+            q10: Some(1.0),
+            q25: Some(20.5),
             q50: 90.0,
-            q75: 200.0,
-            q90: 400.0,
-            q95: 512.0,
-            q975: 640.0,
+            q75: Some(200.0),
+            q90: Some(400.0),
+            q95: Some(512.0),
+            q975: Some(640.0),
         };
         let total = TargetAnswer { points: vec![point], ..window("sum", "trees") };
         let words = "Within 28 days: 123.46 EUR to be expected, half of all cases 20.5 to 200, \

@@ -147,7 +147,7 @@ pub fn ask_what_if(
 ) -> Result<WhatIfAnswer, AppError> {
     let attach = |answer: &mut WhatIfAnswer, receipt| answer.receipt = Some(receipt);
     let work = |found: &Found<'_>| {
-        let (answer, grounds) = answer(app, found, request)?;
+        let (answer, grounds) = answer(app, caller, found, request)?;
         let person = found.subject.reveal().to_be_bytes();
         let changes = request.changes.join(",");
         let input = [&person, answer.prediction_time.as_bytes(), changes.as_bytes()];
@@ -161,6 +161,7 @@ pub fn ask_what_if(
 
 fn answer(
     app: &App,
+    caller: &Caller,
     found: &Found<'_>,
     request: &WhatIfRequest,
 ) -> Result<(WhatIfAnswer, Option<Grounds>), AppError> {
@@ -175,7 +176,7 @@ fn answer(
     let twin = Twin::at(pack, found.codes, found.timeline, time);
     let outcome = what_if(&served.model, twin.state(), time, &horizons, &changes);
     for (change, support) in changes.iter().zip(&outcome.support) {
-        check_support(pack, *change, *support)?;
+        check_support(pack, caller, *change, *support)?;
     }
     let observed = |variable: usize| {
         let fixed = Some(twin.state().static_value(variable)).filter(|value| value.is_finite());
@@ -213,9 +214,15 @@ fn answer(
     Ok((answer, grounds))
 }
 
-fn check_support(pack: &Pack, change: Change, support: Supported) -> Result<(), AppError> {
+fn check_support(
+    pack: &Pack,
+    caller: &Caller,
+    change: Change,
+    support: Supported,
+) -> Result<(), AppError> {
     let Supported { similar_count, supporting_count } = support;
-    if SUPPORTING_COUNT_MIN <= supporting_count {
+    let least = caller.obligations.group_min(SUPPORTING_COUNT_MIN as usize);
+    if least <= supporting_count as usize {
         return Ok(());
     }
     let code = &pack.variables()[change.variable].code;

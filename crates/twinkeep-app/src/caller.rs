@@ -1,6 +1,7 @@
 //! Who asks: an operator at the command line, or whoever shows an API key or an access token.
 
 use crate::AppError;
+use crate::obligation::Obligations;
 
 /// Who asks, as the ledger names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Caller {
     pub purpose: Option<String>,
     /// The reason that it gives to break the glass, if it would.
     pub glass: Option<String>,
+    /// In what form it may have answers, once the policy was asked.
+    pub obligations: Obligations,
 }
 
 /// What a caller may do.
@@ -108,6 +111,7 @@ impl Caller {
             about: None,
             purpose: None,
             glass: None,
+            obligations: Obligations::default(),
         }
     }
 

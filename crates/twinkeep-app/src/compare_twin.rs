@@ -7,6 +7,7 @@ use twinkeep_twin::{GroupOutcome, Others, SIMILAR_COUNT_MIN};
 
 use crate::answer::tidy;
 use crate::moment::{Moment, moment};
+use crate::obligation::{Hidden, Obligations};
 use crate::time_text::rfc3339;
 use crate::twins::{Found, about};
 use crate::{App, AppError, Caller};
@@ -75,11 +76,12 @@ pub fn compare_twin(
     subject: &str,
     request: &CompareRequest,
 ) -> Result<CompareAnswer, AppError> {
-    about(app, caller, "twin.compared", subject, |found| compare(app, found, request))
+    about(app, caller, "twin.compared", subject, |found| compare(app, caller, found, request))
 }
 
 fn compare(
     app: &App,
+    caller: &Caller,
     found: &Found<'_>,
     request: &CompareRequest,
 ) -> Result<CompareAnswer, AppError> {
@@ -106,7 +108,13 @@ fn compare(
         let codes = CodeMap::new(pack, &cohort.codes);
         cohort.timelines.iter().for_each(|timeline| others.add(&codes, timeline));
     }
+    let obligations = &caller.obligations;
+    let least = obligations.group_min(SIMILAR_COUNT_MIN);
     let similar = others.nearest(count).ok_or_else(few)?;
+    if similar.similar_count < least {
+        return Err(few());
+    }
+    let open = !obligations.hides(Hidden::Demographics);
     let start = found.timeline.start().unwrap_or(time);
     Ok(CompareAnswer {
         subject: found.subject.reveal_text(),
@@ -114,16 +122,22 @@ fn compare(
         at_hours: tidy(time.hours_since(start) as f32),
         compared_subjects: similar.compared_count,
         similar_subjects: similar.similar_count,
-        age_years: similar.age_years,
-        female_share: similar.female_share,
-        outcomes: similar.outcomes.iter().map(|one| outcome(pack, one)).collect(),
+        age_years: similar.age_years.filter(|_| open),
+        female_share: similar.female_share.filter(|_| open),
+        outcomes: similar
+            .outcomes
+            .iter()
+            .filter(|one| least <= one.count)
+            .map(|one| outcome(pack, obligations, one))
+            .collect(),
         meaning: MEANING,
     })
 }
 
-fn outcome(pack: &Pack, found: &GroupOutcome) -> OutcomeAnswer {
+fn outcome(pack: &Pack, obligations: &Obligations, found: &GroupOutcome) -> OutcomeAnswer {
     let variable = &pack.variables()[found.variable];
-    let [q25, q50, q75] = found.quartiles;
+    let resolution = variable.rules.resolution;
+    let [q25, q50, q75] = found.quartiles.map(|value| obligations.value(value, resolution));
     OutcomeAnswer {
         code: variable.code.to_string(),
         title: variable.title.clone(),

@@ -29,6 +29,12 @@ pub struct PolicyDecision {
     pub permitted: bool,
     /// The policies that decided; none if nothing permits it.
     pub because: Vec<String>,
+    /// In what form it may be answered, in words; absent if in any.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub obligations: String,
+    /// Whether an answer of this kind has such a form; if not, it is refused.
+    #[serde(skip_serializing_if = "is_true")]
+    pub can_be_met: bool,
 }
 
 /// Whom a policy is asked about.
@@ -68,8 +74,10 @@ pub fn test_policy(
     let text = text.map_or_else(|| app.policy_text(), |text| Ok(text.to_owned()))?;
     let policy = parse(&text, app.pack.name())?;
     let PolicyQuestion { action, caller, break_glass } = question;
-    let Decided { permitted, because } = policy.decide(&Question::new(caller, action, break_glass));
-    Ok(PolicyDecision { permitted, because })
+    let question = Question::new(caller, action, break_glass);
+    let Decided { permitted, because, obligations } = policy.decide(&question);
+    let can_be_met = obligations.can_be_met(action);
+    Ok(PolicyDecision { permitted, because, obligations: obligations.to_string(), can_be_met })
 }
 
 /// Puts a policy in force, from the next request on.
@@ -85,6 +93,11 @@ pub fn apply_policy(app: &App, caller: &Caller, text: &str) -> Result<PolicyRepo
         Ok(report)
     });
     app.conclude(entry, result)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 fn parse(text: &str, pack: &str) -> Result<Policy, AppError> {

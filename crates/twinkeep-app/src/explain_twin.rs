@@ -10,6 +10,7 @@ use twinkeep_twin::{BackTest, Twin, backtest};
 
 use crate::answer::{NOTICE, rounded, tidy};
 use crate::moment::{Moment, moment};
+use crate::obligation::{Hidden, Obligations};
 use crate::predict::check_horizons;
 use crate::receipt::{Grounds, Receipt, forecast_request};
 use crate::served::Served;
@@ -91,6 +92,25 @@ pub struct ExplainAnswer {
     pub receipt: Option<Receipt>,
 }
 
+impl ExplainAnswer {
+    /// Leaves out what the caller may not have; the parts add up still.
+    fn withhold(mut self, obligations: &Obligations) -> Self {
+        let drivers_max = obligations.at_most(self.drivers.len());
+        let surplus: f32 = self.drivers.drain(drivers_max..).map(|one| one.contribution).sum();
+        self.others = tidy(self.others + surplus);
+        if obligations.hides(Hidden::DriverValues) {
+            for driver in &mut self.drivers {
+                driver.value = None;
+                driver.age_hours = None;
+            }
+        }
+        if obligations.hides(Hidden::Backtest) {
+            self.backtest = None;
+        }
+        self
+    }
+}
+
 /// What one feature adds to a forecast.
 #[derive(Debug, Serialize)]
 pub struct DriverAnswer {
@@ -134,7 +154,7 @@ pub fn explain_twin(
 ) -> Result<ExplainAnswer, AppError> {
     let paid = |(answer, grounds): (ExplainAnswer, Option<Grounds>)| {
         app.spend_or_refuse(caller, BudgetUnit::FullAnswers, &answer.model, &[])?;
-        Ok((answer, grounds))
+        Ok((answer.withhold(&caller.obligations), grounds))
     };
     let attach = |answer: &mut ExplainAnswer, receipt| answer.receipt = Some(receipt);
     let work = |found: &Found<'_>| {

@@ -19,6 +19,7 @@ use twinkeep_store::{ApiKeyRecord, ChangeCursor, Changes, EventChange, FeedChang
 use crate::answer::ForecastAnswer;
 use crate::api_keys::caller_id;
 use crate::feeds::feed_name;
+use crate::policy::PolicyAction;
 use crate::sites::unknown_subject;
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller, Scope, TwinForecastRequest, forecast_twin};
@@ -143,8 +144,12 @@ pub fn follow_changes(
             Some(text) => parse(text).ok_or_else(bad_cursor)?,
             None => app.store.change_cursor()?,
         };
-        let caller = caller.clone();
         let forecast = request.forecast;
+        // A forecast that comes with a change is one that could be asked for.
+        let caller = match forecast && !caller.is_operator() {
+            true => app.permit(caller, PolicyAction::Forecast)?,
+            false => caller.clone(),
+        };
         Ok(Follower { caller, subject, cursor, forecast, begun: false, told: 0 })
     });
     app.conclude(entry, result)

@@ -75,6 +75,7 @@ mod model_card;
 mod models;
 mod moment;
 mod nats_server;
+mod obligation;
 mod open_feed;
 mod outbox;
 mod permit;
@@ -216,6 +217,7 @@ pub use mappings::{
 pub use models::{ModelLine, ModelReport, VerifyReport, list_models, show_model, verify_model};
 pub use moment::Moment;
 pub use nats_server::NatsServer;
+pub use obligation::Obligations;
 pub use open_feed::{OpenReport, OpenRequest, open_feed};
 pub use permit::{GlassLine, list_broken_glass};
 pub use policy::PolicyAction;

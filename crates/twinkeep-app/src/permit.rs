@@ -17,6 +17,7 @@ use twinkeep_ledger::{Activity, Class as EventClass, Severity};
 use twinkeep_vault::digest::to_hex;
 use twinkeep_vault::{Purpose, open, random_bytes, seal};
 
+use crate::obligation::{Obligations, unmet};
 use crate::policy::{DEFAULT_POLICY, Decided, Policy, PolicyAction, Question};
 use crate::reason::check_reason;
 use crate::time_text::rfc3339;
@@ -34,7 +35,7 @@ struct State {
     version: Vec<u8>,
     text: Option<String>,
     policy: Option<Arc<Policy>>,
-    decided: BTreeMap<Question, bool>,
+    decided: BTreeMap<Question, Option<Arc<Obligations>>>,
 }
 
 /// Somebody broke the glass.
@@ -53,18 +54,26 @@ pub struct GlassLine {
 }
 
 impl App {
-    /// Decides whether `caller` may do this, for the purpose they named.
+    /// Decides whether `caller` may do this, for the purpose they named, and returns them with what
+    /// the policy obliges to.
     ///
     /// Where only breaking the glass would help, and the caller gave a reason, it is broken.
-    pub fn permit(&self, caller: &Caller, action: PolicyAction) -> Result<(), AppError> {
-        if self.decide(&Question::new(caller, action, false))? {
-            return Ok(());
+    pub fn permit(&self, caller: &Caller, action: PolicyAction) -> Result<Caller, AppError> {
+        let mut found = self.decide(&Question::new(caller, action, false))?;
+        if found.is_none() && caller.glass.is_some() {
+            found = self.decide(&Question::new(caller, action, true))?;
+            if found.is_some() {
+                self.break_glass(caller, action, None)?;
+            }
         }
-        if caller.glass.is_some() && self.decide(&Question::new(caller, action, true))? {
-            return self.break_glass(caller, action, None);
-        }
-        Err(AppError::refused("policy-denied", "the policy of this keep does not permit this")
-            .hint("`twinkeep policy test` says which policy decides"))
+        let Some(obligations) = found else {
+            let attempt = "the policy of this keep does not permit this";
+            return Err(AppError::refused("policy-denied", attempt)
+                .hint("`twinkeep policy test` says which policy decides"));
+        };
+        let mut caller = caller.clone();
+        caller.obligations.join(&obligations);
+        if caller.obligations.can_be_met(action) { Ok(caller) } else { Err(unmet()) }
     }
 
     /// Returns whether the glass may be broken to ask about somebody who withdrew consent; if so, it
@@ -75,7 +84,7 @@ impl App {
         subject: Subject,
     ) -> Result<bool, AppError> {
         let action = PolicyAction::OverrideConsent;
-        if caller.glass.is_none() || !self.decide(&Question::new(caller, action, true))? {
+        if caller.glass.is_none() || self.decide(&Question::new(caller, action, true))?.is_none() {
             return Ok(false);
         }
         self.break_glass(caller, action, Some(subject)).map(|()| true)
@@ -86,7 +95,8 @@ impl App {
         Ok(self.store.setting(POLICY)?.unwrap_or_else(|| DEFAULT_POLICY.to_owned()))
     }
 
-    fn decide(&self, question: &Question) -> Result<bool, AppError> {
+    /// Returns what is obliged to, if it is permitted.
+    fn decide(&self, question: &Question) -> Result<Option<Arc<Obligations>>, AppError> {
         let [version, _] = self.store.rules_version()?;
         let mut state = self.policies.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.version != version {
@@ -103,16 +113,17 @@ impl App {
             }
             state.version = version;
         }
-        if let Some(&permitted) = state.decided.get(question) {
-            return Ok(permitted);
+        if let Some(decided) = state.decided.get(question) {
+            return Ok(decided.clone());
         }
-        let Some(policy) = state.policy.clone() else { return Ok(false) };
-        let Decided { permitted, .. } = policy.decide(question);
+        let Some(policy) = state.policy.clone() else { return Ok(None) };
+        let Decided { permitted, obligations, .. } = policy.decide(question);
+        let decided = permitted.then(|| Arc::new(obligations));
         if DECISION_COUNT_MAX <= state.decided.len() {
             state.decided.clear();
         }
-        state.decided.insert(question.clone(), permitted);
-        Ok(permitted)
+        state.decided.insert(question.clone(), decided.clone());
+        Ok(decided)
     }
 
     fn break_glass(

@@ -14,13 +14,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 
 use cedar_policy::{
-    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicyId,
-    PolicySet, Request, RestrictedExpression, Schema, ValidationMode, Validator,
+    Authorizer, Context, Decision, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid,
+    PolicyId, PolicySet, Request, RestrictedExpression, Schema, ValidationMode, Validator,
 };
 
 use crate::Caller;
 use crate::access_token::TOKEN_PREFIX;
 use crate::api_keys::CALLER_PREFIX;
+use crate::obligation::Obligations;
 
 #[cfg(test)]
 mod tests;
@@ -167,6 +168,8 @@ impl Question {
 pub(crate) struct Decided {
     pub(crate) permitted: bool,
     pub(crate) because: Vec<String>,
+    /// In what form it may be answered.
+    pub(crate) obligations: Obligations,
 }
 
 /// Why a text is no policy.
@@ -184,6 +187,14 @@ pub(crate) enum PolicyError {
         /// What is wrong, in one line.
         reason: String,
     },
+    /// It obliges to what there is not.
+    #[error("the policy `{name}`: {reason}")]
+    Obligation {
+        /// Which one.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 /// A policy that was checked.
@@ -193,6 +204,8 @@ pub(crate) struct Policy {
     /// For each action what can concern it.
     slices: BTreeMap<PolicyAction, PolicySet>,
     names: Vec<String>,
+    /// By policy that obliges to something.
+    obligations: BTreeMap<String, Obligations>,
 }
 
 impl Policy {
@@ -230,7 +243,8 @@ impl Policy {
             }
         }
         let names = named.policies().map(|policy| policy.id().to_string()).collect();
-        Ok(Self { schema, pack: pack.to_owned(), slices, names })
+        let obligations = named.policies().map(obligations).collect::<Result<_, _>>()?;
+        Ok(Self { schema, pack: pack.to_owned(), slices, names, obligations })
     }
 
     /// Returns the names of its policies.
@@ -240,7 +254,8 @@ impl Policy {
 
     /// Decides. What cannot be decided is denied.
     pub(crate) fn decide(&self, question: &Question) -> Decided {
-        let denied = Decided { permitted: false, because: Vec::new() };
+        let denied =
+            Decided { permitted: false, because: Vec::new(), obligations: Obligations::default() };
         let Some(slice) = self.slices.get(&question.action) else { return denied };
         let Some((request, entities)) = self.request(question) else { return denied };
         let response = Authorizer::new().is_authorized(&request, slice, &entities);
@@ -248,10 +263,13 @@ impl Policy {
         if response.diagnostics().errors().next().is_some() {
             return denied;
         }
-        Decided {
-            permitted: response.decision() == Decision::Allow,
-            because: response.diagnostics().reason().map(ToString::to_string).collect(),
-        }
+        let because: Vec<String> =
+            response.diagnostics().reason().map(ToString::to_string).collect();
+        let mut obligations = Obligations::default();
+        because.iter().filter_map(|name| self.obligations.get(name)).for_each(|more| {
+            obligations.join(more);
+        });
+        Decided { permitted: response.decision() == Decision::Allow, because, obligations }
     }
 
     fn request(&self, question: &Question) -> Option<(Request, Entities)> {
@@ -283,6 +301,20 @@ impl Policy {
             Request::new(principal, action, resource, context.ok()?, Some(&self.schema)).ok()?;
         Some((request, entities))
     }
+}
+
+/// Reads what a policy obliges to.
+fn obligations(policy: &cedar_policy::Policy) -> Result<(String, Obligations), PolicyError> {
+    let name = policy.id().to_string();
+    let refuse = |reason| PolicyError::Obligation { name: name.clone(), reason };
+    let mut obligations = Obligations::default();
+    for (key, value) in policy.annotations() {
+        obligations.annotate(key, value).map_err(refuse)?;
+    }
+    if policy.effect() == Effect::Forbid && !obligations.is_none() {
+        return Err(refuse("what is forbidden has no form".to_owned()));
+    }
+    Ok((name, obligations))
 }
 
 fn entity(kind: &str, name: &str) -> Option<EntityUid> {

@@ -83,7 +83,7 @@ fn answer(
         state.apply(&codes, event);
     }
     let served = app.served()?;
-    let forecast: Forecast = served.model.forecast(&state, prediction_time, &horizons);
+    let mut forecast: Forecast = served.model.forecast(&state, prediction_time, &horizons);
     let asked = forecast_request(prediction_time, &horizons);
     let input = || input_text(&asked, events.codes(), events.rows.iter());
     let inputs = match app.is_budgeted(caller, BudgetUnit::DistinctInputs) {
@@ -93,9 +93,11 @@ fn answer(
         false => Precision::Full,
     };
     let answers = app.spend(caller, BudgetUnit::FullAnswers, &served.version, &[])?;
+    app.oblige(caller, &served.version, &mut forecast);
     let answer = ForecastAnswer::new(pack, &served.version, None, &forecast)
         .with_precision(inputs)
-        .with_precision(answers);
+        .with_precision(answers)
+        .withhold(&caller.obligations);
     let grounds =
         request.receipt.then(|| Grounds { input: input(), served, scope: Scope::Predict });
     Ok((answer, grounds))

@@ -13,6 +13,7 @@ use twinkeep_twin::{Twin, history};
 
 use crate::answer::ForecastAnswer;
 use crate::moment::{Moment, moment};
+use crate::obligation::{Hidden, unmet};
 use crate::predict::check_horizons;
 use crate::receipt::{Grounds, Receipt, forecast_request, input_text};
 use crate::served::Served;
@@ -189,7 +190,7 @@ pub fn show_twin(
     subject: &str,
     at: Moment,
 ) -> Result<TwinReport, AppError> {
-    about(app, caller, "twin.read", subject, |found| report(app, found, at))
+    about(app, caller, "twin.read", subject, |found| report(app, caller, found, at))
 }
 
 /// Forecasts one twin.
@@ -200,12 +201,14 @@ pub fn forecast_twin(
     request: &TwinForecastRequest,
 ) -> Result<ForecastAnswer, AppError> {
     let work = |found: &Found<'_>| {
-        let (served, forecast) = forecast(app, found, request)?;
+        let (served, mut forecast) = forecast(app, found, request)?;
+        app.oblige(caller, &served.version, &mut forecast);
         let name = Some(found.subject.reveal_text());
         let precision = app.spend(caller, BudgetUnit::FullAnswers, &served.version, &[])?;
         let answer = ForecastAnswer::new(&app.pack, &served.version, name, &forecast)
             .looking_back(found.timeline.end() > Some(forecast.prediction_time))
-            .with_precision(precision);
+            .with_precision(precision)
+            .withhold(&caller.obligations);
         let grounds = request.receipt.then(|| {
             let horizons = check_horizons(&app.pack, &request.horizons_hours).unwrap_or_default();
             found.grounds(
@@ -239,8 +242,13 @@ pub fn draw_twin(
                     .hint("`twinkeep twin forecast SUBJECT` lists the targets"));
             }
         }
-        let (served, forecast) = forecast(app, found, request)?;
+        // A chart is drawn of the past and of intervals.
+        if caller.obligations.hides(Hidden::Intervals) || caller.obligations.hides(Hidden::Last) {
+            return Err(unmet());
+        }
+        let (served, mut forecast) = forecast(app, found, request)?;
         app.spend_or_refuse(caller, BudgetUnit::FullAnswers, &served.version, &[])?;
+        app.oblige(caller, &served.version, &mut forecast);
         let mut charts = Vec::new();
         for drawn in &forecast.targets {
             let wanted = match target {
@@ -258,8 +266,9 @@ pub fn draw_twin(
         }
         let name = Some(found.subject.reveal_text());
         let answer = ForecastAnswer::new(&app.pack, &served.version, name, &forecast)
-            .looking_back(found.timeline.end() > Some(forecast.prediction_time));
-        Ok(TwinDrawing { twin: report(app, found, request.at)?, answer, charts })
+            .looking_back(found.timeline.end() > Some(forecast.prediction_time))
+            .withhold(&caller.obligations);
+        Ok(TwinDrawing { twin: report(app, caller, found, request.at)?, answer, charts })
     })
 }
 
@@ -384,7 +393,12 @@ fn look<T>(
     (entry, result)
 }
 
-fn report(app: &App, found: &Found<'_>, at: Moment) -> Result<TwinReport, AppError> {
+fn report(
+    app: &App,
+    caller: &Caller,
+    found: &Found<'_>,
+    at: Moment,
+) -> Result<TwinReport, AppError> {
     let Found { codes, timeline, .. } = *found;
     let (now, asked) = match at {
         Moment::LastEvent => (timeline.end(), None),
@@ -401,7 +415,12 @@ fn report(app: &App, found: &Found<'_>, at: Moment) -> Result<TwinReport, AppErr
         None => Twin::from_timeline(&app.pack, codes, timeline),
     };
     let seen = now.map(|now| twin.summarize(now)).unwrap_or_default();
+    let hidden =
+        |variable: &Variable| caller.obligations.hides_code(&app.pack, variable.code.as_str());
     let describe = |(index, variable): (usize, &Variable)| {
+        if hidden(variable) {
+            return None;
+        }
         let summary = seen.iter().find(|summary| summary.variable == index);
         let fixed = Some(twin.state().static_value(index)).filter(|value| value.is_finite());
         Some(TwinVariable {

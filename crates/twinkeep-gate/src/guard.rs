@@ -157,11 +157,7 @@ async fn permit(
     caller: Option<Caller>,
 ) -> Result<Option<Caller>, Refusal> {
     let (Some(action), Some(caller)) = (access.action(), caller) else { return Ok(None) };
-    use_case::unrecorded(gate, move |app| {
-        app.permit(&caller, action)?;
-        Ok(Some(caller))
-    })
-    .await
+    use_case::unrecorded(gate, move |app| app.permit(&caller, action).map(Some)).await
 }
 
 /// Refuses a request of somebody unknown, at the cost of their address.

@@ -80,7 +80,7 @@ pub(crate) fn refuse(error: &AppError) -> Refusal {
     let status = match (error.code(), error.class()) {
         (
             "scope-missing" | "site-foreign" | "subject-foreign" | "policy-denied"
-            | "consent-withdrawn" | "consent-missing",
+            | "consent-withdrawn" | "consent-missing" | "obligation-unmet",
             _,
         ) => StatusCode::FORBIDDEN,
         ("budget-exhausted", _) => StatusCode::TOO_MANY_REQUESTS,

@@ -88,6 +88,8 @@ pub struct VariableRules {
     pub valence: Option<u8>,
     /// How many of a feed's subjects must have the variable, in percent.
     pub required_percent: Option<f32>,
+    /// In what steps people write it down, in the keep's unit: nothing finer means anything to them.
+    pub resolution: Option<f32>,
 }
 
 /// A range that holds for some subjects.
@@ -185,6 +187,9 @@ impl VariableRules {
         }
         if !self.required_percent.is_none_or(|percent| positive(percent) && percent <= 100.0) {
             return wrong("`required_percent` must be above 0 and at most 100");
+        }
+        if !self.resolution.is_none_or(positive) {
+            return wrong("`resolution` must be above 0");
         }
         Ok(())
     }

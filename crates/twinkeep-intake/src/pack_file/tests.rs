@@ -58,9 +58,10 @@ fn each_wrong_line_is_named() {
         ("factor = 0.5555556", "facter = 1", "line 29: unknown field `facter`"),
         ("train_percent = 60", "train_percent = 61", "line 11: `splits` must add up"),
         ("name = \"small\"", "name = \"../small\"", "line 3: `name` must be"),
-        ("format = 1", "format = 5", "the pack file has format 5"),
+        ("format = 1", "format = 6", "the pack file has format 6"),
         ("format = 1", "format = 0", "the pack file has format 0"),
         ("missing = [-1]", "values = [30]", "line 21: `values` needs `format = 2`"),
+        ("missing = [-1]", "resolution = 1", "line 21: `resolution` needs `format = 5`"),
         ("[words]", "[codes]\nother = \"keep\"\n[words]", "line 7: `codes` needs `format = 2`"),
         ("[words]", "[words", "line 7: "),
     ];
@@ -155,6 +156,18 @@ fn the_rules_of_format_2_are_read() {
     assert!(rules.ranges[0].fits(Some(17.0), Some(Sex::Female)));
     let error = parse_pack(&format!("{text}{}", second("S"))).unwrap_err();
     assert_eq!(error.code(), "pack-contradiction", "there is no `U`");
+}
+
+#[test]
+fn the_steps_in_which_a_variable_is_written_down_are_read() {
+    let pack = shipped_pack("icu").unwrap();
+    let of = |code| pack.variables()[pack.find(code).unwrap()].rules.resolution;
+    assert_eq!([of("Temp"), of("HR"), of("Age")], [Some(0.1), Some(1.0), None]);
+    for resolution in ["0", "-1", "inf"] {
+        let text = SMALL.replace("format = 1", "format = 5");
+        let text = text.replace("missing = [-1]", &format!("resolution = {resolution}"));
+        assert_eq!(parse_pack(&text).unwrap_err().code(), "pack-contradiction", "{resolution}");
+    }
 }
 
 #[test]

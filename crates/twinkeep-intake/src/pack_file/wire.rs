@@ -128,6 +128,7 @@ struct WireVariable {
     molar_mass: Option<f32>,
     valence: Option<u8>,
     required_percent: Option<f32>,
+    resolution: Option<f32>,
     intervention: Option<bool>,
     #[serde(default)]
     loss: WireLoss,
@@ -275,6 +276,10 @@ fn check_keys(text: &str, wire: &WirePack) -> Result<(), PackFileError> {
             return refuse(target.span(), "target", "needs `format = 3`");
         }
     }
+    let finer = |table: &&Spanned<WireVariable>| table.get_ref().resolution.is_some();
+    if let Some(table) = wire.variable.iter().find(finer).filter(|_| wire.format < 5) {
+        return refuse(table.span(), "resolution", "needs `format = 5`");
+    }
     if wire.format != 1 {
         return Ok(());
     }
@@ -333,6 +338,7 @@ fn rules(wire: &mut WireVariable) -> VariableRules {
         molar_mass: wire.molar_mass,
         valence: wire.valence,
         required_percent: wire.required_percent,
+        resolution: wire.resolution,
     }
 }
 

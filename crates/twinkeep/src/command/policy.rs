@@ -50,12 +50,19 @@ fn test(global: &Global, args: &PolicyTestArgs, out: &Output) -> Result<(), AppE
     let text = args.file.as_deref().map(read).transpose()?;
     let question = PolicyQuestion { action, caller: &caller, break_glass: args.break_glass };
     let decision = test_policy(&open_keep(global)?, text.as_deref(), question)?;
-    out.result(&decision, |PolicyDecision { permitted, because }| {
+    out.result(&decision, |PolicyDecision { permitted, because, obligations, can_be_met }| {
         let word = if *permitted { "permitted" } else { "denied" };
-        match because.is_empty() {
+        let mut text = match because.is_empty() {
             true => format!("{word}: nothing permits it"),
             false => format!("{word}: {}", because.join(", ")),
+        };
+        if !obligations.is_empty() {
+            text.push_str(&format!("\nin this form: {obligations}"));
         }
+        if !can_be_met {
+            text.push_str("\nno answer of this kind has that form, so it is refused");
+        }
+        text
     })
 }
 

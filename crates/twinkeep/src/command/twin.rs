@@ -10,9 +10,9 @@ use std::path::Path;
 
 use twinkeep_app::{
     AppError, BackTestAnswer, Caller, ExplainAnswer, ExplainRequest, FollowRequest, ForecastAnswer,
-    HistoryRequest, Letters, Receipt, TerminalSize, TwinForecastRequest, TwinHistory, TwinList,
-    TwinReport, draw_twin, explain_twin, forecast_twin, list_twins, show_history, show_twin,
-    write_receipt,
+    HistoryRequest, Letters, PointAnswer, Receipt, TerminalSize, TwinForecastRequest, TwinHistory,
+    TwinList, TwinReport, draw_twin, explain_twin, forecast_twin, list_twins, show_history,
+    show_twin, write_receipt,
 };
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
@@ -198,7 +198,7 @@ fn forecast(answer: &ForecastAnswer) -> String {
             last.map_or_else(dash, |last| format!("{:.1}", last.age_hours)),
             first.map_or_else(dash, |point| format!("{}", point.q50)),
             end.map_or_else(dash, |point| format!("{}", point.q50)),
-            end.map_or_else(dash, |point| format!("{} to {}", point.q05, point.q95)),
+            end.and_then(PointAnswer::range_90).unwrap_or_else(dash),
             target.basis.to_owned(),
         ]
     });

@@ -32,6 +32,7 @@ mod model;
 mod nats;
 mod nats_server;
 mod notes;
+mod obligations;
 mod path;
 #[path = "../../../twinkeep-connect/tests/it/peers.rs"]
 mod peers;

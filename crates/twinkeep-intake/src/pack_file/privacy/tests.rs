@@ -13,7 +13,8 @@ fn with(table: &str) -> String {
         if line.starts_with('[') {
             inside = line == "[privacy]";
         }
-        if !inside {
+        // An older format has no resolutions.
+        if !inside && !line.starts_with("resolution = ") {
             let line = if line.starts_with("format = ") { "format = 4" } else { line };
             kept.push_str(&format!("{line}\n"));
         }

@@ -64,7 +64,10 @@ fn subgroups_that_make_no_sense_are_refused() {
     // Without the target about a window, which an older pack cannot have either.
     let (before, target) = shipped.split_once("[[target]]").unwrap();
     let after = target.find("\n[").map_or("", |end| &target[end..]);
-    let older = format!("{before}{after}").replacen("format = 4", "format = 2", 1);
+    let older = format!("{before}{after}").replacen("format = 5", "format = 2", 1);
+    let newer = |line: &&str| line.starts_with("resolution = ");
+    let older: Vec<&str> = older.lines().filter(|line| !newer(line)).collect();
+    let older = older.join("\n");
     let error = parse_pack(&older).unwrap_err();
     assert!(error.to_string().ends_with("`subgroup` needs `format = 3`"), "{error}");
 }

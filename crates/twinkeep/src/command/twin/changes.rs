@@ -65,8 +65,10 @@ fn text(message: &ChangeMessage) -> String {
         for target in &forecast.targets {
             if let Some(point) = target.points.last() {
                 let (code, hours) = (&target.code, point.horizon_hours);
-                let (median, low, high) = (point.q50, point.q05, point.q95);
-                line.push_str(&format!("\n  {code} in {hours} h: {median} ({low} to {high})"));
+                line.push_str(&format!("\n  {code} in {hours} h: {}", point.q50));
+                if let Some(range) = point.range_90() {
+                    line.push_str(&format!(" ({range})"));
+                }
             }
         }
     }

@@ -1,8 +1,8 @@
 //! `twinkeep twin simulate`: paths in words and numbers.
 
 use twinkeep_app::{
-    App, AppError, Caller, SimulateAnswer, SimulateRequest, SpreadAnswer, readable_unit,
-    simulate_twin,
+    App, AppError, Caller, PointAnswer, SimulateAnswer, SimulateRequest, SpreadAnswer,
+    readable_unit, simulate_twin,
 };
 
 use crate::cli::SimulateArgs;
@@ -64,7 +64,7 @@ fn targets(answer: &SimulateAnswer) -> String {
         let end = target.points.last();
         let mut row = vec![target.code.clone(), readable_unit(&target.unit)];
         row.push(end.map_or_else(String::new, |point| point.q50.to_string()));
-        row.push(end.map_or_else(String::new, |point| range(point.q05, point.q95)));
+        row.push(end.and_then(PointAnswer::range_90).unwrap_or_default());
         row.extend(spread(target.lowest));
         row.extend(spread(target.highest));
         row
