@@ -265,8 +265,9 @@ impl Pushing<'_> {
 /// Decides what an answer means that is no success.
 fn judge(answer: PushAnswer) -> Result<Step, Failure> {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let text = |field: &str| body["error"][field].as_str().unwrap_or_default().to_owned();
-    let (code, message) = (text("code"), text("message"));
+    // Problem details (RFC 9457).
+    let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+    let (code, message) = (text("code"), text("detail"));
     let says = match code.is_empty() {
         true => format!("the gate answered with status {}", answer.status),
         false => format!("the gate refused: {message} ({code})"),

@@ -70,15 +70,18 @@ struct Shape {
     /// Only the head of the answer is wanted. HTTP/2 does not see to that by itself, and a client
     /// takes a body for a broken stream.
     head: bool,
+    /// The client speaks the Open Inference Protocol.
+    inference: bool,
 }
 
 impl Shape {
     fn of(request: &Request<Body>) -> Self {
         let accept = request.headers().get("accept").and_then(|value| value.to_str().ok());
-        let program = request.uri().path().starts_with("/api/");
+        let inference = request.uri().path().starts_with("/v2");
+        let program = inference || request.uri().path().starts_with("/api/");
         let page = !program && accept.is_some_and(|accept| accept.contains("text/html"));
         let close = request.headers().contains_key(REFUSAL_HEADER);
-        Self { page, close, head: request.method() == Method::HEAD }
+        Self { page, close, head: request.method() == Method::HEAD, inference }
     }
 }
 
@@ -234,7 +237,8 @@ fn render(shape: Shape, id: RequestId, response: Response<Body>) -> Response<Bod
 }
 
 fn render_refusal(shape: Shape, id: RequestId, refusal: &Refusal) -> Response<Body> {
-    let mut response = if shape.page { pages::refused(refusal, id) } else { refusal.to_json(id) };
+    let mut response =
+        if shape.page { pages::refused(refusal, id) } else { refusal.to_json(id, shape.inference) };
     let headers = response.headers_mut();
     match refusal.status {
         StatusCode::UNAUTHORIZED => {

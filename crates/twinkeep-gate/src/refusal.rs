@@ -25,16 +25,19 @@ pub(crate) struct Refusal {
     pub(crate) recorded: bool,
 }
 
+/// Problem details (RFC 9457 §3) with two members of ours, and one for clients of an inference
+/// protocol.
 #[derive(Serialize)]
-struct Envelope<'a> {
-    error: ErrorBody<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorBody<'a> {
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
     code: &'a str,
-    message: &'a str,
     request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
 }
 
 impl Refusal {
@@ -127,17 +130,22 @@ impl Refusal {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
     }
 
-    /// Renders it for programs.
-    pub(crate) fn to_json(&self, request_id: RequestId) -> Response<Body> {
-        let error = ErrorBody {
+    /// Renders it for programs; `inference` is for those that speak the Open Inference Protocol,
+    /// which has a member of its own for the sentence.
+    pub(crate) fn to_json(&self, request_id: RequestId, inference: bool) -> Response<Body> {
+        let problem = Problem {
+            kind: format!("urn:twinkeep:problem:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            detail: &self.message,
             code: self.code,
-            message: &self.message,
             request_id: request_id.to_string(),
+            error: inference.then_some(self.message.as_str()),
         };
-        let body = serde_json::to_vec(&Envelope { error }).unwrap_or_default();
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
-        let json = HeaderValue::from_static("application/json");
+        let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, json);
         response
     }

@@ -134,13 +134,15 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The code of the error envelope, whose shape is checked on the way.
+    /// The code of the problem details, whose shape is checked on the way.
     fn code(&self) -> String {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
         let json = self.json();
-        let error = json["error"].as_object().unwrap();
-        assert_eq!(error.len(), 3, "{json}");
-        assert_eq!(error["request_id"].as_str().unwrap().len(), 24);
-        assert!(!error["message"].as_str().unwrap().is_empty());
-        error["code"].as_str().unwrap().to_owned()
+        assert_eq!(json["status"], self.status, "{json}");
+        assert_eq!(json["request_id"].as_str().unwrap().len(), 24);
+        assert!(!json["detail"].as_str().unwrap().is_empty());
+        let code = json["code"].as_str().unwrap();
+        assert_eq!(json["type"], format!("urn:twinkeep:problem:{code}"));
+        code.to_owned()
     }
 }

@@ -80,7 +80,7 @@ fn answers_have_the_form_that_the_policy_obliges_to() {
     }
     assert_ne!(middle(&ask(&other)), blurred);
     let changes = get(&format!("{person}/drivers?target=HR"), &researcher);
-    assert_eq!((changes.0, &changes.1["error"]["code"]), (403, &json!("obligation-unmet")));
+    assert_eq!((changes.0, &changes.1["code"]), (403, &json!("obligation-unmet")));
 
     let why = get(&format!("{person}/drivers?target=HR&ahead_hours=6"), &nurse).1;
     let all = get(&format!("{person}/drivers?target=HR&ahead_hours=6"), &doctor).1;

@@ -26,7 +26,7 @@ fn status(server: &Server<'_>, path: &str, headers: &[&str]) -> (u32, String) {
     let answer = server.call(path, &args);
     let code = match answer.status {
         200 => String::new(),
-        _ => answer.json()["error"]["code"].as_str().unwrap_or_default().to_owned(),
+        _ => answer.json()["code"].as_str().unwrap_or_default().to_owned(),
     };
     (answer.status, code)
 }

@@ -61,7 +61,7 @@ async fn a_panic_is_an_internal_error_with_an_entry_and_the_gate_lives() {
     assert_eq!((answer.status, answer.code().as_str()), (500, "internal"));
     assert!(!answer.body.contains("SECRET"));
     assert_eq!(answer.header("x-frame-options"), Some("DENY"));
-    let id = answer.json()["error"]["request_id"].as_str().unwrap().to_owned();
+    let id = answer.json()["request_id"].as_str().unwrap().to_owned();
     let entries = keep.entries_about(&id);
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].outcome, "internal");

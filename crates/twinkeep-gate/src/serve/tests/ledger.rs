@@ -32,7 +32,7 @@ async fn every_answer_and_every_refusal_is_in_the_ledger_without_values() {
     assert_eq!(lines[2].actor, "anonymous");
     assert!(lines[4].actor.starts_with("key:"));
     for answer in [unknown, missing, shape] {
-        let id = answer.json()["error"]["request_id"].as_str().unwrap().to_owned();
+        let id = answer.json()["request_id"].as_str().unwrap().to_owned();
         assert_eq!(keep.entries_about(&id).len(), 1);
     }
     let everything = serde_json::to_string(&lines).unwrap();

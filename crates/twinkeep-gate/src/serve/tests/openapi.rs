@@ -137,6 +137,8 @@ fn as_described(document: &Value, path: &str, method: &str, answer: &Answer) {
     let responses = &document["paths"][path][method]["responses"];
     let response = &responses[answer.status.to_string()];
     assert!(response.is_object(), "{method} {path}: {} is not described", answer.status);
-    let schema = &response["content"]["application/json"]["schema"];
+    let kind = answer.header("content-type").unwrap();
+    let schema = &response["content"][kind]["schema"];
+    assert!(schema.is_object(), "{method} {path}: {kind} is not described");
     check(document, schema, &answer.json(), path);
 }
