@@ -51,6 +51,7 @@ pub(crate) const LIVES_IN: &[(&str, &[&str])] = &[
     ("cedar-policy", &["twinkeep-app"]),
     ("argon2", &["twinkeep-vault"]),
     ("rcgen", &["twinkeep-vault"]),
+    ("rustls-webpki", &["twinkeep-vault"]),
     ("vsss-rs", &["twinkeep-vault"]),
     ("rusqlite", &["twinkeep-store"]),
     ("parquet", &["twinkeep-store", "twinkeep-intake"]),

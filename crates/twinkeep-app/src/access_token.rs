@@ -11,11 +11,16 @@
 //!
 //! - Every claim that must be there is there: a token without an end, a subject, or an audience is
 //!   refused, and so is one that is bound to something that is not shown (RFC 8705, RFC 9449).
+//! - A token that was verified before is bound as it was then: its certificate is asked for with
+//!   every request.
 //! - Whoever asks learns that it was refused, not why; the ledger gets the reason.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use twinkeep_domain::Timestamp;
+use twinkeep_vault::client_chain::thumbprint;
 use twinkeep_vault::digest::sha256;
 use twinkeep_vault::token::{SignedToken, TokenError};
 
@@ -30,24 +35,43 @@ mod tests;
 impl App {
     /// Recognizes whoever shows a credential: an API key, or an access token.
     pub fn recognize(&self, credential: &str) -> Result<Caller, AppError> {
+        self.recognize_with(credential, None)
+    }
+
+    /// The same for somebody who shows a certificate (DER), too.
+    pub(crate) fn recognize_with(
+        &self,
+        credential: &str,
+        certificate: Option<&[u8]>,
+    ) -> Result<Caller, AppError> {
         if credential.contains('.') {
-            return self.authenticate_token(credential);
+            return self.authenticate_token(credential, certificate);
         }
         self.authenticate(credential)
     }
 
-    fn authenticate_token(&self, text: &str) -> Result<Caller, AppError> {
+    fn authenticate_token(
+        &self,
+        text: &str,
+        certificate: Option<&[u8]>,
+    ) -> Result<Caller, AppError> {
         let now = self.now();
         let digest = sha256(text.as_bytes());
+        let bound = |token: &Verified| match token.bound {
+            Some(expected) if certificate.map(thumbprint) != Some(expected) => {
+                Err(refused("token-bound"))
+            }
+            _ => Ok(token.caller.clone()),
+        };
         if let Some(token) = self.known_issuers()?.remembered(&digest, now) {
-            return Ok(token.caller.clone());
+            return bound(token);
         }
         let token = self.verify_token(text, now)?;
         let mut known = self.known_issuers()?;
         if !known.holds(&token, now) {
             return Err(refused("token-revoked"));
         }
-        let caller = token.caller.clone();
+        let caller = bound(&token)?;
         known.remember(digest, token, now);
         Ok(caller)
     }
@@ -87,8 +111,9 @@ impl App {
             return Err("token-audience");
         }
         let until = check_times(claims, now)?;
-        if claims.contains_key("cnf") {
-            return Err("token-bound");
+        let bound = binding(claims)?;
+        if issuer.require_bound && bound.is_none() {
+            return Err("token-unbound");
         }
         let subject = text(claims, "sub").filter(|text| is_name(text)).ok_or("token-subject")?;
         let id = match claims.get("jti") {
@@ -105,7 +130,7 @@ impl App {
             ..granted(issuer, claims)
         };
         let marks = id.map(|id| mark(TokenMark::Id, id)).into_iter().chain([subject_mark]);
-        Ok(Verified { caller, until, marks: marks.collect() })
+        Ok(Verified { caller, until, bound, marks: marks.collect() })
     }
 }
 
@@ -125,6 +150,18 @@ fn granted(issuer: &IssuerConfig, claims: &Map<String, Value>) -> Caller {
     roles.truncate(ROLE_COUNT_MAX);
     let purpose = text(claims, PURPOSE_CLAIM).filter(|text| is_purpose(text)).cloned();
     Caller { scopes, roles, about, purpose, ..Caller::named("") }
+}
+
+/// Returns the digest of the certificate that a token is bound to, if it is bound to one (RFC 8705).
+///
+/// What it is bound to otherwise, to a key of its own (RFC 9449) or to something new, is not shown
+/// here: then it is refused.
+fn binding(claims: &Map<String, Value>) -> Result<Option<[u8; 32]>, &'static str> {
+    let Some(confirmed) = claims.get("cnf") else { return Ok(None) };
+    let members = confirmed.as_object().filter(|members| members.len() == 1);
+    let digest = members.and_then(|members| members.get("x5t#S256")?.as_str());
+    let digest = digest.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok());
+    digest.map(Some).ok_or("token-bound")
 }
 
 /// Returns when the token ends, if it has begun and not ended.

@@ -14,6 +14,7 @@ use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::random_bytes;
 
 use crate::access_token::TOKEN_PREFIX;
+use crate::client_certificates::CERTIFICATE_PREFIX;
 use crate::sites::{LOCAL_SITE, check_site};
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller, Scope};
@@ -286,6 +287,9 @@ impl App {
         if let Some(token) = caller.id.strip_prefix(TOKEN_PREFIX) {
             let (issuer, _) = token.split_once('/').unwrap_or((token, ""));
             return Ok(Some(self.issuer(issuer)?.site.clone()));
+        }
+        if let Some(certificate) = caller.id.strip_prefix(CERTIFICATE_PREFIX) {
+            return self.certificate_site(certificate).map(Some);
         }
         let Some(id) = caller.id.strip_prefix(CALLER_PREFIX) else { return Ok(None) };
         let site = self.store.setting(&key_site_key(id))?;

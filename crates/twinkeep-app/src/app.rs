@@ -18,6 +18,7 @@ use twinkeep_vault::{
 use crate::anchor::Anchor;
 use crate::api_keys::KeyFacts;
 use crate::budget::Budgets;
+use crate::client_certificates::ClientCertificates;
 use crate::consent::Consents;
 use crate::feeder::Feeder;
 use crate::file_modes::check_modes;
@@ -57,12 +58,15 @@ pub struct App {
     pub(crate) source_marks: SecretKey,
     pub(crate) training_key: SecretKey,
     server_key: SecretBytes,
+    authority_key: SecretBytes,
     pub(crate) prover: SigningKey,
     pub(crate) witness: SigningKey,
     /// What is known of API keys besides what they may do.
     pub(crate) key_facts: Mutex<KeyFacts>,
     /// Who issues access tokens.
     pub(crate) issuers: Issuers,
+    /// Whose client certificates are believed.
+    pub(crate) client_certificates: ClientCertificates,
     /// Who may do what.
     pub(crate) policies: Policies,
     /// Who may be asked about.
@@ -130,10 +134,12 @@ impl App {
             source_marks,
             training_key,
             server_key: keys.server,
+            authority_key: keys.authority,
             prover,
             witness,
             key_facts: Mutex::default(),
             issuers: Issuers::default(),
+            client_certificates: ClientCertificates::default(),
             policies: Policies::default(),
             consents: Consents::default(),
             budgets: Budgets::default(),
@@ -179,6 +185,11 @@ impl App {
     /// Returns the private key of the server certificate (PKCS#8).
     pub fn server_key(&self) -> &SecretBytes {
         &self.server_key
+    }
+
+    /// Returns the private key of the keep's certificate authority (PKCS#8).
+    pub(crate) fn authority_key(&self) -> &SecretBytes {
+        &self.authority_key
     }
 
     /// Returns where things are.

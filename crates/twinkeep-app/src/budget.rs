@@ -253,8 +253,11 @@ impl App {
         Some(STANDARD.encode(seal(self.access_key(), Purpose::Access, name.as_bytes(), &bytes)))
     }
 
-    /// Returns whose budget a caller uses: that of the first of a line of keys.
+    /// Returns whose budget a caller uses: that of the first of a line of keys or certificates.
     fn budget_of(&self, caller: &Caller) -> Result<String, AppError> {
+        if let Some(lineage) = self.certificate_lineage(&caller.id)? {
+            return Ok(lineage);
+        }
         match caller.id.strip_prefix(crate::api_keys::CALLER_PREFIX) {
             Some(key) => Ok(crate::api_keys::caller_id(&self.key_lineage(key)?)),
             None => Ok(caller.id.clone()),

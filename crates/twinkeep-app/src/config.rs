@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::budget_config::check_budgets;
+use crate::client_ca_config::check_client_cas;
 use crate::issuer_config::check_issuers;
 use crate::source_attributes::is_attribute;
-use crate::{BudgetConfig, IssuerConfig};
+use crate::{BudgetConfig, ClientCaConfig, ClientCertificateMode, IssuerConfig};
 use serde::{Deserialize, Serialize};
 use twinkeep_connect::{DatabaseUrl, NatsUrl};
 use twinkeep_intake::mapping::shipped_names as shipped_mapping_names;
@@ -39,6 +40,9 @@ pub struct Config {
     /// Whose access tokens are believed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub issuer: Vec<IssuerConfig>,
+    /// Whose client certificates are believed, besides the keep's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub client_ca: Vec<ClientCaConfig>,
     /// Databases to read, by the name that `twinkeep ingest source:NAME` gives them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub source: BTreeMap<String, SourceConfig>,
@@ -246,6 +250,8 @@ pub struct GateConfig {
     pub live_event_count: u32,
     /// Whether who faces the network is a process of its own, without keys.
     pub isolation: Isolation,
+    /// Whether clients show a certificate.
+    pub client_certificates: ClientCertificateMode,
 }
 
 /// Whether the served program is several processes, and what if the kernel cannot confine them.
@@ -275,6 +281,7 @@ impl Default for GateConfig {
             feed_size_max: 4 << 30,
             live_event_count: 1 << 18,
             isolation: Isolation::On,
+            client_certificates: ClientCertificateMode::Off,
         }
     }
 }
@@ -374,6 +381,8 @@ pub struct Settings {
     pub budgets: Vec<BudgetConfig>,
     /// Whose access tokens are believed; paths are resolved.
     pub issuers: Vec<IssuerConfig>,
+    /// Whose client certificates are believed, besides the keep's own; paths are resolved.
+    pub client_cas: Vec<ClientCaConfig>,
     /// Databases to read, by name; paths are resolved.
     pub(crate) source: BTreeMap<String, SourceConfig>,
 }
@@ -452,6 +461,7 @@ impl Config {
             consent,
             budget,
             issuer,
+            client_ca,
             source,
         } = self;
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });
@@ -486,6 +496,7 @@ impl Config {
         let source = source.into_iter().map(resolve).collect();
         check_budgets(&budget)?;
         let issuers = check_issuers(issuer, keep)?;
+        let client_cas = check_client_cas(client_ca, keep)?;
         Ok(Settings {
             key_file,
             intake,
@@ -496,6 +507,7 @@ impl Config {
             consent,
             budgets: budget,
             issuers,
+            client_cas,
             source,
         })
     }
@@ -513,6 +525,7 @@ impl From<Settings> for Config {
             consent: settings.consent,
             budget: settings.budgets,
             issuer: settings.issuers,
+            client_ca: settings.client_cas,
             source: settings.source,
         }
     }
@@ -573,6 +586,13 @@ const KEYS: &[&str] = &[
     "feed_size_max",
     "live_event_count",
     "isolation",
+    "client_certificates",
+    "client_ca",
+    "file",
+    "crl",
+    "grant",
+    "san",
+    "roles",
     "train",
     "threads",
     "seed",
@@ -591,6 +611,7 @@ const KEYS: &[&str] = &[
     "audience",
     "scope_claim",
     "roles_claim",
+    "require_bound",
     "scopes",
     "source",
     "url",

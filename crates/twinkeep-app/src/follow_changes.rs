@@ -97,7 +97,8 @@ pub struct ChangedEvent {
 pub struct Pulse {
     /// Grows with every change of the keep.
     epoch: u64,
-    /// What each API key and each token may do that is neither revoked nor expired, by caller.
+    /// What each API key, certificate, and token may do that is neither revoked nor expired, by
+    /// caller.
     keys: BTreeMap<String, Vec<Scope>>,
 }
 
@@ -117,6 +118,9 @@ pub fn pulse(app: &App) -> Result<Pulse, AppError> {
         key.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect::<Vec<_>>()
     };
     let mut keys: BTreeMap<_, _> = live.map(|key| (caller_id(&key.id), scopes(&key))).collect();
+    for caller in app.known_certificates()?.callers(now) {
+        keys.entry(caller.id).or_default().extend(&caller.scopes);
+    }
     for caller in app.known_issuers()?.callers(now) {
         keys.entry(caller.id.clone()).or_default().extend(&caller.scopes);
     }

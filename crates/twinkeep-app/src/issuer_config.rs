@@ -36,6 +36,9 @@ pub struct IssuerConfig {
     /// The claim with the roles of whom it is about.
     #[serde(default = "roles_claim")]
     pub roles_claim: String,
+    /// Whether each of its tokens must be bound to a certificate that the client shows (RFC 8705).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_bound: bool,
     /// What other words in the claim of scopes mean here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scopes: BTreeMap<String, Vec<String>>,

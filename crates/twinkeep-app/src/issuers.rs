@@ -67,6 +67,8 @@ pub(crate) struct Verified {
     pub(crate) caller: Caller,
     /// When it stops to hold.
     pub(crate) until: Timestamp,
+    /// SHA-256 of the certificate that must be shown with it (RFC 8705).
+    pub(crate) bound: Option<[u8; 32]>,
     /// By what it could be revoked.
     pub(crate) marks: Vec<String>,
 }

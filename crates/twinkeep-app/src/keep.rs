@@ -45,6 +45,7 @@ pub(crate) struct Keys {
     pub(crate) model: EcdsaKey,
     pub(crate) identity: Identity,
     pub(crate) server: SecretBytes,
+    pub(crate) authority: SecretBytes,
     /// Not a key, but sealed with them: which pack the keep was made with.
     pub(crate) pack_sha256: Vec<u8>,
 }
@@ -166,6 +167,7 @@ impl Keep {
             identity: Identity::from_bytes(identity.expose(), &kek)
                 .map_err(|error| broken(IDENTITY).because(error))?,
             server: key_file::read(&keys, SERVER, &kek)?,
+            authority: key_file::read(&keys, AUTHORITY, &kek)?,
             pack_sha256: key_file::read(&keys, PACK, &kek)?.expose().to_vec(),
         })
     }

@@ -26,7 +26,11 @@ mod budget;
 mod budget_config;
 mod caller;
 mod canonical_json;
+mod certificates;
 mod check_models;
+mod client_ca_config;
+mod client_ca_files;
+mod client_certificates;
 mod compact_store;
 mod compare_twin;
 mod concerns;
@@ -92,6 +96,7 @@ mod receipt_page;
 mod receive_feed;
 mod receive_folder;
 mod receive_nats;
+mod recognize_client;
 mod record_events;
 mod refresh_issuers;
 mod refused_message;
@@ -158,7 +163,14 @@ pub use attack_model::{
 pub use budget::{BudgetLine, list_budgets, reset_budgets};
 pub use budget_config::{BudgetConfig, BudgetUnit, Exhausted, Period};
 pub use caller::{Caller, Scope, is_purpose};
+pub use certificates::{
+    CertificateReport, IssuedCertificate, NewCertificateRequest, issue_certificate,
+    list_certificates, renew_certificate, revocation_list, revocation_list_text,
+    revoke_certificate,
+};
 pub use check_models::{ModelsCheck, check_models};
+pub use client_ca_config::{ClientCaConfig, ClientCertificateMode, ClientGrant};
+pub use client_ca_files::{ClientCaWatch, read_client_cas};
 pub use compact_store::{CompactReport, StatusReport, compact_store, store_status};
 pub use compare_twin::{
     CompareAnswer, CompareRequest, OutcomeAnswer, SIMILAR_COUNT_DEFAULT, compare_twin,
@@ -241,6 +253,7 @@ pub use receive_feed::{
 };
 pub use receive_folder::{FolderLine, FolderNews, FolderRequest, keep_receiving, receive_folder};
 pub use receive_nats::{MessageLine, NatsFeedsRequest, NatsNews, receive_nats};
+pub use recognize_client::{CertificateCheck, check_certificate};
 pub use record_events::{
     LIVE_EVENT_COUNT_MAX, LiveEvent, RecordReport, RecordRequest, RefusedEvent, record_events,
     show_refused_events,

@@ -21,6 +21,7 @@ use cedar_policy::{
 use crate::Caller;
 use crate::access_token::TOKEN_PREFIX;
 use crate::api_keys::CALLER_PREFIX;
+use crate::client_certificates::CERTIFICATE_PREFIX;
 use crate::obligation::Obligations;
 
 #[cfg(test)]
@@ -154,10 +155,15 @@ impl Question {
         }
     }
 
-    /// `operator`, `key`, or `token`, and the issuer of the token.
+    /// `operator`, `key`, `token`, or `certificate`, and who issued the last two; nobody, if that is
+    /// the keep itself.
     fn kind(&self) -> (&'static str, &str) {
         if let Some(token) = self.caller.strip_prefix(TOKEN_PREFIX) {
             return ("token", token.split('/').next().unwrap_or_default());
+        }
+        if let Some(certificate) = self.caller.strip_prefix(CERTIFICATE_PREFIX) {
+            let issuer = certificate.split_once('/').map_or("", |(issuer, _)| issuer);
+            return ("certificate", issuer);
         }
         (if self.caller.starts_with(CALLER_PREFIX) { "key" } else { "operator" }, "")
     }

@@ -105,8 +105,15 @@ pub fn list_revoked_tokens(app: &App) -> Result<Vec<RevocationLine>, AppError> {
 }
 
 /// Says what the gate would take a token for now.
-pub fn check_token(app: &App, token: &str) -> Result<TokenReport, AppError> {
-    let Caller { id, scopes, roles, about, .. } = app.recognize(token.trim())?;
+///
+/// With the certificate (DER) that is shown beside it, if there is one.
+pub fn check_token(
+    app: &App,
+    token: &str,
+    certificate: Option<&[u8]>,
+) -> Result<TokenReport, AppError> {
+    let caller = app.recognize_with(token.trim(), certificate)?;
+    let Caller { id, scopes, roles, about, .. } = caller;
     let scopes = scopes.into_iter().map(|scope| scope.name()).collect();
     Ok(TokenReport { caller: id, scopes, roles, one_person: about.is_some() })
 }

@@ -1,5 +1,6 @@
 //! The API: one file a resource. A handler reads the wire type, calls one use case, and answers.
 
+pub(crate) mod certificates;
 pub(crate) mod changes;
 pub(crate) mod events;
 pub(crate) mod feed_decisions;

@@ -18,10 +18,11 @@ use twinkeep_vault::SecretBytes;
 use crate::address::AddressKey;
 use crate::audit::RequestAction;
 use crate::credential;
-use crate::edge::Peer;
+use crate::edge::{Peer, ShownCertificates};
 use crate::gate::{Client, Gate};
 use crate::limiter::Decision;
 use crate::refusal::Refusal;
+use crate::tls::ClientCertificates;
 use crate::use_case;
 
 /// Who may use a route.
@@ -29,7 +30,7 @@ use crate::use_case;
 pub(crate) enum Access {
     /// Everybody.
     Open,
-    /// Who shows an API key or an access token, and may do this.
+    /// Who shows an API key, an access token, or a client certificate, and may do this.
     Key(PolicyAction),
     /// Who is signed in with a browser, and may do this.
     Session(PolicyAction),
@@ -96,7 +97,7 @@ pub(crate) async fn stand(
     {
         return noted(locked_out(&gate, wait), None, access, route);
     }
-    let caller = match recognize(&gate, access, request.headers()).await {
+    let caller = match recognize(&gate, access, &peer, request.headers()).await {
         Ok(caller) => caller,
         Err(Unknown { refusal, reason }) => {
             let failed = reason.and_then(|_| gate.lockout.failed(address, gate.elapsed()));
@@ -189,19 +190,20 @@ pub(crate) async fn authenticate(
     gate: &Arc<Gate>,
     key: Arc<SecretBytes>,
 ) -> Result<Option<Caller>, Refusal> {
-    ask_keep(gate, key, App::authenticate).await.map(Result::ok)
+    let asked = ask_app(gate, move |app| {
+        app.authenticate(std::str::from_utf8(key.expose()).unwrap_or_default())
+    });
+    asked.await.map(Result::ok)
 }
 
-/// Asks the keep who shows a credential; if it is nobody's, why.
-async fn ask_keep(
+/// Asks the keep who somebody is; if they are nobody, why.
+async fn ask_app<T: Send + 'static>(
     gate: &Arc<Gate>,
-    credential: Arc<SecretBytes>,
-    ask: fn(&App, &str) -> Result<Caller, AppError>,
-) -> Result<Result<Caller, &'static str>, Refusal> {
+    ask: impl FnOnce(&App) -> Result<T, AppError> + Send + 'static,
+) -> Result<Result<T, &'static str>, Refusal> {
     use_case::blocking(gate, move |app| {
-        let credential = std::str::from_utf8(credential.expose()).unwrap_or_default();
-        match ask(app, credential) {
-            Ok(caller) => Ok(Ok(caller)),
+        match ask(app) {
+            Ok(known) => Ok(Ok(known)),
             Err(error) if error.class() == Class::Refused => Ok(Err(error.code())),
             // A catalog that cannot be read recognizes nobody: fail closed.
             Err(_) => Err(Refusal::busy()),
@@ -213,24 +215,62 @@ async fn ask_keep(
 async fn recognize(
     gate: &Arc<Gate>,
     access: Access,
+    peer: &Peer,
     headers: &HeaderMap,
 ) -> Result<Option<Caller>, Unknown> {
+    if !matches!(access, Access::Key(_)) {
+        admit(gate, peer).await?;
+    }
     match access {
         Access::Open => Ok(None),
-        Access::Key(_) => {
-            let shown = credential::shown(headers)?.ok_or_else(Refusal::unauthenticated)?;
-            let shown = Arc::new(SecretBytes::new(shown.as_bytes().to_vec()));
-            match ask_keep(gate, shown, App::recognize).await? {
-                Ok(caller) => Ok(Some(caller)),
-                Err(reason) => {
-                    Err(Unknown { refusal: Refusal::unauthenticated(), reason: Some(reason) })
-                }
-            }
-        }
+        Access::Key(_) => recognize_client(gate, peer, headers).await.map(Some),
         Access::Session(_) => {
             Ok(Some(signed_in(gate, headers).await?.ok_or_else(Refusal::signed_out)?))
         }
     }
+}
+
+/// Recognizes whoever shows a key, a token, or a certificate.
+async fn recognize_client(
+    gate: &Arc<Gate>,
+    peer: &Peer,
+    headers: &HeaderMap,
+) -> Result<Caller, Unknown> {
+    let shown = credential::shown(headers)?;
+    let shown = shown.map(|shown| SecretBytes::new(shown.as_bytes().to_vec()));
+    let certificates = peer.certificates.clone();
+    if shown.is_none() && certificates.is_none() {
+        return Err(Refusal::unauthenticated().into());
+    }
+    let asked = ask_app(gate, move |app| {
+        let shown = shown.as_ref().map(|shown| std::str::from_utf8(shown.expose()));
+        let shown = shown.map(Result::unwrap_or_default);
+        app.recognize_client(shown, &ders(certificates.as_ref()))
+    });
+    match asked.await? {
+        Ok(Some(caller)) => Ok(caller),
+        Ok(None) => Err(Refusal::unauthenticated().into()),
+        Err(reason) => Err(Unknown { refusal: Refusal::unauthenticated(), reason: Some(reason) }),
+    }
+}
+
+/// Refuses whoever shows no certificate that holds, where one is required: for what is everybody's,
+/// and for pages, too.
+async fn admit(gate: &Arc<Gate>, peer: &Peer) -> Result<(), Unknown> {
+    if gate.settings.client_certificates != ClientCertificates::Required {
+        return Ok(());
+    }
+    let certificates = peer.certificates.clone();
+    let asked = ask_app(gate, move |app| app.admit_client(&ders(certificates.as_ref())));
+    match asked.await? {
+        Ok(()) => Ok(()),
+        Err(reason) => Err(Unknown { refusal: Refusal::unauthenticated(), reason: Some(reason) }),
+    }
+}
+
+fn ders(certificates: Option<&ShownCertificates>) -> Vec<&[u8]> {
+    let chain = certificates.map_or(&[][..], ShownCertificates::chain);
+    chain.iter().map(|certificate| certificate.as_ref()).collect()
 }
 
 fn noted(

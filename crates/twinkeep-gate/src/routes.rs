@@ -17,8 +17,8 @@ use twinkeep_app::PolicyAction::{
 };
 
 use crate::api::{
-    changes, events, feed_decisions, feeds, health, ledger, models, openapi, predict, subjects,
-    twins, what_follows,
+    certificates, changes, events, feed_decisions, feeds, health, ledger, models, openapi, predict,
+    subjects, twins, what_follows,
 };
 use crate::edge::Peer;
 use crate::gate::Gate;
@@ -210,6 +210,12 @@ pub(crate) const API: &[Route] = &[
         mount: || delete(feeds::cancel),
     },
     Route { method: "get", path: "/healthz", access: Access::Open, mount: || get(health::healthz) },
+    Route {
+        method: "get",
+        path: "/ca.crl",
+        access: Access::Open,
+        mount: || get(certificates::revocation_list),
+    },
     Route { method: "get", path: "/readyz", access: Access::Open, mount: || get(health::readyz) },
     Route {
         method: "get",

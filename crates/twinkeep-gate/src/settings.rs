@@ -61,7 +61,7 @@ impl GateSettings {
             drain_time: Duration::from_secs(10),
             body_size_max: config.body_size_max as usize,
             heartbeat: HEARTBEAT,
-            client_certificates: ClientCertificates::NotAsked,
+            client_certificates: config.client_certificates.into(),
             report_interval: Duration::from_secs(60),
         }
     }

@@ -78,14 +78,18 @@ impl Client {
         chain_pem: &str,
         key: &TlsMaterial,
     ) -> io::Result<TlsStream<TcpStream>> {
+        self.try_connect_by("http/1.1", self.showing(chain_pem, key)).await
+    }
+
+    /// How a client shows a certificate; whoever uses it twice may resume.
+    pub(crate) fn showing(&self, chain_pem: &str, key: &TlsMaterial) -> ClientConfig {
         let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes());
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.key_pkcs8.expose()));
         let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
         let shown = rustls::sign::CertifiedKey::new(chain.map(Result::unwrap).collect(), key);
-        let config = ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
+        ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
             .with_root_certificates(self.roots())
-            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
-        self.try_connect_by("http/1.1", config).await
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown)))
     }
 
     fn roots(&self) -> RootCertStore {
@@ -94,7 +98,7 @@ impl Client {
         roots
     }
 
-    async fn try_connect_by(
+    pub(crate) async fn try_connect_by(
         &self,
         protocol: &str,
         mut config: ClientConfig,

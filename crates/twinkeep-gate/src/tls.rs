@@ -13,6 +13,8 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, PeerIncompatible, ServerConfig,
     SignatureScheme,
 };
+use serde::{Deserialize, Serialize};
+use twinkeep_app::ClientCertificateMode;
 use twinkeep_vault::SecretBytes;
 
 use crate::GateError;
@@ -27,12 +29,24 @@ pub struct TlsMaterial {
 }
 
 /// Whether the handshake asks clients for a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClientCertificates {
     /// No: a browser would ask its user which one to show.
     NotAsked,
     /// Yes, and a client that has none may come in without.
     Asked,
+    /// Yes, and a client that has none does not get a connection.
+    Required,
+}
+
+impl From<ClientCertificateMode> for ClientCertificates {
+    fn from(mode: ClientCertificateMode) -> Self {
+        match mode {
+            ClientCertificateMode::Off => Self::NotAsked,
+            ClientCertificateMode::Asked => Self::Asked,
+            ClientCertificateMode::Required => Self::Required,
+        }
+    }
 }
 
 /// Makes sure that a client holds the private key of the certificate that it shows.
@@ -42,11 +56,12 @@ pub enum ClientCertificates {
 #[derive(Debug)]
 struct Possession {
     provider: Arc<CryptoProvider>,
+    required: bool,
 }
 
 impl ClientCertVerifier for Possession {
     fn client_auth_mandatory(&self) -> bool {
-        false
+        self.required
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -112,8 +127,9 @@ pub(crate) fn config(
         .map_err(|source| GateError::Tls { source })?;
     let builder = match client_certificates {
         ClientCertificates::NotAsked => builder.with_no_client_auth(),
-        ClientCertificates::Asked => {
-            builder.with_client_cert_verifier(Arc::new(Possession { provider }))
+        ClientCertificates::Asked | ClientCertificates::Required => {
+            let required = client_certificates == ClientCertificates::Required;
+            builder.with_client_cert_verifier(Arc::new(Possession { provider, required }))
         }
     };
     let mut config = builder.with_cert_resolver(identities);

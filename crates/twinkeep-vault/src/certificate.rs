@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //!
-//! - An authority signs servers, and no other authorities (path length 0).
+//! - An authority signs servers and clients, and no other authorities (path length 0).
 //! - A private key leaves this module as [`SecretBytes`]; the caller wraps it before it is stored.
 //! - The time is a parameter.
 
@@ -21,11 +21,17 @@ use twinkeep_domain::Timestamp;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
+use crate::SecretBytes;
 use crate::ecdsa::{parse_pem, parse_pem_all};
-use crate::{SecretBytes, random_bytes};
 
+mod client;
 #[cfg(test)]
 mod tests;
+
+pub use client::{
+    CLIENT_DAYS_MAX, ClientCertificate, ClientRequest, Withdrawn, private_key_pem,
+    revocation_list_pem,
+};
 
 /// The private authority of a keep.
 pub struct CertificateAuthority {
@@ -46,9 +52,23 @@ pub struct ServerCertificate {
 /// Why a certificate cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// The name of the authority is not usable.
-    #[error("an authority's name has 1 to 64 printable ASCII characters")]
+    /// The name of the authority or of the client is not usable.
+    #[error("a name has 1 to 64 printable characters; that of an authority, ASCII only")]
     Name,
+    /// A client's certificate must end.
+    #[error("a client's certificate holds for 1 to {CLIENT_DAYS_MAX} days")]
+    Days,
+    /// A client's certificate proves one name.
+    #[error("a client's certificate proves a SPIFFE ID or the name of a host, in lower case")]
+    Identity,
+    /// The request for a certificate is not usable.
+    #[error("this is no request for a certificate (PKCS#10, PEM) whose signature holds")]
+    Request,
+    /// The key in the request is not usable.
+    #[error(
+        "the request is for a key that is neither P-256, P-384, Ed25519, nor RSA of 2048 bits or more"
+    )]
+    RequestKey,
     /// A server must have names.
     #[error("a server certificate needs 1 to {NAME_COUNT_MAX} names")]
     NameCount,
@@ -77,6 +97,10 @@ impl CertificateError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Name => "certificate-name",
+            Self::Days => "certificate-days",
+            Self::Identity => "certificate-identity",
+            Self::Request => "certificate-request",
+            Self::RequestKey => "certificate-request-key",
             Self::NameCount => "certificate-name-count",
             Self::ServerName { .. } => "certificate-server-name",
             Self::Time => "certificate-time",
@@ -208,9 +232,7 @@ fn parameters(
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     // RFC 5280, 4.1.2.2: positive, at most 20 bytes. CA/Browser Forum, 7.1: 64 random bits.
-    let mut serial: [u8; 16] = random_bytes();
-    serial[0] = serial[0] & 0x7f | 0x40;
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    params.serial_number = Some(SerialNumber::from_slice(&client::random_serial()));
     Ok(params)
 }
 

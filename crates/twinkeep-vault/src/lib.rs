@@ -15,6 +15,7 @@
 
 pub mod certificate;
 pub mod chain;
+pub mod client_chain;
 pub mod digest;
 pub mod ecdsa;
 mod envelope;

@@ -1,6 +1,7 @@
 //! The shape and the words of the command line; what the commands do is in `command/`.
 
 mod attack;
+mod certs;
 mod delivery;
 mod ledger;
 mod models;
@@ -19,6 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use attack::{
     AttackCommand, AttackedArgs, ExtractionArgs, MembershipArgs, PoisoningArgs,
 };
+pub(crate) use certs::{CertCommand, CertFiles, IssueArgs, RenewArgs};
 pub(crate) use delivery::{NatsArgs, ReceiveCommand, ReceiveNatsArgs, SendArgs};
 pub(crate) use ledger::{ExportAs, LedgerCommand, QueryArgs};
 pub(crate) use models::{
@@ -161,6 +163,9 @@ pub(crate) enum Command {
     /// Create, list, rotate, and revoke API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Issue, list, renew, and revoke certificates of clients
+    #[command(subcommand)]
+    Cert(CertCommand),
     /// Look after whose access tokens are believed
     #[command(subcommand)]
     Issuer(IssuerCommand),

@@ -2,6 +2,7 @@
 
 mod attack;
 mod budget;
+mod cert;
 mod crypto;
 mod edge;
 mod evaluate;
@@ -64,6 +65,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Keyring(args) => store::keyring(global, args, out),
         Command::Subject(args) => subject::run(global, args, out),
         Command::Key(args) => key::run(global, args, out),
+        Command::Cert(args) => cert::run(global, args, out),
         Command::Issuer(args) => token::issuer(global, args, out),
         Command::Token(args) => token::run(global, args, out),
         Command::Budget(args) => budget::run(global, args, out),

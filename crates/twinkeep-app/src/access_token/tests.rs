@@ -126,7 +126,7 @@ fn a_token_is_its_subject_with_what_it_grants() {
     assert_eq!(app.recognize(&place.token(&roles)).unwrap().roles, ["nurse"]);
     let audiences = with("aud", json!(["x", "keep"]));
     assert!(app.recognize(&place.token(&audiences)).is_ok());
-    let report = check_token(&app, &place.token(&claims())).unwrap();
+    let report = check_token(&app, &place.token(&claims()), None).unwrap();
     assert_eq!((report.caller, report.scopes), (caller.id, vec!["twins:read"]));
 }
 
@@ -165,6 +165,9 @@ fn a_claim_that_is_missing_wrong_or_there_twice_is_refused() {
         ("cnf", json!({"x5t#S256": "AAAA"}), "token-bound"),
         ("cnf", json!({"jkt": "AAAA"}), "token-bound"),
         ("cnf", json!(null), "token-bound"),
+        ("cnf", json!({}), "token-bound"),
+        ("cnf", json!({"x5t#S256": encode(&[7; 32]), "jkt": "AAAA"}), "token-bound"),
+        ("cnf", json!({"x5t#S256": [encode(&[7; 32])]}), "token-bound"),
     ] {
         let token = place.token(&with(name, value.clone()));
         assert_eq!(refused(&app, &token), code, "{name} = {value}");
@@ -292,4 +295,38 @@ fn a_half_written_set_of_keys_changes_nothing() {
         assert_eq!(error.code(), "issuer-keys", "{end}");
         assert!(app.recognize(&place.token(&claims())).is_ok());
     }
+}
+
+#[test]
+fn a_bound_token_is_its_certificates_alone() {
+    let (place, app) = Place::new();
+    let (mine, other) = (&b"a certificate"[..], &b"another"[..]);
+    let bound = json!({"x5t#S256": encode(&twinkeep_vault::client_chain::thumbprint(mine))});
+    let token = place.token(&with("cnf", bound));
+    let ask = |shown| app.recognize_with(&token, shown).map(drop).map_err(|error| error.code());
+    // Once before it is remembered, and again when it is.
+    for _ in 0..2 {
+        assert_eq!(ask(None), Err("token-bound"));
+        assert_eq!(ask(Some(other)), Err("token-bound"));
+        assert_eq!(ask(Some(mine)), Ok(()));
+    }
+    assert_eq!(check_token(&app, &token, None).unwrap_err().code(), "token-bound");
+    assert!(check_token(&app, &token, Some(mine)).is_ok());
+}
+
+#[test]
+fn an_issuer_whose_tokens_must_be_bound_issues_no_others() {
+    let (place, _) = Place::new();
+    let path = place.root.join("twinkeep.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let bound = text.replacen("name = \"idp\"", "name = \"idp\"\nrequire_bound = true", 1);
+    assert_ne!(text, bound);
+    use std::io::Write as _;
+    std::fs::File::create(&path).unwrap().write_all(bound.as_bytes()).unwrap();
+    let app = place.open();
+    assert_eq!(refused(&app, &place.token(&claims())), "token-unbound");
+    let shown = b"a certificate";
+    let bound = json!({"x5t#S256": encode(&twinkeep_vault::client_chain::thumbprint(shown))});
+    let token = place.token(&with("cnf", bound));
+    assert!(app.recognize_with(&token, Some(shown)).is_ok());
 }

@@ -27,7 +27,7 @@ use crate::GateError;
 use crate::edge::admission::Admission;
 use crate::edge::tally::Tally;
 use crate::edge::{self, Edge};
-use crate::tls::{self, ClientCertificates};
+use crate::tls;
 
 /// Runs the edge until the worker says stop, or is gone.
 pub fn run_edge() -> Result<(), GateError> {
@@ -63,10 +63,7 @@ async fn run(
         return Err(io::ErrorKind::InvalidData.into());
     };
     let key = DistantKey::new(signatures, &hello.identity.schemes)?;
-    let asked = match hello.client_certificates {
-        true => ClientCertificates::Asked,
-        false => ClientCertificates::NotAsked,
-    };
+    let asked = hello.client_certificates;
     let identities = tls::Identities::new(
         tls::certified(
             &hello.identity.chain_pem,

@@ -11,6 +11,7 @@ use super::sandbox::Confinement;
 use crate::GateSettings;
 use crate::edge::EdgeLimits;
 use crate::edge::watch::StallLimits;
+use crate::tls::ClientCertificates;
 
 /// One line from the worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub(super) enum Word {
 #[serde(deny_unknown_fields)]
 pub(super) struct Hello {
     pub(super) identity: Identity,
-    pub(super) client_certificates: bool,
+    pub(super) client_certificates: ClientCertificates,
     pub(super) connection_count_max: usize,
     pub(super) connection_count_per_address_max: usize,
     limits: Limits,
@@ -70,11 +71,7 @@ pub(super) enum Report {
 }
 
 impl Hello {
-    pub(super) fn new(
-        settings: &GateSettings,
-        client_certificates: bool,
-        identity: Identity,
-    ) -> Self {
+    pub(super) fn new(settings: &GateSettings, identity: Identity) -> Self {
         let EdgeLimits { handshake, stall } = settings.edge();
         let limits = Limits {
             handshake: millis(handshake),
@@ -89,7 +86,7 @@ impl Hello {
         };
         Self {
             identity,
-            client_certificates,
+            client_certificates: settings.client_certificates,
             connection_count_max: settings.connection_count_max,
             connection_count_per_address_max: settings.connection_count_per_address_max,
             limits,

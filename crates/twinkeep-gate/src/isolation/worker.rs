@@ -28,7 +28,7 @@ use super::sandbox::{self, Confinement, WorkerFiles};
 use super::{channel, signing};
 use crate::edge::Peer;
 use crate::gate::Gate;
-use crate::tls::{self, ClientCertificates, TlsMaterial};
+use crate::tls::{self, TlsMaterial};
 use crate::{GateError, Stop, pipeline};
 
 /// What holds the processes together: the worker has it.
@@ -246,10 +246,9 @@ impl Desk for WorkerDesk {
     }
 
     fn words(&self) -> Body {
-        let asked = self.gate.settings.client_certificates == ClientCertificates::Asked;
         let mut orders = self.words.subscribe();
         let identity = orders.borrow_and_update().identity.clone();
-        let hello = Word::Hello(Hello::new(&self.gate.settings, asked, identity));
+        let hello = Word::Hello(Hello::new(&self.gate.settings, identity));
         let (sender, receiver) = mpsc::channel(1);
         if self.words.borrow().stop {
             orders.mark_changed();

@@ -14,6 +14,7 @@ use crate::{GateSettings, Rate};
 
 mod api;
 mod attack;
+mod certificates;
 mod changes;
 mod events;
 mod handlers;

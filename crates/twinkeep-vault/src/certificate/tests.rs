@@ -108,3 +108,102 @@ fn private_keys_are_not_printed() {
     assert_eq!(format!("{authority:?}"), "CertificateAuthority(key hidden)");
     assert!(format!("{server:?}").contains("SecretBytes(hidden)"));
 }
+
+fn client<'a>(identity: &'a str, csr: Option<&'a str>) -> super::ClientRequest<'a> {
+    super::ClientRequest { name: "Ward dashboard", identity, days: 90, csr }
+}
+
+#[test]
+fn a_client_is_a_client_and_no_server_and_has_one_name() {
+    let authority = CertificateAuthority::create("Twinkeep test", NOW).unwrap();
+    for identity in ["spiffe://mesh.example/ward", "ward.example"] {
+        let issued = authority.issue_client(client(identity, None), NOW).unwrap();
+        let trusted =
+            crate::client_chain::ClientAuthority::parse(authority.cert_pem(), &[]).unwrap();
+        let der = parse_pem("CERTIFICATE", &issued.cert_pem).unwrap();
+        let known = trusted.verify(&[&der], NOW).unwrap();
+        assert_eq!((known.names, known.serial), (vec![identity.to_owned()], issued.serial));
+        assert_eq!(issued.sha256, crate::digest::sha256(&der));
+        assert!(EcdsaKey::from_pkcs8(issued.key.unwrap().expose()).is_some());
+        assert!(trusted.verify(&[&der], NOW.plus_hours(24.0 * 90.1)).is_err());
+        // The keep's server is no client of it.
+        let server = authority.issue_server(&names(&["keep.example"]), NOW).unwrap();
+        let server = parse_pem("CERTIFICATE", &server.cert_pem).unwrap();
+        assert!(trusted.verify(&[&server], NOW).is_err());
+    }
+    for identity in ["", "*.example", "Ward.example", "https://a/b", "spiffe://a/b/../c", "a\0b"] {
+        let refused = authority.issue_client(client(identity, None), NOW);
+        assert!(matches!(refused, Err(CertificateError::Identity)), "{identity}");
+    }
+}
+
+#[test]
+fn of_a_request_the_key_is_taken_and_nothing_else() {
+    let authority = CertificateAuthority::create("Twinkeep test", NOW).unwrap();
+    let request = |key: &rcgen::KeyPair| {
+        let mut params = rcgen::CertificateParams::new(vec!["root.example".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.serialize_request(key).unwrap().pem().unwrap()
+    };
+    let trusted = crate::client_chain::ClientAuthority::parse(authority.cert_pem(), &[]).unwrap();
+    for algorithm in
+        [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519]
+    {
+        let csr = request(&rcgen::KeyPair::generate_for(algorithm).unwrap());
+        let issued = authority.issue_client(client("ward.example", Some(&csr)), NOW).unwrap();
+        assert!(issued.key.is_none());
+        let der = parse_pem("CERTIFICATE", &issued.cert_pem).unwrap();
+        assert_eq!(trusted.verify(&[&der], NOW).unwrap().names, ["ward.example"]);
+    }
+    let key = rcgen::KeyPair::generate().unwrap();
+    let point = rcgen::PublicKeyData::der_bytes(&key).to_vec();
+    let csr = request(&key);
+    let der = parse_pem("CERTIFICATE REQUEST", &csr).unwrap();
+    for byte in 0..der.len() {
+        let mut forged = der.clone();
+        forged[byte] ^= 1;
+        let forged = crate::ecdsa::pem("CERTIFICATE REQUEST", &forged);
+        let made = authority.issue_client(client("ward.example", Some(&forged)), NOW);
+        // What is around the signature may be written differently; the key may not be another.
+        let Ok(made) = made else { continue };
+        let made = parse_pem("CERTIFICATE", &made.cert_pem).unwrap();
+        assert!(made.windows(65).any(|window| window == point), "byte {byte}");
+    }
+    for text in ["", "-----BEGIN CERTIFICATE REQUEST-----", &csr[..csr.len() / 2]] {
+        let refused = authority.issue_client(client("ward.example", Some(text)), NOW);
+        assert!(matches!(refused, Err(CertificateError::Request)));
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+fn openssl_reads_the_list_of_what_was_withdrawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = CertificateAuthority::create("Twinkeep test", NOW).unwrap();
+    let (good, bad) = (
+        authority.issue_client(client("good.example", None), NOW).unwrap(),
+        authority.issue_client(client("bad.example", None), NOW).unwrap(),
+    );
+    let withdrawn = super::Withdrawn { serial: bad.serial, since: NOW, superseded: false };
+    let list = authority.revocation_list(&[withdrawn], NOW, 7).unwrap();
+    write(&dir.path().join("ca.pem"), authority.cert_pem());
+    write(&dir.path().join("ca.crl"), &super::revocation_list_pem(&list));
+    write(&dir.path().join("good.pem"), &good.cert_pem);
+    write(&dir.path().join("bad.pem"), &bad.cert_pem);
+    let at = (NOW.micros() / 1_000_000 + 60).to_string();
+    let verify = |file: &str| {
+        Command::new("openssl")
+            .current_dir(dir.path())
+            .args(["verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", "ca.pem"])
+            .args(["-crl_check", "-CRLfile", "ca.crl", "-attime", &at, file])
+            .output()
+    };
+    let Ok(found) = verify("good.pem") else {
+        println!("skipped: openssl is not here");
+        return;
+    };
+    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+    let found = verify("bad.pem").unwrap();
+    assert!(!found.status.success());
+    assert!(String::from_utf8_lossy(&found.stderr).contains("revoked"));
+}

@@ -24,6 +24,9 @@ pub(crate) enum TokenCommand {
         /// A file with the token; `-` reads standard input
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// A file with the certificate that is shown beside it (PEM)
+        #[arg(long, value_name = "FILE")]
+        cert: Option<PathBuf>,
     },
     /// Revoke one token, or all of somebody's, at once
     Revoke(TokenArgs),

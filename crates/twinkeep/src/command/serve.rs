@@ -2,15 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use twinkeep_app::{
-    App, AppError, IssuerWatch, Keep, ServerIdentity, check_models, fold_live_when_due,
-    record_certified, record_closed, record_opened, refresh_issuers, server_identity,
+    App, AppError, ClientCaWatch, Keep, ServerIdentity, read_client_cas, record_certified,
+    record_closed, record_opened, server_identity,
 };
 use twinkeep_gate::{
     GateError, GateSettings, IsolationReport, Stopper, TlsMaterial, serve, stopper,
@@ -20,9 +18,11 @@ use twinkeep_vault::process::raise_open_files;
 use crate::cli::{Global, ServeArgs};
 use crate::output::Output;
 
+mod background;
 mod feeders;
 mod isolated;
 
+use background::Background;
 use feeders::{Feeder, Stream};
 
 pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(), AppError> {
@@ -53,22 +53,10 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
         move || obey(&mut signals, &app, &stopper, &out)
     });
     let stream = Stream::configured(&app)?;
+    let mut client_cas = ClientCaWatch::default();
+    read_client_cas(&app, &mut client_cas)?;
     record_opened(&app)?;
-    let (stop_folding, closed) = channel();
-    let folding = thread::spawn({
-        let app = Arc::clone(&app);
-        move || fold_live(&app, &closed)
-    });
-    let (stop_verifying, closed) = channel();
-    let verifying = thread::spawn({
-        let app = Arc::clone(&app);
-        move || verify_models(&app, &closed)
-    });
-    let (stop_asking, closed) = channel();
-    let asking = thread::spawn({
-        let app = Arc::clone(&app);
-        move || ask_issuers(&app, &closed)
-    });
+    let background = Background::start(&app, client_cas);
     let dir = args.drop_folder.clone().or_else(|| app.settings().intake.drop_folder.clone());
     let mut feeders = Vec::new();
     let served =
@@ -88,10 +76,7 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     handle.close();
     let _ = waiting.join();
     feeders.into_iter().for_each(Feeder::close);
-    drop((stop_folding, stop_verifying, stop_asking));
-    let _ = folding.join();
-    let _ = verifying.join();
-    let _ = asking.join();
+    background.close();
     record_closed(&app)?;
     served.map_err(|error| refuse(listen, error))
 }
@@ -126,44 +111,6 @@ fn certify(app: &App, stopper: &Stopper, out: &Output) {
         Err(error) => out.remark(&format!("warning: the certificate stays as it was: {error}")),
     }
 }
-
-/// Moves live events into files whenever enough of them wait, until the gate closes.
-fn fold_live(app: &App, closed: &Receiver<()>) {
-    let mut pause = LOOK_EVERY;
-    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-        // A failure is in the ledger; serving goes on, and live events find room for long.
-        pause = if fold_live_when_due(app).is_ok() { LOOK_EVERY } else { AFTER_FAILURE };
-    }
-}
-
-/// Verifies what serves and what stands by, again and again, until the gate closes.
-fn verify_models(app: &App, closed: &Receiver<()>) {
-    let pause = Duration::from_secs(u64::from(app.settings().models.verify_every_seconds));
-    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-        // What it finds is in the ledger, and so is its own failure; serving goes on.
-        let _ = check_models(app);
-    }
-}
-
-/// Fetches the keys of whoever issues access tokens, again and again, until the gate closes.
-fn ask_issuers(app: &App, closed: &Receiver<()>) {
-    let mut watch = IssuerWatch::default();
-    let mut pause = Duration::ZERO;
-    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-        // What fails is in the ledger; what is known of issuers goes on.
-        refresh_issuers(app, &mut watch);
-        pause = ISSUERS_LOOK_EVERY;
-    }
-}
-
-/// How soon a key that is missing is looked for, at best.
-const ISSUERS_LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// A look costs less than a request.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-
-/// A full disk is not mended in seconds, and each failure is an entry of the ledger.
-const AFTER_FAILURE: Duration = Duration::from_secs(600);
 
 /// Takes no more connections than there can be open files, less what the keep itself needs: a
 /// flood of connections must not keep the ledger from being written.

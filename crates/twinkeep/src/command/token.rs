@@ -33,7 +33,11 @@ pub(crate) fn run(global: &Global, args: &TokenCommand, out: &Output) -> Result<
     let app = open_keep(global)?;
     let operator = Caller::operator();
     match args {
-        TokenCommand::Check { file } => out.result(&check_token(&app, &read(file)?)?, checked),
+        TokenCommand::Check { file, cert } => {
+            let chain = cert.as_deref().map(super::cert::read_chain).transpose()?;
+            let leaf = chain.as_ref().and_then(|chain| chain.first()).map(Vec::as_slice);
+            out.result(&check_token(&app, &read(file)?, leaf)?, checked)
+        }
         TokenCommand::Revoke(args) => {
             let line = revoke_token(&app, &operator, &args.issuer, which(args))?;
             out.result(&line, |line| format!("revoked: {} {}", line.issuer, line.mark))

@@ -10,6 +10,7 @@ mod attack;
 mod attendance;
 mod attestations;
 mod budget;
+mod certs;
 mod crash;
 mod database;
 mod departures;

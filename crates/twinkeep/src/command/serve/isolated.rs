@@ -74,6 +74,11 @@ fn files(global: &Global, args: &ServeArgs, keep: &Keep) -> Result<WorkerFiles, 
     }
     let of_issuers = settings.issuers.iter().flat_map(|issuer| [&issuer.jwks_file, &issuer.ca]);
     readable.extend(of_issuers.flatten().cloned());
+    for authority in &settings.client_cas {
+        // A file that is replaced is another one, and known by its folder only.
+        let files = std::iter::once(&authority.file).chain(&authority.crl);
+        readable.extend(files.filter_map(|file| Some(file.parent()?.to_path_buf())));
+    }
     if !ports(settings).is_empty() {
         readable.extend(NAMES_AND_AUTHORITIES.map(PathBuf::from));
     }

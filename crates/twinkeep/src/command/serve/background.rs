@@ -1,0 +1,91 @@
+//! What goes on beside the requests while the gate is open, each on a thread of its own.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use twinkeep_app::{
+    App, ClientCaWatch, IssuerWatch, check_models, fold_live_when_due, read_client_cas,
+    refresh_issuers,
+};
+
+/// Threads that end when the gate closes.
+pub(super) struct Background {
+    app: Arc<App>,
+    running: Vec<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Background {
+    /// Starts all of it.
+    pub(super) fn start(app: &Arc<App>, client_cas: ClientCaWatch) -> Self {
+        let mut background = Self { app: Arc::clone(app), running: Vec::new() };
+        background.run(fold_live);
+        background.run(verify_models);
+        background.run(ask_issuers);
+        background.run(move |app, closed| read_authorities(app, client_cas, closed));
+        background
+    }
+
+    fn run(&mut self, work: impl FnOnce(&App, &Receiver<()>) + Send + 'static) {
+        let (stop, closed) = channel();
+        let app = Arc::clone(&self.app);
+        self.running.push((stop, thread::spawn(move || work(&app, &closed))));
+    }
+
+    /// Waits for what each is about to finish.
+    pub(super) fn close(self) {
+        let (stop, threads): (Vec<_>, Vec<_>) = self.running.into_iter().unzip();
+        drop(stop);
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Moves live events into files whenever enough of them wait, until the gate closes.
+fn fold_live(app: &App, closed: &Receiver<()>) {
+    let mut pause = LOOK_EVERY;
+    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        // A failure is in the ledger; serving goes on, and live events find room for long.
+        pause = if fold_live_when_due(app).is_ok() { LOOK_EVERY } else { AFTER_FAILURE };
+    }
+}
+
+/// Verifies what serves and what stands by, again and again, until the gate closes.
+fn verify_models(app: &App, closed: &Receiver<()>) {
+    let pause = Duration::from_secs(u64::from(app.settings().models.verify_every_seconds));
+    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        // What it finds is in the ledger, and so is its own failure; serving goes on.
+        let _ = check_models(app);
+    }
+}
+
+/// Reads the files of whoever issues client certificates when they change, until the gate closes.
+/// Apart from what waits for a network: a revocation holds within a second.
+fn read_authorities(app: &App, mut watch: ClientCaWatch, closed: &Receiver<()>) {
+    while closed.recv_timeout(ISSUERS_LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+        // What fails is in the ledger; what was read before goes on.
+        let _ = read_client_cas(app, &mut watch);
+    }
+}
+
+/// Fetches the keys of whoever issues access tokens, again and again, until the gate closes.
+fn ask_issuers(app: &App, closed: &Receiver<()>) {
+    let mut watch = IssuerWatch::default();
+    let mut pause = Duration::ZERO;
+    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        // What fails is in the ledger; what is known of issuers goes on.
+        refresh_issuers(app, &mut watch);
+        pause = ISSUERS_LOOK_EVERY;
+    }
+}
+
+/// How soon a key that is missing is looked for, at best.
+const ISSUERS_LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A look costs less than a request.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// A full disk is not mended in seconds, and each failure is an entry of the ledger.
+const AFTER_FAILURE: Duration = Duration::from_secs(600);
