@@ -38,6 +38,7 @@ python() {
 }
 python moto_server 'moto[kms]' flask flask-cors # AWS KMS
 python model_signing model-signing==1.1.1 pyOpenSSL # signs models, and verifies ours
+python hypercorn fastapi uvicorn websockets hypercorn # model servers that stand behind the gate
 # The public schema of CycloneDX, and what validates against it.
 "$venv/bin/python3" -c 'import cyclonedx.validation.json, jsonschema' 2>/dev/null || {
     echo "installing cyclonedx-python-lib"

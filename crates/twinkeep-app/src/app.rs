@@ -25,6 +25,7 @@ use crate::file_modes::check_modes;
 use crate::issuers::Issuers;
 use crate::permit::Policies;
 use crate::served::Served;
+use crate::use_upstream::Logins;
 use crate::watermark::{Marks, Watermark};
 use crate::{AppError, Caller, Deidentify, Keep, Layout, Settings};
 
@@ -73,6 +74,8 @@ pub struct App {
     pub(crate) consents: Consents,
     /// How much callers may learn.
     pub(crate) budgets: Budgets,
+    /// What the gate logs in to upstreams with.
+    pub(crate) upstream_logins: Logins,
     access_key: SecretKey,
     /// When this process last noted that an API key was used, by the key's id.
     pub(crate) noted_uses: Mutex<BTreeMap<String, Timestamp>>,
@@ -143,6 +146,7 @@ impl App {
             policies: Policies::default(),
             consents: Consents::default(),
             budgets: Budgets::default(),
+            upstream_logins: Logins::default(),
             access_key: keys.root.derive(Purpose::Access, b""),
             noted_uses: Mutex::default(),
             drop_folder: Feeder::new("folder.watched"),

@@ -45,11 +45,13 @@ pub enum Scope {
     ExportSubjects,
     /// Erase a person.
     EraseSubjects,
+    /// Use model servers behind the gate.
+    UseUpstreams,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Predict,
         Self::ReadTwins,
         Self::WriteEvents,
@@ -59,6 +61,7 @@ impl Scope {
         Self::ReadLedger,
         Self::ExportSubjects,
         Self::EraseSubjects,
+        Self::UseUpstreams,
     ];
 
     /// What a key may do if nobody says: ask, and change nothing.
@@ -76,6 +79,7 @@ impl Scope {
             Self::ReadLedger => "ledger:read",
             Self::ExportSubjects => "subjects:export",
             Self::EraseSubjects => "subjects:erase",
+            Self::UseUpstreams => "upstreams:use",
         }
     }
 

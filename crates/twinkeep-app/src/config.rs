@@ -10,7 +10,8 @@ use crate::budget_config::check_budgets;
 use crate::client_ca_config::check_client_cas;
 use crate::issuer_config::check_issuers;
 use crate::source_attributes::is_attribute;
-use crate::{BudgetConfig, ClientCaConfig, ClientCertificateMode, IssuerConfig};
+use crate::upstream_config::check_upstreams;
+use crate::{BudgetConfig, ClientCaConfig, ClientCertificateMode, IssuerConfig, UpstreamConfig};
 use serde::{Deserialize, Serialize};
 use twinkeep_connect::{DatabaseUrl, NatsUrl};
 use twinkeep_intake::mapping::shipped_names as shipped_mapping_names;
@@ -43,6 +44,9 @@ pub struct Config {
     /// Whose client certificates are believed, besides the keep's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub client_ca: Vec<ClientCaConfig>,
+    /// Model servers behind the gate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub upstream: Vec<UpstreamConfig>,
     /// Databases to read, by the name that `twinkeep ingest source:NAME` gives them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub source: BTreeMap<String, SourceConfig>,
@@ -383,6 +387,8 @@ pub struct Settings {
     pub issuers: Vec<IssuerConfig>,
     /// Whose client certificates are believed, besides the keep's own; paths are resolved.
     pub client_cas: Vec<ClientCaConfig>,
+    /// Model servers behind the gate; paths are resolved.
+    pub upstreams: Vec<UpstreamConfig>,
     /// Databases to read, by name; paths are resolved.
     pub(crate) source: BTreeMap<String, SourceConfig>,
 }
@@ -462,6 +468,7 @@ impl Config {
             budget,
             issuer,
             client_ca,
+            upstream,
             source,
         } = self;
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });
@@ -497,6 +504,7 @@ impl Config {
         check_budgets(&budget)?;
         let issuers = check_issuers(issuer, keep)?;
         let client_cas = check_client_cas(client_ca, keep)?;
+        let upstreams = check_upstreams(upstream, keep)?;
         Ok(Settings {
             key_file,
             intake,
@@ -508,6 +516,7 @@ impl Config {
             budgets: budget,
             issuers,
             client_cas,
+            upstreams,
             source,
         })
     }
@@ -526,6 +535,7 @@ impl From<Settings> for Config {
             budget: settings.budgets,
             issuer: settings.issuers,
             client_ca: settings.client_cas,
+            upstream: settings.upstreams,
             source: settings.source,
         }
     }
@@ -613,6 +623,22 @@ const KEYS: &[&str] = &[
     "roles_claim",
     "require_bound",
     "scopes",
+    "upstream",
+    "path",
+    "protocol",
+    "pin",
+    "roles",
+    "login_header",
+    "connect_seconds",
+    "answer_seconds",
+    "idle_seconds",
+    "request_count_max",
+    "health_path",
+    "health_seconds",
+    "unwell_after",
+    "well_after",
+    "breaker_failures",
+    "breaker_seconds",
     "source",
     "url",
     "query",

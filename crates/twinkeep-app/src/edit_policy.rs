@@ -44,6 +44,8 @@ pub struct PolicyQuestion<'a> {
     pub action: PolicyAction,
     /// Who asks; what they may do, their roles and their purpose are of this caller.
     pub caller: &'a Caller,
+    /// The name of what it would be done to, where that has one.
+    pub resource: Option<&'a str>,
     /// Whether they would break the glass.
     pub break_glass: bool,
 }
@@ -73,8 +75,8 @@ pub fn test_policy(
 ) -> Result<PolicyDecision, AppError> {
     let text = text.map_or_else(|| app.policy_text(), |text| Ok(text.to_owned()))?;
     let policy = parse(&text, app.pack.name())?;
-    let PolicyQuestion { action, caller, break_glass } = question;
-    let question = Question::new(caller, action, break_glass);
+    let PolicyQuestion { action, caller, resource, break_glass } = question;
+    let question = Question::new(caller, action, break_glass).on(resource);
     let Decided { permitted, because, obligations } = policy.decide(&question);
     let can_be_met = obligations.can_be_met(action);
     Ok(PolicyDecision { permitted, because, obligations: obligations.to_string(), can_be_met })

@@ -103,6 +103,11 @@ pub struct Pulse {
 }
 
 impl Pulse {
+    /// Returns whether a caller's key or token still holds.
+    pub fn knows(&self, caller: &str) -> bool {
+        self.keys.contains_key(caller)
+    }
+
     /// Returns whether a caller may still follow.
     pub fn allows(&self, caller: &str) -> bool {
         self.keys.get(caller).is_some_and(|scopes| scopes.contains(&Scope::ReadTwins))

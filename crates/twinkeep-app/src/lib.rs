@@ -132,6 +132,8 @@ mod train_model;
 mod training_folder;
 mod twin_history;
 mod twins;
+mod upstream_config;
+mod use_upstream;
 mod verify_ledger;
 mod verify_receipt;
 mod watermark;
@@ -308,6 +310,11 @@ pub use twinkeep_twin::chart::{Letters, readable_unit};
 pub use twins::{
     TerminalSize, TwinChart, TwinDrawing, TwinForecastRequest, TwinLine, TwinList, TwinReport,
     TwinVariable, draw_twin, forecast_twin, list_twins, show_twin,
+};
+pub use upstream_config::{UpstreamConfig, UpstreamProtocol};
+pub use use_upstream::{
+    RelayedRequest, UpstreamLine, UpstreamState, forget_upstream_login, forget_upstreams,
+    list_upstreams, note_upstream, record_relayed, set_upstream_login,
 };
 pub use verify_ledger::{
     LedgerLine, LedgerReport, VerifyLedgerRequest, show_ledger, verify_ledger,

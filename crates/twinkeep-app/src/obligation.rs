@@ -123,12 +123,14 @@ impl Obligations {
     /// Returns whether answers of this action have a form that obeys.
     ///
     /// Exact parts of a forecast, paths, and differences have none that is rounded or blurred: they
-    /// would not add up, or would tell by their number what the noise hides.
+    /// would not add up, or would tell by their number what the noise hides. What a model server
+    /// behind the gate answers has no form that is known here.
     pub(crate) fn can_be_met(&self, action: PolicyAction) -> bool {
         let exact =
             matches!(action, PolicyAction::Explain | PolicyAction::Simulate | PolicyAction::WhatIf);
         let blurred = self.round || 0 < self.noise_permille || self.hides(Hidden::Intervals);
-        !(exact && blurred || action == PolicyAction::Compare && 0 < self.noise_permille)
+        let unknown = action == PolicyAction::UseUpstream && *self != Self::default();
+        !(unknown || exact && blurred || action == PolicyAction::Compare && 0 < self.noise_permille)
     }
 
     pub(crate) fn hides(&self, what: Hidden) -> bool {

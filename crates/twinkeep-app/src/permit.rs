@@ -59,9 +59,19 @@ impl App {
     ///
     /// Where only breaking the glass would help, and the caller gave a reason, it is broken.
     pub fn permit(&self, caller: &Caller, action: PolicyAction) -> Result<Caller, AppError> {
-        let mut found = self.decide(&Question::new(caller, action, false))?;
+        self.permit_on(caller, action, None)
+    }
+
+    /// The same about one thing of its kind, by its name.
+    pub fn permit_on(
+        &self,
+        caller: &Caller,
+        action: PolicyAction,
+        name: Option<&str>,
+    ) -> Result<Caller, AppError> {
+        let mut found = self.decide(&Question::new(caller, action, false).on(name))?;
         if found.is_none() && caller.glass.is_some() {
-            found = self.decide(&Question::new(caller, action, true))?;
+            found = self.decide(&Question::new(caller, action, true).on(name))?;
             if found.is_some() {
                 self.break_glass(caller, action, None)?;
             }

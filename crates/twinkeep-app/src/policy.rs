@@ -64,13 +64,15 @@ pub enum PolicyAction {
     EraseSubject,
     /// Read the ledger.
     ReadLedger,
+    /// Use a model server behind the gate.
+    UseUpstream,
     /// Ask about somebody who withdrew consent.
     OverrideConsent,
 }
 
 impl PolicyAction {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Predict,
         Self::ListTwins,
         Self::ReadTwin,
@@ -88,6 +90,7 @@ impl PolicyAction {
         Self::ExportSubject,
         Self::EraseSubject,
         Self::ReadLedger,
+        Self::UseUpstream,
         Self::OverrideConsent,
     ];
 
@@ -111,6 +114,7 @@ impl PolicyAction {
             Self::ExportSubject => "export-subject",
             Self::EraseSubject => "erase-subject",
             Self::ReadLedger => "read-ledger",
+            Self::UseUpstream => "use-upstream",
             Self::OverrideConsent => "override-consent",
         }
     }
@@ -127,6 +131,7 @@ impl PolicyAction {
             Self::DeliverFeed | Self::ReadFeeds | Self::DecideFeed => "Feed",
             Self::ExportSubject | Self::EraseSubject => "Subject",
             Self::ReadLedger => "Ledger",
+            Self::UseUpstream => "Upstream",
             _ => "Twin",
         }
     }
@@ -136,6 +141,8 @@ impl PolicyAction {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Question {
     pub(crate) action: PolicyAction,
+    /// The name of what it is done to, where that has one.
+    pub(crate) resource: Option<String>,
     pub(crate) caller: String,
     pub(crate) scopes: BTreeSet<&'static str>,
     pub(crate) roles: BTreeSet<String>,
@@ -147,12 +154,18 @@ impl Question {
     pub(crate) fn new(caller: &Caller, action: PolicyAction, break_glass: bool) -> Self {
         Self {
             action,
+            resource: None,
             caller: caller.id.clone(),
             scopes: caller.scopes.iter().map(|scope| scope.name()).collect(),
             roles: caller.roles.iter().cloned().collect(),
             purpose: caller.purpose.clone().unwrap_or_default(),
             break_glass,
         }
+    }
+
+    /// The same about one thing of its kind.
+    pub(crate) fn on(self, name: Option<&str>) -> Self {
+        Self { resource: name.map(str::to_owned), ..self }
     }
 
     /// `operator`, `key`, `token`, or `certificate`, and who issued the last two; nobody, if that is
@@ -302,7 +315,8 @@ impl Policy {
             ("pack".to_owned(), text(&self.pack)),
         ]);
         let action = entity("Action", question.action.name())?;
-        let resource = entity(question.action.resource(), "any")?;
+        let resource =
+            entity(question.action.resource(), question.resource.as_deref().unwrap_or("any"))?;
         let request =
             Request::new(principal, action, resource, context.ok()?, Some(&self.schema)).ok()?;
         Some((request, entities))

@@ -40,6 +40,14 @@ pub enum GateError {
         "this kernel does not confine the server's processes, and `gate.isolation` requires it"
     )]
     Isolation,
+    /// Something about an upstream cannot be used.
+    #[error("cannot use {what} of the upstream `{name}`")]
+    Upstream {
+        /// Which upstream.
+        name: String,
+        /// What of it.
+        what: &'static str,
+    },
     /// Threads cannot be started.
     #[error("cannot start the gate's threads")]
     Threads {
@@ -58,6 +66,7 @@ impl GateError {
             Self::Listen { .. } => "gate-listen",
             Self::Edge { .. } => "gate-edge",
             Self::Isolation => "gate-isolation",
+            Self::Upstream { .. } => "gate-upstream",
             Self::Threads { .. } => "gate-threads",
         }
     }

@@ -16,6 +16,7 @@ use crate::lockout::Lockout;
 use crate::sessions::Sessions;
 use crate::settings::{GateSettings, LIMITED_CLIENT_COUNT_MAX};
 use crate::streams::Streams;
+use crate::upstream::Upstreams;
 
 /// The gate, as its handlers see it.
 pub(crate) struct Gate {
@@ -29,6 +30,8 @@ pub(crate) struct Gate {
     pub(crate) storing: Semaphore,
     /// Who follows changes.
     pub(crate) streams: Streams,
+    /// Model servers behind the gate.
+    pub(crate) upstreams: Upstreams,
     /// Who showed wrong credentials too often.
     pub(crate) lockout: Lockout,
     identities: Limiter<String>,
@@ -49,8 +52,10 @@ pub(crate) enum Client {
 
 impl Gate {
     pub(crate) fn new(app: Arc<App>, settings: GateSettings) -> Self {
+        let upstreams = Upstreams::new(&app.settings().upstreams, &settings.upstreams);
         Self {
             app,
+            upstreams,
             sessions: Sessions::new(settings.sessions()),
             tally: Arc::new(Tally::default()),
             permits: Semaphore::new(settings.request_count_max),

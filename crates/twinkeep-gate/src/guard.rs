@@ -34,15 +34,23 @@ pub(crate) enum Access {
     Key(PolicyAction),
     /// Who is signed in with a browser, and may do this.
     Session(PolicyAction),
+    /// Who shows an API key or an access token, and may use the upstream of this name.
+    Upstream(&'static str),
 }
 
 impl Access {
-    /// Returns what the policy calls it.
-    fn action(self) -> Option<PolicyAction> {
+    /// Returns what the policy calls it, and the name of what it is done to.
+    fn action(self) -> Option<(PolicyAction, Option<&'static str>)> {
         match self {
             Self::Open => None,
-            Self::Key(action) | Self::Session(action) => Some(action),
+            Self::Key(action) | Self::Session(action) => Some((action, None)),
+            Self::Upstream(name) => Some((PolicyAction::UseUpstream, Some(name))),
         }
+    }
+
+    /// Returns whether a program shows a credential of its own.
+    fn by_credential(self) -> bool {
+        matches!(self, Self::Key(_) | Self::Upstream(_))
     }
 }
 
@@ -92,7 +100,7 @@ pub(crate) async fn stand(
         return Refusal::bug().into_response();
     };
     let address = AddressKey::of(peer.address.ip());
-    if matches!(access, Access::Key(_))
+    if access.by_credential()
         && let Some(wait) = gate.lockout.deaf(address, gate.elapsed())
     {
         return noted(locked_out(&gate, wait), None, access, route);
@@ -118,7 +126,7 @@ pub(crate) async fn stand(
     };
     let id = caller.as_ref().map(|caller| caller.id.clone());
     // Whoever was never here and is right now may have guessed.
-    let new = id.as_ref().filter(|_| matches!(access, Access::Key(_)));
+    let new = id.as_ref().filter(|_| access.by_credential());
     let locked = new.and_then(|id| gate.lockout.recognized(address, id, gate.elapsed()));
     if let Some(wait) = locked {
         return noted(locked_out(&gate, wait), None, access, route);
@@ -157,8 +165,8 @@ async fn permit(
     access: Access,
     caller: Option<Caller>,
 ) -> Result<Option<Caller>, Refusal> {
-    let (Some(action), Some(caller)) = (access.action(), caller) else { return Ok(None) };
-    use_case::unrecorded(gate, move |app| app.permit(&caller, action).map(Some)).await
+    let (Some((action, name)), Some(caller)) = (access.action(), caller) else { return Ok(None) };
+    use_case::unrecorded(gate, move |app| app.permit_on(&caller, action, name).map(Some)).await
 }
 
 /// Refuses a request of somebody unknown, at the cost of their address.
@@ -218,12 +226,14 @@ async fn recognize(
     peer: &Peer,
     headers: &HeaderMap,
 ) -> Result<Option<Caller>, Unknown> {
-    if !matches!(access, Access::Key(_)) {
+    if !access.by_credential() {
         admit(gate, peer).await?;
     }
     match access {
         Access::Open => Ok(None),
-        Access::Key(_) => recognize_client(gate, peer, headers).await.map(Some),
+        Access::Key(_) | Access::Upstream(_) => {
+            recognize_client(gate, peer, headers).await.map(Some)
+        }
         Access::Session(_) => {
             Ok(Some(signed_in(gate, headers).await?.ok_or_else(Refusal::signed_out)?))
         }

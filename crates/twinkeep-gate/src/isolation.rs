@@ -5,6 +5,8 @@
 //!   everything from the pipeline inwards runs in it. The network is closed to it.
 //! - The *edge* has the listening socket, TLS, the stall guard, and the strict HTTP reader. It has
 //!   no keep, no key, and no file. It speaks HTTP/2 to the worker over a socket pair.
+//! - The *courier*, where there are upstreams, connects to those and to nothing else. It has no
+//!   keep, no key, and no file.
 //! - The *launcher* starts the edge, and another when that dies: the worker may start no program
 //!   any more. It neither reads nor writes anything of a client.
 //!
@@ -27,6 +29,7 @@
 //!   through, but has no key, no file, and no other person's data.
 
 mod channel;
+mod courier_process;
 mod edge_process;
 mod forward;
 mod hello;
@@ -38,7 +41,11 @@ mod signing;
 mod tests;
 mod worker;
 
+pub use courier_process::run_courier;
+pub(crate) use courier_process::{hide_length, serve_within as serve_courier_within};
+pub(crate) use edge_process::connect;
 pub use edge_process::run_edge;
+pub(crate) use forward::{Outgoing, Sender};
 pub use launcher::run_launcher;
 pub use sandbox::{Confinement, WorkerFiles};
 pub(crate) use worker::serve;

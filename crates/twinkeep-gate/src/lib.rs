@@ -40,11 +40,15 @@ mod streams;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod upstream;
 mod use_case;
 
 pub use error::GateError;
-pub use isolation::{Confinement, House, IsolationReport, WorkerFiles, run_edge, run_launcher};
+pub use isolation::{
+    Confinement, House, IsolationReport, WorkerFiles, run_courier, run_edge, run_launcher,
+};
 pub use limiter::Rate;
 pub use serve::{Front, Stop, Stopper, serve, stopper};
 pub use settings::GateSettings;
 pub use tls::{ClientCertificates, TlsMaterial};
+pub use upstream::{UpstreamCheck, UpstreamPlans, check_upstreams};

@@ -38,6 +38,7 @@ use crate::guard::Note;
 use crate::limiter::Decision;
 use crate::refusal::{LOCKED_OUT, RATE_LIMITED, Refusal};
 use crate::request_id::RequestId;
+use crate::upstream::path_forwardable;
 use crate::use_case::{self, Counted, Recorded};
 use crate::{headers, pages};
 
@@ -94,7 +95,7 @@ async fn handle(
     let Ok(_permit) = gate.permits.try_acquire() else {
         return Refusal::busy().into_response();
     };
-    if let Err(refusal) = check(&request) {
+    if let Err(refusal) = check(&gate, &request) {
         return crate::guard::refuse(&gate, &peer, refusal);
     }
     request.extensions_mut().insert(peer);
@@ -105,9 +106,11 @@ async fn handle(
 }
 
 /// Refuses what the edge refused, and what could be read in two ways.
-fn check(request: &Request<Body>) -> Result<(), Refusal> {
+fn check(gate: &Gate, request: &Request<Body>) -> Result<(), Refusal> {
     check_marker(request)?;
-    if path_canonical(request.uri().path()) { Ok(()) } else { Err(Refusal::path()) }
+    let path = request.uri().path();
+    let passes = |path| gate.upstreams.find(path).is_some() && path_forwardable(path);
+    if path_canonical(path) || passes(path) { Ok(()) } else { Err(Refusal::path()) }
 }
 
 /// A head that the edge refused arrives as a marker; nobody else can send one.

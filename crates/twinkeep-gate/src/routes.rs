@@ -9,7 +9,8 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Response;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, head, patch, post, put};
+use axum::routing::{MethodRouter, any, delete, get, head, patch, post, put};
+use tower::ServiceExt as _;
 use twinkeep_app::PolicyAction::{
     Compare, DecideFeed, DeliverFeed, EraseSubject, Explain, ExportSubject, Follow, Forecast,
     ListTwins, Predict, ReadFeeds, ReadLedger, ReadModels, ReadTwin, RecordEvents, Simulate,
@@ -25,6 +26,7 @@ use crate::gate::Gate;
 use crate::guard::{self, Access, Post};
 use crate::pages::{assets, home, model_pages, twin_pages, why_page};
 use crate::refusal::Refusal;
+use crate::upstream::{Upstream, relay};
 
 /// One route.
 pub(crate) struct Route {
@@ -286,7 +288,24 @@ pub(crate) fn router(gate: &Arc<Gate>) -> Router {
 }
 
 async fn not_found(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
+    if let Some(upstream) = gate.upstreams.find(request.uri().path()) {
+        return behind(&gate, Arc::clone(upstream), request).await;
+    }
     unmatched(&gate, &request, Refusal::not_found())
+}
+
+/// Passes the guard, and then to a model server behind the gate. Where a route of the gate's own
+/// takes the path, it has been taken before this.
+async fn behind(gate: &Arc<Gate>, upstream: Arc<Upstream>, request: Request) -> Response<Body> {
+    let access = Access::Upstream(upstream.name);
+    let post = Post { gate: Arc::clone(gate), access, route: upstream.route };
+    let state = Arc::clone(gate);
+    let handler = any(move |request: Request| relay::answer(state, upstream, request));
+    let guarded: MethodRouter = handler.layer(from_fn_with_state(post, guard::stand));
+    match guarded.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
 }
 
 async fn method_not_allowed(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {

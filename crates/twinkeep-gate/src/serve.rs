@@ -17,7 +17,9 @@ use crate::edge::{self, Edge};
 use crate::gate::Gate;
 use crate::isolation::{self, House, IsolationReport};
 use crate::tls::{self, Identities, certified, signing_key};
-use crate::{GateError, GateSettings, TlsMaterial, audit, pipeline, routes, streams, use_case};
+use crate::{
+    GateError, GateSettings, TlsMaterial, audit, pipeline, routes, streams, upstream, use_case,
+};
 
 #[cfg(test)]
 mod tests;
@@ -89,6 +91,10 @@ pub fn serve(
         let storing = tokio::spawn(feeds::store_waiting(Arc::clone(&gate)));
         let watching = tokio::spawn(streams::watch(Arc::clone(&gate)));
         let closing = tokio::spawn(close_streams(Arc::clone(&gate), stop.clone()));
+        let each = gate.upstreams.each().iter();
+        let after: Vec<_> = each
+            .map(|it| tokio::spawn(upstream::look_after(Arc::clone(&gate), Arc::clone(it))))
+            .collect();
         let served = match front {
             Front::Within => serve_within(&gate, tls, stop, opened).await,
             Front::Apart(house) => {
@@ -101,6 +107,7 @@ pub fn serve(
             Err(_) => closing.abort(),
         }
         watching.abort();
+        after.iter().for_each(|task| task.abort());
         counting.abort();
         storing.abort();
         record_counts(&gate).await;
@@ -117,6 +124,10 @@ async fn serve_within(
     stop: Stop,
     opened: &mut dyn FnMut(SocketAddr, Option<IsolationReport>),
 ) -> Result<(), GateError> {
+    let plans = &gate.settings.upstreams;
+    if !plans.is_empty() {
+        isolation::serve_courier_within(&gate.upstreams.outward, plans).await?;
+    }
     let key = signing_key(tls)?;
     let identities = Identities::new(certified(&tls.cert_chain_pem, Arc::clone(&key))?);
     let shown = Arc::clone(&identities) as Arc<dyn ResolvesServerCert>;

@@ -10,6 +10,7 @@ use crate::edge::watch::StallLimits;
 use crate::limiter::Rate;
 use crate::sessions::SessionLimits;
 use crate::tls::ClientCertificates;
+use crate::upstream::UpstreamPlans;
 
 /// How the gate behaves.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct GateSettings {
     pub client_certificates: ClientCertificates,
     /// How often the ledger gets the counts of what was turned away.
     pub report_interval: Duration,
+    /// What connects to model servers behind the gate.
+    pub upstreams: UpstreamPlans,
 }
 
 impl GateSettings {
@@ -63,7 +66,17 @@ impl GateSettings {
             heartbeat: HEARTBEAT,
             client_certificates: config.client_certificates.into(),
             report_interval: Duration::from_secs(60),
+            upstreams: UpstreamPlans::default(),
         }
+    }
+
+    /// Puts model servers behind the gate; a request may take as long as they may.
+    #[must_use]
+    pub fn with_upstreams(mut self, upstreams: UpstreamPlans) -> Self {
+        let longest = Duration::from_secs(upstreams.answer_seconds_max().into());
+        self.request_time = self.request_time.max(longest + UPSTREAM_MARGIN);
+        self.upstreams = upstreams;
+        self
     }
 
     pub(crate) fn edge(&self) -> EdgeLimits {
@@ -86,6 +99,9 @@ impl GateSettings {
         SESSION_LIMITS
     }
 }
+
+/// For what stands before and after an upstream's answer.
+const UPSTREAM_MARGIN: Duration = Duration::from_secs(10);
 
 /// Half of what proxies usually wait for an answer to go on.
 const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -91,6 +91,37 @@ impl Streams {
     }
 }
 
+impl Place {
+    /// Waits until an answer of this caller that goes on must end: their key does not hold any
+    /// more, the gate closes, or it is old.
+    pub(crate) async fn until_ended(&self) -> Reason {
+        let streams = &self.gate.streams;
+        let (mut pulse, mut closing) = (streams.pulse.subscribe(), streams.closing.subscribe());
+        let end = Instant::now() + STREAM_TIME;
+        loop {
+            tokio::select! {
+                biased;
+                () = told_to_close(&mut closing) => return CLOSED,
+                () = sleep_until(end) => return OLD,
+                _ = pulse.changed() => {}
+            }
+            let known = |pulse: &Option<Arc<Pulse>>| {
+                pulse.as_ref().is_some_and(|it| it.knows(&self.caller))
+            };
+            if known(&pulse.borrow_and_update()) {
+                continue;
+            }
+            // The last look may be from before the key was made.
+            let fresh = use_case::blocking(&self.gate, |app| twinkeep_app::pulse(app).ok()).await;
+            match fresh.ok().flatten() {
+                Some(pulse) if pulse.knows(&self.caller) => {}
+                Some(_) => return REVOKED,
+                None => return UNREADABLE,
+            }
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let streams = &self.gate.streams;

@@ -79,7 +79,7 @@ pub(crate) fn recorded_json<T: Serialize>(report: &T) -> Result<Response<Body>, 
 pub(crate) fn refuse(error: &AppError) -> Refusal {
     let status = match (error.code(), error.class()) {
         (
-            "scope-missing" | "site-foreign" | "subject-foreign" | "policy-denied"
+            "scope-missing" | "role-missing" | "site-foreign" | "subject-foreign" | "policy-denied"
             | "consent-withdrawn" | "consent-missing" | "obligation-unmet",
             _,
         ) => StatusCode::FORBIDDEN,

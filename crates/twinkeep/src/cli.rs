@@ -11,6 +11,7 @@ mod senders;
 mod store;
 mod tokens;
 mod twins;
+mod upstreams;
 mod witness;
 
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ pub(crate) use senders::{SenderCommand, SenderDates};
 pub(crate) use store::{KeyringCommand, StoreCommand};
 pub(crate) use tokens::{IssuerCommand, TokenArgs, TokenCommand};
 pub(crate) use twins::{SimilarArgs, SimulateArgs, TwinCommand, WhatIfArgs};
+pub(crate) use upstreams::UpstreamCommand;
 pub(crate) use witness::WitnessCommand;
 
 /// Guarded digital twins of patients and audiences
@@ -169,6 +171,9 @@ pub(crate) enum Command {
     /// Look after whose access tokens are believed
     #[command(subcommand)]
     Issuer(IssuerCommand),
+    /// Look after model servers behind the gate
+    #[command(subcommand)]
+    Upstream(UpstreamCommand),
     /// Revoke access tokens, and say what one would get
     #[command(subcommand)]
     Token(TokenCommand),
@@ -203,6 +208,9 @@ pub(crate) enum Command {
     /// Face the network for `serve`
     #[command(hide = true)]
     ServeEdge,
+    /// Connect to model servers for `serve`
+    #[command(hide = true)]
+    ServeCourier,
 }
 
 /// Arguments of `init`.

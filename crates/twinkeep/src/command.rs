@@ -31,6 +31,7 @@ mod synth;
 mod token;
 mod train;
 mod twin;
+mod upstream;
 mod witness;
 
 use twinkeep_app::{AppError, Config, Keep};
@@ -68,6 +69,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Cert(args) => cert::run(global, args, out),
         Command::Issuer(args) => token::issuer(global, args, out),
         Command::Token(args) => token::run(global, args, out),
+        Command::Upstream(args) => upstream::run(global, args, out),
         Command::Budget(args) => budget::run(global, args, out),
         Command::Policy(args) => policy::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),
@@ -80,6 +82,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Witness(args) => witness::run(global, args, out),
         Command::ServeLauncher => edge::launcher(),
         Command::ServeEdge => edge::edge(),
+        Command::ServeCourier => edge::courier(),
         Command::Config => {
             let Keep { settings, .. } = Keep::find(&global.keep)?;
             let config = Config::from(settings);

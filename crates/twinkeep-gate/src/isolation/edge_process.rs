@@ -109,7 +109,7 @@ async fn run(
     turned_away(&mut sender, &tally).await
 }
 
-pub(super) async fn connect(requests: OwnedFd) -> io::Result<Sender> {
+pub(crate) async fn connect(requests: OwnedFd) -> io::Result<Sender> {
     let stream = StdStream::from(requests);
     stream.set_nonblocking(true)?;
     let stream = TokioIo::new(UnixStream::from_std(stream)?);

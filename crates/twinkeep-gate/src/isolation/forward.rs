@@ -24,9 +24,10 @@ use super::reception::{BROKEN, CERTIFICATE, LENGTH, PEER, STREAMING};
 use crate::edge::filter::REFUSAL_HEADER;
 use crate::edge::{Peer, Protocol, Streaming};
 use crate::headers;
+use crate::upstream::named_by_connection;
 
 /// The edge's end of the connection to the worker.
-pub(super) type Sender = SendRequest<Outgoing>;
+pub(crate) type Sender = SendRequest<Outgoing>;
 
 /// Sends requests on.
 #[derive(Clone)]
@@ -93,6 +94,9 @@ fn outgoing(peer: &Peer, request: Request<Body>) -> Result<Request<Outgoing>, ax
 /// Takes out what is about the client's connection. A length travels under another name: a body
 /// that breaks off must reach the worker as that, and not as an error of this connection.
 fn clean(headers: &mut HeaderMap, protocol: Protocol) {
+    for name in named_by_connection(headers) {
+        headers.remove(name);
+    }
     for name in [CONNECTION, TRANSFER_ENCODING, TE, UPGRADE, EXPECT, KEEP_ALIVE, PROXY_CONNECTION] {
         headers.remove(name);
     }
@@ -107,10 +111,10 @@ fn clean(headers: &mut HeaderMap, protocol: Protocol) {
 
 /// A client's body on its way: one that breaks off ends with a mark, so that the worker can still
 /// answer.
-pub(super) struct Outgoing(Body);
+pub(crate) struct Outgoing(Body);
 
 impl Outgoing {
-    pub(super) fn new(body: Body) -> Self {
+    pub(crate) fn new(body: Body) -> Self {
         Self(body)
     }
 }

@@ -35,9 +35,23 @@ pub(super) trait Desk: Send + Sync + 'static {
 
 /// Serves one edge until it is gone.
 pub(super) async fn serve(desk: Arc<dyn Desk>, stream: UnixStream) {
-    let service = service_fn(move |request| {
+    serve_with(stream, move |request| {
         let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(receive(&*desk, request).await) }
+        async move { receive(&*desk, request).await }
+    })
+    .await;
+}
+
+/// Serves whoever is at the other end of a socket pair until it is gone.
+pub(super) async fn serve_with<F>(
+    stream: UnixStream,
+    answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+) where
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     // An error is the end of the edge: another is on its way.
     _ = http2::Builder::new(TokioExecutor::new())
@@ -135,7 +149,7 @@ fn peer(headers: &HeaderMap) -> Option<Peer> {
 }
 
 /// A client's body that arrived: a mark at its end says that it broke off.
-struct Arrived(Incoming);
+pub(super) struct Arrived(pub(super) Incoming);
 
 impl hyper::body::Body for Arrived {
     type Data = Bytes;

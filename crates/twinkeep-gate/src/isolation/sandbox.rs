@@ -11,10 +11,10 @@
 //! - Landlock holds for the thread that asks for it and those that it starts: it is asked for
 //!   before there are others.
 
-use std::fs;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::{fs, io};
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, NetPort,
@@ -41,6 +41,9 @@ pub struct Confinement {
 impl Confinement {
     /// Everything is closed that should be.
     pub const WHOLE: Self = Self { files: true, network: true, programs: true };
+
+    /// Nothing is closed: where isolation is switched off.
+    pub(super) const NONE: Self = Self { files: false, network: false, programs: false };
 
     /// Tries each door.
     fn found() -> Self {
@@ -107,6 +110,29 @@ pub(super) fn confine_edge() -> Confinement {
     Confinement::found()
 }
 
+/// Closes everything to this process but its open sockets and connections to `ports`; with
+/// `names`, also what it takes to ask for the address of a name. It has one thread.
+pub(super) fn confine_courier(ports: &[u16], names: bool) -> Confinement {
+    let _ = set_no_new_privs(true);
+    let readable = if names { NAMES.iter().map(PathBuf::from).collect() } else { Vec::new() };
+    let _ = confine_files(&WorkerFiles { readable, ..WorkerFiles::default() });
+    let mut open = ports.to_vec();
+    if names {
+        open.push(DNS);
+    }
+    let _ = confine_network(&open);
+    let none = CapabilitySet::empty();
+    let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    // Only root has any to give up.
+    let _ = set_capabilities(None, none);
+    let _ = calls::allow_to_courier(names);
+    let found = Confinement::found();
+    let other = (1..u16::MAX).find(|port| !open.contains(port)).unwrap_or(1);
+    let elsewhere = TcpStream::connect((Ipv4Addr::LOCALHOST, other));
+    let closed = elsewhere.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+    Confinement { network: found.network && closed, ..found }
+}
+
 /// Closes ports, abstract sockets, and signals to other processes.
 fn confine_network(ports: &[u16]) -> Result<(), RulesetError> {
     let connect = AccessNet::ConnectTcp;
@@ -125,6 +151,22 @@ fn confine_network(ports: &[u16]) -> Result<(), RulesetError> {
 
 /// The newest version of Landlock whose rights are known here; an older kernel holds to fewer.
 const KNOWN: ABI = ABI::V6;
+
+/// What the C library reads to find the address of a name.
+const NAMES: [&str; 9] = [
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/etc/ld.so.cache",
+    "/run/systemd/resolve",
+    "/usr/lib",
+    "/lib",
+];
+
+/// Where names are asked for, if the answer is too long for one packet.
+const DNS: u16 = 53;
 
 /// This very program, also if its file has been replaced since.
 pub(super) const OWN_PROGRAM: &str = "/proc/self/exe";

@@ -22,10 +22,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::hello::{Hello, Identity, Report, Word};
-use super::launcher::STOP;
+use super::launcher::{COURIER, EDGE, OPEN, OPEN_OUTWARDS, STOP};
 use super::reception::{self, Desk};
 use super::sandbox::{self, Confinement, WorkerFiles};
-use super::{channel, signing};
+use super::{channel, courier_process, signing};
 use crate::edge::Peer;
 use crate::gate::Gate;
 use crate::tls::{self, TlsMaterial};
@@ -50,6 +50,16 @@ pub struct IsolationReport {
     pub worker: Confinement,
     /// The process that faces the network.
     pub edge: Confinement,
+    /// The process that connects to upstreams, if there are any.
+    pub courier: Option<Confinement>,
+}
+
+impl IsolationReport {
+    /// Returns whether everything is closed to each of them that should be.
+    fn whole(&self) -> bool {
+        let all = [Some(self.worker), Some(self.edge), self.courier];
+        all.into_iter().flatten().all(|found| found == Confinement::WHOLE)
+    }
 }
 
 impl House {
@@ -120,14 +130,24 @@ pub(crate) async fn serve(
     let Some((listener, address)) = house.listener.take() else {
         return Err(cannot(std::io::ErrorKind::NotConnected.into()));
     };
-    channel::send(house.line.as_fd(), b"open", &[listener.as_fd()]).map_err(cannot)?;
+    let outwards = !gate.settings.upstreams.is_empty();
+    let word = if outwards { OPEN_OUTWARDS } else { OPEN };
+    channel::send(house.line.as_fd(), word, &[listener.as_fd()]).map_err(cannot)?;
     // From here on this process has no socket of the network.
     drop(listener);
     let mut arrivals = arrivals(&house).map_err(cannot)?;
-    let (ready, mut confined) = mpsc::unbounded_channel();
+    let (ready, mut confined) = mpsc::unbounded_channel::<Ready>();
+    let mut found = Found { edge: None, courier: None, outwards };
     let (words, _) = watch::channel(Orders { identity, stop: false });
     let drain = gate.settings.drain_time;
-    let desk = Arc::new(WorkerDesk { gate, router, words, ready, open: AtomicBool::new(false) });
+    let desk = Arc::new(WorkerDesk {
+        gate,
+        router,
+        words,
+        ready,
+        open: AtomicBool::new(false),
+        sent_out: AtomicBool::new(false),
+    });
     let mut edges = JoinSet::new();
     let started = tokio::time::sleep(START_TIME);
     tokio::pin!(started);
@@ -142,19 +162,21 @@ pub(crate) async fn serve(
             }
             _ = edges.join_next(), if !edges.is_empty() => {}
             arrived = arrivals.recv() => match arrived {
-                Some(sockets) => take_in(&mut edges, &desk, &key, sockets),
+                Some(Arrival::Edge(sockets)) => take_in(&mut edges, &desk, &key, sockets),
+                Some(Arrival::Courier(socket)) => send_out(&desk, socket),
                 None => break Err(cannot(std::io::ErrorKind::BrokenPipe.into())),
             },
-            Some(edge) = confined.recv() => {
-                let report = IsolationReport { worker: house.confinement, edge };
-                let whole = [report.worker, report.edge] == [Confinement::WHOLE; 2];
-                if house.required && !whole {
-                    break Err(GateError::Isolation);
+            Some(ready) = confined.recv() => {
+                found.take(ready);
+                if let Some(report) = found.report(house.confinement) {
+                    if house.required && !report.whole() {
+                        break Err(GateError::Isolation);
+                    }
+                    if !is_open {
+                        opened(address, Some(report));
+                    }
+                    is_open = true;
                 }
-                if !is_open {
-                    opened(address, Some(report));
-                }
-                is_open = true;
             }
             () = &mut started, if !is_open => {
                 break Err(cannot(std::io::ErrorKind::TimedOut.into()));
@@ -177,19 +199,76 @@ async fn close(house: House) {
     _ = tokio::task::spawn_blocking(move || launcher.wait()).await;
 }
 
-/// Waits for edges on a thread of its own; the channel ends when the launcher is gone.
-fn arrivals(house: &House) -> std::io::Result<mpsc::UnboundedReceiver<[OwnedFd; 2]>> {
+/// A process that has just been started, by its sockets.
+enum Arrival {
+    Edge([OwnedFd; 2]),
+    Courier(OwnedFd),
+}
+
+/// How far one of them is confined.
+enum Ready {
+    Edge(Confinement),
+    Courier(Confinement),
+}
+
+/// What has been found so far.
+struct Found {
+    edge: Option<Confinement>,
+    courier: Option<Confinement>,
+    outwards: bool,
+}
+
+impl Found {
+    fn take(&mut self, ready: Ready) {
+        match ready {
+            Ready::Edge(found) => self.edge = Some(found),
+            Ready::Courier(found) => self.courier = Some(found),
+        }
+    }
+
+    /// Returns the report once all of them have said what they found.
+    fn report(&self, worker: Confinement) -> Option<IsolationReport> {
+        let whole = self.courier.is_some() || !self.outwards;
+        let edge = self.edge.filter(|_| whole)?;
+        Some(IsolationReport { worker, edge, courier: self.courier })
+    }
+}
+
+/// Waits for processes on a thread of its own; the channel ends when the launcher is gone.
+fn arrivals(house: &House) -> std::io::Result<mpsc::UnboundedReceiver<Arrival>> {
     let line = house.line.try_clone()?;
     let (sender, receiver) = mpsc::unbounded_channel();
     thread::Builder::new().name("edges".to_owned()).spawn(move || {
-        while let Ok((1.., files)) = channel::receive(line.as_fd(), &mut [0; 8]) {
-            let Ok(sockets) = files.try_into() else { return };
-            if sender.send(sockets).is_err() {
+        let mut word = [0; 8];
+        while let Ok((count @ 1.., mut files)) = channel::receive(line.as_fd(), &mut word) {
+            let arrival = match &word[..count] {
+                EDGE => files.try_into().ok().map(Arrival::Edge),
+                COURIER => files.pop().map(Arrival::Courier),
+                _ => None,
+            };
+            let Some(arrival) = arrival else { return };
+            if sender.send(arrival).is_err() {
                 return;
             }
         }
     })?;
     Ok(receiver)
+}
+
+/// Tells a courier that has just been started where to go.
+fn send_out(desk: &Arc<WorkerDesk>, socket: OwnedFd) {
+    let desk = Arc::clone(desk);
+    if desk.sent_out.swap(true, Ordering::Relaxed) {
+        desk.gate.tally.count(COURIER_STARTED_AGAIN);
+    }
+    tokio::spawn(async move {
+        let Gate { settings, upstreams, .. } = &*desk.gate;
+        let plans = &settings.upstreams;
+        // Without it, the courier sees that its socket is closed, ends, and is started again.
+        if let Ok(found) = courier_process::hand_over(&upstreams.outward, plans, socket).await {
+            _ = desk.ready.send(Ready::Courier(found));
+        }
+    });
 }
 
 /// Serves an edge that has just been started.
@@ -231,9 +310,11 @@ struct WorkerDesk {
     gate: Arc<Gate>,
     router: Router,
     words: watch::Sender<Orders>,
-    ready: mpsc::UnboundedSender<Confinement>,
+    ready: mpsc::UnboundedSender<Ready>,
     /// An edge has been started before.
     open: AtomicBool,
+    /// A courier has.
+    sent_out: AtomicBool,
 }
 
 /// An answer that is being made.
@@ -259,7 +340,7 @@ impl Desk for WorkerDesk {
 
     fn report(&self, report: Report) {
         match report {
-            Report::Ready(confinement) => _ = self.ready.send(confinement),
+            Report::Ready(confinement) => _ = self.ready.send(Ready::Edge(confinement)),
             Report::TurnedAway(counts) => self.gate.tally.add(&counts),
         }
     }
@@ -305,6 +386,9 @@ impl hyper::body::Body for Lines {
 
 /// The edge had died.
 const EDGE_STARTED_AGAIN: &str = "edge-started-again";
+
+/// The courier had died.
+const COURIER_STARTED_AGAIN: &str = "courier-started-again";
 
 /// An edge starts in milliseconds; a machine that swaps takes longer.
 const START_TIME: Duration = Duration::from_secs(60);

@@ -44,12 +44,16 @@ pub(crate) enum BudgetCommand {
 pub(crate) struct PolicyTestArgs {
     /// What would be done: predict, list-twins, read-twin, follow, forecast, explain, simulate,
     /// what-if, compare, record-events, deliver-feed, read-feeds, decide-feed, read-models,
-    /// export-subject, erase-subject, read-ledger, or override-consent
+    /// export-subject, erase-subject, read-ledger, use-upstream, or override-consent
     pub(crate) action: String,
 
     /// A policy in Cedar [default: the one in force]
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+
+    /// The name of what it would be done to: of an upstream
+    #[arg(long, value_name = "NAME")]
+    pub(crate) on: Option<String>,
 
     /// Who asks, as the ledger calls them
     #[arg(long = "as", value_name = "CALLER", default_value = "key:test")]

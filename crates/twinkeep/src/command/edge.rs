@@ -9,22 +9,29 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag::register;
 use twinkeep_app::AppError;
-use twinkeep_gate::{GateError, run_edge, run_launcher};
+use twinkeep_gate::{GateError, run_courier, run_edge, run_launcher};
 
-/// What starts the launcher, and what starts the edge.
+/// What starts the launcher, and what starts those that it starts.
 pub(super) const LAUNCHER: &str = "serve-launcher";
 const EDGE: &str = "serve-edge";
+const COURIER: &str = "serve-courier";
 
 /// Starts edges for a worker.
 pub(super) fn launcher() -> Result<(), AppError> {
     outlive_signals()?;
-    run_launcher(EDGE).map_err(refuse)
+    run_launcher(EDGE, COURIER).map_err(refuse)
 }
 
 /// Faces the network for a worker.
 pub(super) fn edge() -> Result<(), AppError> {
     outlive_signals()?;
     run_edge().map_err(refuse)
+}
+
+/// Connects to upstreams for a worker.
+pub(super) fn courier() -> Result<(), AppError> {
+    outlive_signals()?;
+    run_courier().map_err(refuse)
 }
 
 /// A service manager signals all processes at once: the worker is the one that acts on it, and

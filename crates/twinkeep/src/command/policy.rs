@@ -48,7 +48,8 @@ fn test(global: &Global, args: &PolicyTestArgs, out: &Output) -> Result<(), AppE
         ..Caller::named(&args.caller)
     };
     let text = args.file.as_deref().map(read).transpose()?;
-    let question = PolicyQuestion { action, caller: &caller, break_glass: args.break_glass };
+    let (resource, break_glass) = (args.on.as_deref(), args.break_glass);
+    let question = PolicyQuestion { action, caller: &caller, resource, break_glass };
     let decision = test_policy(&open_keep(global)?, text.as_deref(), question)?;
     out.result(&decision, |PolicyDecision { permitted, because, obligations, can_be_met }| {
         let word = if *permitted { "permitted" } else { "denied" };

@@ -7,11 +7,11 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use twinkeep_app::{
-    App, AppError, ClientCaWatch, Keep, ServerIdentity, read_client_cas, record_certified,
-    record_closed, record_opened, server_identity,
+    App, AppError, ClientCaWatch, Keep, ServerIdentity, forget_upstreams, read_client_cas,
+    record_certified, record_closed, record_opened, server_identity,
 };
 use twinkeep_gate::{
-    GateError, GateSettings, IsolationReport, Stopper, TlsMaterial, serve, stopper,
+    GateError, GateSettings, IsolationReport, Stopper, TlsMaterial, UpstreamPlans, serve, stopper,
 };
 use twinkeep_vault::process::raise_open_files;
 
@@ -32,6 +32,9 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
         .listen
         .or(configured)
         .ok_or_else(|| AppError::usage("gate-listen", "`gate.listen` is no address and port"))?;
+    // Before files are closed: whom to believe is in some.
+    let upstreams = UpstreamPlans::new(&keep.settings.upstreams);
+    let upstreams = upstreams.map_err(|error| refuse(listen, error))?;
     let (app, front) = isolated::open(global, args, &keep, listen)?;
     let app = Arc::new(app);
     if !app.keys_locked() {
@@ -39,7 +42,7 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
             "warning: keys may be swapped to disk; raise the limit of locked memory (ulimit -l)",
         );
     }
-    let mut settings = GateSettings::new(listen, &app.settings().gate);
+    let mut settings = GateSettings::new(listen, &app.settings().gate).with_upstreams(upstreams);
     bound_by_open_files(&mut settings, out);
     let ServerIdentity { chain_pem, key } = server_identity(&app)?;
     let tls = TlsMaterial { cert_chain_pem: chain_pem, key_pkcs8: key };
@@ -77,14 +80,20 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     let _ = waiting.join();
     feeders.into_iter().for_each(Feeder::close);
     background.close();
+    forget_upstreams(&app)?;
     record_closed(&app)?;
     served.map_err(|error| refuse(listen, error))
 }
 
 /// The line that says that the server is there.
 fn report(address: SocketAddr, isolation: Option<IsolationReport>) -> serde_json::Value {
-    let isolation =
-        isolation.map(|report| serde_json::json!({ "worker": report.worker, "edge": report.edge }));
+    let isolation = isolation.map(|report| {
+        let mut processes = serde_json::json!({ "worker": report.worker, "edge": report.edge });
+        if let Some(courier) = report.courier {
+            processes["courier"] = serde_json::json!(courier);
+        }
+        processes
+    });
     serde_json::json!({ "listening": address.to_string(), "isolation": isolation })
 }
 

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until something is there.
 #[track_caller]
-fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -32,7 +32,7 @@ fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
 }
 
 /// A child of a process, by the command that it runs.
-fn child(parent: u32, command: &str) -> Option<u32> {
+pub(crate) fn child(parent: u32, command: &str) -> Option<u32> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let mut numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers.find(|&number| {
@@ -49,7 +49,7 @@ fn status(process: u32, name: &str) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
-fn launcher(server: &Server<'_>) -> u32 {
+pub(crate) fn launcher(server: &Server<'_>) -> u32 {
     until("no launcher", || child(server.process(), "serve-launcher"))
 }
 

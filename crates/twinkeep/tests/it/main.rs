@@ -53,5 +53,6 @@ mod subject;
 mod tables;
 mod tokens;
 mod train;
+mod upstream;
 mod windows;
 mod witness;

@@ -26,7 +26,7 @@ impl Drop for Server<'_> {
 /// What curl saw.
 pub(crate) struct Answer {
     pub(crate) status: u32,
-    head: String,
+    pub(crate) head: String,
     pub(crate) body: String,
 }
 

@@ -24,6 +24,42 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 /// Lets the edge make these calls and no others. The process has one thread.
 pub(super) fn allow_to_edge() -> Result<(), CallsError> {
     let mut rules: Rules = EDGE_MAY.iter().map(|&call| (call, Vec::new())).collect();
+    rules.insert(libc::SYS_ioctl, vec![rule(1, (SeccompCmpOp::Eq, libc::FIONBIO))?]);
+    allow(rules)
+}
+
+/// Lets the courier make these calls and no others; with `names`, also those that ask for the
+/// address of a name. The process has one thread.
+pub(super) fn allow_to_courier(names: bool) -> Result<(), CallsError> {
+    let mut rules: Rules = EDGE_MAY.iter().map(|&call| (call, Vec::new())).collect();
+    rules.remove(&libc::SYS_accept4);
+    rules.insert(libc::SYS_connect, Vec::new());
+    let mut ioctl = vec![rule(1, (SeccompCmpOp::Eq, libc::FIONBIO))?];
+    let kind = |kind: i32| SeccompCondition::new(1, SeccompCmpArgLen::Dword, KIND, kind as u64);
+    let family = |family: i32| {
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, family as u64)
+    };
+    let mut sockets = Vec::new();
+    let kinds: &[i32] = match names {
+        true => &[libc::SOCK_STREAM, libc::SOCK_DGRAM],
+        false => &[libc::SOCK_STREAM],
+    };
+    for of in [libc::AF_INET, libc::AF_INET6] {
+        for &which in kinds {
+            sockets.push(SeccompRule::new(vec![family(of)?, kind(which)?])?);
+        }
+    }
+    rules.insert(libc::SYS_socket, sockets);
+    if names {
+        rules.extend(NAMES_TAKE.iter().map(|&call| (call, Vec::new())));
+        ioctl.push(rule(1, (SeccompCmpOp::Eq, libc::FIONREAD))?);
+    }
+    rules.insert(libc::SYS_ioctl, ioctl);
+    allow(rules)
+}
+
+/// Sets a list of what may be done, with what every program of ours does.
+fn allow(mut rules: Rules) -> Result<(), CallsError> {
     let own = u64::from(std::process::id());
     // Threads of its own, and no processes.
     rules.insert(libc::SYS_clone, vec![rule(0, bits(libc::CLONE_THREAD as u64, true)?)?]);
@@ -31,7 +67,6 @@ pub(super) fn allow_to_edge() -> Result<(), CallsError> {
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.insert(call, vec![rule(2, bits(libc::PROT_EXEC as u64, false)?)?]);
     }
-    rules.insert(libc::SYS_ioctl, vec![rule(1, (SeccompCmpOp::Eq, libc::FIONBIO))?]);
     let named = rule(0, (SeccompCmpOp::Eq, libc::PR_SET_NAME as u64))?;
     let labeled = rule(0, (SeccompCmpOp::Eq, libc::PR_SET_VMA as u64))?;
     rules.insert(libc::SYS_prctl, vec![named, labeled]);
@@ -166,6 +201,21 @@ const EDGE_MAY: &[c_long] = &[
     libc::SYS_exit,
     libc::SYS_exit_group,
 ];
+
+/// What asking for the address of a name takes besides: reading a few files, and sending two
+/// questions at once.
+const NAMES_TAKE: &[c_long] = &[
+    libc::SYS_openat,
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_lseek,
+    libc::SYS_sendmmsg,
+    libc::SYS_uname,
+];
+
+/// The kind of a socket, without the flags that may be set with it.
+const KIND: SeccompCmpOp = SeccompCmpOp::MaskedEq(0xf);
 
 /// What nothing in a worker does: start programs, look into other processes, change the system,
 /// and reach files or sockets by ways that filters and Landlock do not see.

@@ -87,7 +87,10 @@ fn files(global: &Global, args: &ServeArgs, keep: &Keep) -> Result<WorkerFiles, 
 
 /// Says where the kernel did not confine what it should.
 pub(super) fn remark(report: &IsolationReport, out: &Output) {
-    for (name, found) in [("worker", report.worker), ("edge", report.edge)] {
+    let courier = report.courier.map(|found| ("courier", found));
+    for (name, found) in
+        [("worker", report.worker), ("edge", report.edge)].into_iter().chain(courier)
+    {
         let Confinement { files, network, programs } = found;
         let open = [(files, "files"), (network, "the network"), (programs, "programs")];
         let open: Vec<&str> = open.iter().filter(|door| !door.0).map(|door| door.1).collect();

@@ -1,0 +1,378 @@
+//! Answers a request by asking an upstream, in the worker.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT,
+};
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
+use axum::http::{Method, Request, Response, StatusCode, Uri};
+use axum::response::IntoResponse as _;
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, Incoming, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+use twinkeep_app::{App, Caller, RelayedRequest, record_relayed};
+
+use super::fault::{FAULT, Fault, UPSTREAM};
+use super::{Upstream, passage};
+use crate::edge::{Peer, Protocol, Streaming};
+use crate::gate::Gate;
+use crate::isolation::Outgoing;
+use crate::json;
+use crate::refusal::Refusal;
+use crate::streams::{Place, Streams};
+use crate::use_case::{self, Recorded};
+
+/// Answers one request; the guard has recognized who asks, and the policy permits it.
+pub(crate) async fn answer(
+    gate: Arc<Gate>,
+    upstream: Arc<Upstream>,
+    request: Request<Body>,
+) -> Response<Body> {
+    match relay(&gate, &upstream, request).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn relay(
+    gate: &Arc<Gate>,
+    upstream: &Arc<Upstream>,
+    mut request: Request<Body>,
+) -> Result<Response<Body>, Refusal> {
+    let extensions = request.extensions_mut();
+    let (Some(caller), Some(peer)) = (extensions.remove::<Caller>(), extensions.remove::<Peer>())
+    else {
+        return Err(Refusal::bug());
+    };
+    if request.method() == Method::TRACE || request.method() == Method::CONNECT {
+        return Err(Refusal::method_not_allowed());
+    }
+    if announced(&request).is_some_and(|length| upstream.config.body_size_max < length) {
+        return Err(too_large());
+    }
+    let place = Arc::clone(&upstream.places).try_acquire_owned().map_err(|_| busy())?;
+    if !upstream.condition.would_admit() {
+        return Err(unavailable());
+    }
+    let request = admitted(gate, upstream, &caller, request).await?;
+    let login = login(gate, upstream).await?;
+    if !upstream.condition.admit() {
+        return Err(unavailable());
+    }
+    let asked = Asked::new(upstream, &peer, request, login);
+    let method = asked.parts.method.clone();
+    let answered = asked.send(gate).await;
+    let response = match answered {
+        Ok(response) => {
+            let broken = [502, 503, 504].contains(&response.status().as_u16());
+            upstream.condition.ended(!broken);
+            response
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    let stream = Stream::of(gate, &caller, &response)?;
+    let record = RelayedRequest {
+        upstream: upstream.config.name.clone(),
+        route: upstream.route.to_owned(),
+        method: method.to_string(),
+        status: response.status().as_u16(),
+        protocol: protocol(&peer),
+    };
+    use_case::unrecorded(gate, move |app| record_relayed(app, &caller, &record)).await?;
+    Ok(passed_on(upstream, response, place, stream))
+}
+
+/// Has the use case admit the caller. Where a budget counts what is sent, all of it is read first.
+async fn admitted(
+    gate: &Arc<Gate>,
+    upstream: &Arc<Upstream>,
+    caller: &Caller,
+    request: Request<Body>,
+) -> Result<Request<Body>, Refusal> {
+    let config = upstream.config.clone();
+    if !gate.app.upstream_needs_body(caller) {
+        let caller = caller.clone();
+        use_case::unrecorded(gate, move |app| app.admit_upstream(&caller, &config, None)).await?;
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    let bytes = json::read_bytes(Request::new(body), gate.body_limits()).await?;
+    let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let input = [parts.method.as_str().as_bytes(), b" ", target.as_bytes(), b"\0", &bytes].concat();
+    let caller = caller.clone();
+    let admit = move |app: &App| app.admit_upstream(&caller, &config, Some(&input));
+    use_case::unrecorded(gate, admit).await?;
+    Ok(Request::from_parts(parts, Body::from(bytes)))
+}
+
+/// The header that logs in, if there is one.
+async fn login(
+    gate: &Arc<Gate>,
+    upstream: &Arc<Upstream>,
+) -> Result<Option<(HeaderName, HeaderValue)>, Refusal> {
+    let name = upstream.config.name.clone();
+    let secret = use_case::unrecorded(gate, move |app| app.upstream_login(&name)).await?;
+    let Some(secret) = secret.filter(|secret| !secret.expose().is_empty()) else { return Ok(None) };
+    let name = HeaderName::try_from(upstream.config.login_header.as_str());
+    match (name, HeaderValue::from_bytes(secret.expose())) {
+        (Ok(name), Ok(mut value)) => {
+            value.set_sensitive(true);
+            Ok(Some((name, value)))
+        }
+        _ => Err(Refusal::bug()),
+    }
+}
+
+/// A request as the upstream gets it.
+struct Asked<'a> {
+    upstream: &'a Upstream,
+    parts: Parts,
+    body: Body,
+    /// More came than may.
+    over: Arc<AtomicBool>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(
+        upstream: &'a Upstream,
+        peer: &Peer,
+        request: Request<Body>,
+        login: Option<(HeaderName, HeaderValue)>,
+    ) -> Self {
+        let (mut parts, body) = request.into_parts();
+        let host = match parts.uri.authority() {
+            Some(authority) => Some(authority.as_str().to_owned()),
+            None => {
+                let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+                host.map(str::to_owned)
+            }
+        };
+        passage::outbound(&mut parts.headers, peer.address, host.as_deref());
+        if let Some((name, value)) = login {
+            parts.headers.insert(name, value);
+        }
+        let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let rest = path.strip_prefix(upstream.config.path.as_str()).unwrap_or_default();
+        parts.uri = inside(&format!("{}{rest}", upstream.plan.base));
+        parts.extensions.clear();
+        let over = Arc::new(AtomicBool::new(false));
+        let left = upstream.config.body_size_max;
+        let body = match hyper::body::Body::is_end_stream(&body) {
+            true => Body::empty(),
+            false => Body::new(Measured { body, left, over: Arc::clone(&over) }),
+        };
+        Self { upstream, parts, body, over }
+    }
+
+    /// Asks, and once more where nothing can have come of it.
+    async fn send(self, gate: &Gate) -> Result<Response<Incoming>, Refusal> {
+        let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&self.parts.method)
+            && hyper::body::Body::is_end_stream(&self.body);
+        let parts = self.parts.clone();
+        let mut answered = carry(gate, self.upstream, self.parts, self.body).await;
+        if safe && answered.as_ref().is_err_and(|fault| fault.is_worth_another()) {
+            answered = carry(gate, self.upstream, parts, Body::empty()).await;
+        }
+        answered.map_err(|fault| {
+            match fault.is_upstreams() {
+                true => self.upstream.condition.ended(false),
+                false => self.upstream.condition.withdrawn(),
+            }
+            if self.over.load(Ordering::Relaxed) { too_large() } else { fault.refusal() }
+        })
+    }
+}
+
+/// Sends one request through the courier.
+async fn carry(
+    gate: &Gate,
+    upstream: &Upstream,
+    mut parts: Parts,
+    body: Body,
+) -> Result<Response<Incoming>, Fault> {
+    parts.version = axum::http::Version::HTTP_2;
+    let name = HeaderValue::try_from(upstream.config.name.as_str()).map_err(|_| Fault::Courier)?;
+    parts.headers.insert(UPSTREAM, name);
+    crate::isolation::hide_length(&mut parts.headers);
+    let request = Request::from_parts(parts, Outgoing::new(body));
+    let mut response = gate.upstreams.outward.send(request).await?;
+    match response.headers_mut().remove(FAULT) {
+        Some(fault) => Err(Fault::parse(&fault)),
+        None => Ok(response),
+    }
+}
+
+/// Asks whether an upstream is well.
+pub(super) async fn probe(gate: &Arc<Gate>, upstream: &Arc<Upstream>) -> bool {
+    let Some(path) = &upstream.config.health_path else { return true };
+    let Ok(login) = login(gate, upstream).await else { return false };
+    let mut request = Request::new(());
+    *request.uri_mut() = inside(path);
+    let headers = request.headers_mut();
+    headers.insert(USER_AGENT, HeaderValue::from_static("twinkeep"));
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    if let Some((name, value)) = login {
+        headers.insert(name, value);
+    }
+    let (parts, ()) = request.into_parts();
+    match carry(gate, upstream, parts, Body::empty()).await {
+        Ok(response) => {
+            let well = response.status().is_success() || response.status().is_redirection();
+            // What it says is not read; that it is said is waited for, within a bound.
+            _ = tokio::time::timeout(PROBE_TIME, response.into_body().collect()).await;
+            well
+        }
+        // That the courier is being replaced says nothing about the upstream.
+        Err(fault) => !fault.is_upstreams(),
+    }
+}
+
+/// A path, between the processes.
+fn inside(path: &str) -> Uri {
+    let parts = Uri::builder().scheme("https").authority("courier").path_and_query(path);
+    parts.build().unwrap_or_default()
+}
+
+/// An answer that goes on; it ends with its caller's key and with the gate.
+struct Stream(Option<Place>);
+
+impl Stream {
+    fn of(
+        gate: &Arc<Gate>,
+        caller: &Caller,
+        response: &Response<Incoming>,
+    ) -> Result<Self, Refusal> {
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let goes_on = kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
+        goes_on.then(|| Streams::admit(gate, &caller.id)).transpose().map(Self)
+    }
+}
+
+/// The answer as the client gets it.
+fn passed_on(
+    upstream: &Upstream,
+    response: Response<Incoming>,
+    place: OwnedSemaphorePermit,
+    Stream(stream): Stream,
+) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    passage::inbound(&mut parts.headers, upstream);
+    parts.extensions.clear();
+    parts.extensions.insert(Recorded);
+    // The courier bounds how long it may be silent, the edge how long it may not be read.
+    parts.extensions.insert(Streaming);
+    let ends: Option<Ending> = stream.map(|stream| -> Ending {
+        Box::pin(async move {
+            stream.until_ended().await;
+        })
+    });
+    Response::from_parts(parts, Body::new(Passing { body, ends, _place: place }))
+}
+
+type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// An upstream's body on its way to the client.
+struct Passing {
+    body: Incoming,
+    ends: Option<Ending>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl hyper::body::Body for Passing {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.ends.as_mut().is_some_and(|ends| ends.as_mut().poll(cx).is_ready()) {
+            self.ends = None;
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut self.body).poll_frame(cx).map_err(axum::Error::new)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A client's body on its way to the upstream: it breaks off where it gets too large.
+struct Measured {
+    body: Body,
+    left: u64,
+    over: Arc<AtomicBool>,
+}
+
+/// More came than may.
+#[derive(Debug, thiserror::Error)]
+#[error("the body is larger than this upstream takes")]
+struct TooLarge;
+
+impl hyper::body::Body for Measured {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            let count = frame.data_ref().map_or(0, |data| data.len() as u64);
+            match self.left.checked_sub(count) {
+                Some(left) => self.left = left,
+                None => {
+                    self.over.store(true, Ordering::Relaxed);
+                    return Poll::Ready(Some(Err(axum::Error::new(TooLarge))));
+                }
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+}
+
+fn announced(request: &Request<Body>) -> Option<u64> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn protocol(peer: &Peer) -> &'static str {
+    match peer.protocol {
+        Protocol::Http1 => "h1",
+        Protocol::Http2 => "h2",
+    }
+}
+
+fn too_large() -> Refusal {
+    let message = "the body is larger than this upstream takes";
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body-size", message)
+}
+
+fn busy() -> Refusal {
+    let message = "the model server has as many requests as it is given at a time; try again";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "upstream-busy", message)
+}
+
+fn unavailable() -> Refusal {
+    let message = "the model server fails, and is left alone for a while; try again later";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "upstream-unavailable", message)
+}
+
+/// For the rest of an answer that nobody reads.
+const PROBE_TIME: Duration = Duration::from_secs(5);
