@@ -236,6 +236,10 @@ pub struct GateConfig {
     pub listen: String,
     /// Names and addresses that the server certificate is made for.
     pub names: Vec<String>,
+    /// Where people reach the gate, for links: `https://HOST[:PORT]`; by default, the first name and
+    /// the port that it listens on.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub public_url: String,
     /// Requests a second that one client may make in the long run.
     pub rate_per_second: u32,
     /// Requests that one client may make at once beyond that, as nginx means `burst`.
@@ -276,6 +280,7 @@ impl Default for GateConfig {
         Self {
             listen: "127.0.0.1:8443".to_owned(),
             names: vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()],
+            public_url: String::new(),
             rate_per_second: 5,
             rate_burst: 10,
             connection_count_max: 4096,
@@ -300,6 +305,13 @@ impl GateConfig {
         }
         if gate.names.is_empty() {
             return refuse("gate.names", "at least one name or address");
+        }
+        let host = gate.public_url.strip_prefix("https://");
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]/_".contains(&byte);
+        let whole =
+            |host: &str| !host.is_empty() && !host.ends_with('/') && host.bytes().all(plain);
+        if !gate.public_url.is_empty() && !host.is_some_and(whole) {
+            return refuse("gate.public_url", "`https://HOST[:PORT]`, without a slash at its end");
         }
         if !(1..=1_000_000).contains(&gate.rate_per_second) {
             return refuse("gate.rate_per_second", "1 to 1,000,000");
@@ -587,6 +599,7 @@ const KEYS: &[&str] = &[
     "gate",
     "listen",
     "names",
+    "public_url",
     "rate_per_second",
     "rate_burst",
     "connection_count_max",

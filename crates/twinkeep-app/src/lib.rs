@@ -54,6 +54,7 @@ mod export_subject;
 mod feed_history;
 mod feeder;
 mod feeds;
+mod fhir_answer;
 mod file_modes;
 mod fold_live;
 mod follow_changes;
@@ -117,6 +118,7 @@ mod senders;
 mod serve_stream;
 mod served;
 mod serving;
+mod show_card;
 mod show_feed;
 mod sign_model;
 mod simulate_twin;
@@ -205,6 +207,7 @@ pub use export_model::{ExportModelReport, export_model};
 pub use export_subject::{SubjectDocument, SubjectExport, export_subject, read_subject};
 pub use feeder::FeederState;
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
+pub use fhir_answer::{fhir_bundle, number as json_number};
 pub use fold_live::{FoldReport, fold_live_when_due};
 pub use follow_changes::{
     ChangeData, ChangeMessage, ChangedEvent, FollowRequest, Follower, Pulse, follow_changes, pulse,
@@ -283,6 +286,7 @@ pub use serve_stream::serve_stream;
 pub use serving::{
     ServerIdentity, record_certified, record_closed, record_opened, server_identity,
 };
+pub use show_card::{Card, CardRequest, show_card};
 pub use show_feed::{DepartureLine, FeedPicture, VariableLine, show_feed};
 pub use sign_model::{
     ModelTrust, SignModelRequest, SignedModel, VerifyModelRequest, sign_model_folder,

@@ -39,11 +39,7 @@ impl App {
     /// A version that does not verify is quarantined and recorded, and the backup answers in its
     /// place; without a backup, nothing does.
     pub(crate) fn served(&self) -> Result<Arc<Served>, AppError> {
-        let mut version = self.registry.in_service()?.ok_or_else(|| {
-            AppError::refused("model-none", "no model is in service").hint(
-                "train one with `twinkeep train`, then `twinkeep model release VERSION --reason ...`",
-            )
-        })?;
+        let mut version = self.registry.in_service()?.ok_or_else(none_in_service)?;
         loop {
             let error = match self.serve(&version) {
                 Ok(served) => return Ok(served),
@@ -61,6 +57,12 @@ impl App {
     pub(crate) fn forget_served(&self) -> Result<(), AppError> {
         *self.served.lock().map_err(|_| busy())? = None;
         Ok(())
+    }
+
+    /// Returns the name of the version in service, without loading it.
+    pub fn served_version(&self) -> Result<String, AppError> {
+        let version = self.registry.in_service()?;
+        version.map(|version| version.to_string()).ok_or_else(none_in_service)
     }
 
     /// Returns the model in memory, if one was loaded.
@@ -192,6 +194,11 @@ impl App {
         self.record(&entry)?;
         Ok(found.replaced_by)
     }
+}
+
+fn none_in_service() -> AppError {
+    AppError::refused("model-none", "no model is in service")
+        .hint("train one with `twinkeep train`, then `twinkeep model release VERSION --reason ...`")
 }
 
 fn busy() -> AppError {

@@ -18,8 +18,8 @@ use twinkeep_app::PolicyAction::{
 };
 
 use crate::api::{
-    certificates, changes, events, feed_decisions, feeds, health, ledger, models, openapi, predict,
-    subjects, twins, what_follows,
+    cds_hooks, certificates, changes, events, feed_decisions, feeds, health, inference, ledger,
+    models, openapi, predict, subjects, twins, what_follows,
 };
 use crate::edge::Peer;
 use crate::gate::Gate;
@@ -210,6 +210,67 @@ pub(crate) const API: &[Route] = &[
         path: FEED,
         access: Access::Key(DeliverFeed),
         mount: || delete(feeds::cancel),
+    },
+    Route { method: "get", path: "/v2", access: Access::Open, mount: || get(inference::server) },
+    Route {
+        method: "get",
+        path: "/v2/health/live",
+        access: Access::Open,
+        mount: || get(inference::live),
+    },
+    Route {
+        method: "get",
+        path: "/v2/health/ready",
+        access: Access::Open,
+        mount: || get(inference::ready),
+    },
+    Route {
+        method: "get",
+        path: "/v2/models/{name}",
+        access: Access::Key(Predict),
+        mount: || get(inference::model),
+    },
+    Route {
+        method: "get",
+        path: "/v2/models/{name}/ready",
+        access: Access::Key(Predict),
+        mount: || get(inference::model_ready),
+    },
+    Route {
+        method: "post",
+        path: "/v2/models/{name}/infer",
+        access: Access::Key(Predict),
+        mount: || post(inference::infer),
+    },
+    Route {
+        method: "get",
+        path: "/v2/models/{name}/versions/{version}",
+        access: Access::Key(Predict),
+        mount: || get(inference::model),
+    },
+    Route {
+        method: "get",
+        path: "/v2/models/{name}/versions/{version}/ready",
+        access: Access::Key(Predict),
+        mount: || get(inference::model_ready),
+    },
+    Route {
+        method: "post",
+        path: "/v2/models/{name}/versions/{version}/infer",
+        access: Access::Key(Predict),
+        mount: || post(inference::infer),
+    },
+    Route {
+        method: "get",
+        path: "/cds-services",
+        access: Access::Open,
+        mount: || get(cds_hooks::services),
+    },
+    Route {
+        method: "post",
+        path: "/cds-services/{id}",
+        access: Access::Key(Forecast),
+        mount: || post(cds_hooks::ask),
     },
     Route { method: "get", path: "/healthz", access: Access::Open, mount: || get(health::healthz) },
     Route {

@@ -17,6 +17,8 @@ use crate::upstream::UpstreamPlans;
 pub struct GateSettings {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where people reach it, for links.
+    pub public_url: String,
     /// How often one API key may ask.
     pub identity_rate: Rate,
     /// How often one address may ask without a valid key.
@@ -50,9 +52,15 @@ pub struct GateSettings {
 impl GateSettings {
     /// Takes the operator's choices, checked by [`twinkeep_app::Config::check`].
     pub fn new(listen: SocketAddr, config: &GateConfig) -> Self {
+        let public_url = match (config.public_url.as_str(), config.names.first()) {
+            ("", Some(name)) if name.contains(':') => format!("https://[{name}]:{}", listen.port()),
+            ("", Some(name)) => format!("https://{name}:{}", listen.port()),
+            (url, _) => url.to_owned(),
+        };
         let rate = Rate { per_second: config.rate_per_second, burst: config.rate_burst };
         Self {
             listen,
+            public_url,
             identity_rate: rate,
             address_rate: rate,
             connection_count_max: config.connection_count_max as usize,

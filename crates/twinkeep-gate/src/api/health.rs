@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::json;
 
 use twinkeep_app::FeederState;
 
@@ -15,7 +15,7 @@ use crate::gate::Gate;
 
 /// Answers that it does.
 pub(crate) async fn healthz() -> Response<Body> {
-    json("{\"status\":\"ok\"}".to_owned())
+    super::plain_json(&json!({ "status": "ok" }))
 }
 
 /// Says whether everything works that was asked for.
@@ -27,13 +27,6 @@ pub(crate) async fn readyz(State(gate): State<Arc<Gate>>) -> Response<Body> {
     let failing = feeders.iter().any(|state| matches!(state, Some(FeederState::Failing(_))));
     let status = if failing { "degraded" } else { "ready" };
     let [folder, stream] = feeders.map(|state| state.map_or("none", FeederState::name));
-    let answer = serde_json::json!({ "status": status, "drop_folder": folder, "stream": stream });
-    json(answer.to_string())
-}
-
-fn json(body: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
-    response
+    let answer = json!({ "status": status, "drop_folder": folder, "stream": stream });
+    super::plain_json(&answer)
 }

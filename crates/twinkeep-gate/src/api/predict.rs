@@ -8,15 +8,15 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{Request, Response};
 use serde::Deserialize;
-use twinkeep_app::{Caller, HistoryEvent, PredictRequest};
+use twinkeep_app::{App, Caller, HistoryEvent, PredictRequest};
 use twinkeep_domain::limits;
 
+use crate::api::fhir;
 use crate::api::time::{TimeWire, same_kind};
 use crate::api::twins::bad_query;
 use crate::gate::Gate;
 use crate::json;
 use crate::refusal::Refusal;
-use crate::use_case;
 
 /// The body of the request.
 #[derive(Deserialize)]
@@ -55,9 +55,11 @@ pub(crate) async fn predict(
     request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
     let Query(PredictQuery { receipt }) = query.map_err(bad_query)?;
+    let headers = request.headers().clone();
     let wire: PredictWire = json::read(request, gate.body_limits()).await?;
     let request = PredictRequest { receipt, ..wire.into_request()? };
-    use_case::json(&gate, move |app| twinkeep_app::predict(app, &caller, &request)).await
+    let work = move |app: &App| twinkeep_app::predict(app, &caller, &request);
+    fhir::or_json(&gate, &headers, receipt, work).await
 }
 
 impl PredictWire {

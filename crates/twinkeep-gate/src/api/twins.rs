@@ -6,11 +6,12 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::Response;
+use axum::http::{HeaderMap, Response};
 use serde::Deserialize;
-use twinkeep_app::{Caller, ExplainRequest, HistoryRequest, Moment, TwinForecastRequest};
+use twinkeep_app::{App, Caller, ExplainRequest, HistoryRequest, Moment, TwinForecastRequest};
 use twinkeep_domain::Timestamp;
 
+use crate::api::fhir;
 use crate::gate::Gate;
 use crate::refusal::Refusal;
 use crate::use_case;
@@ -112,6 +113,7 @@ pub(crate) async fn forecast(
     State(gate): State<Arc<Gate>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     query: Result<Query<ForecastQuery>, QueryRejection>,
 ) -> Result<Response<Body>, Refusal> {
     let Query(ForecastQuery { at, at_hours, horizons_hours, receipt }) =
@@ -122,7 +124,8 @@ pub(crate) async fn forecast(
     };
     let at = moment(at.as_deref(), at_hours)?;
     let request = TwinForecastRequest { at, horizons_hours, receipt };
-    use_case::json(&gate, move |app| twinkeep_app::forecast_twin(app, &caller, &id, &request)).await
+    let work = move |app: &App| twinkeep_app::forecast_twin(app, &caller, &id, &request);
+    fhir::or_json(&gate, &headers, receipt, work).await
 }
 
 /// Says why a forecast of one twin is what it is.

@@ -85,6 +85,15 @@ impl Served {
         self.send("POST", "/predict", &lines, body).await
     }
 
+    async fn post(&self, path: &str, body: &str, lines: &str) -> Answer {
+        let lines = format!(
+            "X-Api-Key: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{lines}",
+            self.key,
+            body.len()
+        );
+        self.send("POST", path, &lines, body).await
+    }
+
     async fn send(&self, method: &str, path: &str, lines: &str, body: &str) -> Answer {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{lines}\r\n{body}"

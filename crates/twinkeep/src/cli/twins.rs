@@ -62,6 +62,9 @@ pub(crate) enum TwinCommand {
         /// Write a receipt: a signed statement of what this answer rests on, for `receipt verify`
         #[arg(long, value_name = "FILE", conflicts_with = "target")]
         receipt: Option<PathBuf>,
+        /// Print a Bundle of FHIR R4: Observations in the future, and RiskAssessments
+        #[arg(long, conflicts_with_all = ["target", "receipt"])]
+        fhir: bool,
     },
     /// Print what changes, one twin's or everybody's, until it is stopped
     Changes {

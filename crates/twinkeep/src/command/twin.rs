@@ -11,8 +11,8 @@ use std::path::Path;
 use twinkeep_app::{
     AppError, BackTestAnswer, Caller, ExplainAnswer, ExplainRequest, FollowRequest, ForecastAnswer,
     HistoryRequest, Letters, PointAnswer, Receipt, TerminalSize, TwinForecastRequest, TwinHistory,
-    TwinList, TwinReport, draw_twin, explain_twin, forecast_twin, list_twins, show_history,
-    show_twin, write_receipt,
+    TwinList, TwinReport, draw_twin, explain_twin, fhir_bundle, forecast_twin, list_twins,
+    show_history, show_twin, write_receipt,
 };
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
@@ -41,13 +41,19 @@ pub(crate) fn run(global: &Global, args: &TwinCommand, out: &Output) -> Result<(
             };
             out.result(&show_history(&app, &operator, subject, &request)?, history)
         }
-        TwinCommand::Forecast { subject, target, at, svg, receipt } => {
+        TwinCommand::Forecast { subject, target, at, svg, receipt, fhir } => {
             let at = at.unwrap_or_default();
             let request =
                 TwinForecastRequest { at, horizons_hours: vec![], receipt: receipt.is_some() };
             let Some(code) = target else {
                 let mut answer = forecast_twin(&app, &operator, subject, &request)?;
                 keep_receipt(receipt.as_deref(), answer.receipt.take(), out)?;
+                if *fhir {
+                    let pretty = |bundle: &_| serde_json::to_string_pretty(bundle);
+                    return out.result(&fhir_bundle(app.pack(), &answer), |bundle| {
+                        pretty(bundle).unwrap_or_default()
+                    });
+                }
                 return out.result(&answer, forecast);
             };
             let size = terminal_size();

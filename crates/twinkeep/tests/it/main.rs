@@ -23,6 +23,7 @@ mod fhir;
 mod folder;
 mod harness;
 mod import_model;
+mod interop;
 mod isolation;
 mod keep;
 mod kek;

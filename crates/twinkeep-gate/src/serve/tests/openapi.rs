@@ -104,6 +104,8 @@ async fn real_answers_are_as_described() {
     let version = models.json()["models"][0]["version"].as_str().unwrap().to_owned();
     let model = served.get(&format!("/api/v1/models/{version}")).await;
     assert_eq!((model.status, &model.json()["version"]), (200, &Value::from(version)));
+    let pack = TestKeep::shared().app.pack().name().to_owned();
+    let history = api::history(24).to_string();
     let answers = [
         ("/api/v1/models", "get", models),
         ("/api/v1/models/{version}", "get", model),
@@ -119,6 +121,24 @@ async fn real_answers_are_as_described() {
         ),
         ("/api/v1/changes", "get", served.get("/api/v1/changes?after=x").await),
         ("/predict", "post", served.predict(&api::history(24).to_string()).await),
+        ("/v2", "get", served.get("/v2").await),
+        ("/v2/health/live", "get", served.get("/v2/health/live").await),
+        ("/v2/health/ready", "get", served.get("/v2/health/ready").await),
+        ("/v2/models/{name}", "get", served.get(&format!("/v2/models/{pack}")).await),
+        ("/v2/models/{name}", "get", served.get("/v2/models/none").await),
+        ("/v2/models/{name}/ready", "get", served.get(&format!("/v2/models/{pack}/ready")).await),
+        (
+            "/v2/models/{name}/infer",
+            "post",
+            served.post(&format!("/v2/models/{pack}/infer"), &tensors().to_string(), "").await,
+        ),
+        ("/v2/models/{name}/infer", "post", served.post("/v2/models/none/infer", "{}", "").await),
+        ("/cds-services", "get", served.get("/cds-services").await),
+        ("/cds-services/{id}", "post", served.post(CDS, &hook(&subject), "").await),
+        ("/cds-services/{id}", "post", served.post(CDS, &hook("nobody"), "").await),
+        ("/cds-services/{id}", "post", served.post("/cds-services/x", &hook(""), "").await),
+        ("/cds-services/{id}", "post", served.post(CDS, "{}", "").await),
+        ("/api/v1/predict", "post", served.post("/api/v1/predict", &history, FHIR).await),
         ("/healthz", "get", served.get("/healthz").await),
         ("/readyz", "get", served.get("/readyz").await),
         ("/openapi.json", "get", served.get("/openapi.json").await),
@@ -131,6 +151,66 @@ async fn real_answers_are_as_described() {
     for (path, method, answer) in &answers {
         as_described(&document, path, method, answer);
     }
+}
+
+const CDS: &str = "/cds-services/twinkeep-forecast";
+
+const FHIR: &str = "Accept: application/fhir+json\r\n";
+
+fn hook(patient: &str) -> String {
+    let context = serde_json::json!({ "patientId": patient, "userId": "Practitioner/1" });
+    serde_json::json!({
+        "hook": "patient-view", "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+        "context": context, "fhirServer": "https://ehr.example/fhir",
+    })
+    .to_string()
+}
+
+fn tensors() -> Value {
+    let hours: Vec<u32> = (0..24).collect();
+    let tensor = |name: &str, kind: &str, data: Value| serde_json::json!({ "name": name, "datatype": kind, "shape": [24], "data": data });
+    serde_json::json!({ "id": "7", "inputs": [
+        tensor("time", "FP64", hours.clone().into()),
+        tensor("code", "BYTES", vec!["HR"; 24].into()),
+        tensor("value", "FP32", hours.iter().map(|hour| 80 + hour % 5).collect::<Vec<_>>().into()),
+    ] })
+}
+
+#[tokio::test]
+async fn an_inference_is_the_same_forecast_in_tensors() {
+    let served = Served::open(TestKeep::shared(), settings());
+    let pack = TestKeep::shared().app.pack().name().to_owned();
+    let path = format!("/v2/models/{pack}/infer");
+    let answer = served.post(&path, &tensors().to_string(), "").await.json();
+    let plain = served.predict(&api::history(24).to_string()).await.json();
+    let of = |name: &str| {
+        let outputs = answer["outputs"].as_array().unwrap().iter();
+        outputs.clone().find(|tensor| tensor["name"] == name).unwrap().clone()
+    };
+    let (targets, horizons) = (of("target")["data"].clone(), of("horizon_hours")["data"].clone());
+    let width = horizons.as_array().unwrap().len();
+    assert_eq!(
+        of("median")["shape"],
+        serde_json::json!([targets.as_array().unwrap().len(), width])
+    );
+    for (row, code) in targets.as_array().unwrap().iter().enumerate() {
+        let target = plain["targets"].as_array().unwrap().iter().find(|it| it["code"] == *code);
+        for (column, point) in target.unwrap()["points"].as_array().unwrap().iter().enumerate() {
+            assert_eq!(of("median")["data"][row * width + column], point["q50"]);
+            assert_eq!(of("q95")["data"][row * width + column], point["q95"]);
+        }
+    }
+    assert_eq!((&answer["id"], &answer["model_version"]), (&"7".into(), &plain["model"]));
+    let mut one = tensors();
+    one["outputs"] = serde_json::json!([{ "name": "median" }]);
+    let few = served.post(&path, &one.to_string(), "").await.json();
+    assert_eq!(few["outputs"].as_array().unwrap().len(), 1);
+    one["outputs"] = serde_json::json!([{ "name": "logits" }]);
+    let refused = served.post(&path, &one.to_string(), "").await;
+    assert_eq!((refused.status, refused.code().as_str()), (422, "tensor-unknown"));
+    assert_eq!(refused.json()["error"], refused.json()["detail"]);
+    let versioned = format!("/v2/models/{pack}/versions/m-none/infer");
+    assert_eq!(served.post(&versioned, &tensors().to_string(), "").await.status, 404);
 }
 
 fn as_described(document: &Value, path: &str, method: &str, answer: &Answer) {
