@@ -91,18 +91,18 @@ impl InferWire {
 
     /// Reads the history.
     pub(super) fn into_request(self) -> Result<PredictRequest, Refusal> {
-        let extended = |parameters: &serde_json::Map<String, Value>| {
-            // What a client always sends, and what means that nothing is extended.
-            parameters.iter().any(|(name, value)| {
-                !matches!(
-                    (name.as_str(), value),
-                    ("binary_data" | "binary_data_output", Value::Bool(false))
-                )
-            })
+        // A client may wish for binary answers, and reads those in JSON as well; what it sends must
+        // be in JSON.
+        let extended = |parameters: &serde_json::Map<String, Value>, wish: &str| {
+            let known = |(name, value): (&String, &Value)| match name.as_str() {
+                "binary_data" => *value == Value::Bool(false) || wish == name && value.is_boolean(),
+                name => name == wish && value.is_boolean(),
+            };
+            !parameters.iter().all(known)
         };
-        if extended(&self.parameters)
-            || self.inputs.iter().any(|input| extended(&input.parameters))
-            || self.outputs.iter().any(|output| extended(&output.parameters))
+        if extended(&self.parameters, "binary_data_output")
+            || self.inputs.iter().any(|input| extended(&input.parameters, ""))
+            || self.outputs.iter().any(|output| extended(&output.parameters, "binary_data"))
         {
             let message = "`parameters` asks for an extension that this server does not have";
             return Err(Refusal::unprocessable("tensor-extension", message));

@@ -27,6 +27,10 @@ fn columns_become_a_history() {
     let request = read(&wire()).unwrap();
     assert_eq!((request.events.len(), request.events[1].value), (2, Some(82.5)));
     assert!(request.prediction_time.is_none());
+    let mut wishes = wire();
+    wishes["parameters"] = json!({"binary_data_output": true});
+    wishes["outputs"] = json!([{"name": "mean", "parameters": {"binary_data": true}}]);
+    assert!(read(&wishes).is_ok());
     let mut more = wire();
     let inputs = more["inputs"].as_array_mut().unwrap();
     inputs.push(json!({"name": "prediction_time", "shape": [1], "datatype": "FP64", "data": [2]}));
