@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use twinkeep_ledger::JOURNAL_FILES;
 use twinkeep_vault::digest::to_hex;
 use twinkeep_vault::files::{
     PRIVATE_FILE, TEMPORARY_SUFFIX, copy_file, create_private_dir, sync_dir,
@@ -15,8 +16,8 @@ use crate::AppError;
 pub(crate) type Digests = BTreeMap<String, String>;
 
 /// Copies a folder and everything below it; `name` is how the digests call it. Locks and files
-/// that somebody is writing are left out, and so are the ledger's journal, which belongs to the
-/// moment, and everything that is not a plain file.
+/// that somebody is writing are left out, and so are the ledger's journals, which belong to
+/// the moment, and everything that is not a plain file.
 pub(crate) fn copy_folder(
     from: &Path,
     to: &Path,
@@ -32,7 +33,7 @@ pub(crate) fn copy_folder(
         let (path, target, name) = (item.path(), to.join(file), format!("{name}/{file}"));
         if kind.is_dir() && !file.ends_with(TEMPORARY_SUFFIX) {
             copy_folder(&path, &target, &name, digests)?;
-        } else if kind.is_file() && !LEFT_OUT.contains(&file) && !file.ends_with(TEMPORARY_SUFFIX) {
+        } else if kind.is_file() && !left_out(file) {
             digests.insert(name, copy_into(&path, &target, PRIVATE_FILE)?);
         }
     }
@@ -49,7 +50,6 @@ pub(crate) fn failed(action: &str, path: &Path, error: std::io::Error) -> AppErr
     AppError::environment("copy", format!("cannot {action} `{}`", path.display())).because(error)
 }
 
-const LEFT_OUT: &[&str] = &["lock", LEDGER_JOURNAL];
-
-/// Names the journal in the folder of a ledger.
-pub(crate) const LEDGER_JOURNAL: &str = "journal";
+fn left_out(file: &str) -> bool {
+    file == "lock" || JOURNAL_FILES.contains(&file) || file.ends_with(TEMPORARY_SUFFIX)
+}

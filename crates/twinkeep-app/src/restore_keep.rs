@@ -10,7 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use twinkeep_ledger::{Activity, Checkpoint, Class as EventClass, Ledger, Severity, verify};
+use twinkeep_ledger::{
+    Activity, Checkpoint, Class as EventClass, JOURNAL_FILES, Ledger, Severity, verify,
+};
 use twinkeep_registry::{Registry, RegistryKeys};
 use twinkeep_store::{KeyringSource, RestoreTerms, Restored, Store};
 use twinkeep_vault::KekSource;
@@ -21,7 +23,7 @@ use twinkeep_vault::files::{
 
 use crate::anchor::Anchor;
 use crate::app::{Surroundings, anchor_paths, newest, watermark_paths};
-use crate::copy_folder::{Digests, LEDGER_JOURNAL, copy_folder, copy_into, failed};
+use crate::copy_folder::{Digests, copy_folder, copy_into, failed};
 use crate::init_keep::{Building, refuse_existing};
 use crate::keep::Keys;
 use crate::snapshot_keep::{KeyringReport, MANIFEST, MANIFEST_TYPE, Manifest};
@@ -235,9 +237,12 @@ fn take_ledger(
             .map_err(|error| failed("replace", &layout.ledger(), error))?;
         copy_folder(newer, &layout.ledger(), "ledger", &mut Digests::new())?;
         // It comes from a machine that may have lost its power.
-        let journal = newer.join(LEDGER_JOURNAL);
-        if journal.exists() {
-            copy_into(&journal, &layout.ledger().join(LEDGER_JOURNAL), PRIVATE_FILE)?;
+        let journals = JOURNAL_FILES.iter().filter(|name| newer.join(name).exists());
+        let journals: Vec<_> = journals.collect();
+        for name in &journals {
+            copy_into(&newer.join(name), &layout.ledger().join(name), PRIVATE_FILE)?;
+        }
+        if !journals.is_empty() {
             Ledger::settle(&layout.ledger(), &origin, key)?;
         }
         end = verify(&layout.ledger(), &origin, &key, &[end.checkpoint])?.checkpoint;

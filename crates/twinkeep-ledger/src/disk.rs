@@ -1,10 +1,13 @@
 //! The writes of the ledger, so that tests can make each of them fail.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{TryRecvError, sync_channel};
+use std::thread;
 
 use twinkeep_vault::files::{self, PRIVATE_FILE, TEMPORARY_SUFFIX};
 
@@ -27,11 +30,49 @@ pub(crate) trait Disk: Send {
     /// Makes the content of files that were written here, and the names in folders, durable.
     fn sync(&mut self, files: &[PathBuf], folders: &[PathBuf]) -> io::Result<()>;
 
+    /// As [`Disk::sync`], but nobody waits for it here. If it succeeds, the folders in `leftovers`
+    /// are removed with all that is in them: not durable, and no harm if it fails.
+    fn begin_sync(
+        &mut self,
+        files: &[PathBuf],
+        folders: &[PathBuf],
+        leftovers: Vec<PathBuf>,
+    ) -> io::Result<Pending>;
+
     /// Makes everything below a folder durable that anybody wrote: slow, for repairs.
     fn sync_everything(&mut self, dir: &Path) -> io::Result<()>;
 
     /// Removes a file. Not durable, and no harm if it fails.
     fn remove(&mut self, path: &Path);
+}
+
+/// A sync that is under way.
+pub(crate) struct Pending(Box<dyn FnMut(Patience) -> Option<io::Result<()>> + Send>);
+
+/// Whether somebody waits for what is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    Look,
+    Wait,
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pending")
+    }
+}
+
+impl Pending {
+    pub(crate) fn new(
+        ask: impl FnMut(Patience) -> Option<io::Result<()>> + Send + 'static,
+    ) -> Self {
+        Self(Box::new(ask))
+    }
+
+    /// Returns how it ended; `None` if it has not, and nobody waits.
+    pub(crate) fn outcome(&mut self, patience: Patience) -> Option<io::Result<()>> {
+        (self.0)(patience)
+    }
 }
 
 /// The real disk.
@@ -75,18 +116,35 @@ impl Disk for OsDisk {
     /// The syncs wait side by side: a disk that takes 5 ms for one takes about as long for
     /// several at once, since the file system commits them together.
     fn sync(&mut self, files: &[PathBuf], folders: &[PathBuf]) -> io::Result<()> {
-        let mut pending = Vec::with_capacity(files.len() + folders.len());
-        for path in files {
-            let written = self.written.remove(path);
-            pending.push(written.map_or_else(|| File::open(path), Ok)?);
-        }
-        for folder in folders {
-            pending.push(File::open(folder)?);
-        }
-        if let [only] = pending.as_slice() {
-            return only.sync_data();
-        }
-        pending.chunks(SYNCS_AT_ONCE).try_for_each(sync_together)
+        sync_all(&self.open_files(files, folders)?)
+    }
+
+    fn begin_sync(
+        &mut self,
+        files: &[PathBuf],
+        folders: &[PathBuf],
+        leftovers: Vec<PathBuf>,
+    ) -> io::Result<Pending> {
+        let files = self.open_files(files, folders)?;
+        let (sender, receiver) = sync_channel(1);
+        let work = move || {
+            let outcome = sync_all(&files);
+            if outcome.is_ok() {
+                leftovers.iter().for_each(|folder| drop(fs::remove_dir_all(folder)));
+            }
+            // Nobody hears it any more where the folder was read anew meanwhile.
+            let _ = sender.send(outcome);
+        };
+        thread::Builder::new().name("ledger-sync".to_owned()).spawn(work)?;
+        let stopped = || Some(Err(io::Error::other("a sync stopped")));
+        Ok(Pending::new(move |patience| match patience {
+            Patience::Wait => receiver.recv().map_or_else(|_| stopped(), Some),
+            Patience::Look => match receiver.try_recv() {
+                Ok(outcome) => Some(outcome),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => stopped(),
+            },
+        }))
     }
 
     fn sync_everything(&mut self, dir: &Path) -> io::Result<()> {
@@ -99,9 +157,31 @@ impl Disk for OsDisk {
     }
 }
 
+impl OsDisk {
+    /// Returns what is to be synced, open.
+    fn open_files(&mut self, files: &[PathBuf], folders: &[PathBuf]) -> io::Result<Vec<File>> {
+        let mut open = Vec::with_capacity(files.len() + folders.len());
+        for path in files {
+            let written = self.written.remove(path);
+            open.push(written.map_or_else(|| File::open(path), Ok)?);
+        }
+        for folder in folders {
+            open.push(File::open(folder)?);
+        }
+        Ok(open)
+    }
+}
+
+fn sync_all(files: &[File]) -> io::Result<()> {
+    match files {
+        [only] => only.sync_data(),
+        files => files.chunks(SYNCS_AT_ONCE).try_for_each(sync_together),
+    }
+}
+
 /// Waits for every sync, and tells the first failure.
 fn sync_together(files: &[File]) -> io::Result<()> {
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let syncs = files.iter().map(|file| scope.spawn(|| file.sync_data()));
         let syncs: Vec<_> = syncs.collect();
         let stopped = || io::Error::other("a sync stopped");

@@ -116,6 +116,17 @@ impl Edge {
         ids
     }
 
+    /// Returns the places of the first tiles that are not full, also those of levels that a batch
+    /// may add.
+    pub(crate) fn ends(&self) -> Vec<TileId> {
+        let at = |kind, level| {
+            let count = node_count(level, self.size);
+            TileId { kind, index: count / TILE_WIDTH, width: count % TILE_WIDTH }
+        };
+        let levels = (0..self.levels.len() as u32 + 3).map(|level| at(Kind::Hashes(level), level));
+        levels.chain([at(Kind::Entries, 0)]).collect()
+    }
+
     /// Returns the root: the perfect subtrees of all levels, joined from the right.
     fn root(&self) -> Hash {
         let mut root: Option<Hash> = None;

@@ -3,14 +3,17 @@
 //!
 //! A *settled* ledger is tiles and a checkpoint, all durable, and an empty journal. Batches unsettle
 //! it: their records are durable, their tiles and checkpoint are written, and no sync waits for
-//! these. Settling syncs them, and then empties the journal.
+//! these. Settling (`settle.rs`) syncs them, and then empties the journal. A full journal settles
+//! behind the batches that go into the other one.
 //!
 //! # Invariants
 //!
 //! - Partial tiles of the settled state stay until the next one is durable: the journal goes on
 //!   from them.
-//! - The journal is emptied after all that it covers is durable, and nothing is written to it
-//!   before its emptiness is.
+//! - A journal is emptied after all that it covers is durable, and nothing is written to it before
+//!   its emptiness is.
+//! - Files of the tree beyond what is signed are removed before the next batch: a reader who looks
+//!   for a tile takes a wider one.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -23,8 +26,9 @@ use twinkeep_vault::sign::VerifyingKey;
 
 use crate::disk::Disk;
 use crate::edge::{Edge, TileFile};
-use crate::journal::{JOURNAL_FILE, Journal, Replayed};
-use crate::tile::TileId;
+use crate::journal::{History, JOURNAL_FILES, Journals, Replayed};
+use crate::settle::Behind;
+use crate::tile::{TILE_WIDTH, TileId};
 use crate::view::{CHECKPOINT_FILE, Tiles, View, read_checkpoint};
 use crate::{Checkpoint, LedgerError, SignedCheckpoint};
 
@@ -58,14 +62,18 @@ pub(crate) struct Limits {
 pub(crate) struct State {
     pub(crate) note: Vec<u8>,
     pub(crate) edge: Edge,
-    /// How far the journal is filled.
+    /// Which journal takes records.
+    pub(crate) turn: usize,
+    /// How far it is filled.
     pub(crate) journal: u64,
-    /// The partial tiles of the settled state.
-    base: Vec<TileId>,
+    /// The partial tiles that it goes on from.
+    pub(crate) base: Vec<TileId>,
     /// Written since, and not synced.
-    unsettled: BTreeSet<TileId>,
+    pub(crate) unsettled: BTreeSet<TileId>,
     /// Those with new names.
-    folders: BTreeSet<PathBuf>,
+    pub(crate) folders: BTreeSet<PathBuf>,
+    /// The other journal, if it is not empty.
+    pub(crate) behind: Option<Behind>,
 }
 
 impl State {
@@ -76,7 +84,7 @@ impl State {
 
     /// Returns whether the journal holds what nothing else makes durable.
     pub(crate) fn is_settled(&self) -> bool {
-        self.journal == 0 && self.unsettled.is_empty()
+        self.journal == 0 && self.unsettled.is_empty() && self.behind.is_none()
     }
 
     pub(crate) fn unsettled_count(&self) -> usize {
@@ -114,34 +122,38 @@ impl Folder {
 
     /// Returns the state of the folder: `seen` if nobody moved it, else read and checked anew.
     pub(crate) fn refresh(&mut self, seen: Option<State>) -> Result<State, LedgerError> {
+        // What failed here may lie in the system's cache as if it were written.
+        let doubtful = seen.as_ref().is_none_or(|state| state.behind.is_some());
         if let Some(state) = seen
             && read_checkpoint(&self.dir)? == state.note
-            && self.journal_ends_at(state.journal)
+            && self.journal_ends_at(state.turn, state.journal)
+            && self.journal_ends_at(1 - state.turn, state.behind.as_ref().map_or(0, Behind::filled))
         {
             return Ok(state);
         }
-        let journal = Journal::read(&self.dir)?;
+        let journals = Journals::read(&self.dir)?;
         let signed = read_checkpoint(&self.dir)
             .and_then(|note| SignedCheckpoint::parse(&note, &self.origin, &self.verifying_key));
-        let end = journal.end(&self.origin, &self.verifying_key)?;
-        let state = match (end, signed) {
+        let history = journals.history(&self.origin, &self.verifying_key)?;
+        let state = match (&history.end, signed) {
             (Some(end), Ok(signed)) if end.checkpoint.size < signed.checkpoint.size => {
-                self.take_checkpoint(&journal)?
+                self.take_checkpoint(&journals)?
             }
-            (Some(end), signed) => self.replay(&journal, end, signed.ok())?,
-            (None, signed) => signed.and_then(|_| self.take_checkpoint(&journal))?,
+            (Some(end), signed) => self.replay(&history, end, signed.ok())?,
+            (None, signed) => signed.and_then(|_| self.take_checkpoint(&journals))?,
         };
         self.continue_known(&state)?;
-        self.prepare_journal(&journal)?;
+        self.prepare_journals(&journals, doubtful && self.opened)?;
         self.make_certain(&state)?;
+        self.remove_beyond(&state.edge);
         Ok(state)
     }
 
-    /// Returns whether the journal has records up to `offset`, and none from there on.
-    fn journal_ends_at(&self, offset: u64) -> bool {
+    /// Returns whether a journal has records up to `offset`, and none from there on.
+    fn journal_ends_at(&self, turn: usize, offset: u64) -> bool {
         let mut first = [0; 1];
         let mut next = [0; 1];
-        let read = File::open(self.dir.join(JOURNAL_FILE)).and_then(|file| {
+        let read = File::open(self.journal_path(turn)).and_then(|file| {
             file.read_exact_at(&mut first, 0)?;
             // Nothing can be read behind the last byte of a full one.
             file.read_at(&mut next, offset)
@@ -149,31 +161,39 @@ impl Folder {
         read.is_ok() && next == [0] && (0 < offset) == (first != [0])
     }
 
-    /// Takes the checkpoint for what holds, because the journal does not go as far: it was empty,
-    /// or somebody stopped while emptying it.
-    fn take_checkpoint(&mut self, journal: &Journal) -> Result<State, LedgerError> {
+    pub(crate) fn journal_path(&self, turn: usize) -> PathBuf {
+        self.dir.join(JOURNAL_FILES[turn % JOURNAL_FILES.len()])
+    }
+
+    /// Takes the checkpoint for what holds, because the journals do not go as far: they were empty,
+    /// or somebody stopped while emptying them.
+    fn take_checkpoint(&mut self, journals: &Journals) -> Result<State, LedgerError> {
         let view = View::open(&self.dir, &self.origin, &self.verifying_key)?;
         view.consistency_proof(&self.known)?;
         let SignedCheckpoint { checkpoint, note } = view.checkpoint().clone();
         let edge = Edge::load(&mut Tiles::new(&self.dir, checkpoint.size), &checkpoint)?;
-        if !journal.is_empty() {
-            // What the journal covered is durable if nobody meddled; in case somebody did:
-            self.disk
-                .sync_everything(&self.dir)
-                .map_err(|source| LedgerError::io("sync the ledger's folder", source))?;
+        if !journals.is_empty() {
+            self.sync_everything()?;
         }
         let base = edge.partial_ids();
         Ok(State { note: note.into_bytes(), edge, base, ..State::default() })
     }
 
-    /// Finishes what the journal holds.
+    /// What an emptied journal covered is durable if nobody meddled; in case somebody did:
+    fn sync_everything(&mut self) -> Result<(), LedgerError> {
+        self.disk
+            .sync_everything(&self.dir)
+            .map_err(|source| LedgerError::io("sync the ledger's folder", source))
+    }
+
+    /// Finishes what the journals hold.
     fn replay(
         &mut self,
-        journal: &Journal,
-        end: SignedCheckpoint,
+        history: &History<'_>,
+        end: &SignedCheckpoint,
         signed: Option<SignedCheckpoint>,
     ) -> Result<State, LedgerError> {
-        let replayed = journal.replay(&self.dir, &self.origin, &self.verifying_key)?;
+        let replayed = history.replay(&self.dir, &self.origin, &self.verifying_key)?;
         let Some(Replayed { edge, base, ends, files }) = replayed else {
             return Err(LedgerError::RootChanged { size: end.checkpoint.size });
         };
@@ -182,7 +202,10 @@ impl Folder {
         if let Some(Checkpoint { size, .. }) = other.filter(|other| before <= other.size) {
             return Err(LedgerError::Rewritten { size });
         }
-        let note = end.note.into_bytes();
+        if !history.whole {
+            self.sync_everything()?;
+        }
+        let note = end.note.clone().into_bytes();
         let mut state = State { note, edge, base, ..State::default() };
         self.write_tiles(&mut state, &files)?;
         self.settle(&mut state)?;
@@ -197,20 +220,23 @@ impl Folder {
         Ok(())
     }
 
-    /// Makes the journal, or empties it.
-    fn prepare_journal(&mut self, journal: &Journal) -> Result<(), LedgerError> {
-        let path = self.dir.join(JOURNAL_FILE);
-        if journal.length == Some(self.limits.journal) {
-            return if journal.is_empty() {
-                Ok(())
+    /// Makes the journals, or empties them. One that is empty may have been emptied by somebody
+    /// who was stopped before the sync, or whose sync failed.
+    fn prepare_journals(&mut self, journals: &Journals, doubtful: bool) -> Result<(), LedgerError> {
+        let length = self.limits.journal;
+        for (turn, (_, journal)) in journals.named().enumerate() {
+            if journal.length == Some(length) {
+                if doubtful || !journal.is_empty() {
+                    self.write_zeros(turn, length)?;
+                }
+                self.sync_journal(turn)?;
             } else {
-                self.zero_journal(self.limits.journal)
-            };
+                self.disk
+                    .write_durably(&self.journal_path(turn), &vec![0; length as usize])
+                    .map_err(|source| LedgerError::io("make the ledger's journal", source))?;
+            }
         }
-        let zeros = vec![0; self.limits.journal as usize];
-        self.disk
-            .write_durably(&path, &zeros)
-            .map_err(|source| LedgerError::io("make the ledger's journal", source))
+        Ok(())
     }
 
     /// Makes what was found durable: whoever wrote it may have been stopped before its sync. What
@@ -225,22 +251,13 @@ impl Folder {
             .map_err(|source| LedgerError::io("sync the ledger", source))
     }
 
-    fn zero_journal(&mut self, length: u64) -> Result<(), LedgerError> {
-        let path = self.dir.join(JOURNAL_FILE);
-        let zeros = vec![0; length as usize];
-        let zeroed = self.disk.write_at(&path, 0, &zeros);
-        zeroed
-            .and_then(|()| self.disk.sync(&[path], &[]))
-            .map_err(|source| LedgerError::io("empty the ledger's journal", source))
-    }
-
     /// Adds a record to the journal, and makes it durable.
     pub(crate) fn write_record(
         &mut self,
         state: &mut State,
         record: &[u8],
     ) -> Result<(), LedgerError> {
-        let path = self.dir.join(JOURNAL_FILE);
+        let path = self.journal_path(state.turn);
         let written = self.disk.write_at(&path, state.journal, record);
         if let Err(source) = written.and_then(|()| self.disk.sync(std::slice::from_ref(&path), &[]))
         {
@@ -278,32 +295,10 @@ impl Folder {
     }
 
     /// As [`Folder::write_checkpoint`], where no journal would make up for a lost one.
-    fn write_checkpoint_durably(&mut self, note: &[u8]) -> Result<(), LedgerError> {
+    pub(crate) fn write_checkpoint_durably(&mut self, note: &[u8]) -> Result<(), LedgerError> {
         self.disk
             .write_durably(&self.dir.join(CHECKPOINT_FILE), note)
             .map_err(|source| LedgerError::io("replace the ledger's checkpoint", source))
-    }
-
-    /// Makes everything durable where it belongs, and empties the journal.
-    pub(crate) fn settle(&mut self, state: &mut State) -> Result<(), LedgerError> {
-        let failed = |source| LedgerError::io("sync the ledger", source);
-        let files: Vec<PathBuf> =
-            state.unsettled.iter().map(|id| self.dir.join(id.path())).collect();
-        let folders: Vec<PathBuf> =
-            state.folders.iter().filter(|folder| folder.is_dir()).cloned().collect();
-        self.disk.sync(&files, &folders).map_err(failed)?;
-        self.write_checkpoint_durably(&state.note)?;
-        if 0 < state.journal {
-            self.zero_journal(state.journal)?;
-            state.journal = 0;
-        }
-        self.note_durable(&state.unsettled);
-        let moved: Vec<TileId> = state.unsettled.iter().chain(&state.base).copied().collect();
-        state.base = state.edge.partial_ids();
-        state.unsettled.clear();
-        state.folders.clear();
-        self.remove_narrower(&moved, &state.base);
-        Ok(())
     }
 
     /// Makes the folders above `target`, and notes every folder that gets a new name.
@@ -333,7 +328,7 @@ impl Folder {
     }
 
     /// Notes that the folders above these files have durable names.
-    fn note_durable(&mut self, files: &BTreeSet<TileId>) {
+    pub(crate) fn note_durable(&mut self, files: &BTreeSet<TileId>) {
         if self.durable.len() > DURABLE_COUNT_MAX {
             self.durable.clear();
         }
@@ -358,19 +353,61 @@ impl Folder {
 
     /// Removes what is left of partial tiles where others took their place. A leftover does no
     /// harm.
-    fn remove_narrower(&mut self, moved: &[TileId], partial: &[TileId]) {
+    pub(crate) fn remove_narrower<'a>(
+        &mut self,
+        moved: impl Iterator<Item = &'a TileId>,
+        partial: &[TileId],
+    ) {
         for id in moved {
             let same = |other: &&TileId| (other.kind, other.index) == (id.kind, id.index);
-            let keep = partial.iter().find(same).map(|id| id.width.to_string());
-            let folder = self.dir.join(format!("{}.p", id.full_path()));
-            for item in fs::read_dir(&folder).into_iter().flatten().flatten() {
-                if item.file_name().to_str() != keep.as_deref() {
-                    self.disk.remove(&item.path());
-                }
+            let keep: Vec<String> =
+                partial.iter().filter(same).map(|id| id.width.to_string()).collect();
+            self.remove_partial(id, &keep);
+        }
+    }
+
+    /// Returns the folder with the partial tiles in the place of `id`.
+    pub(crate) fn partial_folder(&self, id: &TileId) -> PathBuf {
+        self.dir.join(format!("{}.p", id.full_path()))
+    }
+
+    /// Removes the partial tiles in the place of `id`, but for those of the widths in `keep`.
+    fn remove_partial(&mut self, id: &TileId, keep: &[String]) {
+        let folder = self.partial_folder(id);
+        for item in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = item.file_name();
+            if !keep.iter().any(|width| name.to_str() == Some(width)) {
+                self.disk.remove(&item.path());
             }
-            // Succeeds only when the last partial tile is gone: the full one is there.
-            if keep.is_none() && fs::remove_dir(&folder).is_ok() {
-                self.durable.remove(&folder);
+        }
+        // Succeeds only when the last partial tile is gone: the full one is there.
+        if keep.is_empty() && fs::remove_dir(&folder).is_ok() {
+            self.durable.remove(&folder);
+        }
+    }
+
+    /// Removes the files of the tree that nothing signs: a batch failed after they were written.
+    fn remove_beyond(&mut self, edge: &Edge) {
+        let partial = edge.partial_ids();
+        for id in edge.ends() {
+            let same = |other: &&TileId| (other.kind, other.index) == (id.kind, id.index);
+            let keep: Vec<String> =
+                partial.iter().filter(same).map(|id| id.width.to_string()).collect();
+            let mut next = TileId { width: TILE_WIDTH, ..id };
+            self.remove_partial(&next, &keep);
+            loop {
+                let full = self.dir.join(next.path());
+                let there = full.exists();
+                if there {
+                    self.disk.remove(&full);
+                }
+                if next.index != id.index {
+                    if !there && !self.partial_folder(&next).exists() {
+                        break;
+                    }
+                    self.remove_partial(&next, &[]);
+                }
+                next.index += 1;
             }
         }
     }

@@ -6,6 +6,9 @@
 //! over them. From it, the tiles are finished after a crash; once they are durable themselves, the
 //! journal is filled with zeros again.
 //!
+//! There are two, which take turns: while one is being emptied, the other takes records. Their
+//! records are one history: the one goes on where the other ends, or the other is being emptied.
+//!
 //! # Format
 //!
 //! Records follow each other from the first byte; the rest of the file is zeros.
@@ -23,7 +26,7 @@
 //!
 //! - A record counts when it is whole, follows from the one before it, and its entries lead to the
 //!   root that its checkpoint signs.
-//! - The journal never ends before the checkpoint on disk, unless it is just being emptied.
+//! - The journals never end before the checkpoint on disk, unless they are just being emptied.
 
 use std::path::Path;
 
@@ -59,7 +62,11 @@ pub(crate) struct Journal {
     pub(crate) length: Option<u64>,
 }
 
-/// What a journal makes of the tiles before it.
+/// Both journals of a ledger.
+#[derive(Debug, Default)]
+pub(crate) struct Journals([Journal; 2]);
+
+/// What journals make of the tiles before them.
 #[derive(Debug)]
 pub(crate) struct Replayed {
     pub(crate) edge: Edge,
@@ -72,9 +79,8 @@ pub(crate) struct Replayed {
 }
 
 impl Journal {
-    /// Reads the journal of the ledger in `dir`; a missing one is empty.
-    pub(crate) fn read(dir: &Path) -> Result<Self, LedgerError> {
-        match read_limited(&dir.join(JOURNAL_FILE), JOURNAL_SIZE_MAX) {
+    fn read(path: &Path) -> Result<Self, LedgerError> {
+        match read_limited(path, JOURNAL_SIZE_MAX) {
             Ok(bytes) => Ok(Self { length: Some(bytes.len() as u64), ..Self::decode(&bytes) }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Ok(Self { clean: true, ..Self::default() })
@@ -98,8 +104,7 @@ impl Journal {
         self.records.is_empty() && self.clean
     }
 
-    /// Returns the checkpoint that it ends with.
-    pub(crate) fn end(
+    fn end(
         &self,
         origin: &str,
         key: &VerifyingKey,
@@ -107,7 +112,87 @@ impl Journal {
         let last = self.records.last();
         last.map(|last| SignedCheckpoint::parse(&last.note, origin, key)).transpose()
     }
+}
 
+impl Journals {
+    /// Reads the journals of the ledger in `dir`; a missing one is empty.
+    pub(crate) fn read(dir: &Path) -> Result<Self, LedgerError> {
+        let [one, other] = JOURNAL_FILES.map(|name| Journal::read(&dir.join(name)));
+        Ok(Self([one?, other?]))
+    }
+
+    /// Returns them with the names of their files.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, &Journal)> {
+        JOURNAL_FILES.into_iter().zip(&self.0)
+    }
+
+    /// Returns whether there is nothing in them at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(Journal::is_empty)
+    }
+
+    /// Returns the history that they hold: the journal that goes farthest, and before it the other,
+    /// if that leads up to it. Where it does not, it is being emptied, and its tiles are durable.
+    pub(crate) fn history(
+        &self,
+        origin: &str,
+        key: &VerifyingKey,
+    ) -> Result<History<'_>, LedgerError> {
+        let [one, other] = &self.0;
+        let ends = (one.end(origin, key)?, other.end(origin, key)?);
+        let size = |end: &Option<SignedCheckpoint>| end.as_ref().map(|end| end.checkpoint.size);
+        // `None` is less than any size.
+        let (old, old_end, new, end) = match size(&ends.0) <= size(&ends.1) {
+            true => (one, ends.0, other, ends.1),
+            false => (other, ends.1, one, ends.0),
+        };
+        let goes_on = |end: &SignedCheckpoint| {
+            new.records.first().is_some_and(|first| first.base == end.checkpoint)
+        };
+        let leads_up = old_end.as_ref().is_some_and(goes_on);
+        let before: &[Record] = if leads_up { &old.records } else { &[] };
+        let records = before.iter().chain(&new.records).collect();
+        Ok(History { records, end, whole: leads_up || old.is_empty() })
+    }
+
+    /// Checks every byte of the journals against the checkpoint beside them.
+    pub(crate) fn check(
+        &self,
+        dir: &Path,
+        origin: &str,
+        signed: &SignedCheckpoint,
+        key: &VerifyingKey,
+    ) -> Result<(), LedgerError> {
+        for (name, journal) in self.named() {
+            if !journal.clean {
+                return Err(broken(name, "cut short or changed"));
+            }
+        }
+        let history = self.history(origin, key)?;
+        if !history.whole {
+            return Err(broken(JOURNAL_FILE, "not one history with the other journal"));
+        }
+        let Some(replayed) = history.replay(dir, origin, key)? else { return Ok(()) };
+        let size = signed.checkpoint.size;
+        if replayed.ends.last().is_some_and(|last| last.size < size) {
+            return Err(broken(JOURNAL_FILE, "older than the checkpoint"));
+        }
+        let agrees = replayed.ends.contains(&signed.checkpoint);
+        if agrees { Ok(()) } else { Err(LedgerError::Rewritten { size }) }
+    }
+}
+
+/// What the journals hold, in order.
+#[derive(Debug)]
+pub(crate) struct History<'a> {
+    records: Vec<&'a Record>,
+    /// The checkpoint that it ends with; `None` if it has no records.
+    pub(crate) end: Option<SignedCheckpoint>,
+    /// Whether it is all that they hold.
+    pub(crate) whole: bool,
+}
+
+impl History<'_> {
     /// Grows the tree from the tiles before the first record, and checks each record on the way;
     /// `None` if there is none.
     pub(crate) fn replay(
@@ -122,39 +207,19 @@ impl Journal {
         let (mut ends, mut files) = (vec![first.base], Vec::new());
         for record in &self.records {
             if record.base != edge.checkpoint() {
-                return Err(broken("not one history"));
+                return Err(broken(JOURNAL_FILE, "not one history"));
             }
             files.extend(edge.append(&record.entries));
             files.retain(|file| !file.id.is_partial());
             let signed = SignedCheckpoint::parse(&record.note, origin, key)?;
             if signed.checkpoint != edge.checkpoint() {
-                return Err(broken("not what its checkpoints sign"));
+                return Err(broken(JOURNAL_FILE, "not what its checkpoints sign"));
             }
             ends.push(signed.checkpoint);
         }
         files.extend(edge.partial_files());
         files.retain(|file| !base.contains(&file.id));
         Ok(Some(Replayed { edge, base, ends, files }))
-    }
-
-    /// Checks every byte of the journal against the checkpoint beside it.
-    pub(crate) fn check(
-        &self,
-        dir: &Path,
-        origin: &str,
-        signed: &SignedCheckpoint,
-        key: &VerifyingKey,
-    ) -> Result<(), LedgerError> {
-        if !self.clean {
-            return Err(broken("cut short or changed"));
-        }
-        let Some(replayed) = self.replay(dir, origin, key)? else { return Ok(()) };
-        let size = signed.checkpoint.size;
-        if replayed.ends.last().is_some_and(|last| last.size < size) {
-            return Err(broken("older than the checkpoint"));
-        }
-        let agrees = replayed.ends.contains(&signed.checkpoint);
-        if agrees { Ok(()) } else { Err(LedgerError::Rewritten { size }) }
     }
 }
 
@@ -196,12 +261,14 @@ fn decode(bytes: &[u8]) -> Option<(Record, &[u8])> {
     Some((Record { base, note: note.to_vec(), entries }, after))
 }
 
-fn broken(problem: &'static str) -> LedgerError {
-    LedgerError::Tile { path: JOURNAL_FILE.to_owned(), problem }
+fn broken(name: &str, problem: &'static str) -> LedgerError {
+    LedgerError::Tile { path: name.to_owned(), problem }
 }
 
-/// Names the journal in the ledger's folder.
-pub(crate) const JOURNAL_FILE: &str = "journal";
+/// Names the journals in the ledger's folder.
+pub const JOURNAL_FILES: [&str; 2] = [JOURNAL_FILE, "journal-2"];
+
+const JOURNAL_FILE: &str = "journal";
 
 /// Begins each record.
 const MAGIC: &[u8; 8] = b"twkjrnl1";

@@ -17,7 +17,7 @@ use twinkeep_vault::files;
 use twinkeep_vault::sign::{SigningKey, VerifyingKey};
 
 use crate::disk::{Disk, OsDisk};
-use crate::journal::Journal;
+use crate::journal::Journals;
 use crate::tile::ENTRY_SIZE_MAX;
 use crate::view::View;
 use crate::writer::{self, LIMITS, Writer};
@@ -130,16 +130,16 @@ impl Ledger {
         answer.recv().map_err(|_| LedgerError::Stopped)?
     }
 
-    /// Finishes what the journal of the ledger in `dir` holds, as after a crash. Nothing is signed,
+    /// Finishes what the journals of the ledger in `dir` hold, as after a crash. Nothing is signed,
     /// so the public key is enough.
     pub fn settle(dir: &Path, origin: &str, key: VerifyingKey) -> Result<(), LedgerError> {
         writer::settle(dir, origin, key)
     }
 
-    /// Returns whether the journal of the ledger in `dir` is empty: nobody is writing, and nobody
+    /// Returns whether the journals of the ledger in `dir` are empty: nobody is writing, and nobody
     /// was stopped while they did.
     pub fn is_settled(dir: &Path) -> bool {
-        Journal::read(dir).is_ok_and(|journal| journal.is_empty())
+        Journals::read(dir).is_ok_and(|journals| journals.is_empty())
     }
 
     /// Opens the ledger for reading, at its present checkpoint.

@@ -31,6 +31,7 @@ mod journal;
 mod ledger;
 mod proof;
 mod search;
+mod settle;
 mod tile;
 mod tree;
 mod verify;
@@ -41,6 +42,7 @@ pub use checkpoint::{Checkpoint, SignedCheckpoint, key_id, origin_valid, stated_
 pub use cosignature::{COSIGNATURE_TYPE, WitnessRequest, cosign, cosigned_at};
 pub use entry::{Activity, Class, Detail, Entry, EntryError, Outcome, Severity};
 pub use error::LedgerError;
+pub use journal::JOURNAL_FILES;
 pub use ledger::{Appended, Ledger};
 pub use proof::Proof;
 pub use search::{Found, Query, SearchError, search};

@@ -24,7 +24,7 @@ use twinkeep_vault::sign::VerifyingKey;
 pub use self::seen::Seen;
 use self::seen::{Checked, check_bundle};
 use crate::folder::lock_out_writers;
-use crate::journal::Journal;
+use crate::journal::Journals;
 use crate::tile::{Kind, TILE_HEIGHT, TILE_WIDTH, TileId};
 use crate::tree::{Hash, perfect_root, range_root};
 use crate::view::{Known, Tiles, View};
@@ -65,10 +65,10 @@ pub fn verify_from(
     seen: &mut Seen,
     tell: &mut dyn FnMut(u64, u64, &Seen),
 ) -> Result<Verified, LedgerError> {
-    let (view, journal) = {
+    let (view, journals) = {
         // The two belong together.
         let _guard = lock_out_writers(dir)?;
-        (View::open(dir, origin, key)?, Journal::read(dir)?)
+        (View::open(dir, origin, key)?, Journals::read(dir)?)
     };
     let signed = view.checkpoint().clone();
     let size = signed.checkpoint.size;
@@ -88,7 +88,7 @@ pub fn verify_from(
     if root(size)? != signed.checkpoint.root {
         return Err(LedgerError::RootChanged { size });
     }
-    journal.check(dir, origin, &signed, key)?;
+    journals.check(dir, origin, &signed, key)?;
     Ok(Verified { checkpoint: signed, trusted_count: trusted.len(), resumed })
 }
 

@@ -10,9 +10,10 @@
 //!    here on. Nothing waits for their syncs.
 //! 5. Remove the partial tiles that wider ones replace.
 //!
-//! When the journal is full, when nothing was written for a while, and at the end, the ledger
-//! *settles*: everything that step 4 wrote is synced, then the checkpoint, and the journal is
-//! emptied. A batch too large for the journal settles at once instead of step 3.
+//! When the journal is full, the other one takes over, and the ledger *settles* behind the next
+//! batches: everything that step 4 wrote is synced, and then the journal is emptied. When nothing
+//! was written for a while, and at the end, it settles to the last batch. A batch too large for
+//! the journal settles at once instead of step 3.
 //!
 //! # Invariants
 //!
@@ -26,7 +27,7 @@ use std::path::Path;
 
 use twinkeep_vault::sign::{SigningKey, VerifyingKey};
 
-use crate::disk::{Disk, OsDisk};
+use crate::disk::{Disk, OsDisk, Patience};
 use crate::folder::{Folder, Limits, State};
 use crate::journal;
 use crate::view::CHECKPOINT_FILE;
@@ -114,13 +115,15 @@ impl Writer {
         let length = record.len() as u64;
         let journaled = length <= journal / RECORD_SHARE;
         let room = state.journal + length <= journal && state.unsettled_count() < unsettled;
-        // A batch past the journal must not leave an older one in it.
-        let goes_on = journaled && room;
-        if !goes_on && !state.is_settled() {
-            self.folder.settle(state)?;
-        }
+        self.folder.go_on(state, Patience::Look)?;
         if journaled {
+            if !room {
+                self.folder.take_turns(state)?;
+            }
             self.folder.write_record(state, &record)?;
+        } else if !state.is_settled() {
+            // A batch past the journals must not leave an older one in them.
+            self.folder.settle(state)?;
         }
         state.edge = edge;
         state.note = signed.note.clone().into_bytes();

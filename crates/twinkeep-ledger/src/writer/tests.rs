@@ -5,15 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use tempfile::TempDir;
 use twinkeep_vault::sign::SigningKey;
 
-use self::faulty_disk::{FaultyDisk, MODES, Mode, Survivors};
+use self::faulty_disk::{Behind, FaultyDisk, MODES, Mode, Survivors};
 use super::Writer;
-use crate::disk::{Disk, OsDisk};
+use crate::disk::{Disk, OsDisk, Pending};
 use crate::folder::Limits;
-use crate::journal::{JOURNAL_FILE, Journal};
+use crate::journal::{JOURNAL_FILES, Journals};
 use crate::{Checkpoint, LedgerError, View, verify};
 
 mod faulty_disk;
@@ -34,11 +35,11 @@ fn batch(first: usize, count: usize) -> Vec<Vec<u8>> {
 }
 
 /// Fills a first tile, crosses into the next, makes each kind of folder; some batches go through
-/// the journal and some past it, and the journal fills up.
-const BATCHES: &[usize] = &[3, 252, 1, 150, 150, 150, 150, 400, 1];
+/// the journals and some past them, and both journals fill up more than once.
+const BATCHES: &[usize] = &[3, 252, 1, 55, 55, 55, 55, 55, 400, 55, 55, 55, 55, 55, 55, 1];
 
 /// Small enough for the batches above to reach them.
-const SMALL: Limits = Limits { journal: 8 << 10, unsettled: 12 };
+const SMALL: Limits = Limits { journal: 4 << 10, unsettled: 12 };
 
 fn create(dir: &Path) {
     Writer::create(dir, ORIGIN, &key(), Box::<OsDisk>::default()).unwrap();
@@ -90,11 +91,11 @@ impl Told {
 }
 
 /// Runs all batches with one fault; returns whether it struck.
-fn run(mode: Mode, at: usize) -> bool {
-    let case = format!("{mode:?} at step {at}");
+fn run(mode: Mode, at: usize, behind: Behind) -> bool {
+    let case = format!("{mode:?} at step {at}, {behind:?}");
     let dir = fast_folder();
     create(dir.path());
-    let disk = FaultyDisk::new(dir.path(), mode, at);
+    let disk = FaultyDisk::new(dir.path(), mode, at, behind);
     let mut told = Told::default();
     let mut writer = open_with(dir.path(), None, Box::new(disk.clone())).ok();
     let mut next = 0;
@@ -109,7 +110,13 @@ fn run(mode: Mode, at: usize) -> bool {
         next += count;
     }
     let opened = writer.is_some();
+    // What failed behind the last batches is found here.
+    let rested = writer.as_mut().map_or(Ok(()), Writer::settle);
+    told.errors += usize::from(rested.is_err());
     let (struck, stopped) = disk.fault().state();
+    if rested.is_err() && !stopped && mode != Mode::Full {
+        writer.as_mut().unwrap().settle().unwrap();
+    }
     if stopped || !opened {
         drop(writer.take());
         match mode {
@@ -139,15 +146,43 @@ fn run(mode: Mode, at: usize) -> bool {
     disk.fault().cut_power(Survivors::Nothing);
     open(dir.path());
     told.check(dir.path(), &case);
-    assert!(Journal::read(dir.path()).unwrap().is_empty(), "{case}");
+    assert!(Journals::read(dir.path()).unwrap().is_empty(), "{case}");
     struck
 }
 
 #[test]
 fn no_failed_step_loses_an_acknowledged_entry_or_leaves_a_ledger_that_does_not_verify() {
-    for &mode in MODES {
-        let struck = (0..).take_while(|&at| run(mode, at)).count();
-        assert!(struck > 60, "{mode:?} struck {struck} steps");
+    thread::scope(|scope| {
+        for behind in [Behind::AtOnce, Behind::After(2)] {
+            scope.spawn(move || {
+                for &mode in MODES {
+                    let struck = (0..).take_while(|&at| run(mode, at, behind)).count();
+                    assert!(struck > 110, "{mode:?} struck {struck} steps");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn the_batches_of_the_table_fill_both_journals() {
+    for behind in [Behind::AtOnce, Behind::After(2)] {
+        let dir = fast_folder();
+        create(dir.path());
+        let disk = FaultyDisk::new(dir.path(), Mode::Failed, usize::MAX, behind);
+        let mut writer = open_with(dir.path(), None, Box::new(disk)).unwrap();
+        let (mut next, mut turns, mut waiting) = (0, vec![0], 0);
+        for &count in BATCHES {
+            writer.commit(&batch(next, count)).unwrap();
+            next += count;
+            let state = writer.state.as_ref().unwrap();
+            waiting += usize::from(state.behind.is_some());
+            if turns.last() != Some(&state.turn) {
+                turns.push(state.turn);
+            }
+        }
+        assert!(3 <= turns.len(), "{turns:?}");
+        assert!(2 <= waiting, "{waiting}");
     }
 }
 
@@ -159,7 +194,7 @@ fn a_failed_batch_is_absent_or_whole() {
                 let dir = fast_folder();
                 create(dir.path());
                 open(dir.path());
-                let disk = Box::new(FaultyDisk::new(dir.path(), mode, at));
+                let disk = Box::new(FaultyDisk::new(dir.path(), mode, at, Behind::AtOnce));
                 // The first step is one of opening.
                 let Ok(mut writer) = open_with(dir.path(), None, disk) else { continue };
                 let failed = writer.commit(&batch(0, count)).is_err();
@@ -217,6 +252,15 @@ impl Disk for CountingDisk {
         self.disk.sync(files, folders)
     }
 
+    fn begin_sync(
+        &mut self,
+        files: &[PathBuf],
+        folders: &[PathBuf],
+        leftovers: Vec<PathBuf>,
+    ) -> io::Result<Pending> {
+        self.disk.begin_sync(files, folders, leftovers)
+    }
+
     fn sync_everything(&mut self, dir: &Path) -> io::Result<()> {
         self.disk.sync_everything(dir)
     }
@@ -238,10 +282,113 @@ fn unsettled() -> TempDir {
     dir
 }
 
+/// A ledger that stopped while one journal settled and the other took records.
+fn in_turns() -> (TempDir, Told) {
+    let dir = fast_folder();
+    create(dir.path());
+    let disk = FaultyDisk::new(dir.path(), Mode::Failed, usize::MAX, Behind::After(usize::MAX));
+    let mut writer = open_with(dir.path(), None, Box::new(disk)).unwrap();
+    let mut told = Told::default();
+    let both = || JOURNAL_FILES.iter().all(|name| read(dir.path(), name)[0] != 0);
+    while !both() {
+        told.commit(&mut writer, batch(20 * told.trusted.len(), 20));
+    }
+    told.commit(&mut writer, batch(20 * told.trusted.len(), 20));
+    (dir, told)
+}
+
+fn read(dir: &Path, name: &str) -> Vec<u8> {
+    fs::read(dir.join(name)).unwrap()
+}
+
+#[test]
+fn every_byte_of_both_journals_is_verified_while_they_take_turns() {
+    let (dir, told) = in_turns();
+    told.check(dir.path(), "as it was left");
+    let check = || verify(dir.path(), ORIGIN, &key().verifying_key(), &[]);
+    for name in JOURNAL_FILES {
+        let path = dir.path().join(name);
+        let good = read(dir.path(), name);
+        for at in (0..good.len()).step_by(7) {
+            let mut changed = good.clone();
+            changed[at] ^= 1 << (at % 8);
+            OsDisk::default().write(&path, &changed).unwrap();
+            let error = check().unwrap_err();
+            assert!(error.is_tampering(), "{name}, byte {at}: {error}");
+        }
+        OsDisk::default().write(&path, &good).unwrap();
+    }
+    open(dir.path());
+    told.check(dir.path(), "finished");
+    assert!(Journals::read(dir.path()).unwrap().is_empty());
+}
+
+/// One that is being emptied has lost its beginning, or its end, or all; the tiles are durable.
+#[test]
+fn a_journal_that_was_being_emptied_takes_nothing_from_the_other() {
+    let (dir, told) = in_turns();
+    let full = read(dir.path(), JOURNAL_FILES[0]);
+    for zeros in [0..1, 0..100, 0..full.len(), full.len() / 2..full.len(), 512..1024] {
+        let mut emptied = full.clone();
+        emptied[zeros.clone()].fill(0);
+        let copy = fast_folder();
+        let copied = std::process::Command::new("cp")
+            .args(["-a", &format!("{}/.", dir.path().display())])
+            .arg(copy.path())
+            .status();
+        assert!(copied.unwrap().success());
+        let path = copy.path().join(JOURNAL_FILES[0]);
+        OsDisk::default().write(&path, &emptied).unwrap();
+        open(copy.path());
+        told.check(copy.path(), &format!("{zeros:?}"));
+    }
+}
+
+/// A journal of the same ledger from before, in the place of the one that settled.
+#[test]
+fn an_old_journal_beside_the_present_one_changes_nothing() {
+    let (dir, told) = in_turns();
+    let old = read(dir.path(), JOURNAL_FILES[0]);
+    let mut writer = open(dir.path());
+    let mut told = told;
+    told.commit(&mut writer, batch(1000, 20));
+    assert_ne!(read(dir.path(), JOURNAL_FILES[0])[0], 0);
+    drop(writer);
+    OsDisk::default().write(&dir.path().join(JOURNAL_FILES[1]), &old).unwrap();
+    assert!(verify(dir.path(), ORIGIN, &key().verifying_key(), &[]).is_err());
+    open(dir.path());
+    told.check(dir.path(), "an old journal");
+}
+
+#[test]
+fn what_a_failed_batch_leaves_of_the_tree_is_in_no_readers_way() {
+    for at in 0..40 {
+        for count in [30, 600] {
+            let dir = fast_folder();
+            create(dir.path());
+            let mut told = Told::default();
+            told.commit(&mut open(dir.path()), batch(0, 10));
+            let public = key().verifying_key();
+            let early = View::open(dir.path(), ORIGIN, &public).unwrap();
+            let disk = FaultyDisk::new(dir.path(), Mode::StoppedAfter, at, Behind::AtOnce);
+            let failed = open_with(dir.path(), None, Box::new(disk))
+                .and_then(|mut writer| writer.commit(&batch(500, count)));
+            let Err(_) = failed else { continue };
+            let mut writer = open(dir.path());
+            for n in 0..3 {
+                told.commit(&mut writer, batch(10 + 5 * n, 5));
+                writer.settle().unwrap();
+                assert_eq!(early.entries(0..10).unwrap(), batch(0, 10), "step {at}");
+            }
+            told.check(dir.path(), "after a failed batch");
+        }
+    }
+}
+
 #[test]
 fn every_byte_of_a_journal_is_verified() {
     let dir = unsettled();
-    let path = dir.path().join(JOURNAL_FILE);
+    let path = dir.path().join(JOURNAL_FILES[0]);
     let good = fs::read(&path).unwrap();
     let used = good.iter().rposition(|byte| *byte != 0).unwrap();
     let check = || verify(dir.path(), ORIGIN, &key().verifying_key(), &[]);
@@ -265,7 +412,7 @@ fn every_byte_of_a_journal_is_verified() {
 #[test]
 fn a_journal_of_another_time_or_another_ledger_changes_nothing() {
     let dir = unsettled();
-    let old = fs::read(dir.path().join(JOURNAL_FILE)).unwrap();
+    let old = fs::read(dir.path().join(JOURNAL_FILES[0])).unwrap();
     let mut writer = open(dir.path());
     writer.commit(&batch(40, 10)).unwrap();
     writer.settle().unwrap();
@@ -273,7 +420,7 @@ fn a_journal_of_another_time_or_another_ledger_changes_nothing() {
         let view = View::open(dir.path(), ORIGIN, &key().verifying_key()).unwrap();
         view.checkpoint().checkpoint.size
     };
-    OsDisk::default().write(&dir.path().join(JOURNAL_FILE), &old).unwrap();
+    OsDisk::default().write(&dir.path().join(JOURNAL_FILES[0]), &old).unwrap();
     assert!(verify(dir.path(), ORIGIN, &key().verifying_key(), &[]).is_err());
     open(dir.path());
     assert_eq!(size(), 50);
@@ -285,8 +432,8 @@ fn a_journal_of_another_time_or_another_ledger_changes_nothing() {
     for n in 0..9 {
         writer.commit(&batch(100 + 10 * n, 10)).unwrap();
     }
-    let fork = fs::read(other.path().join(JOURNAL_FILE)).unwrap();
-    OsDisk::default().write(&dir.path().join(JOURNAL_FILE), &fork).unwrap();
+    let fork = fs::read(other.path().join(JOURNAL_FILES[0])).unwrap();
+    OsDisk::default().write(&dir.path().join(JOURNAL_FILES[0]), &fork).unwrap();
     let refused = open_with(dir.path(), None, Box::<OsDisk>::default()).err().unwrap();
     assert!(matches!(refused, LedgerError::Rewritten { size: 50 }), "{refused}");
     assert_eq!(size(), 50);
@@ -301,7 +448,7 @@ fn a_ledger_at_rest_has_an_empty_journal_and_every_file_durable() {
     assert!(!writer.is_settled());
     writer.settle().unwrap();
     assert!(writer.is_settled());
-    let journal = fs::read(dir.path().join(JOURNAL_FILE)).unwrap();
+    let journal = fs::read(dir.path().join(JOURNAL_FILES[0])).unwrap();
     assert_eq!(journal, vec![0; SMALL.journal as usize]);
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::disk::{Disk, OsDisk};
+use crate::disk::{Disk, OsDisk, Patience, Pending};
 
 /// How a step fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +56,15 @@ pub(super) const MODES: &[Mode] = &[
 
 /// The disk and its one fault. Clones are the same.
 #[derive(Clone)]
-pub(super) struct FaultyDisk(Arc<Mutex<Fault>>);
+pub(super) struct FaultyDisk(Arc<Mutex<Fault>>, Behind);
+
+/// When a sync that nobody waits for gets its turn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Behind {
+    AtOnce,
+    /// After somebody looked so often, unless somebody waits for it.
+    After(usize),
+}
 
 pub(super) struct Fault {
     mode: Mode,
@@ -91,7 +99,7 @@ enum Dirt {
 
 impl FaultyDisk {
     /// Everything in `root` is durable now; step `at` from here on fails.
-    pub(super) fn new(root: &Path, mode: Mode, at: usize) -> Self {
+    pub(super) fn new(root: &Path, mode: Mode, at: usize, behind: Behind) -> Self {
         let durable = Durable {
             root: root.to_path_buf(),
             files: live(root),
@@ -99,7 +107,7 @@ impl FaultyDisk {
             dirty: BTreeMap::new(),
             unnamed: BTreeSet::new(),
         };
-        Self(Arc::new(Mutex::new(Fault {
+        let fault = Fault {
             mode,
             remaining: at,
             stopped: false,
@@ -107,7 +115,8 @@ impl FaultyDisk {
             mended: false,
             real: OsDisk::default(),
             durable,
-        })))
+        };
+        Self(Arc::new(Mutex::new(fault)), behind)
     }
 
     pub(super) fn fault(&self) -> MutexGuard<'_, Fault> {
@@ -243,6 +252,41 @@ impl Disk for FaultyDisk {
         succeeds.then_some(()).ok_or_else(error)
     }
 
+    fn begin_sync(
+        &mut self,
+        files: &[PathBuf],
+        folders: &[PathBuf],
+        leftovers: Vec<PathBuf>,
+    ) -> io::Result<Pending> {
+        if self.1 == Behind::AtOnce {
+            let mut outcome = Some(self.sync(files, folders));
+            if let Some(Ok(())) = outcome {
+                self.fault().durable.remove_folders(&leftovers);
+            }
+            return Ok(Pending::new(move |_| outcome.take()));
+        }
+        let Behind::After(mut looks) = self.1 else { return Err(error()) };
+        let asked: Vec<(PathBuf, Vec<u8>)> =
+            files.iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+        let (folders, mut disk) = (folders.to_vec(), self.clone());
+        Ok(Pending::new(move |patience| {
+            if patience == Patience::Look && 0 < looks {
+                looks -= 1;
+                return None;
+            }
+            // What took the place of a file meanwhile is another file.
+            let still = |(path, bytes): &(PathBuf, Vec<u8>)| {
+                fs::read(path).is_ok_and(|now| now == *bytes).then(|| path.clone())
+            };
+            let files: Vec<PathBuf> = asked.iter().filter_map(still).collect();
+            let outcome = disk.sync(&files, &folders);
+            if outcome.is_ok() {
+                disk.fault().durable.remove_folders(&leftovers);
+            }
+            Some(outcome)
+        }))
+    }
+
     fn sync_everything(&mut self, _: &Path) -> io::Result<()> {
         let mut fault = self.fault();
         let (happens, succeeds) = fault.next();
@@ -293,11 +337,22 @@ impl Durable {
         }
     }
 
+    fn remove_folders(&mut self, folders: &[PathBuf]) {
+        for folder in folders {
+            let _ = fs::remove_dir_all(folder);
+            self.dirty.retain(|path, _| !path.starts_with(folder));
+            self.unnamed.retain(|path| !path.starts_with(folder));
+        }
+    }
+
     fn named(&mut self, folder: &Path) {
         let within: Vec<PathBuf> =
             self.unnamed.iter().filter(|path| path.parent() == Some(folder)).cloned().collect();
         for path in within {
             self.unnamed.remove(&path);
+            if !path.exists() {
+                continue;
+            }
             if path.is_dir() {
                 self.folders.insert(path);
             } else if self.dirty.contains_key(&path) {
