@@ -1,17 +1,21 @@
 //! The primitives under all of this against the vectors of Project Wycheproof: answers that are
 //! known, and attacks that were seen on other implementations.
 //!
+//! What Wycheproof does not ask about has its answers in `conformance/known-answers`: of NIST's
+//! ACVP, of RFC 9106, and of the authors of BLAKE3.
+//!
 //! Cobblestone, which is ours, has its vectors beside it. What a library does is asked of the
 //! library in the version that the formats use.
 
 use std::path::PathBuf;
 
+use argon2::{Algorithm, Argon2, ParamsBuilder, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{hkdf, hmac};
 use ml_kem::kem::Decapsulate as _;
 use serde_json::Value;
 
-use crate::digest::from_hex;
+use crate::digest::{Sha256, from_hex, sha256, to_hex};
 use crate::ecdsa;
 use crate::sign::VerifyingKey;
 
@@ -157,4 +161,62 @@ fn ml_kem_768_gives_the_known_secrets_and_says_nothing_of_wrong_ones() {
         let Ok(ciphertext) = ciphertext.as_slice().try_into() else { return Some(false) };
         Some(key.decapsulate(&ciphertext).as_slice() == case.bytes("K"))
     });
+}
+
+/// Reads answers that lie in the repository.
+fn answers(name: &str) -> Value {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../conformance/known-answers");
+    serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap()
+}
+
+fn hex(value: &Value) -> Vec<u8> {
+    from_hex(value.as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn sha_256_gives_the_known_digests_at_once_and_in_parts() {
+    let file = answers("sha2-256.json");
+    let tests = file["tests"].as_array().unwrap();
+    assert!(!tests.is_empty());
+    for test in tests {
+        let (message, digest) = (hex(&test["msg"]), hex(&test["md"]));
+        assert_eq!(sha256(&message).as_slice(), digest, "{}", test["tcId"]);
+        for size in [1, 63, 64, 65] {
+            let mut hasher = Sha256::default();
+            message.chunks(size).for_each(|part| hasher.update(part));
+            assert_eq!(hasher.finish().as_slice(), digest, "{} in {size}", test["tcId"]);
+        }
+    }
+}
+
+#[test]
+fn blake3_gives_the_known_digests() {
+    let file = answers("blake3.json");
+    let cases = file["cases"].as_array().unwrap();
+    assert!(10 <= cases.len());
+    for case in cases {
+        let length = usize::try_from(case["input_len"].as_u64().unwrap()).unwrap();
+        let input: Vec<u8> = (0..=250).cycle().take(length).collect();
+        let found = blake3::hash(&input);
+        assert_eq!(to_hex(found.as_bytes()), case["hash"].as_str().unwrap(), "{length} bytes");
+    }
+}
+
+#[test]
+fn argon2id_gives_the_known_tag() {
+    let case = answers("argon2id.json");
+    let number = |name: &str| u32::try_from(case[name].as_u64().unwrap()).unwrap();
+    let params = ParamsBuilder::new()
+        .m_cost(number("memory_kib"))
+        .t_cost(number("passes"))
+        .p_cost(number("lanes"))
+        .data(argon2::AssociatedData::new(&hex(&case["associated_data"])).unwrap())
+        .build()
+        .unwrap();
+    let secret = hex(&case["secret"]);
+    let argon =
+        Argon2::new_with_secret(&secret, Algorithm::Argon2id, Version::V0x13, params).unwrap();
+    let mut tag = [0; 32];
+    argon.hash_password_into(&hex(&case["password"]), &hex(&case["salt"]), &mut tag).unwrap();
+    assert_eq!(to_hex(&tag), case["tag"].as_str().unwrap());
 }

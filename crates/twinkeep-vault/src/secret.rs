@@ -1,7 +1,8 @@
 //! Memory for secrets: wiped when dropped, never printed, and kept from swap and core dumps.
 //!
-//! Keys live in locked memory. Larger secrets live on the heap, because the system locks little;
-//! their pages are left out of core dumps.
+//! Keys live in memory that nobody but the process reads where the kernel has such (Linux 5.14),
+//! and in locked memory elsewhere. Larger secrets live on the heap, because the system locks
+//! little; their pages are left out of core dumps.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Memory for keys that the system neither writes to swap nor to a core dump.
+//! Memory for keys that the system neither writes to swap nor to a core dump, and where the kernel
+//! can, that nobody else reads: not even root, and not by way of the kernel (`memfd_secret`).
 //!
 //! Keys are small and many, and the system locks memory by the page, of which a process may lock
 //! few. So keys share pages: a slab is a run of pages, cut into slots of one key each.
@@ -7,15 +8,18 @@
 //!
 //! - A slot belongs to one [`Slot`] at a time, and is all zero while it belongs to none.
 //! - Pages of a slab hold keys only, and are never returned to the system.
-//! - Where the system refuses to lock (`RLIMIT_MEMLOCK`), keys still work, and
+//! - Where the kernel has no secret memory, or takes no more of it, pages are locked and left out
+//!   of dumps. Where it refuses that, too (`RLIMIT_MEMLOCK`), keys still work, and
 //!   [`Slot::is_locked`] says so.
 #![expect(unsafe_code, reason = "no safe crate maps, locks, and advises memory")]
 
 use std::ffi::c_void;
+use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap_anonymous};
+use rustix::fs::ftruncate;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap, mmap_anonymous};
 use zeroize::Zeroize as _;
 
 /// Room for one key.
@@ -79,22 +83,7 @@ fn lock_free() -> MutexGuard<'static, Vec<Place>> {
 
 /// Adds the slots of a new slab; adds none if the system has no memory to map.
 fn map_slab(free: &mut Vec<Place>) {
-    // SAFETY: a new private mapping at an address that the system chooses touches nothing else.
-    let mapped = unsafe {
-        mmap_anonymous(
-            ptr::null_mut(),
-            SLAB_LEN,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::PRIVATE,
-        )
-    };
-    let Ok(start) = mapped else { return };
-    // SAFETY: the range is the mapping that was just made. Both calls change how the system
-    // treats the pages, not what is in them.
-    let locked = unsafe {
-        let hidden = madvise(start, SLAB_LEN, Advice::LinuxDontDump).is_ok();
-        mlock(start, SLAB_LEN).is_ok() && hidden
-    };
+    let Some((start, locked)) = map_secret().or_else(map_locked) else { return };
     for index in 0..SLAB_LEN / SLOT_LEN {
         // SAFETY: the offset lies within the mapping.
         let address = unsafe { start.cast::<u8>().add(index * SLOT_LEN) };
@@ -102,6 +91,50 @@ fn map_slab(free: &mut Vec<Place>) {
             free.push(Place { bytes, locked });
         }
     }
+}
+
+/// Maps a slab of which the kernel itself loses sight (Linux 5.14): what reads the memory of other
+/// processes does not get it, and neither does a fault of the kernel. It is locked, and never
+/// dumped.
+fn map_secret() -> Option<(*mut c_void, bool)> {
+    let file = secret_file()?;
+    ftruncate(&file, SLAB_LEN as u64).ok()?;
+    // SAFETY: a new mapping at an address that the system chooses touches nothing else. The file
+    // has no name and its descriptor is closed here, so that nobody else maps it.
+    let start = unsafe {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        mmap(ptr::null_mut(), SLAB_LEN, access, MapFlags::SHARED, &file, 0)
+    };
+    let start = start.ok()?;
+    // SAFETY: the range is the mapping that was just made. A child would share it.
+    let own = unsafe { madvise(start, SLAB_LEN, Advice::LinuxDontFork) };
+    Some((start, own.is_ok()))
+}
+
+/// Makes a file in secret memory; `None` where the kernel has none to give.
+pub(super) fn secret_file() -> Option<OwnedFd> {
+    // SAFETY: the call takes flags, and returns a new file descriptor or an error.
+    let number = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
+    let number = i32::try_from(number).ok().filter(|number| 0 <= *number)?;
+    // SAFETY: the descriptor was just made, and nobody else has it.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Maps a slab that is locked and left out of dumps, if the system agrees to that.
+fn map_locked() -> Option<(*mut c_void, bool)> {
+    // SAFETY: a new private mapping at an address that the system chooses touches nothing else.
+    let start = unsafe {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        mmap_anonymous(ptr::null_mut(), SLAB_LEN, access, MapFlags::PRIVATE)
+    };
+    let start = start.ok()?;
+    // SAFETY: the range is the mapping that was just made. Both calls change how the system
+    // treats the pages, not what is in them.
+    let locked = unsafe {
+        let hidden = madvise(start, SLAB_LEN, Advice::LinuxDontDump).is_ok();
+        mlock(start, SLAB_LEN).is_ok() && hidden
+    };
+    Some((start, locked))
 }
 
 /// Room in ordinary memory, for when the system maps none.

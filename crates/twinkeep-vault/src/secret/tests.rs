@@ -1,6 +1,7 @@
 //! Tests of secret memory: where it lies, and that nothing stays.
 
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 
 use super::{SecretBytes, SecretKey};
 use crate::Purpose;
@@ -31,6 +32,32 @@ fn the_system_says_that_keys_are_locked_and_not_dumped() {
         let has = |flag: &str| flags.split(' ').any(|found| found == flag);
         assert!(has("dd"), "left out of core dumps: {flags}");
         assert_eq!(has("lo"), key.memory_locked(), "locked: {flags}");
+    }
+}
+
+/// What reads a process's memory from outside asks the kernel, as this does.
+#[test]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+fn where_the_kernel_has_secret_memory_a_key_is_out_of_its_own_reach() {
+    let memory = fs::File::open("/proc/self/mem").unwrap();
+    let read = |address: usize| {
+        let mut bytes = [0; 32];
+        memory.read_exact_at(&mut bytes, address as u64).map(|()| bytes)
+    };
+    let ordinary = Box::new([0x5a_u8; 32]);
+    assert_eq!(read(ordinary.as_ptr().addr()).unwrap(), *ordinary);
+    let key = SecretKey::random();
+    let address = key.expose().as_ptr().addr();
+    match mapping(address) {
+        name if name.contains("secretmem") => {
+            assert!(read(address).is_err(), "the kernel reads a key");
+            assert!(key.memory_locked());
+        }
+        // The limit on locked memory holds for both kinds.
+        _ if key.memory_locked() && super::locked::secret_file().is_some() => {
+            panic!("the key lies elsewhere")
+        }
+        _ => println!("skipped: the kernel has no memfd_secret"),
     }
 }
 
@@ -81,7 +108,20 @@ fn keys_are_made_and_dropped_by_many_threads() {
 
 /// Returns the `VmFlags` of the mapping that holds `address`.
 fn memory_flags(address: usize) -> String {
+    let about = about(address);
+    let flags = about.iter().find_map(|line| line.strip_prefix("VmFlags: "));
+    flags.unwrap_or_default().trim().to_owned()
+}
+
+/// Returns the first line about the mapping that holds `address`: its range and its name.
+fn mapping(address: usize) -> String {
+    about(address).first().cloned().unwrap_or_default()
+}
+
+/// Returns what the system says about the mapping that holds `address`.
+fn about(address: usize) -> Vec<String> {
     let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut found = Vec::new();
     let mut inside = false;
     for line in maps.lines() {
         let range = line.split(' ').next().unwrap().split_once('-');
@@ -90,9 +130,10 @@ fn memory_flags(address: usize) -> String {
             && let Ok(to) = usize::from_str_radix(to, 16)
         {
             inside = (from..to).contains(&address);
-        } else if inside && let Some(flags) = line.strip_prefix("VmFlags: ") {
-            return flags.trim().to_owned();
+        }
+        if inside {
+            found.push(line.to_owned());
         }
     }
-    String::new()
+    found
 }

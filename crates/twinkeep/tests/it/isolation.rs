@@ -43,7 +43,7 @@ pub(crate) fn child(parent: u32, command: &str) -> Option<u32> {
 }
 
 /// A line of what the kernel says about a process.
-fn status(process: u32, name: &str) -> Option<String> {
+pub(crate) fn status(process: u32, name: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(line.trim().to_owned())
@@ -53,7 +53,7 @@ pub(crate) fn launcher(server: &Server<'_>) -> u32 {
     until("no launcher", || child(server.process(), "serve-launcher"))
 }
 
-fn edge(server: &Server<'_>) -> u32 {
+pub(crate) fn edge(server: &Server<'_>) -> u32 {
     let launcher = launcher(server);
     until("no edge", || child(launcher, "serve-edge"))
 }
