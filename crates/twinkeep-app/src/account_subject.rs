@@ -9,19 +9,22 @@
 //!
 //! Each has a proof under one signed checkpoint, and the list is a signed statement: that each entry
 //! is in the ledger is proven; that the list is complete is what the keep vouches for, and whoever
-//! may read the whole ledger can check. An entry that names another person is never in it.
+//! may read the whole ledger can check. An entry that names another person is never in it. The
+//! lineage of the data (`lineage.rs`) points at entries of the list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use twinkeep_ledger::{Activity, Class as EventClass, Detail, Entry, Proof, Query, View, search};
+use twinkeep_store::FeedId;
 use twinkeep_vault::digest::to_hex;
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
 use crate::envelope::Envelope;
 use crate::feeds::feed_name;
 use crate::ledger_key::LedgerKey;
+use crate::lineage::{Lineage, holds as lineage_holds, lineage};
 use crate::receipt::{Digest, Output, PAYLOAD_TYPE, STATEMENT_TYPE};
 use crate::search_ledger::refused;
 use crate::time_text::rfc3339;
@@ -63,6 +66,9 @@ pub struct AccountingReport {
     pub time: String,
     /// How many entries the ledger had.
     pub ledger_size: u64,
+    /// Where the data came from, and what it went into; absent in a list of the first version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
     /// The entries, oldest first.
     pub entries: Vec<AccountedEntry>,
 }
@@ -95,6 +101,9 @@ struct Predicate {
     person: String,
     time: String,
     ledger_size: u64,
+    /// Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lineage: Option<Lineage>,
     entries: Vec<Listed>,
 }
 
@@ -120,11 +129,13 @@ pub fn account_subject(
     };
     let reference = app.reference(person.subject);
     app.record(&entry.about(&reference))?;
-    let feeds = app.store.feeds_of(person.subject).unwrap_or_default();
-    let feeds: BTreeSet<String> = feeds.into_iter().map(feed_name).collect();
+    let feeds: BTreeSet<FeedId> =
+        app.store.feeds_of(person.subject).unwrap_or_default().into_iter().collect();
     let view = app.ledger_view()?;
     let listed = list(app, &view, &reference, &feeds)?;
-    let accounting = sign(app, &view, reference, listed)?;
+    let entries = listed.iter().map(|(index, (_, entry))| (*index, entry.clone())).collect();
+    let lineage = lineage(app, person.subject, &reference, &feeds, &entries)?;
+    let accounting = sign(app, &view, reference, lineage, listed)?;
     let origin = Some(app.ledger_origin().to_owned());
     let key = LedgerKey { origin, key: app.prover.verifying_key() };
     // What goes out is what its reader will find to hold.
@@ -146,17 +157,18 @@ fn list(
     app: &App,
     view: &View,
     reference: &str,
-    feeds: &BTreeSet<String>,
-) -> Result<BTreeMap<u64, About>, AppError> {
+    feeds: &BTreeSet<FeedId>,
+) -> Result<BTreeMap<u64, (About, Entry)>, AppError> {
     let index = app.layout.ledger_index();
     let find = |query: &Query| search(view, Some(&index), query, ENTRY_COUNT_MAX).map_err(refused);
     let mut listed = BTreeMap::new();
     let about = Query { subject: Some(reference.to_owned()), ..Query::default() };
-    listed.extend(find(&about)?.into_iter().map(|found| (found.index, About::Person)));
+    listed.extend(find(&about)?.into_iter().map(|it| (it.index, (About::Person, it.entry))));
     for feed in feeds {
-        let query = Query { detail: Some(("feed".to_owned(), feed.clone())), ..Query::default() };
+        let detail = Some(("feed".to_owned(), feed_name(*feed)));
+        let query = Query { detail, ..Query::default() };
         let found = find(&query)?.into_iter().filter(|found| found.entry.subject.is_none());
-        listed.extend(found.map(|found| (found.index, About::Feed)));
+        listed.extend(found.map(|it| (it.index, (About::Feed, it.entry))));
     }
     // Nothing was done with the person's data before it was there.
     let first = listed.keys().next().copied().unwrap_or(u64::MAX);
@@ -164,7 +176,7 @@ fn list(
         let query = Query { action: Some((*action).to_owned()), ..Query::default() };
         let found = find(&query)?.into_iter();
         let found = found.filter(|found| first < found.index && found.entry.subject.is_none());
-        listed.extend(found.map(|found| (found.index, About::Everybody)));
+        listed.extend(found.map(|it| (it.index, (About::Everybody, it.entry))));
     }
     if ENTRY_COUNT_MAX <= listed.len() {
         let attempt = format!("there are {ENTRY_COUNT_MAX} entries or more");
@@ -178,7 +190,8 @@ fn sign(
     app: &App,
     view: &View,
     person: String,
-    listed: BTreeMap<u64, About>,
+    lineage: Lineage,
+    listed: BTreeMap<u64, (About, Entry)>,
 ) -> Result<Accounting, AppError> {
     let prove = |index: &u64| Ok(view.prove(*index)?.encode());
     let proofs = listed.keys().map(prove).collect::<Result<_, AppError>>()?;
@@ -195,13 +208,17 @@ fn sign(
             person,
             time: rfc3339(app.now()),
             ledger_size: state.size,
-            entries: listed.into_iter().map(|(index, about)| Listed { index, about }).collect(),
+            lineage: Some(lineage),
+            entries: listed
+                .into_iter()
+                .map(|(index, (about, _))| Listed { index, about })
+                .collect(),
         },
     };
     let payload = serde_json::to_vec(&statement)
         .map_err(|error| AppError::environment("json", "cannot write the list").because(error))?;
     let statement = Envelope::sign(&app.prover, PAYLOAD_TYPE, &payload);
-    Ok(Accounting { version: 1, statement, proofs })
+    Ok(Accounting { version: VERSION, statement, proofs })
 }
 
 /// Checks a list; `None` if anything in it does not hold.
@@ -209,7 +226,9 @@ pub(crate) fn check(accounting: &Accounting, key: &LedgerKey) -> Option<Accounti
     let payload = accounting.statement.open(&key.key, PAYLOAD_TYPE)?;
     let statement: Statement = serde_json::from_slice(&payload).ok()?;
     let Statement { kind, subject: [ledger], predicate_type, predicate } = statement;
-    let ours = accounting.version == 1
+    // What a list of the first version had is what this one has without a lineage.
+    let version = if predicate.lineage.is_some() { VERSION } else { 1 };
+    let ours = accounting.version == version
         && kind == STATEMENT_TYPE
         && predicate_type == PREDICATE_TYPE
         && ledger.name == LEDGER_NAME
@@ -218,7 +237,7 @@ pub(crate) fn check(accounting: &Accounting, key: &LedgerKey) -> Option<Accounti
     if !ours {
         return None;
     }
-    let mut entries = Vec::new();
+    let (mut entries, mut decoded) = (Vec::new(), BTreeMap::new());
     let mut next = 0;
     for (listed, proof) in predicate.entries.iter().zip(&accounting.proofs) {
         let proof = Proof::parse(proof.as_bytes()).ok()?;
@@ -233,13 +252,19 @@ pub(crate) fn check(accounting: &Accounting, key: &LedgerKey) -> Option<Accounti
             return None;
         }
         next = listed.index + 1;
+        decoded.insert(listed.index, entry.clone());
         entries.push(AccountedEntry { about: listed.about, entry: line(proof.index, entry) });
+    }
+    let lineage = predicate.lineage;
+    if !lineage.as_ref().is_none_or(|it| lineage_holds(it, &decoded, &predicate.person)) {
+        return None;
     }
     Some(AccountingReport {
         keep: predicate.keep,
         person: predicate.person,
         time: predicate.time,
         ledger_size: predicate.ledger_size,
+        lineage,
         entries,
     })
 }
@@ -268,6 +293,9 @@ const WITH_EVERYBODY: &[&str] = &[
     "store.exported",
     "store.exporting",
 ];
+
+/// Version 2 has the lineage.
+const VERSION: u32 = 2;
 
 const PREDICATE_TYPE: &str = "https://twinkeep.local/accounting/v1";
 

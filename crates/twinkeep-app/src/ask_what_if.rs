@@ -172,7 +172,7 @@ fn answer(
         asked => check_horizons(pack, asked)?,
     };
     let time = moment(app, found.timeline, request.at)?;
-    let served = app.served()?;
+    let served = found.served(app)?;
     let twin = Twin::at(pack, found.codes, found.timeline, time);
     let outcome = what_if(&served.model, twin.state(), time, &horizons, &changes);
     for (change, support) in changes.iter().zip(&outcome.support) {

@@ -199,7 +199,7 @@ fn explain(
     let ahead = request.ahead_hours.unwrap_or(app.pack.forecast().horizon_hours);
     check_horizons(&app.pack, &[ahead])?;
     let time = moment(app, found.timeline, request.at)?;
-    let served = app.served()?;
+    let served = found.served(app)?;
     let twin = Twin::at(&app.pack, found.codes, found.timeline, time);
     let why = served.model.explain(twin.state(), time, variable.code.as_str(), ahead);
     let why = why.ok_or_else(history_short)?;
@@ -246,7 +246,7 @@ fn explain_window(
         return Err(AppError::usage("horizons", attempt));
     }
     let time = moment(app, found.timeline, request.at)?;
-    let served = app.served()?;
+    let served = found.served(app)?;
     let twin = Twin::at(&app.pack, found.codes, found.timeline, time);
     let code = window.code.as_str();
     let why = served.model.explain_window(twin.state(), time, code, request.ahead_hours);

@@ -73,6 +73,7 @@ mod kek_source;
 mod key_file;
 mod layout;
 mod ledger_key;
+mod lineage;
 mod locking;
 mod manifests;
 mod mappings;
@@ -226,6 +227,7 @@ pub use issuer_config::IssuerConfig;
 pub use keep::{Descriptor, Keep};
 pub use kek_source::{KekQuestion, kek_source};
 pub use layout::Layout;
+pub use lineage::{Lineage, LineageAnswer, LineageFeed, LineageModel};
 pub use manifests::{ManifestReport, SignManifestRequest, sign_manifest, verify_manifest};
 pub use mappings::{
     FileCheck, MappingCheck, MappingLine, MappingText, list_mappings, load_mapping, show_mapping,

@@ -198,7 +198,7 @@ fn simulate(
         return Err(AppError::usage("paths", attempt));
     }
     let time = moment(app, found.timeline, request.at)?;
-    let served = app.served()?;
+    let served = found.served(app)?;
     let twin = Twin::at(pack, found.codes, found.timeline, time);
     let bank = served.model.path_bank(&horizons, request.seed);
     let simulator = served.model.simulator(&bank, twin.state(), time, &codes).ok_or_else(|| {

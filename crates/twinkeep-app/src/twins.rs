@@ -1,5 +1,6 @@
 //! Use cases: list twins, show the state of one, forecast one, draw one.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -316,7 +317,7 @@ fn forecast(
 ) -> Result<(Arc<Served>, Forecast), AppError> {
     let horizons = check_horizons(&app.pack, &request.horizons_hours)?;
     let time = moment(app, found.timeline, request.at)?;
-    let served = app.served()?;
+    let served = found.served(app)?;
     let twin = Twin::at(&app.pack, found.codes, found.timeline, time);
     let forecast = served.model.forecast(twin.state(), time, &horizons);
     Ok((served, forecast))
@@ -327,9 +328,18 @@ pub(crate) struct Found<'a> {
     pub(crate) subject: Subject,
     pub(crate) codes: &'a [Code],
     pub(crate) timeline: &'a Timeline,
+    /// The version that was asked for an answer; it goes on record.
+    model: OnceCell<String>,
 }
 
 impl Found<'_> {
+    /// Returns the model in service, and lets the audit entry name it.
+    pub(crate) fn served(&self, app: &App) -> Result<Arc<Served>, AppError> {
+        let served = app.served()?;
+        self.model.get_or_init(|| served.version.clone());
+        Ok(served)
+    }
+
     /// Says what an answer rests on: the model, what was asked, and what was known by `time`.
     pub(crate) fn grounds(
         &self,
@@ -382,14 +392,23 @@ fn look<T>(
         Ok(subject) => entry.about(&app.reference(*subject)),
         Err(_) => entry,
     };
+    let mut asked = None;
     let result = wanted.and_then(|subject| {
         app.require_consent(caller, subject)?;
         let person = subject.reveal().to_be_bytes();
         app.spend_or_refuse(caller, BudgetUnit::NewSubjects, "", &person)?;
         let cohort = app.store.timeline(subject)?.ok_or_else(unknown_subject)?;
         let timeline = cohort.timelines.first().ok_or_else(unknown_subject)?;
-        work(&Found { subject, codes: &cohort.codes, timeline })
+        let model = OnceCell::new();
+        let found = Found { subject, codes: &cohort.codes, timeline, model };
+        let result = work(&found);
+        asked = found.model.into_inner();
+        result
     });
+    let entry = match asked {
+        Some(model) => entry.with("model", model.as_str()),
+        None => entry,
+    };
     (entry, result)
 }
 

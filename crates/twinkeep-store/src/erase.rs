@@ -67,7 +67,7 @@ pub(crate) struct Holding {
     id: i64,
     feed: i64,
     split: String,
-    written: Written,
+    pub(crate) written: Written,
     /// The subject's rows.
     rows: Range<usize>,
     /// The feeds that the subject's rows are of.

@@ -209,6 +209,12 @@ impl Store {
         let feeds: BTreeSet<i64> = holdings.into_iter().flat_map(|it| it.origins).collect();
         Ok(feeds.into_iter().map(FeedId).collect())
     }
+
+    /// Returns the SHA-256 of each file that holds events of a subject.
+    pub fn shard_digests_of(&self, subject: Subject) -> Result<Vec<[u8; 32]>, StoreError> {
+        let holdings = self.read(|connection| self.holdings(connection, subject))?;
+        Ok(holdings.into_iter().map(|holding| holding.written.sha256).collect())
+    }
 }
 
 fn data_schema() -> SchemaRef {

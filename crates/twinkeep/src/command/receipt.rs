@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::Serialize;
 use twinkeep_app::{
-    About, AccountingReport, AppError, ReceiptReport, VerifiedReceipt, VerifyReceiptRequest,
-    receipt_page, verify_receipt, write_proof,
+    About, AccountingReport, AppError, Lineage, ReceiptReport, VerifiedReceipt,
+    VerifyReceiptRequest, receipt_page, verify_receipt, write_proof,
 };
 
 use crate::cli::{Global, ReceiptCommand};
@@ -59,14 +59,34 @@ pub(super) fn disclosures(report: &AccountingReport) -> String {
             about(it.about).to_owned(),
         ]
     });
+    let lineage = report.lineage.as_ref().map(lineage).unwrap_or_default();
     format!(
-        "person  {}\nkeep    {}\nas of   {}, {} entries in the ledger\n\n{}",
+        "person  {}\nkeep    {}\nas of   {}, {} entries in the ledger\n{lineage}\n{}",
         report.person,
         report.keep,
         report.time,
         thousands(report.ledger_size),
         table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
     )
+}
+
+/// Where the data came from, and what it went into; numbers are those of entries.
+fn lineage(lineage: &Lineage) -> String {
+    let numbers = |entries: &[u64]| {
+        let numbers: Vec<String> = entries.iter().map(u64::to_string).collect();
+        if numbers.is_empty() { String::new() } else { format!(" ({})", numbers.join(", ")) }
+    };
+    let mut text = String::new();
+    for feed in &lineage.feeds {
+        text.push_str(&format!("from    {}{}\n", feed.feed, numbers(&feed.entries)));
+    }
+    text.push_str(&format!("files   {}\n", lineage.shards.len()));
+    for model in &lineage.models {
+        let entries = numbers(&model.entries);
+        text.push_str(&format!("model   {} {}{entries}\n", model.model, model.used));
+    }
+    text.push_str(&format!("answers {}\n", lineage.answers.len()));
+    text
 }
 
 fn holds(report: &ReceiptReport) -> String {

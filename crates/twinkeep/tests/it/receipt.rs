@@ -5,6 +5,7 @@ use std::fs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use twinkeep_vault::digest::{sha256, to_hex};
 
 use crate::harness::{Place, Ran, peer, ran, write};
 use crate::serve::{Server, key, ready};
@@ -190,6 +191,13 @@ fn a_person_is_told_all_that_was_done_with_their_data_and_nothing_of_others() {
     assert_eq!(count(("everybody", "store.exported")), 1);
     let checked = verify(&place, "told.json", &[]).done();
     assert_eq!(checked["entries"], told["entries"]);
+    assert_eq!(checked["lineage"], told["lineage"]);
+    let lineage = &told["lineage"];
+    assert_eq!(lineage["feeds"].as_array().unwrap().len(), 1);
+    let ingested = told["entries"].as_array().unwrap().iter().find(|it| it["about"] == "feed");
+    assert_eq!(lineage["feeds"][0]["entries"][0], ingested.unwrap()["index"]);
+    assert_eq!(lineage["shards"].as_array().unwrap().len(), 1);
+    assert!(lineage["models"].as_array().unwrap().is_empty(), "nothing was trained");
 
     // Nobody else is in it, neither by pseudonym nor by reference.
     let other = place.run(&["proof", "subject", twin(1), "--out", "other.json"]).done();
@@ -220,6 +228,48 @@ fn a_person_is_told_all_that_was_done_with_their_data_and_nothing_of_others() {
     assert_eq!(with_answer.refused(), "receipt-usage");
     let unknown = place.run(&["subject", "disclosures", "sub-nobody", "--out", "x.json"]);
     assert_ne!(unknown.code, 0);
+}
+
+#[test]
+fn the_lineage_of_a_person_leads_from_feeds_to_models_and_answers() {
+    let place = ready();
+    place.copy("keep/public/ledger.pub", "ledger.pub");
+    let twins = place.run(&["twin", "list", "--limit", "40"]).done();
+    let twins: Vec<&str> = twins["twins"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["subject"].as_str().unwrap())
+        .collect();
+    let forecast = place.run(&["twin", "forecast", twins[0]]).done();
+    place.run(&["twin", "forecast", twins[1]]).done();
+    let told = place.run(&["proof", "subject", twins[0], "--out", "told.json"]).done();
+    let lineage = &told["lineage"];
+    let models = lineage["models"].as_array().unwrap();
+    assert_eq!(models.len(), 1);
+    assert_eq!(models[0]["model"], forecast["model"]);
+    let used = match lineage["split"].as_str().unwrap() {
+        "train" => "learned",
+        "tuning" => "calibrated",
+        _ => "measured",
+    };
+    assert_eq!(models[0]["used"], used);
+    assert_eq!(models[0]["shards"], lineage["shards"], "the training record names the files");
+    let version = models[0]["model"].as_str().unwrap();
+    let training = fs::read(place.path(&format!("keep/models/{version}/training.json"))).unwrap();
+    assert_eq!(models[0]["training_record"], to_hex(&sha256(&training)));
+    let listed = |index: &Value| {
+        let entries = told["entries"].as_array().unwrap();
+        entries.iter().find(|it| it["index"] == *index).unwrap()["action"].clone()
+    };
+    assert_eq!(listed(&models[0]["entries"][0]), "model.trained");
+    let answers = lineage["answers"].as_array().unwrap();
+    assert_eq!(answers.len(), 1, "the other forecast is of somebody else");
+    assert_eq!(listed(&answers[0]["entry"]), "twin.forecast");
+    assert_eq!(answers[0]["model"], forecast["model"]);
+    assert_eq!(verify(&place, "told.json", &[]).done()["lineage"], *lineage);
+    let shown = place.show(&["receipt", "verify", "told.json", "--key", "ledger.pub"]);
+    assert!(shown.stdout.contains(&format!("model   {version} {used}")), "{}", shown.stdout);
 }
 
 #[test]
