@@ -62,7 +62,7 @@ pub(crate) const LIVES_IN: &[(&str, &[&str])] = &[
     ("hyper", &["twinkeep-gate"]),
     ("landlock", &["twinkeep-gate"]),
     ("seccompiler", &["twinkeep-gate"]),
-    ("libc", &["twinkeep-gate"]),
+    ("libc", &["twinkeep-gate", "twinkeep-vault"]),
     ("close_fds", &["twinkeep-gate"]),
     ("tokio", &["twinkeep-gate", "twinkeep-connect"]),
     ("rustls", &["twinkeep-gate", "twinkeep-connect"]),
