@@ -642,6 +642,7 @@ const KEYS: &[&str] = &[
     "pin",
     "roles",
     "login_header",
+    "websockets",
     "connect_seconds",
     "answer_seconds",
     "idle_seconds",

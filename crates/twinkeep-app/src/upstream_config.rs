@@ -35,6 +35,9 @@ pub struct UpstreamConfig {
     /// The header that `upstream login` is for.
     #[serde(default = "authorization")]
     pub login_header: String,
+    /// Whether it may be asked for a WebSocket.
+    #[serde(default)]
+    pub websockets: bool,
     /// Longest time, in seconds, until it is connected, its handshake included.
     #[serde(default = "connect_seconds")]
     pub connect_seconds: u32,

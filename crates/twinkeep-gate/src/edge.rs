@@ -32,6 +32,7 @@ pub(crate) mod filter;
 mod guarded_io;
 pub(crate) mod head;
 mod strict;
+pub(crate) mod switch;
 pub(crate) mod tally;
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,7 @@ pub(crate) mod outward;
 mod passage;
 mod plan;
 pub(crate) mod relay;
+mod switched;
 
 pub use check::{UpstreamCheck, check_upstreams};
 pub(crate) use passage::{named_by_connection, path_forwardable};

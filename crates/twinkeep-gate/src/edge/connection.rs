@@ -24,6 +24,7 @@ use tokio_rustls::server::TlsStream;
 use super::filter::HEAD_SIZE_MAX;
 use super::guarded_io::GuardedIo;
 use super::strict;
+use super::switch::{self, Slot};
 use super::tally::TLS_FAILED;
 use super::watch::{InFlight, Stall, Watch};
 use super::{Edge, Peer, Protocol, ShownCertificates, Streaming, told_to_stop};
@@ -71,7 +72,8 @@ async fn serve_http1(
     stop: Receiver<bool>,
 ) -> Option<Stall> {
     let io = TokioIo::new(GuardedIo::http1(stream, watch.clone()));
-    let service = service_fn(|request| answer(edge, peer.clone(), watch, request));
+    let slot = Slot::default();
+    let service = service_fn(|request| answer_http1(edge, peer.clone(), watch, &slot, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // The watch has the deadlines; a second clock would only blur which one fired.
@@ -79,8 +81,14 @@ async fn serve_http1(
         // A client may end its side once it has asked, and still gets its answer.
         .half_close(true)
         .max_buf_size(HEAD_SIZE_MAX * 2)
-        .serve_connection(io, service);
-    supervise(connection, watch, stop).await
+        .serve_connection(io, service)
+        .with_upgrades();
+    let ended = supervise(connection, watch, stop.clone()).await;
+    match slot.take() {
+        // What it has become is supervised on.
+        Some(tunnel) => supervise(tunnel, watch, stop).await,
+        None => ended,
+    }
 }
 
 async fn serve_http2(
@@ -107,6 +115,26 @@ async fn serve_http2(
     supervise(connection, watch, stop).await
 }
 
+/// The same over HTTP/1.1, where a client may ask for a WebSocket.
+async fn answer_http1(
+    edge: &Edge,
+    peer: Peer,
+    watch: &Arc<Watch>,
+    slot: &Slot,
+    request: Request<Incoming>,
+) -> Result<Response<WatchedBody>, Infallible> {
+    let mut request = request.map(Body::new);
+    let Some(asked) = switch::asked(&mut request) else {
+        return answer_whole(edge, peer, watch, request).await;
+    };
+    let in_flight = watch.request_began(Instant::now());
+    let response = (edge.answer)(peer, request).await;
+    Ok(match switch::agreed(asked, response, watch, in_flight, slot) {
+        Ok(response) => response.map(|body| WatchedBody { body, _in_flight: None }),
+        Err((response, in_flight)) => watched(response, in_flight),
+    })
+}
+
 /// Answers one request and keeps it under way until its answer has been handed over.
 async fn answer(
     edge: &Edge,
@@ -114,17 +142,25 @@ async fn answer(
     watch: &Arc<Watch>,
     request: Request<Incoming>,
 ) -> Result<Response<WatchedBody>, Infallible> {
-    let mut in_flight = watch.request_began(Instant::now());
-    let request = match peer.protocol {
-        // The filter has checked it, byte by byte.
-        Protocol::Http1 => request.map(Body::new),
-        Protocol::Http2 => strict::checked(request.map(Body::new)),
-    };
+    answer_whole(edge, peer, watch, strict::checked(request.map(Body::new))).await
+}
+
+async fn answer_whole(
+    edge: &Edge,
+    peer: Peer,
+    watch: &Arc<Watch>,
+    request: Request<Body>,
+) -> Result<Response<WatchedBody>, Infallible> {
+    let in_flight = watch.request_began(Instant::now());
     let response = (edge.answer)(peer, request).await;
+    Ok(watched(response, in_flight))
+}
+
+fn watched(response: Response<Body>, mut in_flight: InFlight) -> Response<WatchedBody> {
     if response.extensions().get::<Streaming>().is_some() {
         in_flight.goes_on();
     }
-    Ok(response.map(|body| WatchedBody { body, _in_flight: in_flight }))
+    response.map(|body| WatchedBody { body, _in_flight: Some(in_flight) })
 }
 
 /// Runs a connection to its end; returns why, if it was the gate that ended it.
@@ -165,14 +201,14 @@ async fn supervise<C: Connection>(
 }
 
 /// What hyper's two kinds of connection have in common.
-trait Connection {
+pub(super) trait Connection {
     /// Runs until both sides are done. May be dropped and called again.
     fn run(self: Pin<&mut Self>) -> impl Future<Output = ()>;
     /// Finishes what is under way and takes nothing new.
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
-impl<S> Connection for http1::Connection<TokioIo<GuardedIo<TlsStream<TcpStream>>>, S>
+impl<S> Connection for http1::UpgradeableConnection<TokioIo<GuardedIo<TlsStream<TcpStream>>>, S>
 where
     S: hyper::service::HttpService<Incoming, ResBody = WatchedBody>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -183,7 +219,7 @@ where
     }
 
     fn graceful_shutdown(self: Pin<&mut Self>) {
-        http1::Connection::graceful_shutdown(self);
+        http1::UpgradeableConnection::graceful_shutdown(self);
     }
 }
 
@@ -205,7 +241,8 @@ where
 /// An answer's body; while it exists, its request is under way.
 struct WatchedBody {
     body: Body,
-    _in_flight: InFlight,
+    /// None where something else keeps it under way.
+    _in_flight: Option<InFlight>,
 }
 
 impl hyper::body::Body for WatchedBody {

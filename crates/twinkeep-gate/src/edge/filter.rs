@@ -47,6 +47,8 @@ enum State {
     LastChunkEnd {
         carriage_return: bool,
     },
+    /// What comes is not HTTP any more.
+    Raw,
     Refused,
     BrokenBody,
 }
@@ -69,6 +71,10 @@ impl Filter {
                 State::Head => self.push_head(input),
                 State::Sized(left) => self.push_sized(input, left),
                 State::ChunkData(left) => self.push_chunk_data(input, left),
+                State::Raw => {
+                    self.passed.extend(input);
+                    return;
+                }
                 State::Refused | State::BrokenBody => return,
                 _ => self.push_chunk_line(input[0]),
             };
@@ -97,6 +103,13 @@ impl Filter {
         Ok(())
     }
 
+    /// Lets everything through from now on: both sides agreed on another protocol. Whoever has said
+    /// anything before that is not heard any more.
+    pub(crate) fn switch(&mut self) {
+        let clean = self.state == State::Raw || self.between_requests();
+        self.state = if clean { State::Raw } else { State::BrokenBody };
+    }
+
     /// Returns whether a head has begun and not ended.
     pub(crate) fn inside_head(&self) -> bool {
         self.state == State::Head && !self.head.is_empty()
@@ -110,7 +123,7 @@ impl Filter {
 
     /// Returns whether the last request has arrived whole.
     pub(crate) fn between_requests(&self) -> bool {
-        self.state == State::Head && self.head.is_empty()
+        matches!(self.state, State::Head | State::Raw) && self.head.is_empty()
     }
 
     fn push_head(&mut self, input: &[u8]) -> usize {

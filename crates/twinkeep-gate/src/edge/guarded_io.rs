@@ -103,6 +103,9 @@ fn poll_filtered<T: AsyncRead + Unpin>(
         ready!(Pin::new(&mut *inner).poll_read(cx, &mut chunk))?;
         *ended = chunk.filled().is_empty();
         watch.received(chunk.filled().len());
+        if watch.is_switched() {
+            filter.switch();
+        }
         filter.push(chunk.filled());
         if !filter.passed().is_empty() {
             watch.head_ended();

@@ -13,6 +13,7 @@
 //!   that come or are read at a minimum rate, do.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -92,7 +93,11 @@ impl Stall {
 }
 
 /// One connection's state, shared by its reader, its requests, and its supervisor.
-pub(crate) struct Watch(Mutex<State>);
+pub(crate) struct Watch {
+    state: Mutex<State>,
+    /// The connection is not HTTP any more.
+    switched: AtomicBool,
+}
 
 struct State {
     limits: StallLimits,
@@ -141,7 +146,7 @@ impl InFlight {
 impl Watch {
     /// Starts with a connection that has just been secured.
     pub(crate) fn new(limits: StallLimits, now: Instant) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
+        let state = State {
             limits,
             opened: now,
             head_since: None,
@@ -152,7 +157,8 @@ impl Watch {
             next_request: 0,
             blocked: None,
             ending_since: None,
-        })))
+        };
+        Arc::new(Self { state: Mutex::new(state), switched: AtomicBool::new(false) })
     }
 
     /// A head, or a preface, is incomplete.
@@ -209,13 +215,23 @@ impl Watch {
         self.with(|state| _ = state.ending_since.get_or_insert(now));
     }
 
+    /// Both sides agree that what follows is not HTTP.
+    pub(crate) fn switched(&self) {
+        self.switched.store(true, Ordering::Release);
+    }
+
+    /// Returns whether they do.
+    pub(crate) fn is_switched(&self) -> bool {
+        self.switched.load(Ordering::Acquire)
+    }
+
     /// Returns when the connection ends if nothing changes, and why.
     pub(crate) fn deadline(&self) -> (Instant, Stall) {
         self.with(|state| state.deadline())
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

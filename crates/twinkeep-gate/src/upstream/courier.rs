@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::request::Parts;
 use axum::http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::client::legacy::Client;
@@ -29,7 +30,9 @@ use super::dial::{DialError, Dialer};
 use super::fault::{FAULT, Fault, UPSTREAM};
 use super::passage;
 use super::plan::{Plan, UpstreamPlans};
+use super::switched;
 use crate::GateError;
+use crate::edge::switch::WEBSOCKET;
 
 /// Reaches all upstreams.
 pub(crate) struct Courier(BTreeMap<String, Reach>);
@@ -38,12 +41,16 @@ pub(crate) struct Courier(BTreeMap<String, Reach>);
 struct Reach {
     plan: Plan,
     client: Client<Dialer, Body>,
+    /// The same over HTTP/1.1, which alone can become a WebSocket here.
+    plain: Client<Dialer, Body>,
 }
 
 impl Courier {
     pub(crate) fn new(plans: &UpstreamPlans) -> Result<Self, GateError> {
         let reach = |plan: &Plan| {
-            let reach = Reach { plan: plan.clone(), client: client(plan, plans)? };
+            let http1 = Plan { protocol: UpstreamProtocol::Http1, ..plan.clone() };
+            let plain = client(&http1, plans)?;
+            let reach = Reach { plan: plan.clone(), client: client(plan, plans)?, plain };
             Ok((plan.name.clone(), reach))
         };
         plans.each().iter().map(reach).collect::<Result<_, GateError>>().map(Self)
@@ -96,33 +103,68 @@ impl Reach {
             .map_err(|_| Fault::Unreachable)?;
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
-        let progress = Arc::new(Mutex::new(Instant::now()));
+        if parts.headers.remove(WEBSOCKET).is_some() {
+            return self.switch(parts, body).await;
+        }
+        let progress = Arc::new(Mutex::new(Progress { at: Instant::now(), wanted: false }));
         let body = Body::new(Noted { body, progress: Arc::clone(&progress) });
         let sent = self.client.request(Request::from_parts(parts, body));
         let wait = Duration::from_secs(self.plan.answer_seconds.into());
         let response = tokio::select! {
             response = sent => response.map_err(|error| fault_of(&error))?,
-            () = silence(&progress, wait) => return Err(Fault::Slow),
+            fault = silence(&progress, wait) => return Err(fault),
         };
         if response.status().is_informational() {
             // Nobody asked to speak another protocol.
             return Err(Fault::Answer);
         }
+        Ok(self.whole(response))
+    }
+
+    fn whole(&self, response: Response<Incoming>) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         passage::drop_hops(&mut parts.headers);
         drop_reserved(&mut parts.headers);
         parts.extensions.clear();
-        let idle = Duration::from_secs(self.plan.idle_seconds.into());
-        Ok(Response::from_parts(parts, Body::new(Answer::new(body, idle))))
+        Response::from_parts(parts, Body::new(Answer::new(body, self.idle())))
+    }
+
+    fn idle(&self) -> Duration {
+        Duration::from_secs(self.plan.idle_seconds.into())
+    }
+
+    /// Asks for a WebSocket; `said` is what the client will say.
+    async fn switch(&self, mut parts: Parts, said: Body) -> Result<Response<Body>, Fault> {
+        switched::ask(&mut parts);
+        let wait = Duration::from_secs(self.plan.answer_seconds.into());
+        let sent = self.plain.request(Request::from_parts(parts, Body::empty()));
+        let response = tokio::time::timeout(wait, sent).await.map_err(|_| Fault::Slow)?;
+        let mut response = response.map_err(|error| fault_of(&error))?;
+        drop_reserved(response.headers_mut());
+        match response.status() {
+            StatusCode::SWITCHING_PROTOCOLS => switched::agreed(response, said, self.idle()).await,
+            status if status.is_informational() => Err(Fault::Answer),
+            _ => Ok(self.whole(response)),
+        }
     }
 }
 
-/// Waits until nothing has been sent for so long.
-async fn silence(progress: &Mutex<Instant>, wait: Duration) {
+/// How far the sending of a body has come.
+#[derive(Clone, Copy)]
+struct Progress {
+    /// When the last piece came.
+    at: Instant,
+    /// The upstream would take more, and the client has not said more.
+    wanted: bool,
+}
+
+/// Waits until nothing has been sent for so long; returns whose fault that is.
+async fn silence(progress: &Mutex<Progress>, wait: Duration) -> Fault {
     loop {
-        let due = *progress.lock().unwrap_or_else(PoisonError::into_inner) + wait;
+        let Progress { at, wanted } = *progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = at + wait;
         if due <= Instant::now() {
-            return;
+            return if wanted { Fault::BodySlow } else { Fault::Slow };
         }
         sleep_until(due).await;
     }
@@ -162,7 +204,7 @@ fn failed(fault: Fault) -> Response<Body> {
 /// A request's body that notes when it was last asked for a piece.
 struct Noted {
     body: Body,
-    progress: Arc<Mutex<Instant>>,
+    progress: Arc<Mutex<Progress>>,
 }
 
 impl hyper::body::Body for Noted {
@@ -174,9 +216,12 @@ impl hyper::body::Body for Noted {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.wanted = polled.is_pending();
         if polled.is_ready() {
-            *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            progress.at = Instant::now();
         }
+        drop(progress);
         polled
     }
 
@@ -199,7 +244,7 @@ struct Answer {
 /// The upstream said nothing for too long.
 #[derive(Debug, thiserror::Error)]
 #[error("the upstream fell silent")]
-struct Silent;
+pub(super) struct Silent;
 
 impl Answer {
     fn new(body: Incoming, idle: Duration) -> Self {

@@ -18,13 +18,22 @@ pub(crate) enum Fault {
     Answer,
     /// The client's body broke off.
     Body,
+    /// The client did not go on with its body.
+    BodySlow,
     /// The process that connects is gone.
     Courier,
 }
 
 impl Fault {
-    const ALL: [Self; 6] =
-        [Self::Unreachable, Self::Tls, Self::Slow, Self::Answer, Self::Body, Self::Courier];
+    const ALL: [Self; 7] = [
+        Self::Unreachable,
+        Self::Tls,
+        Self::Slow,
+        Self::Answer,
+        Self::Body,
+        Self::BodySlow,
+        Self::Courier,
+    ];
 
     /// The permanent name, in answers, in the ledger, and between the processes.
     pub(crate) fn code(self) -> &'static str {
@@ -34,6 +43,7 @@ impl Fault {
             Self::Slow => "upstream-slow",
             Self::Answer => "upstream-answer",
             Self::Body => "body-broken",
+            Self::BodySlow => "body-slow",
             Self::Courier => "upstream-courier",
         }
     }
@@ -44,9 +54,9 @@ impl Fault {
         Self::ALL.into_iter().find(named).unwrap_or(Self::Answer)
     }
 
-    /// Returns whether it speaks against the upstream.
+    /// Returns whether it speaks against the upstream: nobody opens its breaker by being slow.
     pub(crate) fn is_upstreams(self) -> bool {
-        !matches!(self, Self::Body | Self::Courier)
+        !matches!(self, Self::Body | Self::BodySlow | Self::Courier)
     }
 
     /// Returns whether the same request may be made again, if it changes nothing: the upstream gave
@@ -67,6 +77,7 @@ impl Fault {
                 (StatusCode::BAD_GATEWAY, "the model server gave no answer that can be passed on")
             }
             Self::Body => (StatusCode::BAD_REQUEST, "the body ended early, or is malformed"),
+            Self::BodySlow => (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
             Self::Courier => {
                 (StatusCode::SERVICE_UNAVAILABLE, "the way to the model server is interrupted")
             }

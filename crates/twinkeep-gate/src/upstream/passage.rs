@@ -9,8 +9,9 @@
 use std::net::SocketAddr;
 
 use axum::http::header::{
-    AUTHORIZATION, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
-    LOCATION, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap,
+    HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE, VIA,
 };
 
 use super::Upstream;
@@ -85,7 +86,8 @@ pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     values
         .flat_map(|value| value.split(','))
         .filter_map(|name| HeaderName::try_from(name.trim()).ok())
-        .filter(|name| *name != HOST && *name != axum::http::header::CONTENT_LENGTH)
+        .filter(|name| ![HOST, CONTENT_LENGTH].contains(name))
+        .filter(|name| !name.as_str().starts_with("twinkeep-"))
         .collect()
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Plan {
     pub(crate) base: String,
     pub(crate) secured: bool,
     /// The authorities to trust, in base64; none for those of the system.
-    roots: Option<Vec<String>>,
+    pub(super) roots: Option<Vec<String>>,
     pub(crate) pin: Option<Vec<u8>>,
     pub(crate) protocol: UpstreamProtocol,
     pub(crate) connect_seconds: u32,

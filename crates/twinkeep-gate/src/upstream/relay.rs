@@ -21,6 +21,7 @@ use twinkeep_app::{App, Caller, RelayedRequest, record_relayed};
 
 use super::fault::{FAULT, Fault, UPSTREAM};
 use super::{Upstream, passage};
+use crate::edge::switch::{SWITCHED, WEBSOCKET};
 use crate::edge::{Peer, Protocol, Streaming};
 use crate::gate::Gate;
 use crate::isolation::Outgoing;
@@ -57,6 +58,10 @@ async fn relay(
     if announced(&request).is_some_and(|length| upstream.config.body_size_max < length) {
         return Err(too_large());
     }
+    let websocket = request.headers().contains_key(WEBSOCKET);
+    if websocket && (!upstream.config.websockets || gate.app.upstream_needs_body(&caller)) {
+        return Err(no_websockets());
+    }
     let place = Arc::clone(&upstream.places).try_acquire_owned().map_err(|_| busy())?;
     if !upstream.condition.would_admit() {
         return Err(unavailable());
@@ -67,6 +72,7 @@ async fn relay(
         return Err(unavailable());
     }
     let asked = Asked::new(upstream, &peer, request, login);
+
     let method = asked.parts.method.clone();
     let answered = asked.send(gate).await;
     let response = match answered {
@@ -82,7 +88,10 @@ async fn relay(
         upstream: upstream.config.name.clone(),
         route: upstream.route.to_owned(),
         method: method.to_string(),
-        status: response.status().as_u16(),
+        status: match response.headers().contains_key(SWITCHED) {
+            true => StatusCode::SWITCHING_PROTOCOLS.as_u16(),
+            false => response.status().as_u16(),
+        },
         protocol: protocol(&peer),
     };
     use_case::unrecorded(gate, move |app| record_relayed(app, &caller, &record)).await?;
@@ -147,6 +156,7 @@ impl<'a> Asked<'a> {
         login: Option<(HeaderName, HeaderValue)>,
     ) -> Self {
         let (mut parts, body) = request.into_parts();
+        let websocket = parts.headers.remove(WEBSOCKET);
         let host = match parts.uri.authority() {
             Some(authority) => Some(authority.as_str().to_owned()),
             None => {
@@ -163,7 +173,11 @@ impl<'a> Asked<'a> {
         parts.uri = inside(&format!("{}{rest}", upstream.plan.base));
         parts.extensions.clear();
         let over = Arc::new(AtomicBool::new(false));
-        let left = upstream.config.body_size_max;
+        // What a WebSocket says has no end to be measured by.
+        let left = if websocket.is_some() { u64::MAX } else { upstream.config.body_size_max };
+        if let Some(mark) = websocket {
+            parts.headers.insert(WEBSOCKET, mark);
+        }
         let body = match hyper::body::Body::is_end_stream(&body) {
             true => Body::empty(),
             false => Body::new(Measured { body, left, over: Arc::clone(&over) }),
@@ -250,7 +264,8 @@ impl Stream {
         response: &Response<Incoming>,
     ) -> Result<Self, Refusal> {
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let goes_on = kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
+        let goes_on = kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
+            || response.headers().contains_key(SWITCHED);
         goes_on.then(|| Streams::admit(gate, &caller.id)).transpose().map(Self)
     }
 }
@@ -263,7 +278,11 @@ fn passed_on(
     Stream(stream): Stream,
 ) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
+    let switched = parts.headers.remove(SWITCHED);
     passage::inbound(&mut parts.headers, upstream);
+    if let Some(mark) = switched {
+        parts.headers.insert(SWITCHED, mark);
+    }
     parts.extensions.clear();
     parts.extensions.insert(Recorded);
     // The courier bounds how long it may be silent, the edge how long it may not be read.
@@ -362,6 +381,11 @@ fn protocol(peer: &Peer) -> &'static str {
 fn too_large() -> Refusal {
     let message = "the body is larger than this upstream takes";
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body-size", message)
+}
+
+fn no_websockets() -> Refusal {
+    let message = "this upstream takes no WebSockets, or a budget counts what you send";
+    Refusal::new(StatusCode::NOT_IMPLEMENTED, "upstream-websocket", message)
 }
 
 fn busy() -> Refusal {

@@ -258,6 +258,115 @@ fn a_model_server_that_dies_under_load_is_left_alone_and_found_again() {
     assert!(lines.iter().any(opened), "{lines:#?}");
 }
 
+/// Speaks with a WebSocket through the gate; prints what it is told, a line each.
+const TALK: &str = r#"
+import ssl, sys
+from websockets.sync.client import connect
+context = ssl.create_default_context(cafile=sys.argv[2])
+name, value = sys.argv[3].split(": ", 1)
+big = "x" * 300000
+try:
+    with connect(sys.argv[1], ssl=context, additional_headers={name: value}) as socket:
+        for text in ["hello", "over there", big]:
+            socket.send(text)
+            said = socket.recv(timeout=120)
+            print(said if len(said) < 100 else len(said), flush=True)
+        if len(sys.argv) < 5:
+            socket.send("bye")
+        for said in socket:
+            print(said)
+        print("closed", socket.close_code)
+except Exception as error:
+    print(type(error).__name__, getattr(getattr(error, "response", None), "status_code", ""))
+"#;
+
+#[test]
+fn a_websocket_passes_and_ends_with_the_key_of_who_speaks() {
+    let place = Place::with_keep();
+    let Some(server) = ModelServer::start(&place, By::Uvicorn) else { return };
+    let url = format!("http://127.0.0.1:{}/", server.port);
+    let lines = [upstream("risk", &url, "websockets = true"), upstream("deaf", &url, "")];
+    configure(&place, &lines.concat());
+    let (header, id) = key(&place, &["--scope", "upstreams:use"]);
+    let gate = Server::start(&place);
+    let python = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/peers/bin/python3");
+    let python = if python.exists() { python } else { "python3".into() };
+    let talk = |name: &str, header: &str, more: &[&str]| {
+        let url = format!("wss{}/models/{name}/talk", gate.base().strip_prefix("https").unwrap());
+        let mut command = Command::new(&python);
+        command.args(["-c", TALK]).arg(url).arg(place.path("keep/public/ca.pem")).arg(header);
+        command.args(more).stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+    };
+    let said = |mut command: Command| {
+        String::from_utf8(command.output().unwrap().stdout).unwrap().replace('\n', "|")
+    };
+    assert_eq!(said(talk("risk", &header, &[])), "HELLO|OVER THERE|300000|closed 1000|");
+    assert_eq!(said(talk("deaf", &header, &[])), "InvalidStatus 501|");
+    assert_eq!(said(talk("risk", "X-Nothing: 1", &[])), "InvalidStatus 401|");
+    // One that goes on, until the key is revoked.
+    let mut going = talk("risk", &header, &["stay"]).spawn().unwrap();
+    let mut lines = BufReader::new(going.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.ends_with("300000\n") {
+        assert!(0 < lines.read_line(&mut line).unwrap(), "{line}");
+    }
+    place.run(&["key", "revoke", &id]).done();
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).unwrap();
+    assert!(going.wait().unwrap().success());
+    assert!(rest.contains("1006"), "{rest}");
+    // What was never a WebSocket is answered as ever.
+    let upgrade = ["-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "--http1.1"];
+    assert_eq!(gate.call("/healthz", &upgrade).status, 200);
+    assert_eq!(gate.stop(), Some(0));
+    let entries = place.run(&["ledger", "show", "--limit", "1000"]).lines();
+    let switched =
+        |line: &&Value| line["action"] == "upstream.relayed" && line.to_string().contains("101");
+    assert_eq!(entries.iter().filter(switched).count(), 2, "{entries:#?}");
+}
+
+#[test]
+fn a_stream_of_events_ends_with_the_gate_and_a_slow_client_is_not_the_servers_fault() {
+    let place = Place::with_keep();
+    let Some(server) = ModelServer::start(&place, By::Uvicorn) else { return };
+    let url = format!("http://127.0.0.1:{}/", server.port);
+    let more = "answer_seconds = 1\nbreaker_failures = 1\nbreaker_seconds = 3600";
+    configure(&place, &upstream("risk", &url, more));
+    let header = user(&place);
+    let gate = Server::start(&place);
+    // Says that ten bytes come, says five, and waits.
+    let script = "printf 'hello'; sleep 100";
+    let mut slow = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let answer = Command::new("curl")
+        .args(["--silent", "--max-time", "120", "-T", "-", "-H", &header, "-H", "Expect:"])
+        .args(["-o", "/dev/null", "-w", "%{http_code}", "--cacert"])
+        .arg(place.path("keep/public/ca.pem"))
+        .arg(format!("{}/models/risk/echo", gate.base()))
+        .stdin(slow.stdout.take().unwrap())
+        .output()
+        .unwrap();
+    let _ = slow.kill();
+    let _ = slow.wait();
+    assert_eq!(String::from_utf8(answer.stdout).unwrap(), "408");
+    assert_eq!(gate.call("/models/risk/echo", &["-H", &header]).status, 200);
+    let mut events = Command::new("curl")
+        .args(["--silent", "--no-buffer", "--max-time", "120", "-H", &header, "--cacert"])
+        .arg(place.path("keep/public/ca.pem"))
+        .arg(format!("{}/models/risk/never", gate.base()))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 8];
+    events.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"data: on");
+    assert_eq!(gate.stop(), Some(0));
+    // It waits for no other reason than its own patience.
+    let begun = Instant::now();
+    events.wait().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(100), "the stream outlives the gate");
+}
+
 #[test]
 fn an_unwell_model_server_is_not_asked() {
     let place = Place::with_keep();

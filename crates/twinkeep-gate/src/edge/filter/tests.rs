@@ -123,3 +123,28 @@ fn altered_requests_pass_as_they_are_or_are_refused() {
     }
     assert!(10_000 < refused, "only {refused} of 20000 were refused");
 }
+
+#[test]
+fn after_a_switch_everything_passes_and_nothing_that_came_before() {
+    let head =
+        b"GET /talk HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    let mut filter = Filter::new();
+    filter.push(head);
+    let length = filter.passed().len();
+    filter.consume(length);
+    filter.switch();
+    filter.push(b"\x81\x05hello\r\n\n\0");
+    assert_eq!(filter.passed(), b"\x81\x05hello\r\n\n\0");
+    assert!(filter.between_requests() && !filter.inside_head());
+    // Half a head, and a refused one, were said too early.
+    for early in [&b"GET /"[..], b"GET / HTTP/1.1\n"] {
+        let mut filter = Filter::new();
+        filter.push(early);
+        let length = filter.passed().len();
+        filter.consume(length);
+        filter.switch();
+        filter.push(b"hello");
+        assert!(filter.check_body().is_err(), "{early:?}");
+        assert!(filter.passed().is_empty());
+    }
+}
