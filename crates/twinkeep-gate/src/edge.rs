@@ -31,6 +31,7 @@ mod connection;
 pub(crate) mod filter;
 mod guarded_io;
 pub(crate) mod head;
+mod parked;
 mod strict;
 pub(crate) mod switch;
 pub(crate) mod tally;

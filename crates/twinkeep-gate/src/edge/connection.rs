@@ -23,6 +23,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::filter::HEAD_SIZE_MAX;
 use super::guarded_io::GuardedIo;
+use super::parked::Parking;
 use super::strict;
 use super::switch::{self, Slot};
 use super::tally::TLS_FAILED;
@@ -71,18 +72,26 @@ async fn serve_http1(
     watch: &Arc<Watch>,
     stop: Receiver<bool>,
 ) -> Option<Stall> {
-    let io = TokioIo::new(GuardedIo::http1(stream, watch.clone()));
     let slot = Slot::default();
-    let service = service_fn(|request| answer_http1(edge, peer.clone(), watch, &slot, request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // The watch has the deadlines; a second clock would only blur which one fired.
-        .header_read_timeout(None)
-        // A client may end its side once it has asked, and still gets its answer.
-        .half_close(true)
-        .max_buf_size(HEAD_SIZE_MAX * 2)
-        .serve_connection(io, service)
-        .with_upgrades();
+    let shared = (Arc::clone(edge), peer, Arc::clone(watch), slot.clone());
+    let serve = move |io| {
+        let shared = shared.clone();
+        let service = service_fn(move |request| {
+            let (edge, peer, watch, slot) = shared.clone();
+            async move { answer_http1(&edge, peer, &watch, &slot, request).await }
+        });
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            // The watch has the deadlines; a second clock would only blur which one fired.
+            .header_read_timeout(None)
+            // A client may end its side once it has asked, and still gets its answer.
+            .half_close(true)
+            .max_buf_size(HEAD_SIZE_MAX * 2)
+            .serve_connection(io, service)
+            .with_upgrades()
+    };
+    let io = GuardedIo::http1(stream, watch.clone());
+    let connection = Parking::new(serve, io, Arc::clone(watch));
     let ended = supervise(connection, watch, stop.clone()).await;
     match slot.take() {
         // What it has become is supervised on.
@@ -129,10 +138,11 @@ async fn answer_http1(
     };
     let in_flight = watch.request_began(Instant::now());
     let response = (edge.answer)(peer, request).await;
-    Ok(match switch::agreed(asked, response, watch, in_flight, slot) {
-        Ok(response) => response.map(|body| WatchedBody { body, _in_flight: None }),
-        Err((response, in_flight)) => watched(response, in_flight),
-    })
+    if !switch::is_agreed(&response) {
+        return Ok(watched(response, in_flight));
+    }
+    let response = switch::agreed(asked, response, watch, in_flight, slot);
+    Ok(response.map(|body| WatchedBody { body, _in_flight: None }))
 }
 
 /// Answers one request and keeps it under way until its answer has been handed over.
@@ -208,21 +218,6 @@ pub(super) trait Connection {
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
-impl<S> Connection for http1::UpgradeableConnection<TokioIo<GuardedIo<TlsStream<TcpStream>>>, S>
-where
-    S: hyper::service::HttpService<Incoming, ResBody = WatchedBody>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    async fn run(mut self: Pin<&mut Self>) {
-        // An error here is the client's: it left, or broke off. Nobody is left to tell.
-        _ = poll_fn(|cx| Future::poll(self.as_mut(), cx)).await;
-    }
-
-    fn graceful_shutdown(self: Pin<&mut Self>) {
-        http1::UpgradeableConnection::graceful_shutdown(self);
-    }
-}
-
 impl<S> Connection for http2::Connection<TokioIo<GuardedIo<TlsStream<TcpStream>>>, S, TokioExecutor>
 where
     S: hyper::service::HttpService<Incoming, ResBody = WatchedBody>,
@@ -239,7 +234,7 @@ where
 }
 
 /// An answer's body; while it exists, its request is under way.
-struct WatchedBody {
+pub(super) struct WatchedBody {
     body: Body,
     /// None where something else keeps it under way.
     _in_flight: Option<InFlight>,

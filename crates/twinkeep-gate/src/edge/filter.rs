@@ -126,6 +126,11 @@ impl Filter {
         matches!(self.state, State::Head | State::Raw) && self.head.is_empty()
     }
 
+    /// Returns whether every byte that came belongs to a whole request, and has been handed on.
+    pub(crate) fn at_rest(&self) -> bool {
+        self.between_requests() && self.passed.is_empty()
+    }
+
     fn push_head(&mut self, input: &[u8]) -> usize {
         for (index, &byte) in input.iter().enumerate() {
             // A bare LF ends no head, so without this the client would wait for the deadline.

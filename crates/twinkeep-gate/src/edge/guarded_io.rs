@@ -92,26 +92,59 @@ fn poll_filtered<T: AsyncRead + Unpin>(
         if 0 < count {
             out.put_slice(&filter.passed()[..count]);
             filter.consume(count);
+            watch.rests(filter.at_rest());
             return Poll::Ready(Ok(()));
         }
         filter.check_body().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         if *ended {
             return Poll::Ready(Ok(()));
         }
-        let mut chunk = [0; READ_SIZE];
-        let mut chunk = ReadBuf::new(&mut chunk);
-        ready!(Pin::new(&mut *inner).poll_read(cx, &mut chunk))?;
-        *ended = chunk.filled().is_empty();
-        watch.received(chunk.filled().len());
-        if watch.is_switched() {
-            filter.switch();
-        }
-        filter.push(chunk.filled());
-        if !filter.passed().is_empty() {
-            watch.head_ended();
-        }
-        if filter.inside_head() {
-            watch.head_began(Instant::now());
+        ready!(poll_fill(inner, watch, filter, ended, cx))?;
+    }
+}
+
+/// Reads once, and has the filter look at it.
+fn poll_fill<T: AsyncRead + Unpin>(
+    inner: &mut T,
+    watch: &Watch,
+    filter: &mut Filter,
+    ended: &mut bool,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    let mut chunk = [0; READ_SIZE];
+    let mut chunk = ReadBuf::new(&mut chunk);
+    ready!(Pin::new(&mut *inner).poll_read(cx, &mut chunk))?;
+    *ended = chunk.filled().is_empty();
+    watch.received(chunk.filled().len());
+    if watch.is_switched() {
+        filter.switch();
+    }
+    filter.push(chunk.filled());
+    watch.rests(filter.at_rest());
+    if !filter.passed().is_empty() {
+        watch.head_ended();
+    }
+    if filter.inside_head() {
+        watch.head_began(Instant::now());
+    }
+    Poll::Ready(Ok(()))
+}
+
+impl<T: AsyncRead + Unpin> GuardedIo<T> {
+    /// Waits until there is something for the HTTP library; returns whether there ever will be.
+    pub(crate) fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Self { inner, watch, reader, .. } = self;
+        let Reader::Http1 { filter, ended } = reader else { return Poll::Ready(true) };
+        loop {
+            if !filter.passed().is_empty() {
+                return Poll::Ready(true);
+            }
+            if *ended || filter.check_body().is_err() {
+                return Poll::Ready(false);
+            }
+            if ready!(poll_fill(inner, watch, filter, ended, cx)).is_err() {
+                return Poll::Ready(false);
+            }
         }
     }
 }

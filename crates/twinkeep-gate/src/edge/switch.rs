@@ -67,18 +67,20 @@ pub(super) fn asked(request: &mut Request<Body>) -> Option<Asked> {
     Some(Asked { upgrade, said })
 }
 
+/// Returns whether an answer agrees.
+pub(super) fn is_agreed(response: &Response<Body>) -> bool {
+    response.headers().contains_key(SWITCHED)
+}
+
 /// Turns the answer that agrees into the one that the client waits for, and leaves the rest in the
-/// slot. Any other answer stays as it is.
+/// slot.
 pub(super) fn agreed(
     asked: Asked,
     response: Response<Body>,
     watch: &Watch,
     mut in_flight: InFlight,
     slot: &Slot,
-) -> Result<Response<Body>, (Response<Body>, InFlight)> {
-    if !response.headers().contains_key(SWITCHED) {
-        return Err((response, in_flight));
-    }
+) -> Response<Body> {
     in_flight.goes_on();
     watch.switched();
     let (mut parts, told) = response.into_parts();
@@ -92,7 +94,7 @@ pub(super) fn agreed(
         drop(in_flight);
     });
     *slot.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Tunnel(Some(work)));
-    Ok(Response::from_parts(parts, Body::empty()))
+    Response::from_parts(parts, Body::empty())
 }
 
 /// What a connection has become.

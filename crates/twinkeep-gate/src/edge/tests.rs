@@ -46,11 +46,13 @@ struct Server {
     running: JoinHandle<()>,
 }
 
-/// Answers with what it was asked; `/big` with 32 MiB, `/slow` after 300 ms.
+/// Answers with what it was asked; `/big` with 32 MiB, `/slow` after 300 ms, `/early`
+/// without reading the body.
 async fn echo(request: Request<Body>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     match parts.uri.path() {
         "/big" => return Response::new(Body::from(vec![b'x'; 32 << 20])),
+        "/early" => return Response::new(Body::from("[early]")),
         "/slow" => tokio::time::sleep(Duration::from_millis(300)).await,
         _ => {}
     }
@@ -423,4 +425,68 @@ async fn the_edge_says_nothing_about_itself() {
     let server = start(SHORT, 100).await;
     let answer = server.client.raw(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(!answer.to_ascii_lowercase().contains("server:"), "{answer}");
+}
+
+/// Longer than it takes until a quiet connection is let go of by the HTTP library.
+const QUIET: Duration = Duration::from_millis(800);
+
+/// Nothing here is about being late.
+fn patient() -> EdgeLimits {
+    let stall = StallLimits {
+        head: PATIENCE,
+        idle: PATIENCE,
+        request: PATIENCE,
+        write: PATIENCE,
+        ..SHORT.stall
+    };
+    EdgeLimits { handshake: PATIENCE, stall }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_quiet_answers_again() {
+    let server = start(patient(), 10).await;
+    let mut stream = server.client.connect("http/1.1").await;
+    let request = b"POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello";
+    // Whole, cut in the head, and cut in the body.
+    for cut in [request.len(), 10, request.len() - 2] {
+        stream.write_all(&request[..cut]).await.unwrap();
+        stream.flush().await.unwrap();
+        tokio::time::sleep(QUIET).await;
+        stream.write_all(&request[cut..]).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with(']') {
+            let mut piece = [0; 4096];
+            let count = stream.read(&mut piece).await.unwrap();
+            assert!(0 < count, "closed after {answer}");
+            answer.push_str(&String::from_utf8_lossy(&piece[..count]));
+        }
+        assert!(answer.ends_with("[POST /a 5 bytes]"), "{answer}");
+        tokio::time::sleep(QUIET).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_body_is_never_taken_for_a_head() {
+    let server = start(patient(), 10).await;
+    let hidden = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (now, later) in [(hidden.len(), 0), (0, hidden.len()), (10, hidden.len() - 10)] {
+        let mut stream = server.client.connect("http/1.1").await;
+        let head = format!(
+            "POST /early HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+            hidden.len()
+        );
+        let begin = format!("{head}{}", &hidden[..now]);
+        stream.write_all(begin.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        tokio::time::sleep(QUIET).await;
+        // The server may have closed its side by now.
+        let _ = stream.write_all(&hidden.as_bytes()[hidden.len() - later..]).await;
+        let _ = stream.flush().await;
+        tokio::time::sleep(QUIET).await;
+        let _ = stream.shutdown().await;
+        let answer = read_to_close(&mut stream).await;
+        assert_eq!(answer.matches("[early]").count(), 1, "{answer}");
+        assert!(!answer.contains("smuggled"), "{answer}");
+    }
 }

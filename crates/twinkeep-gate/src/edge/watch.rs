@@ -97,6 +97,8 @@ pub(crate) struct Watch {
     state: Mutex<State>,
     /// The connection is not HTTP any more.
     switched: AtomicBool,
+    /// Every byte that came belongs to a whole request, and has been handed on.
+    at_rest: AtomicBool,
 }
 
 struct State {
@@ -158,7 +160,11 @@ impl Watch {
             blocked: None,
             ending_since: None,
         };
-        Arc::new(Self { state: Mutex::new(state), switched: AtomicBool::new(false) })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            switched: AtomicBool::new(false),
+            at_rest: AtomicBool::new(true),
+        })
     }
 
     /// A head, or a preface, is incomplete.
@@ -213,6 +219,23 @@ impl Watch {
     /// The connection must end; what is under way may finish.
     pub(crate) fn ending(&self, now: Instant) {
         self.with(|state| _ = state.ending_since.get_or_insert(now));
+    }
+
+    /// Returns since when nobody has asked anything, if nothing is under way and nothing waits.
+    pub(crate) fn quiet_since(&self) -> Option<Instant> {
+        self.with(|state| {
+            let busy = !state.in_flight.is_empty()
+                || 0 < state.going_on
+                || state.head_since.is_some()
+                || state.blocked.is_some();
+            let at_rest = self.at_rest.load(Ordering::Acquire);
+            (at_rest && !busy).then_some(state.quiet_since)
+        })
+    }
+
+    /// Says whether every byte that came belongs to a whole request, and has been handed on.
+    pub(crate) fn rests(&self, at_rest: bool) {
+        self.at_rest.store(at_rest, Ordering::Release);
     }
 
     /// Both sides agree that what follows is not HTTP.
