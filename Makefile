@@ -25,6 +25,9 @@ fuzz: ## Fuzz every parser of outside bytes, 60 s each (installs cargo-fuzz)
 crash: ## Kill an ingest at 200 random points, and look whether every event is there once
 	TWINKEEP_CRASH_POINTS=200 TWINKEEP_CRASH_STAYS=400 $(CARGO) test --package twinkeep --test it crash:: -- --nocapture
 
+bench-gate: ## Measure the gate beside nginx on loopback: CPU a request, handshakes, idle connections (PROFILE=dev: as built for tests)
+	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/gate/run.sh
+
 bench-paths: ## Count the paths of a twin that one thread draws in a second
 	@$(CARGO) run --quiet --release --locked --package twinkeep-forecast --example paths_per_second
 
@@ -49,10 +52,13 @@ bench-twin: ## Measure a live event into a twin, and one forecast of everything 
 conformance: ## Run the public conformance suite of model signing (OMS_CONFORMANCE: a copy of it, else from GitHub)
 	@CARGO="$(CARGO)" sh conformance/model-signing/run.sh
 
+conformance-http2: ## Run h2spec against a running gate (H2SPEC: a built one, else from GitHub)
+	@CARGO="$(CARGO)" sh conformance/http2/run.sh
+
 docs: ## Regenerate the reference pages from the program
 	@CARGO="$(CARGO)" sh docs/generate.sh
 
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance bench bench-attack bench-ledger bench-poison bench-forecast bench-paths bench-twin bench-windows crash fuzz docs deny
+.PHONY: help demo test check conformance conformance-http2 bench bench-attack bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-twin bench-windows crash fuzz docs deny
