@@ -22,6 +22,10 @@ bench: ## Measure against real peers in the same run, and print the ratios
 fuzz: ## Fuzz every parser of outside bytes, 60 s each (installs cargo-fuzz)
 	@CARGO="$(CARGO)" sh fuzz/run.sh
 
+mutants: ## Change the vault's code in small ways, and list what no test notices (SHARD=0/6 for a part; installs cargo-mutants)
+	$(CARGO) install --locked --quiet cargo-mutants
+	TWINKEEP_DATA="$${TWINKEEP_DATA:-$(CURDIR)/../shared/data}" $(CARGO) mutants --package twinkeep-vault --output target $(if $(SHARD),--shard $(SHARD))
+
 crash: ## Kill an ingest at 200 random points, and look whether every event is there once
 	TWINKEEP_CRASH_POINTS=200 TWINKEEP_CRASH_STAYS=400 $(CARGO) test --package twinkeep --test it crash:: -- --nocapture
 
@@ -61,4 +65,4 @@ docs: ## Regenerate the reference pages from the program
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance conformance-http2 bench bench-attack bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-twin bench-windows crash fuzz docs deny
+.PHONY: help demo test check conformance conformance-http2 bench bench-attack bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-twin bench-windows crash fuzz mutants docs deny

@@ -383,4 +383,16 @@ mod tests {
         bytes.extend([1; 64]);
         assert!(KeyTree::read(&bytes).is_none());
     }
+
+    #[test]
+    fn a_tree_with_a_node_twice_is_refused() {
+        let mut bytes = 2u64.to_be_bytes().to_vec();
+        for _ in 0..2 {
+            bytes.push(1);
+            bytes.extend((3u64 << 60).to_be_bytes());
+        }
+        bytes.extend([1; 32]);
+        bytes.extend([2; 32]);
+        assert!(KeyTree::read(&bytes).is_none());
+    }
 }

@@ -36,11 +36,14 @@ pub fn raise_open_files(wanted: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::{Resource, getrlimit};
+
     use super::raise_open_files;
 
     #[test]
     fn open_files_are_never_made_fewer() {
         let now = raise_open_files(0);
+        assert_eq!(now, getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX));
         assert!(0 < now);
         assert!(now <= raise_open_files(now + 1));
         assert_eq!(raise_open_files(1), raise_open_files(0));

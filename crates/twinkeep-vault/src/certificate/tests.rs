@@ -146,9 +146,12 @@ fn of_a_request_the_key_is_taken_and_nothing_else() {
         params.serialize_request(key).unwrap().pem().unwrap()
     };
     let trusted = crate::client_chain::ClientAuthority::parse(authority.cert_pem(), &[]).unwrap();
-    for algorithm in
-        [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519]
-    {
+    for algorithm in [
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+        &rcgen::PKCS_ECDSA_P384_SHA384,
+        &rcgen::PKCS_ED25519,
+        &rcgen::PKCS_RSA_SHA256,
+    ] {
         let csr = request(&rcgen::KeyPair::generate_for(algorithm).unwrap());
         let issued = authority.issue_client(client("ward.example", Some(&csr)), NOW).unwrap();
         assert!(issued.key.is_none());

@@ -17,6 +17,7 @@ fn carried(share: &Share) -> Share {
 #[test]
 fn any_three_of_five_give_the_key_back_in_any_order() {
     let shares = split(&key(), "0123abcd", 3, 5).unwrap();
+    assert!(shares.iter().map(carried).all(|share| share.keep() == "0123abcd"));
     for one in 0..5 {
         for two in 0..5 {
             for three in 0..5 {

@@ -51,6 +51,8 @@ fn a_name_leads_nowhere_else() {
 fn what_is_signed_but_malformed_is_refused() {
     let sender = Identity::generate("hospital").unwrap();
     let senders = [sender.public().clone()];
+    let expected = format!("twinkeep/{}", sender.public().signing().key_id());
+    assert_eq!(super::key_name(sender.public().signing()), expected, "fixed by the format");
     let name = super::key_name(sender.public().signing());
     let digest = "07".repeat(32);
     for text in [

@@ -137,6 +137,19 @@ fn a_set_with_a_secret_or_one_name_twice_is_refused() {
     assert!(parse(json!({"keys": unused})).unwrap().is_empty());
 }
 
+#[test]
+fn keys_with_and_without_a_name_are_counted() {
+    let (key, keys) = issuer();
+    assert_eq!((keys.len(), keys.is_empty()), (1, false));
+    let other = SigningKey::from_seed(&[9; 32]).unwrap();
+    let mut nameless = entry(&other, "");
+    nameless.as_object_mut().unwrap().remove("kid");
+    let set = json!({"keys": [entry(&key, "one"), nameless]});
+    let keys = TokenKeys::parse(set.to_string().as_bytes()).unwrap();
+    assert_eq!(keys.len(), 2);
+    assert!(keys.knows(None) && keys.knows(Some("one")) && !keys.knows(Some("two")));
+}
+
 /// The public vectors; `None`, and a word about it, where they are not.
 fn vectors(file: &str) -> Option<Value> {
     let path = std::env::var_os("TWINKEEP_DATA").map_or_else(

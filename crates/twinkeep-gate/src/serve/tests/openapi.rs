@@ -74,6 +74,21 @@ fn the_document_describes_exactly_the_routes_and_who_may_use_them() {
     assert_eq!(described, real);
 }
 
+/// What is asked about a twin, and which description it is answered by.
+const OF_A_TWIN: &[(&str, &str)] = &[
+    ("/api/v1/twins/{id}", ""),
+    ("/api/v1/twins/{id}", "?at_hours=24"),
+    ("/api/v1/twins/{id}/forecast", "/forecast"),
+    ("/api/v1/twins/{id}/forecast", "/forecast?at_hours=24"),
+    ("/api/v1/twins/{id}/forecast", "/forecast?receipt=true"),
+    ("/api/v1/twins/{id}/trajectories", "/trajectories?show=2&paths=50&when=HR%3C80"),
+    ("/api/v1/twins/{id}/what-if", "/what-if?set=Temp%3D37&at_hours=24"),
+    ("/api/v1/twins/{id}/similar", "/similar?at_hours=24"),
+    ("/api/v1/twins/{id}/drivers", "/drivers?target=HR&at_hours=24"),
+    ("/api/v1/twins/{id}/drivers", "/drivers?target=HR&receipt=true"),
+    ("/api/v1/twins/{id}/history", "/history?limit=5"),
+];
+
 #[tokio::test]
 async fn real_answers_are_as_described() {
     let served = Served::open(TestKeep::shared(), settings());
@@ -81,23 +96,7 @@ async fn real_answers_are_as_described() {
     let list = served.get("/api/v1/twins?limit=2").await;
     let subject = list.json()["twins"][0]["subject"].as_str().unwrap().to_owned();
     let of = format!("/api/v1/twins/{subject}");
-    let asked = [
-        ("/api/v1/twins/{id}", String::new()),
-        ("/api/v1/twins/{id}", "?at_hours=24".to_owned()),
-        ("/api/v1/twins/{id}/forecast", "/forecast".to_owned()),
-        ("/api/v1/twins/{id}/forecast", "/forecast?at_hours=24".to_owned()),
-        ("/api/v1/twins/{id}/forecast", "/forecast?receipt=true".to_owned()),
-        (
-            "/api/v1/twins/{id}/trajectories",
-            "/trajectories?show=2&paths=50&when=HR%3C80".to_owned(),
-        ),
-        ("/api/v1/twins/{id}/what-if", "/what-if?set=Temp%3D37&at_hours=24".to_owned()),
-        ("/api/v1/twins/{id}/similar", "/similar?at_hours=24".to_owned()),
-        ("/api/v1/twins/{id}/drivers", "/drivers?target=HR&at_hours=24".to_owned()),
-        ("/api/v1/twins/{id}/drivers", "/drivers?target=HR&receipt=true".to_owned()),
-        ("/api/v1/twins/{id}/history", "/history?limit=5".to_owned()),
-    ];
-    for (path, asked) in asked {
+    for (path, asked) in OF_A_TWIN {
         as_described(&document, path, "get", &served.get(&format!("{of}{asked}")).await);
     }
     let models = served.get("/api/v1/models").await;
