@@ -106,6 +106,7 @@ class Nginx:
         ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
         at = lambda name: os.path.join(folder, name)
         name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+        name += ["-addext", "basicConstraints=critical,CA:FALSE"]
         openssl("req", "-x509", *ec, *name, "-keyout", at("nginx.key"), "-out", at("nginx.pem"))
         openssl("req", "-x509", *ec, "-subj", "/CN=ca", "-keyout", at("ca.key"), "-out", at("client-ca.pem"))
         openssl("req", "-new", *ec, "-subj", "/CN=client", "-keyout", at("client.key"), "-out", at("client.csr"))
