@@ -27,7 +27,17 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("twinkeep-gate", &["twinkeep-domain", "twinkeep-vault", "twinkeep-app"]),
-    ("twinkeep", &["twinkeep-domain", "twinkeep-vault", "twinkeep-app", "twinkeep-gate"]),
+    ("twinkeep-selfattack", &["twinkeep-vault"]),
+    (
+        "twinkeep",
+        &[
+            "twinkeep-domain",
+            "twinkeep-vault",
+            "twinkeep-app",
+            "twinkeep-gate",
+            "twinkeep-selfattack",
+        ],
+    ),
     ("xtask", &[]),
     (
         "fuzz",
@@ -65,7 +75,7 @@ pub(crate) const LIVES_IN: &[(&str, &[&str])] = &[
     ("libc", &["twinkeep-gate", "twinkeep-vault"]),
     ("close_fds", &["twinkeep-gate"]),
     ("tokio", &["twinkeep-gate", "twinkeep-connect"]),
-    ("rustls", &["twinkeep-gate", "twinkeep-connect"]),
+    ("rustls", &["twinkeep-gate", "twinkeep-connect", "twinkeep-selfattack"]),
     ("tokio-postgres", &["twinkeep-connect"]),
     ("async-nats", &["twinkeep-connect"]),
     ("notify", &["twinkeep-app"]),

@@ -29,6 +29,7 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) mod admission;
 mod connection;
 pub(crate) mod filter;
+mod frames;
 mod guarded_io;
 pub(crate) mod head;
 mod parked;

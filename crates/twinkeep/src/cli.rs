@@ -7,6 +7,7 @@ mod ledger;
 mod models;
 mod policy;
 mod receipt;
+mod selfattack;
 mod senders;
 mod store;
 mod tokens;
@@ -30,6 +31,7 @@ pub(crate) use models::{
 };
 pub(crate) use policy::{BudgetCommand, PolicyCommand, PolicyTestArgs};
 pub(crate) use receipt::{ProofCommand, ReceiptCommand};
+pub(crate) use selfattack::SelfattackArgs;
 pub(crate) use senders::{SenderCommand, SenderDates};
 pub(crate) use store::{KeyringCommand, StoreCommand};
 pub(crate) use tokens::{IssuerCommand, TokenArgs, TokenCommand};
@@ -185,6 +187,8 @@ pub(crate) enum Command {
     Policy(PolicyCommand),
     /// Serve the API and the pages over HTTPS
     Serve(ServeArgs),
+    /// Attack your own deployment, and say what held
+    Selfattack(SelfattackArgs),
     /// Show, verify, and prove what is in the ledger
     #[command(subcommand)]
     Ledger(LedgerCommand),

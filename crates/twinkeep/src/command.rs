@@ -22,6 +22,7 @@ mod policy;
 mod receipt;
 mod receive;
 mod seal;
+mod selfattack;
 mod send;
 mod sender;
 mod serve;
@@ -73,6 +74,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Budget(args) => budget::run(global, args, out),
         Command::Policy(args) => policy::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),
+        Command::Selfattack(args) => selfattack::run(args, out),
         Command::Crypto(args) => crypto::run(global, args, out),
         Command::Ledger(args) => ledger::run(global, args, out),
         Command::Receipt(args) => receipt::run(global, args, out),

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::filter::Filter;
+use super::frames::FrameMeter;
 use super::watch::Watch;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ enum Reader {
     /// How much of the connection preface is missing; the rest is for the HTTP/2 library.
     Http2 {
         preface_left: usize,
+        frames: FrameMeter,
     },
 }
 
@@ -47,7 +49,8 @@ impl<T> GuardedIo<T> {
 
     /// Guards an HTTP/2 connection.
     pub(crate) fn http2(inner: T, watch: Arc<Watch>) -> Self {
-        let reader = Reader::Http2 { preface_left: PREFACE_LEN };
+        let frames = FrameMeter::new(PREFACE_LEN, Instant::now());
+        let reader = Reader::Http2 { preface_left: PREFACE_LEN, frames };
         Self { inner, watch, reader, linger: None }
     }
 }
@@ -61,11 +64,16 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedIo<T> {
         let Self { inner, watch, reader, .. } = self.get_mut();
         match reader {
             Reader::Http1 { filter, ended } => poll_filtered(inner, watch, filter, ended, cx, out),
-            Reader::Http2 { preface_left } => {
+            Reader::Http2 { preface_left, frames } => {
                 let before = out.filled().len();
                 ready!(Pin::new(inner).poll_read(cx, out))?;
                 let count = out.filled().len() - before;
                 watch.received(count);
+                if frames.is_flooded(&out.filled()[before..], Instant::now()) {
+                    watch.flooded(Instant::now());
+                    // The supervisor looks at its deadline next, and ends the connection.
+                    return Poll::Pending;
+                }
                 if 0 < *preface_left {
                     *preface_left = preface_left.saturating_sub(count);
                     match *preface_left {

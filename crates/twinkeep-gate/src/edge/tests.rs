@@ -39,6 +39,10 @@ const SHORT: EdgeLimits = EdgeLimits {
     },
 };
 
+/// So long that what ends a connection is something else.
+const PATIENT: EdgeLimits =
+    EdgeLimits { stall: StallLimits { idle: Duration::from_secs(600), ..SHORT.stall }, ..SHORT };
+
 struct Server {
     client: Client,
     tally: Arc<Tally>,
@@ -202,6 +206,21 @@ async fn an_http2_connection_that_only_pings_is_closed() {
     read_to_close(&mut reader).await;
     pings.abort();
     assert!(server.counted("idle").await);
+}
+
+#[tokio::test]
+async fn a_flood_of_frames_that_ask_for_nothing_is_closed_at_once() {
+    let server = start(PATIENT, 100).await;
+    for frame in [&b"\0\0\x08\x06\0\0\0\0\0pingpong"[..], b"\0\0\0\x04\0\0\0\0\0"] {
+        let (mut reader, mut writer) = tokio::io::split(server.client.connect("h2").await);
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        writer.write_all(preface).await.unwrap();
+        let flood = frame.repeat(100);
+        let flooding = tokio::spawn(async move { while writer.write_all(&flood).await.is_ok() {} });
+        read_to_close(&mut reader).await;
+        flooding.abort();
+        assert!(server.counted("frames-flooded").await);
+    }
 }
 
 #[tokio::test]

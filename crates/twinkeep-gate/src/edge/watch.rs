@@ -55,6 +55,8 @@ pub(crate) enum Stall {
     Request,
     /// The answer was not read.
     Write,
+    /// Too many frames came that ask for nothing.
+    Flood,
     /// The connection is old.
     Age,
     /// What was under way did not finish when the connection had to end.
@@ -63,12 +65,13 @@ pub(crate) enum Stall {
 
 impl Stall {
     /// All of them.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Handshake,
         Self::Head,
         Self::Idle,
         Self::Request,
         Self::Write,
+        Self::Flood,
         Self::Age,
         Self::Drain,
     ];
@@ -81,6 +84,7 @@ impl Stall {
             Self::Idle => "idle",
             Self::Request => "request-stalled",
             Self::Write => "answer-not-read",
+            Self::Flood => "frames-flooded",
             Self::Age => "connection-old",
             Self::Drain => "drain-stalled",
         }
@@ -116,6 +120,7 @@ struct State {
     next_request: u64,
     blocked: Option<Blocked>,
     ending_since: Option<Instant>,
+    flooded_at: Option<Instant>,
 }
 
 /// An answer that the network does not take.
@@ -159,6 +164,7 @@ impl Watch {
             next_request: 0,
             blocked: None,
             ending_since: None,
+            flooded_at: None,
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -216,6 +222,11 @@ impl Watch {
         self.with(|state| state.blocked = None);
     }
 
+    /// Too many frames came that ask for nothing: the connection ends at once.
+    pub(crate) fn flooded(&self, now: Instant) {
+        self.with(|state| _ = state.flooded_at.get_or_insert(now));
+    }
+
     /// The connection must end; what is under way may finish.
     pub(crate) fn ending(&self, now: Instant) {
         self.with(|state| _ = state.ending_since.get_or_insert(now));
@@ -265,6 +276,9 @@ impl State {
             Some(since) => (since + limits.drain, Stall::Drain),
             None => (self.opened + limits.connection, Stall::Age),
         };
+        if let Some(at) = self.flooded_at {
+            return (at, Stall::Flood);
+        }
         let mut consider = |at: Instant, stall: Stall| {
             if at < first.0 {
                 first = (at, stall);

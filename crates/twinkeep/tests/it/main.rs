@@ -44,6 +44,7 @@ mod policy;
 mod receipt;
 mod refusals;
 mod release;
+mod selfattack;
 mod send;
 mod serve;
 mod sign_model;
