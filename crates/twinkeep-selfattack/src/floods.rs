@@ -137,7 +137,7 @@ const END_HEADERS: u8 = 4;
 const ROUND_COUNT: u32 = 100_000;
 
 /// What a flood gets to do its harm in.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Frames at once.
 const BATCH: u32 = 100;
