@@ -137,7 +137,7 @@ impl Target {
 
     /// Opens a TCP connection.
     pub(crate) fn tcp(&self) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect_timeout(&self.address, STEP)?;
+        let stream = TcpStream::connect_timeout(&self.address, HANDSHAKE)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(STEP))?;
         stream.set_write_timeout(Some(STEP))?;
@@ -263,11 +263,12 @@ fn is_status_line(rest: &str) -> bool {
     code.and_then(|code| code.get(..3)).is_some_and(|code| code.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Reads until the other side closes, or is silent for so long.
+/// Reads until the other side closes, or is silent for so long once it has begun.
 pub(crate) fn read_until(stream: &mut Stream, silence: Duration) -> Vec<u8> {
     let (mut found, mut buffer) = (Vec::new(), [0; 16 * 1024]);
     let mut last = Instant::now();
-    while found.len() < ANSWER_SIZE_MAX && last.elapsed() < silence {
+    let patience = |begun: bool| if begun { silence } else { HANDSHAKE };
+    while found.len() < ANSWER_SIZE_MAX && last.elapsed() < patience(!found.is_empty()) {
         match stream.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => {
@@ -328,7 +329,7 @@ impl ServerCertVerifier for Anybody {
 /// How long one call waits; a deadline is looked at after each.
 const STEP: Duration = Duration::from_millis(500);
 
-/// The slowest honest handshake.
+/// The slowest honest handshake, and the first byte of an answer.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// An answer that has begun goes on, or is over.
