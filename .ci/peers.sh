@@ -45,11 +45,11 @@ python hypercorn fastapi uvicorn websockets hypercorn # model servers that stand
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check 'cyclonedx-python-lib[json-validation]'
 }
-# A client of KServe's protocol, and the resources of FHIR.
-"$venv/bin/python3" -c 'import tritonclient.http, fhir.resources.R4B.bundle' 2>/dev/null || {
-    echo "installing tritonclient and fhir.resources"
+# A client of KServe's protocol, the resources of FHIR, and a reader of metrics.
+"$venv/bin/python3" -c 'import tritonclient.http, fhir.resources.R4B.bundle, prometheus_client' 2>/dev/null || {
+    echo "installing tritonclient, fhir.resources, and prometheus-client"
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check 'tritonclient[http]' fhir.resources
+    "$venv/bin/pip" install --quiet --disable-pip-version-check 'tritonclient[http]' fhir.resources prometheus-client
 }
 # An OpenID provider, which issues access tokens.
 [ -d "$venv/idp/node_modules/oidc-provider" ] || {

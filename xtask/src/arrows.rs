@@ -70,6 +70,7 @@ pub(crate) const LIVES_IN: &[(&str, &[&str])] = &[
     ("safetensors", &["twinkeep-registry"]),
     ("axum", &["twinkeep-gate"]),
     ("hyper", &["twinkeep-gate"]),
+    ("prometheus-client", &["twinkeep-gate"]),
     ("landlock", &["twinkeep-gate"]),
     ("seccompiler", &["twinkeep-gate"]),
     ("libc", &["twinkeep-gate", "twinkeep-vault"]),

@@ -164,6 +164,11 @@ impl App {
         self.references.memory_locked()
     }
 
+    /// Returns how many entries the ledger has.
+    pub fn ledger_entries(&self) -> Result<u64, AppError> {
+        Ok(self.ledger_view()?.checkpoint().checkpoint.size)
+    }
+
     /// Returns the pack.
     pub fn pack(&self) -> &Pack {
         &self.pack

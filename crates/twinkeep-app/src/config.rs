@@ -240,6 +240,12 @@ pub struct GateConfig {
     /// the port that it listens on.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub public_url: String,
+    /// Address and port for metrics, in the clear; none, if empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub metrics_listen: String,
+    /// The file in which spans of requests are kept, for a collector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_file: Option<PathBuf>,
     /// Requests a second that one client may make in the long run.
     pub rate_per_second: u32,
     /// Requests that one client may make at once beyond that, as nginx means `burst`.
@@ -281,6 +287,8 @@ impl Default for GateConfig {
             listen: "127.0.0.1:8443".to_owned(),
             names: vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()],
             public_url: String::new(),
+            metrics_listen: String::new(),
+            trace_file: None,
             rate_per_second: 5,
             rate_burst: 10,
             connection_count_max: 4096,
@@ -305,6 +313,13 @@ impl GateConfig {
         }
         if gate.names.is_empty() {
             return refuse("gate.names", "at least one name or address");
+        }
+        let metrics = gate.metrics_listen.parse::<std::net::SocketAddr>();
+        if !gate.metrics_listen.is_empty() && !metrics.is_ok_and(|address| address.port() != 0) {
+            return refuse(
+                "gate.metrics_listen",
+                "an address and a port, such as `127.0.0.1:9464`",
+            );
         }
         let host = gate.public_url.strip_prefix("https://");
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]/_".contains(&byte);
@@ -485,6 +500,8 @@ impl Config {
         } = self;
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });
         gate.check()?;
+        let trace_file = gate.trace_file.as_ref().map(|path| keep.join(path));
+        let gate = GateConfig { trace_file, ..gate };
         if !(1..=256).contains(&train.threads) {
             return refuse("train.threads", "1 to 256");
         }
@@ -600,6 +617,8 @@ const KEYS: &[&str] = &[
     "listen",
     "names",
     "public_url",
+    "metrics_listen",
+    "trace_file",
     "rate_per_second",
     "rate_burst",
     "connection_count_max",

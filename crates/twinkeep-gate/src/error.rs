@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Why the gate could not open, or had to close.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,14 @@ pub enum GateError {
         /// What of it.
         what: &'static str,
     },
+    /// The file for traces cannot be written.
+    #[error("cannot write traces to `{path}`", path = path.display())]
+    TraceFile {
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// Threads cannot be started.
     #[error("cannot start the gate's threads")]
     Threads {
@@ -67,6 +76,7 @@ impl GateError {
             Self::Edge { .. } => "gate-edge",
             Self::Isolation => "gate-isolation",
             Self::Upstream { .. } => "gate-upstream",
+            Self::TraceFile { .. } => "gate-trace-file",
             Self::Threads { .. } => "gate-threads",
         }
     }

@@ -13,9 +13,11 @@ use crate::edge::tally::Tally;
 use crate::json::BodyLimits;
 use crate::limiter::{Decision, Limiter};
 use crate::lockout::Lockout;
+use crate::metrics::Metrics;
 use crate::sessions::Sessions;
 use crate::settings::{GateSettings, LIMITED_CLIENT_COUNT_MAX};
 use crate::streams::Streams;
+use crate::traces::{Span, Traces};
 use crate::upstream::Upstreams;
 
 /// The gate, as its handlers see it.
@@ -24,6 +26,9 @@ pub(crate) struct Gate {
     pub(crate) settings: GateSettings,
     pub(crate) sessions: Sessions,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) metrics: Metrics,
+    /// Where spans go, if they go anywhere.
+    pub(crate) traces: Option<Traces>,
     /// One permit for each request under way.
     pub(crate) permits: Semaphore,
     /// The right to store a pushed feed: one at a time, as the store has one writer.
@@ -58,6 +63,8 @@ impl Gate {
             upstreams,
             sessions: Sessions::new(settings.sessions()),
             tally: Arc::new(Tally::default()),
+            metrics: Metrics::new(),
+            traces: None,
             permits: Semaphore::new(settings.request_count_max),
             storing: Semaphore::new(1),
             streams: Streams::new(),
@@ -96,6 +103,13 @@ impl Gate {
         first
     }
 
+    /// Keeps a span, if they are kept at all.
+    pub(crate) fn trace(&self, span: impl FnOnce() -> Span) {
+        if self.traces.as_ref().is_some_and(|traces| traces.keep(span())) {
+            self.tally.count(SPANS_LOST);
+        }
+    }
+
     /// Starts a new interval.
     pub(crate) fn forget_haste(&self) {
         self.hasty.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -121,3 +135,6 @@ const HASTY_CLIENT_COUNT_MAX: usize = 256;
 
 /// Requests refused for haste that have no entry of their own.
 const HASTE_COUNTED: &str = "rate-limited";
+
+/// Spans that found no room: the disk is slower than the gate.
+const SPANS_LOST: &str = "spans-lost";

@@ -28,6 +28,7 @@ mod isolation;
 mod json;
 mod limiter;
 mod lockout;
+mod metrics;
 mod pages;
 mod pipeline;
 mod refusal;
@@ -40,6 +41,7 @@ mod streams;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod traces;
 mod upstream;
 mod use_case;
 

@@ -19,6 +19,7 @@
 //!   refused for haste is counted, not recorded singly: a flood cannot fill the ledger.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -36,8 +37,10 @@ use crate::edge::head::HeadRefusal;
 use crate::gate::{Client, Gate};
 use crate::guard::Note;
 use crate::limiter::Decision;
+use crate::metrics::{Answered, Verb};
 use crate::refusal::{LOCKED_OUT, RATE_LIMITED, Refusal};
 use crate::request_id::RequestId;
+use crate::traces::{Parent, Span};
 use crate::upstream::path_forwardable;
 use crate::use_case::{self, Counted, Recorded};
 use crate::{headers, pages};
@@ -51,13 +54,34 @@ pub(crate) async fn answer(
 ) -> Response<Body> {
     let id = RequestId::random();
     let shape = Shape::of(&request);
+    let (started, method) = (Instant::now(), Verb::of(request.method()));
+    let (began_micros, parent) = (gate.app.now().micros(), Parent::of(request.headers()));
+    let counting = Arc::clone(&gate);
     // A task of its own: a client that leaves does not cut it off halfway.
     let work = tokio::spawn(async move {
         let handled = tokio::spawn(handle(Arc::clone(&gate), router, peer.clone(), request));
         let response = handled.await.unwrap_or_else(|_| Refusal::bug().into_response());
-        record(&gate, &peer, id, response).await
+        let answered = started.elapsed();
+        (record(&gate, &peer, id, response).await, answered)
     });
-    let response = work.await.unwrap_or_else(|_| Refusal::bug().into_response());
+    let bug = |_| (Refusal::bug().into_response(), Duration::ZERO);
+    let (response, answered) = work.await.unwrap_or_else(bug);
+    let (extensions, recorded) = (response.extensions(), started.elapsed());
+    let route = extensions.get::<Note>().map_or("", |note| note.route);
+    let code = extensions.get::<Refusal>().map(|refusal| refusal.code);
+    let status = response.status().as_u16();
+    counting.metrics.answered(&Answered { route, method, status, code, took: recorded });
+    counting.trace(|| Span {
+        parent,
+        method: method.name(),
+        route,
+        status,
+        code,
+        request_id: id,
+        began_micros,
+        answered,
+        recorded,
+    });
     render(shape, id, response)
 }
 

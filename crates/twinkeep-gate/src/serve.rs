@@ -1,6 +1,7 @@
 //! Opens the gate and keeps it open until it is told to stop.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use rustls::server::ResolvesServerCert;
@@ -16,9 +17,12 @@ use crate::edge::admission::Admission;
 use crate::edge::{self, Edge};
 use crate::gate::Gate;
 use crate::isolation::{self, House, IsolationReport};
+use crate::metrics::scrape;
 use crate::tls::{self, Identities, certified, signing_key};
+use crate::traces::Traces;
 use crate::{
-    GateError, GateSettings, TlsMaterial, audit, pipeline, routes, streams, upstream, use_case,
+    GateError, GateSettings, TlsMaterial, audit, metrics, pipeline, routes, streams, upstream,
+    use_case,
 };
 
 #[cfg(test)]
@@ -84,7 +88,8 @@ pub fn serve(
     stop: Stop,
     opened: &mut dyn FnMut(SocketAddr, Option<IsolationReport>),
 ) -> Result<(), GateError> {
-    let gate = Arc::new(Gate::new(app, settings.clone()));
+    let traces = settings.trace_file.as_deref().map(Traces::open).transpose()?;
+    let gate = Arc::new(Gate { traces, ..Gate::new(app, settings.clone()) });
     let runtime = runtime(settings)?;
     let served = runtime.block_on(async {
         let counting = tokio::spawn(count(Arc::clone(&gate)));
@@ -135,6 +140,16 @@ async fn serve_within(
     let address = gate.settings.listen;
     let listen = |source| GateError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
+    if let Some(address) = gate.settings.metrics_listen {
+        let listen = |source| GateError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let gate = Arc::clone(gate);
+        let source = move || -> Pin<Box<dyn Future<Output = Option<String>> + Send>> {
+            let gate = Arc::clone(&gate);
+            Box::pin(async move { metrics::render(&gate).await })
+        };
+        tokio::spawn(scrape::run(listener, Arc::new(source)));
+    }
     opened(listener.local_addr().map_err(listen)?, None);
     let Stop { told, mut chain } = stop;
     let certifying = tokio::spawn(async move {

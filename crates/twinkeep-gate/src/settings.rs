@@ -1,6 +1,7 @@
 //! What an operator can choose about the gate, and every limit that nobody needs to choose.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use twinkeep_app::GateConfig;
@@ -17,6 +18,10 @@ use crate::upstream::UpstreamPlans;
 pub struct GateSettings {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Address and port for metrics, in the clear; none, if they are not served.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where spans of requests are kept; none, if they are not.
+    pub trace_file: Option<PathBuf>,
     /// Where people reach it, for links.
     pub public_url: String,
     /// How often one API key may ask.
@@ -60,6 +65,8 @@ impl GateSettings {
         let rate = Rate { per_second: config.rate_per_second, burst: config.rate_burst };
         Self {
             listen,
+            metrics_listen: config.metrics_listen.parse().ok(),
+            trace_file: config.trace_file.clone(),
             public_url,
             identity_rate: rate,
             address_rate: rate,

@@ -67,6 +67,11 @@ impl Streams {
         self.nudge.notify_one();
     }
 
+    /// Returns how many there are.
+    pub(crate) fn count(&self) -> usize {
+        *self.count.borrow()
+    }
+
     /// Ends all streams, and waits until the ledger has it, at most `time`.
     pub(crate) async fn close(&self, time: Duration) {
         self.closing.send_replace(true);

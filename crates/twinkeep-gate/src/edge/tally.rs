@@ -9,9 +9,17 @@ use std::sync::{Mutex, PoisonError};
 use super::admission::Full;
 use super::watch::Stall;
 
-/// Counts by kind since they were last taken.
+/// Counts by kind.
 #[derive(Default)]
-pub(crate) struct Tally(Mutex<BTreeMap<&'static str, u64>>);
+pub(crate) struct Tally(Mutex<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    /// Since they were last taken.
+    fresh: BTreeMap<&'static str, u64>,
+    /// Since the start.
+    ever: BTreeMap<&'static str, u64>,
+}
 
 impl Tally {
     /// Counts a connection that was ended because it stalled.
@@ -29,23 +37,23 @@ impl Tally {
 
     /// Counts under one of a fixed set of names.
     pub(crate) fn count(&self, name: &'static str) {
-        let mut counts = self.lock();
-        let count = counts.entry(name).or_default();
-        *count = count.saturating_add(1);
+        self.count_many([(name, 1)]);
     }
 
     /// Returns what was counted, and starts again from zero.
     pub(crate) fn take(&self) -> BTreeMap<&'static str, u64> {
-        std::mem::take(&mut *self.lock())
+        std::mem::take(&mut self.lock().fresh)
     }
 
     /// Adds counts back that could not be recorded.
     pub(crate) fn put_back(&self, counts: BTreeMap<&'static str, u64>) {
         let mut kept = self.lock();
-        for (name, count) in counts {
-            let sum = kept.entry(name).or_default();
-            *sum = sum.saturating_add(count);
-        }
+        counts.into_iter().for_each(|count| add(&mut kept.fresh, count));
+    }
+
+    /// Returns what was counted since the start.
+    pub(crate) fn totals(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().ever.clone()
     }
 
     /// Adds what another process counted, as far as the names are known here.
@@ -53,12 +61,25 @@ impl Tally {
         let stalls = Stall::ALL.map(Stall::name);
         let names = stalls.into_iter().chain([FULL, FULL_FOR_ADDRESS, TLS_FAILED, ACCEPT_FAILED]);
         let known = names.filter_map(|name| Some((name, *counts.get(name)?)));
-        self.put_back(known.collect());
+        self.count_many(known);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, u64>> {
+    fn count_many(&self, counts: impl IntoIterator<Item = (&'static str, u64)>) {
+        let mut kept = self.lock();
+        for count in counts {
+            add(&mut kept.fresh, count);
+            add(&mut kept.ever, count);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn add(counts: &mut BTreeMap<&'static str, u64>, (name, count): (&'static str, u64)) {
+    let sum = counts.entry(name).or_default();
+    *sum = sum.saturating_add(count);
 }
 
 /// All connections there may be are open.
@@ -87,6 +108,7 @@ mod tests {
         tally.put_back(taken);
         assert_eq!(tally.take().into_iter().collect::<Vec<_>>(), [("head-stalled", 2)]);
         assert!(tally.take().is_empty());
+        assert_eq!(tally.totals().into_iter().collect::<Vec<_>>(), [("head-stalled", 2)]);
     }
 
     #[test]

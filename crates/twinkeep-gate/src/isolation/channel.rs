@@ -72,5 +72,5 @@ pub(super) fn from_parent() -> io::Result<OwnedFd> {
     io::stdin().as_fd().try_clone_to_owned()
 }
 
-/// The two sockets of an edge and its listener are the most that is ever passed at once.
-const FILE_COUNT_MAX: usize = 3;
+/// The two sockets of an edge and its listeners are the most that is ever passed at once.
+const FILE_COUNT_MAX: usize = 4;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::TcpListener as StdListener;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,36 +28,49 @@ use crate::GateError;
 use crate::edge::admission::Admission;
 use crate::edge::tally::Tally;
 use crate::edge::{self, Edge};
+use crate::metrics::scrape;
 use crate::tls;
 
 /// Runs the edge until the worker says stop, or is gone.
 pub fn run_edge() -> Result<(), GateError> {
     let cannot = |source| GateError::Edge { source };
-    let [listener, requests, signatures] = receive().map_err(cannot)?;
+    let sockets = Sockets::receive().map_err(cannot)?;
     // What the library reads once about the machine, it reads while it can.
     let _ = aws_lc_rs::default_provider().secure_random.fill(&mut [0; 32]);
     let confinement = sandbox::confine_edge();
     let runtime =
         Builder::new_multi_thread().thread_name("edge").enable_all().build().map_err(cannot)?;
-    runtime.block_on(run(listener, requests, signatures, confinement)).map_err(cannot)
+    runtime.block_on(run(sockets, confinement)).map_err(cannot)
 }
 
-/// Takes the sockets that the launcher passes.
-fn receive() -> io::Result<[OwnedFd; 3]> {
-    let launcher = channel::from_parent()?;
-    let (_, files) = channel::receive(launcher.as_fd(), &mut [0; 8])?;
-    files.try_into().map_err(|_| io::ErrorKind::UnexpectedEof.into())
-}
-
-async fn run(
-    listener: OwnedFd,
+/// The sockets that the launcher passes.
+struct Sockets {
     requests: OwnedFd,
     signatures: OwnedFd,
-    confinement: Confinement,
-) -> io::Result<()> {
-    let listener = StdListener::from(listener);
+    listener: StdListener,
+    metrics: Option<StdListener>,
+}
+
+impl Sockets {
+    fn receive() -> io::Result<Self> {
+        let launcher = channel::from_parent()?;
+        let (_, files) = channel::receive(launcher.as_fd(), &mut [0; 8])?;
+        let mut files = files.into_iter();
+        let mut next = || files.next().ok_or(io::ErrorKind::UnexpectedEof);
+        let (requests, signatures, listener) = (next()?, next()?, next()?);
+        let metrics = files.next().map(StdListener::from);
+        Ok(Self { requests, signatures, listener: listener.into(), metrics })
+    }
+}
+
+fn listen(listener: StdListener) -> io::Result<TcpListener> {
     listener.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener)?;
+    TcpListener::from_std(listener)
+}
+
+async fn run(sockets: Sockets, confinement: Confinement) -> io::Result<()> {
+    let Sockets { requests, signatures, listener, metrics } = sockets;
+    let listener = listen(listener)?;
     let mut sender = connect(requests).await?;
     let mut words = Words::open(&mut sender).await?;
     let Some(Word::Hello(hello)) = words.next().await? else {
@@ -91,6 +105,13 @@ async fn run(
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(edge::run(edge, listener, stopped));
     let counting = tokio::spawn(count(sender.clone(), Arc::clone(&tally)));
+    if let Some(metrics) = metrics {
+        let sender = sender.clone();
+        let source = move || -> Pin<Box<dyn Future<Output = _> + Send>> {
+            Box::pin(metrics_of(sender.clone()))
+        };
+        tokio::spawn(scrape::run(listen(metrics)?, Arc::new(source)));
+    }
     loop {
         match words.next().await? {
             Some(Word::Stop) => break,
@@ -162,6 +183,14 @@ pub(super) async fn report(sender: &mut Sender, report: &Report) -> io::Result<(
     let request: Request<_> = reception::internal(reception::REPORT, body);
     sender.send_request(request).await.map_err(io::Error::other)?;
     Ok(())
+}
+
+/// Asks the worker for the metrics.
+async fn metrics_of(mut sender: Sender) -> Option<String> {
+    let request = reception::internal(reception::METRICS, Body::empty());
+    let response = sender.send_request(request).await.ok()?;
+    let body = response.into_body().collect().await.ok()?;
+    String::from_utf8(body.to_bytes().into()).ok().filter(|text| !text.is_empty())
 }
 
 /// Tells the worker what was turned away: it has the ledger.

@@ -29,7 +29,8 @@ pub(super) const COURIER: &[u8] = b"courier";
 /// What both may look at: the worker's thread, and the one that waits for the edge.
 #[derive(Default)]
 struct State {
-    listener: Option<OwnedFd>,
+    /// The listener, and that for metrics if there is one; none once it is time to stop.
+    listeners: Vec<OwnedFd>,
     edge: Option<Child>,
     courier: Option<Child>,
     stopping: bool,
@@ -57,13 +58,13 @@ pub fn run_launcher(edge: &str, courier: &str) -> Result<(), GateError> {
     let cannot = |source| GateError::Edge { source };
     let worker = Arc::new(channel::from_parent().map_err(cannot)?);
     let mut word = [0; STOP.len()];
-    let (_, mut files) = channel::receive(worker.as_fd(), &mut word).map_err(cannot)?;
-    let Some(listener) = files.pop() else {
+    let (_, listeners) = channel::receive(worker.as_fd(), &mut word).map_err(cannot)?;
+    if listeners.is_empty() {
         // The worker never came so far.
         return Ok(());
-    };
+    }
     let outwards = word == OPEN_OUTWARDS;
-    let state = Arc::new(Mutex::new(State { listener: Some(listener), ..State::default() }));
+    let state = Arc::new(Mutex::new(State { listeners, ..State::default() }));
     thread::Builder::new()
         .name("worker".to_owned())
         .spawn({
@@ -89,7 +90,7 @@ fn listen(worker: &OwnedFd, state: &Mutex<State>) {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.stopping = true;
         // From now on nobody gets through to a port that nobody answers at.
-        state.listener = None;
+        state.listeners.clear();
     }
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     let State { edge, courier, .. } = &mut *state;
@@ -126,9 +127,9 @@ fn keep_running(
 /// Starts an edge, unless it is time to stop.
 fn start(edge: &str, worker: &OwnedFd, state: &Mutex<State>) -> io::Result<bool> {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(listener) = state.listener.as_ref().filter(|_| !state.stopping) else {
+    if state.stopping {
         return Ok(false);
-    };
+    }
     let (requests, far_requests) = channel::stream()?;
     let (signatures, far_signatures) = channel::messages()?;
     let (first, far_first) = channel::messages()?;
@@ -139,11 +140,9 @@ fn start(edge: &str, worker: &OwnedFd, state: &Mutex<State>) -> io::Result<bool>
         .stdin(Stdio::from(far_first))
         .stdout(Stdio::null())
         .spawn()?;
-    channel::send(
-        first.as_fd(),
-        b"edge",
-        &[listener.as_fd(), requests.as_fd(), signatures.as_fd()],
-    )?;
+    let sockets = [&requests, &signatures].into_iter().chain(&state.listeners);
+    let sockets: Vec<_> = sockets.map(std::os::fd::AsFd::as_fd).collect();
+    channel::send(first.as_fd(), b"edge", &sockets)?;
     state.edge = Some(child);
     Ok(true)
 }

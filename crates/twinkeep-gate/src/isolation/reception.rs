@@ -29,6 +29,8 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn answer(&self, peer: Peer, request: Request<Body>) -> super::worker::Answering;
     /// Opens the words to this edge: a body that goes on.
     fn words(&self) -> Body;
+    /// Writes the metrics.
+    fn metrics(&self) -> super::worker::Answering;
     /// Takes what the edge says of itself.
     fn report(&self, report: Report);
 }
@@ -84,6 +86,7 @@ async fn receive(desk: &dyn Desk, request: Request<Incoming>) -> Response<Body> 
 async fn receive_internal(desk: &dyn Desk, request: Request<Incoming>) -> Response<Body> {
     match request.uri().path() {
         WORDS => Response::new(desk.words()),
+        METRICS => desk.metrics().await,
         REPORT => {
             let body = Limited::new(request.into_body(), REPORT_SIZE_MAX).collect().await;
             let report = body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
@@ -186,6 +189,8 @@ pub(super) const BROKEN: HeaderName = HeaderName::from_static("twinkeep-broken")
 
 /// Where an edge listens to the worker.
 pub(super) const WORDS: &str = "/words";
+/// Where an edge asks for the metrics, for whoever scrapes them.
+pub(super) const METRICS: &str = "/metrics";
 /// Where an edge says something of itself.
 pub(super) const REPORT: &str = "/report";
 

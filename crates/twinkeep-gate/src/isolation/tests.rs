@@ -36,6 +36,10 @@ impl Desk for Echo {
         Body::from("\"stop\"\n")
     }
 
+    fn metrics(&self) -> Answering {
+        Box::pin(async { Response::new(Body::from("metrics")) })
+    }
+
     fn report(&self, report: Report) {
         self.0.lock().unwrap().push(report);
     }

@@ -38,6 +38,8 @@ pub struct House {
     line: OwnedFd,
     /// Bound, and passed on before it is ever used.
     listener: Option<(std::net::TcpListener, SocketAddr)>,
+    /// The same, for metrics.
+    metrics: Option<std::net::TcpListener>,
     files: bool,
     required: bool,
     confinement: Confinement,
@@ -82,7 +84,15 @@ impl House {
             .spawn()
             .map_err(cannot)?;
         let confinement = Confinement { files: false, network: false, programs: false };
-        Ok(Self { launcher, line, listener: None, files: false, required, confinement })
+        Ok(Self {
+            launcher,
+            line,
+            listener: None,
+            metrics: None,
+            files: false,
+            required,
+            confinement,
+        })
     }
 
     /// Closes all other files to this process. It has one thread yet.
@@ -96,17 +106,26 @@ impl House {
         self.files = sandbox::confine_files_of_all(files);
     }
 
-    /// Opens the listening socket for the edge, and closes the network to this process, but for
+    /// Opens the listening sockets for the edge, and closes the network to this process, but for
     /// connections to `ports`.
-    pub fn close_network(&mut self, listen: SocketAddr, ports: &[u16]) -> Result<(), GateError> {
-        let cannot = |source| GateError::Listen { address: listen, source };
+    pub fn close_network(
+        &mut self,
+        listen: SocketAddr,
+        metrics: Option<SocketAddr>,
+        ports: &[u16],
+    ) -> Result<(), GateError> {
         // The runtime of one thread, so that there are no others yet.
         let runtime = Builder::new_current_thread().enable_io().build();
         let runtime = runtime.map_err(|source| GateError::Threads { source })?;
-        let listener = runtime.block_on(TcpListener::bind(listen)).map_err(cannot)?;
-        let listener = runtime.block_on(async { listener.into_std() }).map_err(cannot)?;
-        let address = listener.local_addr().map_err(cannot)?;
-        self.listener = Some((listener, address));
+        let bind = |address| {
+            let cannot = |source| GateError::Listen { address, source };
+            let listener = runtime.block_on(TcpListener::bind(address)).map_err(cannot)?;
+            let listener = runtime.block_on(async { listener.into_std() }).map_err(cannot)?;
+            let bound = listener.local_addr().map_err(cannot)?;
+            Ok((listener, bound))
+        };
+        self.listener = Some(bind(listen)?);
+        self.metrics = metrics.map(bind).transpose()?.map(|(listener, _)| listener);
         let found = sandbox::confine_worker(ports);
         self.confinement = Confinement { files: found.files && self.files, ..found };
         Ok(())
@@ -132,9 +151,12 @@ pub(crate) async fn serve(
     };
     let outwards = !gate.settings.upstreams.is_empty();
     let word = if outwards { OPEN_OUTWARDS } else { OPEN };
-    channel::send(house.line.as_fd(), word, &[listener.as_fd()]).map_err(cannot)?;
+    let metrics = house.metrics.take();
+    let sockets: Vec<_> =
+        std::iter::once(&listener).chain(&metrics).map(std::os::fd::AsFd::as_fd).collect();
+    channel::send(house.line.as_fd(), word, &sockets).map_err(cannot)?;
     // From here on this process has no socket of the network.
-    drop(listener);
+    drop((listener, metrics));
     let mut arrivals = arrivals(&house).map_err(cannot)?;
     let (ready, mut confined) = mpsc::unbounded_channel::<Ready>();
     let mut found = Found { edge: None, courier: None, outwards };
@@ -336,6 +358,14 @@ impl Desk for WorkerDesk {
         }
         tokio::spawn(tell(sender, hello, orders));
         Body::new(Lines(receiver))
+    }
+
+    fn metrics(&self) -> Answering {
+        let gate = Arc::clone(&self.gate);
+        Box::pin(async move {
+            let text = crate::metrics::render(&gate).await.unwrap_or_default();
+            Response::new(Body::from(text))
+        })
     }
 
     fn report(&self, report: Report) {

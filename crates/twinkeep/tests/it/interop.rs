@@ -1,4 +1,4 @@
-//! Clients of others against the real server: KServe's protocol, CDS Hooks, and FHIR.
+//! Clients of others against the real server: KServe's protocol, CDS Hooks, FHIR, and metrics.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -173,4 +173,67 @@ fn a_chart_that_is_opened_gets_a_card() {
     assert_eq!(ask(&twin, &other).status, 403);
     let lines = place.run(&["ledger", "show", "--limit", "100"]).stdout;
     assert!(lines.contains("twin.forecast") && !lines.contains("SECRET"));
+}
+
+const SCRAPE: &str = r"
+import json, sys, urllib.request
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+text = urllib.request.urlopen(sys.argv[1], timeout=60).read().decode()
+found = {}
+for family in text_string_to_metric_families(text):
+    for sample in family.samples:
+        labels = ' '.join(f'{name}={value}' for name, value in sorted(sample.labels.items()))
+        found[f'{sample.name} {labels}'.strip()] = sample.value
+print(json.dumps(found))
+";
+
+#[test]
+fn metrics_say_how_much_was_asked_and_never_by_whom() {
+    let Some(python) = python("prometheus_client.openmetrics.parser") else { return };
+    let place = ready();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let path = place.path("keep/twinkeep.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let listen = format!("[gate]\nmetrics_listen = \"{free}\"\ntrace_file = \"traces.jsonl\"\n");
+    write(&path, text.replace("[gate]\n", &listen).as_bytes());
+    let (header, id) = key(&place, &["--scope", "twins:read"]);
+    let server = Server::start(&place);
+    let twin = first_twin(&server, &header);
+    let forecast = format!("/api/v1/twins/{twin}/forecast");
+    let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for _ in 0..3 {
+        assert_eq!(server.call(&forecast, &["-H", &header, "-H", trace]).status, 200);
+    }
+    assert_eq!(server.call(&forecast, &["-H", "X-Api-Key: none"]).status, 401);
+    assert_eq!(server.call("/metrics", &["-H", &header]).status, 404, "not for the network");
+    let scraped = script(&python, &place, SCRAPE, &[&format!("http://{free}/metrics")]);
+    assert!(!scraped.contains(&twin) && !scraped.contains(&id), "{scraped}");
+    let found: Value = serde_json::from_str(&scraped).unwrap();
+    let route = "method=GET route=/api/v1/twins/{id}/forecast";
+    assert_eq!(found[format!("twinkeep_requests_total {route} status=200")], 3.0, "{found}");
+    assert_eq!(found[format!("twinkeep_requests_total {route} status=401")], 1.0);
+    assert_eq!(found["twinkeep_refusals_total code=unauthenticated"], 1.0);
+    assert!(5.0 < found["twinkeep_ledger_entries"].as_f64().unwrap());
+    let names = found.as_object().unwrap();
+    assert!(
+        names.keys().any(|name| name.starts_with("twinkeep_model_in_service pack=icu version=m-"))
+    );
+    let status = |path: &str, more: &[&str]| {
+        let output = Command::new("curl")
+            .args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}"])
+            .args(more)
+            .arg(format!("http://{free}{path}"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(status("/api/v1/twins", &[]), "404");
+    assert_eq!(status("/metrics", &["--request", "POST"]), "405");
+    drop(server);
+    let kept = std::fs::read_to_string(place.path("keep/traces.jsonl")).unwrap();
+    assert!(!kept.contains(&twin) && !kept.contains(&id), "{kept}");
+    assert_eq!(kept.matches("\"4bf92f3577b34da6a3ce929d0e0e4736\"").count(), 9, "{kept}");
+    let line: Value = serde_json::from_str(kept.lines().next().unwrap()).unwrap();
+    let attributes = &line["resourceSpans"][0]["resource"]["attributes"];
+    assert_eq!(attributes[0]["value"]["stringValue"], "twinkeep");
 }

@@ -36,7 +36,13 @@ pub(super) fn open(
     if !early {
         house.close_files_late(&files);
     }
-    house.close_network(listen, &ports(&keep.settings)).map_err(refuse)?;
+    house
+        .close_network(
+            listen,
+            keep.settings.gate.metrics_listen.parse().ok(),
+            &ports(&keep.settings),
+        )
+        .map_err(refuse)?;
     Ok((app, Front::Apart(house)))
 }
 
@@ -63,6 +69,9 @@ fn files(global: &Global, args: &ServeArgs, keep: &Keep) -> Result<WorkerFiles, 
         writable.extend(above.filter(|above| above.parent().is_some()));
         writable.push(dir);
     }
+    // A file that is full is renamed, so its folder is needed.
+    let traces = settings.gate.trace_file.as_deref().and_then(std::path::Path::parent);
+    writable.extend(traces.map(std::path::Path::to_path_buf));
     let given = &global.secret;
     let secrets = [&given.passphrase_file, &given.key_file, &settings.key_file];
     let mut readable: Vec<PathBuf> = secrets.into_iter().flatten().cloned().collect();
