@@ -250,6 +250,10 @@ pub struct GateConfig {
     pub rate_per_second: u32,
     /// Requests that one client may make at once beyond that, as nginx means `burst`.
     pub rate_burst: u32,
+    /// Requests a second that all clients may make together; any number, if 0.
+    pub total_rate_per_second: u32,
+    /// Requests that all clients may make at once beyond that.
+    pub total_rate_burst: u32,
     /// Connections at a time, in total.
     pub connection_count_max: u32,
     /// Connections at a time, from one address.
@@ -291,6 +295,8 @@ impl Default for GateConfig {
             trace_file: None,
             rate_per_second: 5,
             rate_burst: 10,
+            total_rate_per_second: 0,
+            total_rate_burst: 100,
             connection_count_max: 4096,
             connection_count_per_address_max: 256,
             request_seconds_max: 10,
@@ -333,6 +339,9 @@ impl GateConfig {
         }
         if 1_000_000 < gate.rate_burst {
             return refuse("gate.rate_burst", "0 to 1,000,000");
+        }
+        if 1_000_000 < gate.total_rate_per_second || 1_000_000 < gate.total_rate_burst {
+            return refuse("gate.total_rate_per_second", "0 to 1,000,000, as `total_rate_burst`");
         }
         if gate.connection_count_max == 0 || gate.connection_count_per_address_max == 0 {
             return refuse("gate.connection_count_max", "at least 1");
@@ -621,6 +630,8 @@ const KEYS: &[&str] = &[
     "trace_file",
     "rate_per_second",
     "rate_burst",
+    "total_rate_per_second",
+    "total_rate_burst",
     "connection_count_max",
     "connection_count_per_address_max",
     "request_seconds_max",

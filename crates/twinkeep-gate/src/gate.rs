@@ -41,6 +41,8 @@ pub(crate) struct Gate {
     pub(crate) lockout: Lockout,
     identities: Limiter<String>,
     addresses: Limiter<AddressKey>,
+    /// Everybody together, if that is limited.
+    everybody: Option<Limiter<()>>,
     started: Instant,
     /// Who has a single entry about going too fast in the current interval already.
     hasty: Mutex<BTreeMap<Client, ()>>,
@@ -71,10 +73,16 @@ impl Gate {
             lockout: Lockout::default(),
             identities: Limiter::new(settings.identity_rate, LIMITED_CLIENT_COUNT_MAX),
             addresses: Limiter::new(settings.address_rate, LIMITED_CLIENT_COUNT_MAX),
+            everybody: settings.total_rate.map(|rate| Limiter::new(rate, 1)),
             started: Instant::now(),
             hasty: Mutex::default(),
             settings,
         }
+    }
+
+    /// Keeps spans from now on.
+    pub(crate) fn tracing(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
     }
 
     /// Returns the time since the start: what limits and sessions count in.
@@ -82,12 +90,16 @@ impl Gate {
         self.started.elapsed()
     }
 
-    /// Decides whether `client` may ask once more now.
+    /// Decides whether `client` may ask once more now. What their own rate refuses costs the others
+    /// nothing.
     pub(crate) fn charge(&self, client: &Client) -> Decision {
-        match client {
+        let own = match client {
             Client::Identity(id) => self.identities.check(id, self.elapsed()),
             Client::Address(address) => self.addresses.check(address, self.elapsed()),
-        }
+        };
+        let Some(everybody) = self.everybody.as_ref().filter(|_| own.allowed()) else { return own };
+        let all = everybody.check(&(), self.elapsed());
+        if all.allowed() { own } else { all }
     }
 
     /// Returns whether this refusal for haste gets an entry of its own: the first of each client

@@ -38,6 +38,9 @@ struct State<K> {
     /// The same for all clients that found no room.
     overflow_whole_at: u64,
     swept_at: u64,
+    /// The latest moment that anybody asked at: who read the clock and then waited for the others
+    /// must not be judged by what was true before.
+    latest: u64,
 }
 
 /// What was decided about one request.
@@ -85,7 +88,8 @@ impl Decision {
 impl<K: Ord + Clone> Limiter<K> {
     /// Starts with everybody's allowance whole.
     pub(crate) fn new(rate: Rate, key_count_max: usize) -> Self {
-        let state = State { whole_at: BTreeMap::new(), overflow_whole_at: 0, swept_at: 0 };
+        let state =
+            State { whole_at: BTreeMap::new(), overflow_whole_at: 0, swept_at: 0, latest: 0 };
         Self { rate, key_count_max, state: Mutex::new(state) }
     }
 
@@ -93,6 +97,8 @@ impl<K: Ord + Clone> Limiter<K> {
     pub(crate) fn check(&self, key: &K, now: Duration) -> Decision {
         let now = nanos(now);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = now.max(state.latest);
+        state.latest = now;
         state.make_room(key, self.key_count_max, now);
         let whole_at = state.whole_at.get(key).copied();
         let fits = whole_at.is_some() || state.whole_at.len() < self.key_count_max;

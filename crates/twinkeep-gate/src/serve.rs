@@ -89,7 +89,7 @@ pub fn serve(
     opened: &mut dyn FnMut(SocketAddr, Option<IsolationReport>),
 ) -> Result<(), GateError> {
     let traces = settings.trace_file.as_deref().map(Traces::open).transpose()?;
-    let gate = Arc::new(Gate { traces, ..Gate::new(app, settings.clone()) });
+    let gate = Arc::new(Gate::new(app, settings.clone()).tracing(traces));
     let runtime = runtime(settings)?;
     let served = runtime.block_on(async {
         let counting = tokio::spawn(count(Arc::clone(&gate)));

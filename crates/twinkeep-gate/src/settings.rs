@@ -28,6 +28,8 @@ pub struct GateSettings {
     pub identity_rate: Rate,
     /// How often one address may ask without a valid key.
     pub address_rate: Rate,
+    /// How often everybody together may ask; any number of times, if there is none.
+    pub total_rate: Option<Rate>,
     /// Connections at a time, in total.
     pub connection_count_max: usize,
     /// Connections at a time, from one address.
@@ -70,6 +72,10 @@ impl GateSettings {
             public_url,
             identity_rate: rate,
             address_rate: rate,
+            total_rate: (0 < config.total_rate_per_second).then_some(Rate {
+                per_second: config.total_rate_per_second,
+                burst: config.total_rate_burst,
+            }),
             connection_count_max: config.connection_count_max as usize,
             connection_count_per_address_max: config.connection_count_per_address_max as usize,
             request_count_max: REQUEST_COUNT_MAX,

@@ -424,3 +424,36 @@ async fn without_a_model_the_gate_says_so() {
     assert_eq!((answer.status, answer.code().as_str()), (503, "model-none"));
     assert_eq!(served.get("/api/v1/twins").await.json(), json!({"twins": []}));
 }
+
+#[tokio::test]
+async fn everybody_together_has_a_rate_and_who_is_over_their_own_takes_nothing_of_it() {
+    let keep = TestKeep::shared();
+    let own = Rate { per_second: 1, burst: 1 };
+    let total = Some(Rate { per_second: 1, burst: 4 });
+    let served = Served::open(
+        keep,
+        crate::GateSettings { identity_rate: own, total_rate: total, ..settings() },
+    );
+    let other = new_key(keep, &Scope::ALL);
+    let ask = async |key: &str| {
+        let lines = format!("X-Api-Key: {key}\r\n");
+        served.send("GET", "/api/v1/twins?limit=1", &lines, "").await.status
+    };
+    let mut answered = 0;
+    for _ in 0..6 {
+        answered += u32::from(ask(&served.key).await == 200);
+    }
+    // A slow machine lets more through as seconds pass.
+    assert!((2..=6).contains(&answered), "{answered}");
+    let first = ask(&other).await;
+    assert_eq!(first, 200, "what the first was refused cost nobody else");
+    let mut refused = served.get("/healthz").await;
+    for _ in 0..40 {
+        refused = served.get("/healthz").await;
+        if refused.status == 429 {
+            break;
+        }
+    }
+    assert_eq!((refused.status, refused.code().as_str()), (429, "rate-limited"));
+    assert!(refused.header("retry-after").is_some());
+}
