@@ -151,12 +151,7 @@ pub(crate) async fn serve(
     };
     let outwards = !gate.settings.upstreams.is_empty();
     let word = if outwards { OPEN_OUTWARDS } else { OPEN };
-    let metrics = house.metrics.take();
-    let sockets: Vec<_> =
-        std::iter::once(&listener).chain(&metrics).map(std::os::fd::AsFd::as_fd).collect();
-    channel::send(house.line.as_fd(), word, &sockets).map_err(cannot)?;
-    // From here on this process has no socket of the network.
-    drop((listener, metrics));
+    hand_over(&mut house, listener, word).map_err(cannot)?;
     let mut arrivals = arrivals(&house).map_err(cannot)?;
     let (ready, mut confined) = mpsc::unbounded_channel::<Ready>();
     let mut found = Found { edge: None, courier: None, outwards };
@@ -211,6 +206,17 @@ pub(crate) async fn serve(
     _ = tokio::time::timeout(drain + DRAIN_MARGIN, all).await;
     close(house).await;
     result
+}
+
+/// Gives the listeners away: from here on this process has no socket of the network.
+fn hand_over(
+    house: &mut House,
+    listener: std::net::TcpListener,
+    word: &[u8],
+) -> std::io::Result<()> {
+    let listeners = std::iter::once(listener).chain(house.metrics.take()).collect::<Vec<_>>();
+    let sockets: Vec<_> = listeners.iter().map(std::os::fd::AsFd::as_fd).collect();
+    channel::send(house.line.as_fd(), word, &sockets)
 }
 
 /// Lets the launcher go, and an edge that has not ended by now with it.
