@@ -25,7 +25,6 @@ fn pack(privacy: &str) -> String {
             "target = true" if !["HR", "Temp", "Urine"].contains(&code.as_str()) => {
                 "target = false"
             }
-            _ if line.starts_with("format = ") => "format = 4",
             _ => line,
         };
         text.push_str(&format!("{line}\n"));
