@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request, Response};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
-use twinkeep_app::{App, AppError, Caller, Class, PolicyAction};
+use twinkeep_app::{AppError, Caller, Class, PolicyAction};
 use twinkeep_vault::SecretBytes;
 
 use crate::address::AddressKey;
@@ -46,6 +46,11 @@ impl Access {
             Self::Key(action) | Self::Session(action) => Some((action, None)),
             Self::Upstream(name) => Some((PolicyAction::UseUpstream, Some(name))),
         }
+    }
+
+    /// Returns whether it takes the catalog to judge a request.
+    fn needs_catalog(self, gate: &Gate) -> bool {
+        self != Self::Open || gate.settings.client_certificates == ClientCertificates::Required
     }
 
     /// Returns whether a program shows a credential of its own.
@@ -99,74 +104,114 @@ pub(crate) async fn stand(
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
         return Refusal::bug().into_response();
     };
+    let judged = if access.needs_catalog(&gate) {
+        // One thread that may block does all of it: each change of threads costs more than the rest.
+        let (gate, headers) = (Arc::clone(&gate), request.headers().clone());
+        let work = move || judge(&gate, access, &peer, &headers);
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Judged::bug())
+    } else {
+        judge(&gate, access, &peer, request.headers())
+    };
+    let Judged { verdict, id, reason, decision } = judged;
+    let response = match verdict {
+        Ok(caller) => {
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
+            }
+            next.run(request).await
+        }
+        Err(refusal) => refusal.into_response(),
+    };
+    let mut response = noted(response, id, access, route);
+    if let Some(note) = response.extensions_mut().get_mut::<Note>() {
+        note.reason = note.reason.or(reason);
+    }
+    if let Some(decision) = decision {
+        response.extensions_mut().insert(decision);
+    }
+    response
+}
+
+/// What was found out about a request before its handler.
+struct Judged {
+    /// Who asks, as the policy lets them; nobody, of what is everybody's.
+    verdict: Result<Option<Caller>, Refusal>,
+    /// The caller's id, if recognized.
+    id: Option<String>,
+    /// Why a credential was not taken.
+    reason: Option<&'static str>,
+    /// What the limiter said.
+    decision: Option<Decision>,
+}
+
+impl Judged {
+    fn refused(refusal: Refusal, decision: Option<Decision>) -> Self {
+        Self { verdict: Err(refusal), id: None, reason: None, decision }
+    }
+
+    /// The judging panicked.
+    fn bug() -> Self {
+        Self::refused(Refusal::bug(), None)
+    }
+
+    /// Somebody unknown, at the cost of their address.
+    fn unknown(gate: &Gate, peer: &Peer, refusal: Refusal) -> Self {
+        let decision = gate.charge(&Client::of(peer));
+        let refusal = if decision.allowed() { refusal } else { Refusal::rate_limited() };
+        Self::refused(refusal, Some(decision))
+    }
+
+    /// Somebody from an address that is locked, at no cost but theirs.
+    fn locked(gate: &Gate, wait: Duration) -> Self {
+        let decision = Decision::locked_out(gate.settings.address_rate, wait);
+        Self::refused(Refusal::locked_out(), Some(decision))
+    }
+}
+
+/// Finds out who asks, whether they ask too often, and whether the policy lets them. It may read the
+/// catalog.
+fn judge(gate: &Gate, access: Access, peer: &Peer, headers: &HeaderMap) -> Judged {
     let address = AddressKey::of(peer.address.ip());
     if access.by_credential()
         && let Some(wait) = gate.lockout.deaf(address, gate.elapsed())
     {
-        return noted(locked_out(&gate, wait), None, access, route);
+        return Judged::locked(gate, wait);
     }
-    let caller = match recognize(&gate, access, &peer, request.headers()).await {
+    let caller = match recognize(gate, access, peer, headers) {
         Ok(caller) => caller,
         Err(Unknown { refusal, reason }) => {
             let failed = reason.and_then(|_| gate.lockout.failed(address, gate.elapsed()));
-            if let Some(wait) = failed {
-                let mut response = locked_out(&gate, wait);
-                response.extensions_mut().insert(Note { reason, ..Note::default() });
-                return noted(response, None, access, route);
-            }
-            let mut response = refuse(&gate, &peer, refusal);
-            response.extensions_mut().insert(Note { reason, ..Note::default() });
-            return noted(response, None, access, route);
+            let judged = match failed {
+                Some(wait) => Judged::locked(gate, wait),
+                None => Judged::unknown(gate, peer, refusal),
+            };
+            return Judged { reason, ..judged };
         }
     };
-    let caller = match caller.map(|caller| credential::with_purpose(caller, request.headers())) {
-        Some(Err(refusal)) => return noted(refuse(&gate, &peer, refusal), None, access, route),
-        Some(Ok(caller)) => Some(caller),
-        None => None,
+    let caller = match caller.map(|caller| credential::with_purpose(caller, headers)).transpose() {
+        Ok(caller) => caller,
+        Err(refusal) => return Judged::unknown(gate, peer, refusal),
     };
     let id = caller.as_ref().map(|caller| caller.id.clone());
     // Whoever was never here and is right now may have guessed.
     let new = id.as_ref().filter(|_| access.by_credential());
-    let locked = new.and_then(|id| gate.lockout.recognized(address, id, gate.elapsed()));
-    if let Some(wait) = locked {
-        return noted(locked_out(&gate, wait), None, access, route);
+    if let Some(wait) = new.and_then(|id| gate.lockout.recognized(address, id, gate.elapsed())) {
+        return Judged::locked(gate, wait);
     }
-    let client = id.clone().map_or(Client::of(&peer), Client::Identity);
+    let client = id.clone().map_or(Client::of(peer), Client::Identity);
     let decision = gate.charge(&client);
-    let response = if decision.allowed() {
-        match permit(&gate, access, caller).await {
-            Ok(caller) => {
-                if let Some(caller) = caller {
-                    request.extensions_mut().insert(caller);
-                }
-                next.run(request).await
-            }
-            Err(refusal) => refusal.into_response(),
-        }
-    } else {
-        Refusal::rate_limited().into_response()
+    let verdict = match decision.allowed() {
+        true => permit(gate, access, caller),
+        false => Err(Refusal::rate_limited()),
     };
-    let mut response = noted(response, id, access, route);
-    response.extensions_mut().insert(decision);
-    response
-}
-
-/// Refuses whoever comes from an address that is locked, at no cost but theirs.
-fn locked_out(gate: &Gate, wait: Duration) -> Response<Body> {
-    let mut response = Refusal::locked_out().into_response();
-    let decision = Decision::locked_out(gate.settings.address_rate, wait);
-    response.extensions_mut().insert(decision);
-    response
+    Judged { verdict, id, reason: None, decision: Some(decision) }
 }
 
 /// Asks the policy.
-async fn permit(
-    gate: &Arc<Gate>,
-    access: Access,
-    caller: Option<Caller>,
-) -> Result<Option<Caller>, Refusal> {
+fn permit(gate: &Gate, access: Access, caller: Option<Caller>) -> Result<Option<Caller>, Refusal> {
     let (Some((action, name)), Some(caller)) = (access.action(), caller) else { return Ok(None) };
-    use_case::unrecorded(gate, move |app| app.permit_on(&caller, action, name).map(Some)).await
+    let permitted = gate.app.permit_on(&caller, action, name);
+    permitted.map(Some).map_err(|error| use_case::refuse(&error))
 }
 
 /// Refuses a request of somebody unknown, at the cost of their address.
@@ -183,14 +228,8 @@ pub(crate) async fn signed_in(
     gate: &Arc<Gate>,
     headers: &HeaderMap,
 ) -> Result<Option<Caller>, Refusal> {
-    let Some(token) = credential::session_token(headers) else { return Ok(None) };
-    let Some(key) = gate.sessions.key(token, gate.elapsed()) else { return Ok(None) };
-    let caller = authenticate(gate, key).await?;
-    if caller.is_none() {
-        // Revoked or expired since: the session ends with its key.
-        gate.sessions.close(token);
-    }
-    Ok(caller)
+    let (gate, headers) = (Arc::clone(gate), headers.clone());
+    blocking(move || of_session(&gate, &headers)).await
 }
 
 /// Asks the keep who an API key belongs to. No access token: a session would outlive it.
@@ -198,66 +237,66 @@ pub(crate) async fn authenticate(
     gate: &Arc<Gate>,
     key: Arc<SecretBytes>,
 ) -> Result<Option<Caller>, Refusal> {
-    let asked = ask_app(gate, move |app| {
-        app.authenticate(std::str::from_utf8(key.expose()).unwrap_or_default())
-    });
-    asked.await.map(Result::ok)
+    let gate = Arc::clone(gate);
+    blocking(move || of_key(&gate, &key)).await
 }
 
-/// Asks the keep who somebody is; if they are nobody, why.
-async fn ask_app<T: Send + 'static>(
-    gate: &Arc<Gate>,
-    ask: impl FnOnce(&App) -> Result<T, AppError> + Send + 'static,
-) -> Result<Result<T, &'static str>, Refusal> {
-    use_case::blocking(gate, move |app| {
-        match ask(app) {
-            Ok(known) => Ok(Ok(known)),
-            Err(error) if error.class() == Class::Refused => Ok(Err(error.code())),
-            // A catalog that cannot be read recognizes nobody: fail closed.
-            Err(_) => Err(Refusal::busy()),
-        }
-    })
-    .await?
+/// Does what may read the catalog on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::bug())?
 }
 
-async fn recognize(
-    gate: &Arc<Gate>,
+fn of_session(gate: &Gate, headers: &HeaderMap) -> Result<Option<Caller>, Refusal> {
+    let Some(token) = credential::session_token(headers) else { return Ok(None) };
+    let Some(key) = gate.sessions.key(token, gate.elapsed()) else { return Ok(None) };
+    let caller = of_key(gate, &key)?;
+    if caller.is_none() {
+        // Revoked or expired since: the session ends with its key.
+        gate.sessions.close(token);
+    }
+    Ok(caller)
+}
+
+fn of_key(gate: &Gate, key: &SecretBytes) -> Result<Option<Caller>, Refusal> {
+    let key = std::str::from_utf8(key.expose()).unwrap_or_default();
+    ask(gate.app.authenticate(key)).map(Result::ok)
+}
+
+/// Takes what the keep says of who somebody is; if they are nobody, why.
+fn ask<T>(said: Result<T, AppError>) -> Result<Result<T, &'static str>, Refusal> {
+    match said {
+        Ok(known) => Ok(Ok(known)),
+        Err(error) if error.class() == Class::Refused => Ok(Err(error.code())),
+        // A catalog that cannot be read recognizes nobody: fail closed.
+        Err(_) => Err(Refusal::busy()),
+    }
+}
+
+fn recognize(
+    gate: &Gate,
     access: Access,
     peer: &Peer,
     headers: &HeaderMap,
 ) -> Result<Option<Caller>, Unknown> {
     if !access.by_credential() {
-        admit(gate, peer).await?;
+        admit(gate, peer)?;
     }
     match access {
         Access::Open => Ok(None),
-        Access::Key(_) | Access::Upstream(_) => {
-            recognize_client(gate, peer, headers).await.map(Some)
-        }
-        Access::Session(_) => {
-            Ok(Some(signed_in(gate, headers).await?.ok_or_else(Refusal::signed_out)?))
-        }
+        Access::Key(_) | Access::Upstream(_) => recognize_client(gate, peer, headers).map(Some),
+        Access::Session(_) => Ok(Some(of_session(gate, headers)?.ok_or_else(Refusal::signed_out)?)),
     }
 }
 
 /// Recognizes whoever shows a key, a token, or a certificate.
-async fn recognize_client(
-    gate: &Arc<Gate>,
-    peer: &Peer,
-    headers: &HeaderMap,
-) -> Result<Caller, Unknown> {
+fn recognize_client(gate: &Gate, peer: &Peer, headers: &HeaderMap) -> Result<Caller, Unknown> {
     let shown = credential::shown(headers)?;
-    let shown = shown.map(|shown| SecretBytes::new(shown.as_bytes().to_vec()));
-    let certificates = peer.certificates.clone();
-    if shown.is_none() && certificates.is_none() {
+    if shown.is_none() && peer.certificates.is_none() {
         return Err(Refusal::unauthenticated().into());
     }
-    let asked = ask_app(gate, move |app| {
-        let shown = shown.as_ref().map(|shown| std::str::from_utf8(shown.expose()));
-        let shown = shown.map(Result::unwrap_or_default);
-        app.recognize_client(shown, &ders(certificates.as_ref()))
-    });
-    match asked.await? {
+    match ask(gate.app.recognize_client(shown, &ders(peer.certificates.as_ref())))? {
         Ok(Some(caller)) => Ok(caller),
         Ok(None) => Err(Refusal::unauthenticated().into()),
         Err(reason) => Err(Unknown { refusal: Refusal::unauthenticated(), reason: Some(reason) }),
@@ -266,13 +305,11 @@ async fn recognize_client(
 
 /// Refuses whoever shows no certificate that holds, where one is required: for what is everybody's,
 /// and for pages, too.
-async fn admit(gate: &Arc<Gate>, peer: &Peer) -> Result<(), Unknown> {
+fn admit(gate: &Gate, peer: &Peer) -> Result<(), Unknown> {
     if gate.settings.client_certificates != ClientCertificates::Required {
         return Ok(());
     }
-    let certificates = peer.certificates.clone();
-    let asked = ask_app(gate, move |app| app.admit_client(&ders(certificates.as_ref())));
-    match asked.await? {
+    match ask(gate.app.admit_client(&ders(peer.certificates.as_ref())))? {
         Ok(()) => Ok(()),
         Err(reason) => Err(Unknown { refusal: Refusal::unauthenticated(), reason: Some(reason) }),
     }

@@ -60,9 +60,10 @@ impl ModelServer {
                 command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
                 command.args(["--log-level", "critical", "--timeout-keep-alive", "5"]);
             }
-            By::Hypercorn => _ = command.args(["--bind", &address]),
+            // In one process: workers of their own would outlive the one that is killed.
+            By::Hypercorn => _ = command.args(["--workers", "0", "--bind", &address]),
             By::HypercornTls => {
-                command.args(["--bind", &address, "--certfile"]);
+                command.args(["--workers", "0", "--bind", &address, "--certfile"]);
                 command.arg(place.path("tls.pem")).arg("--keyfile").arg(place.path("tls.key"));
             }
         }
@@ -547,7 +548,7 @@ fn a_hostile_model_server_is_bounded() {
 /// Answers as its path says.
 fn hostile(mut stream: TcpStream) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let (mut line, mut length) = (String::new(), 0);
+    let (mut line, mut length, mut chunked) = (String::new(), 0, false);
     let Ok(1..) = reader.read_line(&mut line) else { return };
     loop {
         let mut header = String::new();
@@ -558,6 +559,11 @@ fn hostile(mut stream: TcpStream) {
         if let Some(value) = header.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
         }
+        chunked |= header.starts_with("transfer-encoding: chunked");
+    }
+    // An answer before the body is whole would race with what is refused of the body.
+    if chunked {
+        let _ = std::io::copy(&mut reader, &mut std::io::sink());
     }
     let mut body = vec![0; length];
     let _ = reader.read_exact(&mut body);
