@@ -80,8 +80,7 @@ fn the_held_out_people_give_the_same_figures_from_the_keep_and_from_their_feed()
 
 #[test]
 fn a_source_that_was_never_seen_is_measured_and_not_stored() {
-    let place = Place::with_patients(240);
-    let (version, _) = trained(&place);
+    let (place, version) = Place::with_version();
     place.synth("other.tar.gz", 60, 5, 7);
     let before = place.run(&["feed", "list"]).stdout;
     let files = place.files("keep/store").len();
@@ -152,8 +151,7 @@ fn compare(place: &Place, evaluation: &Value, found: &Value, page: &str) {
 
 #[test]
 fn any_cut_can_be_measured_and_nonsense_is_refused() {
-    let place = Place::with_patients(240);
-    let (version, _) = trained(&place);
+    let (place, version) = Place::with_version();
     let early =
         place.run(&["evaluate", "--model", &version, "--cut", "6h", "--horizon", "12h"]).done();
     assert_eq!(early["evaluation"]["cut_hours"], 6.0);

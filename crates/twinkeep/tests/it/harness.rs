@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::template;
+
 /// A folder with a keep in it, gone when the test ends.
 pub(crate) struct Place {
     dir: tempfile::TempDir,
@@ -58,8 +60,43 @@ impl Place {
         place
     }
 
-    /// A keep with made-up patients in it, from a sealed feed.
+    /// A keep with made-up patients in it, from a sealed feed. Each time it is a copy of the same
+    /// keep, in the state of its first day.
     pub(crate) fn with_patients(stays: u32) -> Self {
+        template::copy(&format!("patients-{stays}"), || Self::another_with_patients(stays))
+    }
+
+    /// A copy of a keep with made-up patients, and a version learned from them, not released.
+    pub(crate) fn with_version() -> (Self, String) {
+        let place = template::copy("version", || {
+            let place = Self::with_patients(240);
+            place.run(&["train"]).done();
+            place
+        });
+        let version = place.version("candidate");
+        (place, version)
+    }
+
+    /// A copy of a keep with made-up patients, and a version in service.
+    pub(crate) fn with_model() -> (Self, String) {
+        let place = template::copy("model", || {
+            let (place, version) = Self::with_version();
+            place.run(&["model", "release", &version, "--reason", "test"]).done();
+            place
+        });
+        let version = place.version("in-service");
+        (place, version)
+    }
+
+    /// Returns the version that is in a state.
+    pub(crate) fn version(&self, state: &str) -> String {
+        let versions = self.run(&["model", "list"]).lines();
+        let found = versions.iter().find(|version| version["state"] == state).unwrap();
+        found["version"].as_str().unwrap().to_owned()
+    }
+
+    /// A keep of its own, with keys of its own, and made-up patients in it.
+    pub(crate) fn another_with_patients(stays: u32) -> Self {
         let place = Self::with_keep();
         place.synth("feed.tar.gz", stays, 12, 42);
         place.seal("feed.tar.gz").done();
@@ -133,6 +170,11 @@ impl Place {
         let length = bytes.len();
         bytes[bit / 8 % length] ^= 1 << (bit % 8);
         write(path, &bytes);
+    }
+
+    /// The folder itself.
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Copies a folder as an attacker or a backup would.

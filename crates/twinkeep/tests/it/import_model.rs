@@ -137,16 +137,16 @@ fn a_model_that_nobody_trusted_signed_waits_until_somebody_did() {
 
 #[test]
 fn a_version_of_another_keep_becomes_a_candidate_and_forecasts() {
-    let place = Place::with_patients(240);
-    let trained = place.run(&["train", "--seed", "42"]).done();
-    let version = trained["version"].as_str().unwrap();
+    let (place, version) = Place::with_version();
+    let version = version.as_str();
+    let trained = place.run(&["model", "show", version]).done()["training"].clone();
     let export = ["model", "export", version, "--out", "exported"];
     let report = place.run(&export).done();
     assert!(7 <= report["files"].as_u64().unwrap(), "{report}");
     assert_eq!(place.run(&export).refused(), "model-export-exists");
     assert_eq!(fs::metadata(place.path("exported")).unwrap().permissions().mode() & 0o077, 0);
 
-    let other = Place::with_patients(240);
+    let other = Place::another_with_patients(240);
     let moved = |name: &str| other.path(name).to_str().unwrap().to_owned();
     let copy = |from: &Path, to: &str| {
         let done = Command::new("cp").arg("-a").arg(from).arg(other.path(to)).status().unwrap();

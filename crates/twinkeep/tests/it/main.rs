@@ -53,6 +53,7 @@ mod splits;
 mod store;
 mod subject;
 mod tables;
+mod template;
 mod tokens;
 mod train;
 mod upstream;

@@ -8,14 +8,6 @@ use serde_json::Value;
 
 use crate::harness::{Place, write};
 
-/// A keep with a version in service, and the version's name.
-fn trained() -> (Place, String) {
-    let place = Place::with_patients(240);
-    let version = train(&place, "42");
-    place.run(&["model", "release", &version, "--reason", "test"]).done();
-    (place, version)
-}
-
 fn train(place: &Place, seed: &str) -> String {
     let report = place.run(&["train", "--seed", seed]).done();
     report["version"].as_str().unwrap().to_owned()
@@ -58,7 +50,7 @@ fn only_a_released_version_forecasts() {
 
 #[test]
 fn a_flipped_bit_in_any_file_is_refused_quarantined_and_recorded() {
-    let (place, version) = trained();
+    let (place, version) = Place::with_model();
     let subject = subject(&place);
     place.copy("keep", "good");
     place.copy("state", "good-state");
@@ -84,7 +76,7 @@ fn a_flipped_bit_in_any_file_is_refused_quarantined_and_recorded() {
 
 #[test]
 fn a_version_that_is_quarantined_cannot_be_released() {
-    let (place, version) = trained();
+    let (place, version) = Place::with_model();
     place.flip(&place.path(&format!("keep/models/{version}/card.json")), 99);
     place.run(&["model", "verify", &version]).refused();
     let again = place.run(&["model", "release", &version, "--reason", "please"]);
@@ -93,7 +85,7 @@ fn a_version_that_is_quarantined_cannot_be_released() {
 
 #[test]
 fn a_hand_that_edits_the_state_releases_nothing() {
-    let (place, _) = trained();
+    let (place, _) = Place::with_model();
     let second = train(&place, "7");
     for path in place.files("keep/models") {
         let Ok(text) = fs::read_to_string(&path) else { continue };
@@ -110,7 +102,7 @@ fn a_hand_that_edits_the_state_releases_nothing() {
 
 #[test]
 fn models_restored_from_an_older_copy_are_noticed() {
-    let (place, _) = trained();
+    let (place, _) = Place::with_model();
     place.copy("keep/models", "older");
     train(&place, "7");
     fs::remove_dir_all(place.path("keep/models")).unwrap();

@@ -48,10 +48,7 @@ fn a_sealed_feed_becomes_a_forecast() {
 /// What a twin says about hour 24 must not depend on what happened after it.
 #[test]
 fn a_forecast_at_a_past_moment_looks_at_nothing_later() {
-    let place = Place::with_patients(240);
-    let trained = place.run(&["train"]).done();
-    let version = trained["version"].as_str().unwrap().to_owned();
-    place.run(&["model", "release", &version, "--reason", "test"]).done();
+    let (place, _) = Place::with_model();
     let list = place.run(&["twin", "list", "--limit", "1"]).done();
     let subject = list["twins"][0]["subject"].as_str().unwrap().to_owned();
     let early = place.run(&["twin", "forecast", &subject, "--at", "12"]).done();

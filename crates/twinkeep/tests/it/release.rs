@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::harness::{Place, write};
 use crate::serve::Server;
 use crate::splits;
+use crate::template;
 
 fn train(place: &Place, args: &[&str]) -> String {
     let report = place.run(&[&["train"], args].concat()).done();
@@ -20,16 +21,20 @@ fn release(place: &Place, version: &str) -> Value {
 
 /// A keep with two versions that served, the second one still does.
 fn two_versions() -> (Place, [String; 2]) {
-    let place = Place::with_patients(240);
-    let versions = ["42", "7"].map(|seed| train(&place, &["--seed", seed]));
-    let first = release(&place, &versions[0]);
-    assert_eq!(first["state"], "in-service");
-    assert_eq!(first["backup_version"], Value::Null);
-    let second = release(&place, &versions[1]);
-    assert_eq!(
-        (&second["retired"], &second["backup_version"]),
-        (&first["version"], &first["version"])
-    );
+    let place = template::copy("two-versions", || {
+        let place = Place::with_patients(240);
+        let versions = ["42", "7"].map(|seed| train(&place, &["--seed", seed]));
+        let first = release(&place, &versions[0]);
+        assert_eq!(first["state"], "in-service");
+        assert_eq!(first["backup_version"], Value::Null);
+        let second = release(&place, &versions[1]);
+        assert_eq!(
+            (&second["retired"], &second["backup_version"]),
+            (&first["version"], &first["version"])
+        );
+        place
+    });
+    let versions = ["retired", "in-service"].map(|state| place.version(state));
     (place, versions)
 }
 
@@ -152,8 +157,7 @@ fn a_version_that_is_worse_is_not_released_unless_somebody_insists() {
 
 #[test]
 fn a_version_comes_out_the_same_again_as_long_as_its_data_is_there() {
-    let place = Place::with_patients(240);
-    let version = train(&place, &[]);
+    let (place, version) = Place::with_version();
     let again = place.run(&["model", "reproduce", &version]).done();
     let record = place.run(&["model", "show", &version]).done();
     assert_eq!(again["weights_sha256"], record["training"]["weights_sha256"]);
@@ -184,8 +188,8 @@ fn approve(place: &Place, name: &str, request: &str) -> String {
 
 #[test]
 fn as_many_approvers_agree_as_the_keep_asks_for_each_to_this_version_now() {
-    let place = Place::with_patients(240);
-    let (version, other) = (train(&place, &[]), train(&place, &["--seed", "7"]));
+    let (place, version) = Place::with_version();
+    let other = train(&place, &["--seed", "7"]);
     for name in ["ada", "bob", "eve"] {
         approver(&place, name);
     }

@@ -189,10 +189,7 @@ fn a_ledger_that_went_back_must_be_given_up_in_words() {
 /// A rehearsal must not make the keep in use look like an older one.
 #[test]
 fn a_snapshot_is_taken_and_rehearsed_while_a_server_runs_and_models_come_along() {
-    let place = Place::with_patients(240);
-    let trained = place.run(&["train"]).done();
-    let version = trained["version"].as_str().unwrap();
-    place.run(&["model", "release", version, "--reason", "test"]).done();
+    let (place, version) = Place::with_model();
     let server = Server::start(&place);
     place.run(&["store", "snapshot", "monday"]).done();
     let elsewhere = |args: &[&str]| {
@@ -202,7 +199,7 @@ fn a_snapshot_is_taken_and_rehearsed_while_a_server_runs_and_models_come_along()
     let keyring = "keep/store/keyring";
     elsewhere(&["store", "restore", "monday", "--into", "rehearsal", "--keyring", keyring]).done();
     let rehearsed = ["--keep", "rehearsal"];
-    elsewhere(&[&rehearsed[..], &["model", "verify", version]].concat()).done();
+    elsewhere(&[&rehearsed[..], &["model", "verify", version.as_str()]].concat()).done();
     let list = elsewhere(&[&rehearsed[..], &["twin", "list", "--limit", "1"]].concat()).done();
     let twin = list["twins"][0]["subject"].as_str().unwrap();
     let there = elsewhere(&[&rehearsed[..], &["twin", "forecast", twin]].concat()).done();
