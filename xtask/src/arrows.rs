@@ -12,6 +12,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("twinkeep-twin", &["twinkeep-domain", "twinkeep-forecast"]),
     ("twinkeep-registry", &["twinkeep-domain", "twinkeep-vault"]),
     ("twinkeep-connect", &["twinkeep-domain", "twinkeep-vault"]),
+    ("twinkeep-watch", &["twinkeep-domain"]),
     (
         "twinkeep-app",
         &[
@@ -24,6 +25,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "twinkeep-twin",
             "twinkeep-registry",
             "twinkeep-connect",
+            "twinkeep-watch",
         ],
     ),
     ("twinkeep-gate", &["twinkeep-domain", "twinkeep-vault", "twinkeep-app"]),
