@@ -300,12 +300,14 @@ impl App {
                 AppError::environment("keep-read", attempt).because(error)
             })?;
         let key = SecretBytes::new(self.authority_key().expose().to_vec());
-        CertificateAuthority::from_parts(&String::from_utf8_lossy(&pem), key).map_err(|error| {
+        let authority = CertificateAuthority::from_parts(&String::from_utf8_lossy(&pem), key);
+        let authority = authority.map_err(|error| {
             let attempt = format!("`{}` is not the authority of this keep", path.display());
             AppError::refused(error.code(), attempt)
                 .because(error)
                 .hint("restore the file from a backup of the keep")
-        })
+        })?;
+        Ok(authority.with_list_at(self.revocation_list_at().as_deref()))
     }
 }
 

@@ -24,6 +24,7 @@ use twinkeep_vault::{KekSource, SecretKey, random_bytes};
 
 use crate::keep::{self, Descriptor, ledger_origin};
 use crate::key_file::{self, FIRST_GENERATION, KeyFiles};
+use crate::renew_server::revocation_list_at;
 use crate::time_text::rfc3339;
 use crate::{AppError, Config, Layout, shipped_policy};
 
@@ -188,8 +189,10 @@ fn make_certificates(
 ) -> Result<(), AppError> {
     let failed = || AppError::environment("certificates", "cannot make the keep's certificates");
     let name = format!("Twinkeep {keep_id}");
+    let list_at = revocation_list_at(&request.config.gate.public_url);
     let authority = CertificateAuthority::create(&name, request.now)
-        .map_err(|error| failed().because(error))?;
+        .map_err(|error| failed().because(error))?
+        .with_list_at(list_at.as_deref());
     let server = authority
         .issue_server(&request.config.gate.names, request.now)
         .map_err(|error| failed().because(error).hint("check `gate.names`"))?;

@@ -103,6 +103,7 @@ mod record_events;
 mod refresh_issuers;
 mod refused_message;
 mod release_checks;
+mod renew_server;
 mod replay_feed;
 mod reproduce_model;
 mod restore_keep;
@@ -267,6 +268,7 @@ pub use record_events::{
 };
 pub use refresh_issuers::{IssuerLine, IssuerWatch, list_issuers, refresh_issuer, refresh_issuers};
 pub use release_checks::ReleaseCheck;
+pub use renew_server::renew_server_certificate;
 pub use replay_feed::{ReplayReport, ReplayRequest, replay_feed};
 pub use reproduce_model::{ReproduceReport, reproduce_model};
 pub use restore_keep::{RestoreReport, RestoreRequest, restore_keep, restore_keyring};

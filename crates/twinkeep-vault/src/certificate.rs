@@ -14,7 +14,7 @@ use std::fmt;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SerialNumber, date_time_ymd,
 };
 use twinkeep_domain::Timestamp;
@@ -25,6 +25,7 @@ use crate::SecretBytes;
 use crate::ecdsa::{parse_pem, parse_pem_all};
 
 mod client;
+mod server;
 #[cfg(test)]
 mod tests;
 
@@ -32,21 +33,14 @@ pub use client::{
     CLIENT_DAYS_MAX, ClientCertificate, ClientRequest, Withdrawn, private_key_pem,
     revocation_list_pem,
 };
+pub use server::{IssuedServer, SERVER_DAYS, ServerCertificate};
 
 /// The private authority of a keep.
 pub struct CertificateAuthority {
     issuer: Issuer<'static, KeyPair>,
     cert_pem: String,
     key: SecretBytes,
-}
-
-/// What a server shows and proves.
-#[derive(Debug)]
-pub struct ServerCertificate {
-    /// The certificate. The authority's own is not in it: clients have that.
-    pub cert_pem: String,
-    /// The private key, as PKCS#8 (RFC 5958).
-    pub key: SecretBytes,
+    list_at: Option<String>,
 }
 
 /// Why a certificate cannot be made.
@@ -70,7 +64,7 @@ pub enum CertificateError {
     )]
     RequestKey,
     /// A server must have names.
-    #[error("a server certificate needs 1 to {NAME_COUNT_MAX} names")]
+    #[error("a server certificate needs 1 to {} names", server::NAME_COUNT_MAX)]
     NameCount,
     /// A name is neither a host name nor an address.
     #[error("`{name}` is neither a host name nor an IP address")]
@@ -150,6 +144,7 @@ impl CertificateAuthority {
             issuer: Issuer::new(params, key),
             cert_pem: normal_pem(&certificate),
             key: secret,
+            list_at: None,
         })
     }
 
@@ -166,7 +161,7 @@ impl CertificateAuthority {
         }
         let issuer =
             Issuer::from_ca_cert_der(&der.into(), pair).map_err(|_| CertificateError::Parts)?;
-        Ok(Self { issuer, cert_pem: cert_pem.to_owned(), key })
+        Ok(Self { issuer, cert_pem: cert_pem.to_owned(), key, list_at: None })
     }
 
     /// Returns the certificate that clients trust.
@@ -179,33 +174,12 @@ impl CertificateAuthority {
         self.key.expose()
     }
 
-    /// Makes a key and a certificate for a server, valid for 397 days from `now`.
-    ///
-    /// `names` are host names and IP addresses; clients check the one they connect to.
-    pub fn issue_server(
-        &self,
-        names: &[String],
-        now: Timestamp,
-    ) -> Result<ServerCertificate, CertificateError> {
-        if !(1..=NAME_COUNT_MAX).contains(&names.len()) {
-            return Err(CertificateError::NameCount);
-        }
-        if let Some(name) = names.iter().find(|name| !is_server_name(name)) {
-            return Err(CertificateError::ServerName { name: name.clone() });
-        }
-        let mut params = parameters("Twinkeep server", now, SERVER_DAYS)?;
-        params.subject_alt_names =
-            CertificateParams::new(names.to_vec()).map_err(library)?.subject_alt_names;
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
-        let key = generate()?;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(library)?;
-        Ok(ServerCertificate {
-            cert_pem: normal_pem(&certificate),
-            key: SecretBytes::new(key.serialize_der()),
-        })
+    /// Writes into what it issues from now on where its revocation list is; nowhere, if there is
+    /// none.
+    #[must_use]
+    pub fn with_list_at(mut self, url: Option<&str>) -> Self {
+        self.list_at = url.map(str::to_owned);
+        self
     }
 }
 
@@ -236,23 +210,13 @@ fn parameters(
     Ok(params)
 }
 
-fn generate() -> Result<KeyPair, CertificateError> {
-    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(library)
+/// Where the list of what was withdrawn is (RFC 5280, 4.2.1.13).
+fn list_points(url: Option<&str>) -> Vec<CrlDistributionPoint> {
+    url.map(|url| CrlDistributionPoint { uris: vec![url.to_owned()] }).into_iter().collect()
 }
 
-/// Host names as in RFC 1123, a wildcard as the first label, or an address.
-fn is_server_name(name: &str) -> bool {
-    if name.parse::<std::net::IpAddr>().is_ok() {
-        return true;
-    }
-    let host = name.strip_prefix("*.").unwrap_or(name);
-    let is_label = |label: &str| {
-        let plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        (1..=63).contains(&label.len()) && plain && !label.starts_with('-') && !label.ends_with('-')
-    };
-    // A name of digits and dots only is a mistyped address.
-    let has_letter = host.bytes().any(|byte| byte.is_ascii_alphabetic());
-    name.len() <= 253 && has_letter && host.split('.').all(is_label)
+fn generate() -> Result<KeyPair, CertificateError> {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(library)
 }
 
 /// The library writes CRLF; files of a keep have LF.
@@ -269,9 +233,6 @@ const LABEL: &str = "CERTIFICATE";
 /// Ten years: replacing the authority means visiting every client.
 const AUTHORITY_DAYS: u64 = 3_650;
 
-/// The longest that browsers accept (CA/Browser Forum Baseline Requirements, 2020).
-const SERVER_DAYS: u64 = 397;
-
 /// A client whose clock is a little slow must not see a certificate from the future.
 const CLOCK_SKEW_SECONDS: u64 = 3_600;
 
@@ -279,9 +240,6 @@ const DAY_SECONDS: u64 = 86_400;
 
 /// The year 2200: a clock beyond is wrong, and ten years more still fit every date type.
 const TIME_SECONDS_MAX: u64 = 7_258_118_400;
-
-/// Most names in a certificate: handshakes stay small.
-const NAME_COUNT_MAX: usize = 100;
 
 /// RFC 5280, upper bound of a common name.
 const AUTHORITY_NAME_LEN_MAX: usize = 64;

@@ -22,7 +22,9 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 
-use super::{CertificateAuthority, CertificateError, generate, library, normal_pem, parameters};
+use super::{
+    CertificateAuthority, CertificateError, generate, library, list_points, normal_pem, parameters,
+};
 use crate::client_chain::{is_dns_name, is_spiffe_id};
 use crate::digest::{sha256, to_hex};
 use crate::ecdsa::{parse_pem, pem};
@@ -92,6 +94,7 @@ impl CertificateAuthority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
+        params.crl_distribution_points = list_points(self.list_at.as_deref());
         let serial = params.serial_number.as_ref().map(SerialNumber::to_bytes).unwrap_or_default();
         let (certificate, key) = match csr {
             Some(csr) => (self.certify(params, csr)?, None),

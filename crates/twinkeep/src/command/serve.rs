@@ -8,7 +8,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use twinkeep_app::{
     App, AppError, ClientCaWatch, Keep, ServerIdentity, forget_upstreams, read_client_cas,
-    record_certified, record_closed, record_opened, server_identity,
+    record_certified, record_closed, record_opened, renew_server_certificate, server_identity,
 };
 use twinkeep_gate::{
     GateError, GateSettings, IsolationReport, Stopper, TlsMaterial, UpstreamPlans, serve, stopper,
@@ -44,22 +44,26 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     }
     let mut settings = GateSettings::new(listen, &app.settings().gate).with_upstreams(upstreams);
     bound_by_open_files(&mut settings, out);
-    let ServerIdentity { chain_pem, key } = server_identity(&app)?;
-    let tls = TlsMaterial { cert_chain_pem: chain_pem, key_pkcs8: key };
+    // What fails is in the ledger; the certificate that is there may hold for weeks.
+    if let Err(error) = renew_server_certificate(&app) {
+        out.remark(&format!("warning: the certificate was not renewed: {error}"));
+    }
+    let tls = material(server_identity(&app)?);
     let (stopper, stop) = stopper();
+    let stopper = Arc::new(stopper);
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(|error| {
         AppError::environment("signals", "cannot listen for signals").because(error)
     })?;
     let handle = signals.handle();
     let waiting = thread::spawn({
-        let (app, out) = (Arc::clone(&app), out.clone());
+        let (app, stopper, out) = (Arc::clone(&app), Arc::clone(&stopper), out.clone());
         move || obey(&mut signals, &app, &stopper, &out)
     });
     let stream = Stream::configured(&app)?;
     let mut client_cas = ClientCaWatch::default();
     read_client_cas(&app, &mut client_cas)?;
     record_opened(&app)?;
-    let background = Background::start(&app, client_cas);
+    let background = Background::start(&app, client_cas, stopper);
     let dir = args.drop_folder.clone().or_else(|| app.settings().intake.drop_folder.clone());
     let mut feeders = Vec::new();
     let served =
@@ -110,15 +114,18 @@ fn obey(signals: &mut Signals, app: &App, stopper: &Stopper, out: &Output) {
 /// Shows the certificate that is in the keep now.
 fn certify(app: &App, stopper: &Stopper, out: &Output) {
     let shown = server_identity(app).map_err(|error| error.to_string()).and_then(|identity| {
-        let ServerIdentity { chain_pem, key } = identity;
-        let material = TlsMaterial { cert_chain_pem: chain_pem, key_pkcs8: key };
-        stopper.certify(&material).map_err(|error| error.to_string())?;
+        stopper.certify(&material(identity)).map_err(|error| error.to_string())?;
         record_certified(app).map_err(|error| error.to_string())
     });
     match shown {
         Ok(()) => out.remark("the certificate was read again"),
         Err(error) => out.remark(&format!("warning: the certificate stays as it was: {error}")),
     }
+}
+
+fn material(identity: ServerIdentity) -> TlsMaterial {
+    let ServerIdentity { chain_pem, key } = identity;
+    TlsMaterial { cert_chain_pem: chain_pem, key_pkcs8: key }
 }
 
 /// Takes no more connections than there can be open files, less what the keep itself needs: a

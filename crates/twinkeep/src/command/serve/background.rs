@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use twinkeep_app::{
     App, ClientCaWatch, IssuerWatch, check_models, fold_live_when_due, read_client_cas,
-    refresh_issuers,
+    refresh_issuers, renew_server_certificate,
 };
+use twinkeep_gate::Stopper;
+
+use super::material;
 
 /// Threads that end when the gate closes.
 pub(super) struct Background {
@@ -18,11 +21,12 @@ pub(super) struct Background {
 
 impl Background {
     /// Starts all of it.
-    pub(super) fn start(app: &Arc<App>, client_cas: ClientCaWatch) -> Self {
+    pub(super) fn start(app: &Arc<App>, client_cas: ClientCaWatch, stopper: Arc<Stopper>) -> Self {
         let mut background = Self { app: Arc::clone(app), running: Vec::new() };
         background.run(fold_live);
         background.run(verify_models);
         background.run(ask_issuers);
+        background.run(move |app, closed| renew_certificate(app, &stopper, closed));
         background.run(move |app, closed| read_authorities(app, client_cas, closed));
         background
     }
@@ -70,6 +74,16 @@ fn read_authorities(app: &App, mut watch: ClientCaWatch, closed: &Receiver<()>) 
     }
 }
 
+/// Renews the certificate of the gate in time, and shows it, until the gate closes.
+fn renew_certificate(app: &App, stopper: &Stopper, closed: &Receiver<()>) {
+    while closed.recv_timeout(CERTIFICATE_LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+        // A failure is in the ledger; the old certificate holds for weeks yet.
+        if let Ok(Some(identity)) = renew_server_certificate(app) {
+            let _ = stopper.certify(&material(identity));
+        }
+    }
+}
+
 /// Fetches the keys of whoever issues access tokens, again and again, until the gate closes.
 fn ask_issuers(app: &App, closed: &Receiver<()>) {
     let mut watch = IssuerWatch::default();
@@ -83,6 +97,9 @@ fn ask_issuers(app: &App, closed: &Receiver<()>) {
 
 /// How soon a key that is missing is looked for, at best.
 const ISSUERS_LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Some 500 looks before the certificate ends; each reads a file and the key of the authority.
+const CERTIFICATE_LOOK_EVERY: Duration = Duration::from_secs(3600);
 
 /// A look costs less than a request.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
