@@ -84,9 +84,9 @@ fn a_database_behind_a_bastion_is_read_and_the_tunnel_is_gone_after_it() {
         let series = Query::new("SELECT n FROM generate_series(1, 100000) AS n").unwrap();
         database.copy(&series, None).unwrap().read_to_string(&mut rows).unwrap();
         assert_eq!(rows.lines().count(), 100_001);
-        assert_eq!(children("ssh").len(), 1);
+        assert_eq!(tunnels(&site).len(), 1);
         database.finish().unwrap();
-        assert_eq!(children("ssh").len(), 0);
+        assert_gone(&site);
     }
     // The tunnel changes nothing of whom TLS trusts.
     let way = Way { to_host: "127.0.0.1", ..site.way() };
@@ -95,7 +95,7 @@ fn a_database_behind_a_bastion_is_read_and_the_tunnel_is_gone_after_it() {
     Authority::new(0).write(&other);
     let security = Security::Verified { ca: Some(&other), client: None };
     assert_eq!(site.open_with(&site.way(), security).unwrap_err().code(), "tls-untrusted");
-    assert_eq!(children("ssh").len(), 0);
+    assert_gone(&site);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn each_way_to_fail_has_its_name() {
     let through = format!("twin@127.0.0.1:{}", free_port());
     let known_hosts = site.bastion.file("known");
     assert_eq!(refused(&Way { through, known_hosts, ..site.way() }), "tunnel-unreachable");
-    assert_eq!(children("ssh").len(), 0);
+    assert_gone(&site);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_tunnel_that_breaks_is_never_taken_for_the_end() {
     let endless = Query::new("SELECT generate_series(1, 2000000000) AS n").unwrap();
     let mut rows = database.copy(&endless, None).unwrap();
     rows.read_exact(&mut vec![0; 1 << 16]).unwrap();
-    let ssh = children("ssh");
+    let ssh = tunnels(&site);
     let status = std::process::Command::new("kill").args(["-KILL", &ssh[0].to_string()]).status();
     assert!(status.unwrap().success());
     assert!(std::io::copy(&mut rows, &mut std::io::sink()).is_err());
@@ -145,27 +145,29 @@ fn a_tunnel_that_breaks_is_never_taken_for_the_end() {
     assert_eq!(database.finish().unwrap_err().code(), "database-cut");
 }
 
-/// Children of this thread's process by that name, those of other tests left out.
-fn children(name: &str) -> Vec<u32> {
+/// Asserts that nothing is left of a tunnel through this bastion. One that was told to end may need
+/// a moment.
+#[track_caller]
+fn assert_gone(site: &Site) {
     let begun = Instant::now();
-    loop {
-        let found = running(name);
-        // One that was told to end may need a moment.
-        if found.len() < 2 && (found.is_empty() || Duration::from_millis(300) < begun.elapsed()) {
-            return found;
-        }
+    while !tunnels(site).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "a tunnel was left");
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-fn running(name: &str) -> Vec<u32> {
+/// The clients that go through this bastion: those of other tests are none of them.
+fn tunnels(site: &Site) -> Vec<u32> {
+    let identity = site.bastion.file("client");
+    let bastion = identity.parent().unwrap().to_str().unwrap();
     let tasks = fs::read_dir(Path::new("/proc/self/task")).unwrap();
     let mut found = Vec::new();
     for task in tasks.flatten() {
         let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
         for pid in text.split_whitespace() {
-            let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            if comm.trim() == name {
+            let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            let arguments = String::from_utf8_lossy(&of("cmdline")).into_owned();
+            if of("comm") == b"ssh\n" && arguments.contains(bastion) {
                 found.push(pid.parse().unwrap());
             }
         }

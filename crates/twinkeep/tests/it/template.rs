@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::harness::Place;
+use crate::harness::{Place, write};
 
 /// What was made already, by name.
 static MADE: Mutex<BTreeMap<String, Arc<OnceLock<PathBuf>>>> = Mutex::new(BTreeMap::new());
@@ -18,11 +18,24 @@ pub(crate) fn copy(name: &str, make: impl FnOnce() -> Place) -> Place {
     let original = made.get_or_init(|| {
         let path = shelf().join(name);
         clone(make().folder(), &path);
+        move_key_file(&path);
         path
     });
     let place = Place::empty();
     clone(&original.join("."), place.folder());
+    move_key_file(place.folder());
     place
+}
+
+/// The configuration of a keep says where its key file is.
+fn move_key_file(to: &Path) {
+    let config = to.join("keep/twinkeep.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let moved = text.lines().map(|line| match line.strip_prefix("key_file = ") {
+        Some(_) => format!("key_file = {:?}\n", to.join("keep.kek")),
+        None => format!("{line}\n"),
+    });
+    write(&config, moved.collect::<String>().as_bytes());
 }
 
 fn clone(from: &Path, to: &Path) {
