@@ -13,4 +13,8 @@ export PATH
 "$CARGO" xtask tidy
 CARGO="$CARGO" sh docs/generate.sh --check
 PROFILE=dev CHECK=1 CARGO="$CARGO" sh demo/run.sh
+# Many tests wait for others (a client that stalls, a server that starts): more of them than cores
+# keep the cores busy.
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
+export RUST_TEST_THREADS
 exec "$CARGO" test --workspace --locked --no-fail-fast

@@ -4,31 +4,11 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Place, write};
+use crate::harness::{Place, icu_with_targets, write};
 
 /// The `icu` pack with few targets, so that a shadow takes a second, and with another `[privacy]`.
 fn pack(privacy: &str) -> String {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs/icu.toml");
-    let mut text = String::new();
-    let (mut inside, mut code) = (false, String::new());
-    for line in fs::read_to_string(root).unwrap().lines() {
-        if line.starts_with('[') {
-            inside = line == "[privacy]" || line == "[[target]]";
-        }
-        if inside {
-            continue;
-        }
-        if let Some(name) = line.strip_prefix("code = ") {
-            code = name.trim_matches('"').to_owned();
-        }
-        let line = match line {
-            "target = true" if !["HR", "Temp", "Urine"].contains(&code.as_str()) => {
-                "target = false"
-            }
-            _ => line,
-        };
-        text.push_str(&format!("{line}\n"));
-    }
+    let text = icu_with_targets(&["HR", "Temp", "Urine"]);
     format!("{text}\n[privacy]\n{privacy}\n")
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Once;
 
 use serde_json::Value;
 
@@ -53,8 +54,19 @@ impl Place {
 
     /// A folder with a keep, and a sender that it accepts.
     pub(crate) fn with_keep() -> Self {
+        Self::with_keep_of("icu")
+    }
+
+    /// The same with fewer targets than the pack has: what trains several times takes long enough.
+    pub(crate) fn with_keep_of_few_targets() -> Self {
+        let pack = Path::new(env!("CARGO_TARGET_TMPDIR")).join("few-targets.toml");
+        PACK.call_once(|| write(&pack, icu_with_targets(&FEW_TARGETS).as_bytes()));
+        Self::with_keep_of(pack.to_str().unwrap())
+    }
+
+    fn with_keep_of(pack: &str) -> Self {
         let place = Self::empty();
-        place.run(&["init", "keep", "--pack", "icu", "--key-file", "keep.kek"]).done();
+        place.run(&["init", "keep", "--pack", pack, "--key-file", "keep.kek"]).done();
         place.run(&["identity", "new", "hospital", "--key-file", "hospital.kek"]).done();
         place.run(&["sender", "add", "hospital.identity.pub"]).done();
         place
@@ -64,6 +76,15 @@ impl Place {
     /// keep, in the state of its first day.
     pub(crate) fn with_patients(stays: u32) -> Self {
         template::copy(&format!("patients-{stays}"), || Self::another_with_patients(stays))
+    }
+
+    /// The same with few targets.
+    pub(crate) fn with_few_targets(stays: u32) -> Self {
+        template::copy(&format!("few-targets-{stays}"), || {
+            let place = Self::with_keep_of_few_targets();
+            place.receive(stays);
+            place
+        })
     }
 
     /// A copy of a keep with made-up patients, and a version learned from them, not released.
@@ -98,10 +119,14 @@ impl Place {
     /// A keep of its own, with keys of its own, and made-up patients in it.
     pub(crate) fn another_with_patients(stays: u32) -> Self {
         let place = Self::with_keep();
-        place.synth("feed.tar.gz", stays, 12, 42);
-        place.seal("feed.tar.gz").done();
-        place.run(&["ingest", "feed.tar.gz.sealed"]).done();
+        place.receive(stays);
         place
+    }
+
+    fn receive(&self, stays: u32) {
+        self.synth("feed.tar.gz", stays, 12, 42);
+        self.seal("feed.tar.gz").done();
+        self.run(&["ingest", "feed.tar.gz.sealed"]).done();
     }
 
     /// Makes up patients.
@@ -183,6 +208,36 @@ impl Place {
         let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
         assert!(status.success());
     }
+}
+
+/// Enough that a training which is cut off after two has most of it before it.
+const FEW_TARGETS: [&str; 12] =
+    ["HR", "Temp", "Urine", "SysABP", "RespRate", "GCS", "Glucose", "K", "Na", "BUN", "HCT", "WBC"];
+
+static PACK: Once = Once::new();
+
+/// The text of the `icu` pack with these targets only, and without what one may add to it.
+pub(crate) fn icu_with_targets(targets: &[&str]) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs/icu.toml");
+    let mut text = String::new();
+    let (mut inside, mut code) = (false, String::new());
+    for line in fs::read_to_string(root).unwrap().lines() {
+        if line.starts_with('[') {
+            inside = line == "[privacy]" || line == "[[target]]";
+        }
+        if inside {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix("code = ") {
+            code = name.trim_matches('"').to_owned();
+        }
+        let line = match line {
+            "target = true" if !targets.contains(&code.as_str()) => "target = false",
+            _ => line,
+        };
+        text.push_str(&format!("{line}\n"));
+    }
+    text
 }
 
 /// Returns a peer's program, if it is there; in CI it must be, elsewhere the test says that it was

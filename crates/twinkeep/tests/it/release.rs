@@ -121,7 +121,7 @@ fn a_version_that_served_before_comes_back_by_a_rollback_only_and_on_record() {
 
 #[test]
 fn a_version_that_is_worse_is_not_released_unless_somebody_insists() {
-    let place = Place::with_patients(500);
+    let place = Place::with_few_targets(500);
     // Two fifths are held out: on the 50 that a pack holds out of so many, chance can hide what is
     // worse.
     let split = |at: usize| ["train", "held_out", "tuning", "train", "held_out"][at % 5];

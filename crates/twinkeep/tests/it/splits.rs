@@ -4,7 +4,7 @@ use crate::harness::{Place, write};
 
 /// A keep with made-up patients, and the numbers of their stays.
 fn keep(stays: u32) -> (Place, Vec<String>) {
-    let place = Place::with_keep();
+    let place = Place::with_keep_of_few_targets();
     place.synth("feed.tar.gz", stays, 0, 42);
     place.run(&["ingest", "feed.tar.gz", "--site", "north"]).done();
     let exported = place.run(&["export", "meds", "data", "--keep-ids"]).done();

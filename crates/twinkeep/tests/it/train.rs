@@ -34,7 +34,7 @@ fn begun(place: &Place, args: &[&str]) -> Child {
 
 /// Trains and kills the program once it has learned a target or more; returns how many it left.
 fn cut_off(place: &Place, args: &[&str]) -> usize {
-    // With one thread and 36 targets there is a lot of time between the first and the last.
+    // With one thread and a dozen targets there is a lot of time between the first and the last.
     let mut child = begun(place, args);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -47,7 +47,7 @@ fn weights(report: &Value) -> &str {
 
 #[test]
 fn a_training_that_was_killed_goes_on_to_the_same_weights() {
-    let place = Place::with_patients(240);
+    let place = Place::with_few_targets(240);
     let args = ["train", "--threads", "1"];
     let whole = place.run(&args).done();
     assert_eq!(whole["resumed_targets"], 0);
@@ -75,7 +75,7 @@ fn a_training_that_was_killed_goes_on_to_the_same_weights() {
 
 #[test]
 fn a_training_of_something_else_starts_over_and_says_why() {
-    let place = Place::with_patients(240);
+    let place = Place::with_few_targets(240);
     let args = ["train", "--threads", "1"];
     cut_off(&place, &args);
     let report = place.run(&["train", "--seed", "7"]).done();
@@ -95,7 +95,7 @@ fn a_training_of_something_else_starts_over_and_says_why() {
 
 #[test]
 fn an_erasure_takes_what_an_unfinished_training_learned_along() {
-    let place = Place::with_patients(240);
+    let place = Place::with_few_targets(240);
     cut_off(&place, &["train", "--threads", "1"]);
     let twins = place.run(&["twin", "list", "--limit", "1"]).done();
     let subject = twins["twins"][0]["subject"].as_str().unwrap().to_owned();
@@ -108,7 +108,7 @@ fn an_erasure_takes_what_an_unfinished_training_learned_along() {
 
 #[test]
 fn the_same_training_does_not_run_twice_at_once() {
-    let place = Place::with_patients(240);
+    let place = Place::with_few_targets(240);
     let args = ["train", "--threads", "1"];
     let mut child = begun(&place, &args);
     assert_eq!(place.run(&["train", "--threads", "2"]).refused(), "train-running");
@@ -142,7 +142,7 @@ fn what_was_learned_while_a_person_was_erased_is_not_kept() {
 
 #[test]
 fn the_record_says_what_a_training_depends_on() {
-    let place = Place::with_patients(240);
+    let place = Place::with_few_targets(240);
     let report = place.run(&["train", "--seed", "5"]).done();
     let version = report["version"].as_str().unwrap();
     let record = place.path(&format!("keep/models/{version}/training.json"));
