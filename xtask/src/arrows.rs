@@ -75,7 +75,7 @@ pub(crate) const LIVES_IN: &[(&str, &[&str])] = &[
     ("prometheus-client", &["twinkeep-gate"]),
     ("landlock", &["twinkeep-gate"]),
     ("seccompiler", &["twinkeep-gate"]),
-    ("libc", &["twinkeep-gate", "twinkeep-vault"]),
+    ("libc", &["twinkeep-gate", "twinkeep-vault", "twinkeep-watch"]),
     ("close_fds", &["twinkeep-gate"]),
     ("tokio", &["twinkeep-gate", "twinkeep-connect"]),
     ("rustls", &["twinkeep-gate", "twinkeep-connect", "twinkeep-selfattack"]),

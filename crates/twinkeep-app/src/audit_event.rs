@@ -47,6 +47,7 @@ fn kind(class: Class) -> Value {
         Class::Authentication => (DICOM, "110114", "User Authentication"),
         Class::DatastoreActivity => (DICOM, "110110", "Patient Record"),
         Class::DetectionFinding => (DICOM, "110113", "Security Alert"),
+        Class::FileSystemActivity => (DICOM, "110113", "Security Alert"),
         Class::EntityManagement | Class::ApplicationLifecycle => {
             (DICOM, "110100", "Application Activity")
         }
@@ -57,8 +58,8 @@ fn kind(class: Class) -> Value {
 fn action(activity: Activity) -> &'static str {
     match activity {
         Activity::Create => "C",
-        Activity::Read => "R",
-        Activity::Update => "U",
+        Activity::Read | Activity::Open => "R",
+        Activity::Update | Activity::Rename | Activity::Attribute => "U",
         Activity::Delete => "D",
         Activity::Start | Activity::Stop | Activity::Logon | Activity::Logoff | Activity::Other => {
             "E"

@@ -140,6 +140,7 @@ mod upstream_config;
 mod use_upstream;
 mod verify_ledger;
 mod verify_receipt;
+mod watch_files;
 mod watermark;
 mod witness;
 
@@ -329,6 +330,9 @@ pub use verify_ledger::{
 };
 pub use verify_receipt::{
     ReceiptReport, VerifiedReceipt, VerifyReceiptRequest, verify_receipt, write_receipt,
+};
+pub use watch_files::{
+    FileNews, FileSighting, FileWatchMode, record_file_news, record_watch_ended, see_files,
 };
 pub use witness::{
     Cosigned, WatchedLedger, cosign_checkpoint, watch_ledger, watched_ledgers, witness_vkey,

@@ -20,6 +20,8 @@ mod tests;
 /// The class of an event in OCSF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
+    /// 1001: somebody opened, read, or changed a file.
+    FileSystemActivity,
     /// 2004: a detector found something.
     DetectionFinding,
     /// 3002: somebody proved, or failed to prove, who they are.
@@ -53,6 +55,12 @@ pub enum Activity {
     Logon,
     /// An identity signed out.
     Logoff,
+    /// A file was opened.
+    Open,
+    /// A file got another name.
+    Rename,
+    /// Owner, mode, times, or the like of a file were changed.
+    Attribute,
     /// None of these; the action says what.
     Other,
 }

@@ -7,12 +7,14 @@ mod ledger;
 mod models;
 mod policy;
 mod receipt;
+mod seal;
 mod selfattack;
 mod senders;
 mod store;
 mod tokens;
 mod twins;
 mod upstreams;
+mod watch;
 mod witness;
 
 use std::path::PathBuf;
@@ -31,12 +33,14 @@ pub(crate) use models::{
 };
 pub(crate) use policy::{BudgetCommand, PolicyCommand, PolicyTestArgs};
 pub(crate) use receipt::{ProofCommand, ReceiptCommand};
+pub(crate) use seal::{OpenArgs, SealArgs};
 pub(crate) use selfattack::SelfattackArgs;
 pub(crate) use senders::{SenderCommand, SenderDates};
 pub(crate) use store::{KeyringCommand, StoreCommand};
 pub(crate) use tokens::{IssuerCommand, TokenArgs, TokenCommand};
 pub(crate) use twins::{SimilarArgs, SimulateArgs, TwinCommand, WhatIfArgs};
 pub(crate) use upstreams::UpstreamCommand;
+pub(crate) use watch::WatchArgs;
 pub(crate) use witness::WitnessCommand;
 
 /// Guarded digital twins of patients and audiences
@@ -187,6 +191,8 @@ pub(crate) enum Command {
     Policy(PolicyCommand),
     /// Serve the API and the pages over HTTPS
     Serve(ServeArgs),
+    /// Watch who touches the files of models and keys
+    Watch(WatchArgs),
     /// Attack your own deployment, and say what held
     Selfattack(SelfattackArgs),
     /// Show, verify, and prove what is in the ledger
@@ -270,46 +276,6 @@ pub(crate) struct SynthArgs {
     /// The same seed gives the same bytes
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
-}
-
-/// Arguments of `seal`.
-#[derive(Debug, Args)]
-pub(crate) struct SealArgs {
-    /// File or folder to seal
-    #[arg(value_name = "PATH")]
-    pub(crate) input: PathBuf,
-
-    /// The sender's private identity
-    #[arg(long, value_name = "FILE")]
-    pub(crate) identity: PathBuf,
-
-    /// Public identity of a recipient (repeat for several)
-    #[arg(long = "to", required = true, value_name = "FILE")]
-    pub(crate) recipients: Vec<PathBuf>,
-
-    /// Where to write the feed [default: PATH.sealed]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-}
-
-/// Arguments of `open`.
-#[derive(Debug, Args)]
-pub(crate) struct OpenArgs {
-    /// The sealed feed
-    #[arg(value_name = "FEED")]
-    pub(crate) feed: PathBuf,
-
-    /// The recipient's private identity
-    #[arg(long, value_name = "FILE")]
-    pub(crate) identity: PathBuf,
-
-    /// Public identity of a sender to accept (repeat for several)
-    #[arg(long = "from", required = true, value_name = "FILE")]
-    pub(crate) senders: Vec<PathBuf>,
-
-    /// Where to write what is inside: plaintext, mode 0600
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
 }
 
 /// Arguments of `ingest`.

@@ -33,6 +33,7 @@ mod token;
 mod train;
 mod twin;
 mod upstream;
+mod watch;
 mod witness;
 
 use twinkeep_app::{AppError, Config, Keep};
@@ -74,6 +75,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Budget(args) => budget::run(global, args, out),
         Command::Policy(args) => policy::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),
+        Command::Watch(args) => watch::run(global, args, out),
         Command::Selfattack(args) => selfattack::run(args, out),
         Command::Crypto(args) => crypto::run(global, args, out),
         Command::Ledger(args) => ledger::run(global, args, out),

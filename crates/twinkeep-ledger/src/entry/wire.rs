@@ -98,6 +98,11 @@ fn class_fields(entry: &Entry) -> Map<String, Value> {
             "database": {"name": PRODUCT, "type_id": 99},
             "src_endpoint": {"uid": entry.actor},
         }),
+        Class::FileSystemActivity => json!({
+            "actor": {"process": process(entry), "user": {"uid": entry.actor}},
+            "device": {"type_id": 0},
+            "file": {"name": text(entry, "file"), "type_id": 1},
+        }),
         Class::DetectionFinding => json!({
             "finding_info": {"title": entry.action, "uid": entry.action},
         }),
@@ -105,6 +110,25 @@ fn class_fields(entry: &Entry) -> Map<String, Value> {
     match fields {
         Value::Object(fields) => fields,
         _ => Map::new(),
+    }
+}
+
+/// The process of an entry about a file, as far as it is known.
+fn process(entry: &Entry) -> Value {
+    let mut process = json!({
+        "file": {"path": text(entry, "executable"), "name": text(entry, "process"), "type_id": 1},
+        "name": text(entry, "process"),
+    });
+    if let Some(Detail::Number(pid)) = entry.details.get("pid") {
+        process["pid"] = json!(pid);
+    }
+    process
+}
+
+fn text<'a>(entry: &'a Entry, name: &str) -> &'a str {
+    match entry.details.get(name) {
+        Some(Detail::Text(text)) => text,
+        _ => "",
     }
 }
 
@@ -126,6 +150,7 @@ fn detail_from_json((name, value): (&String, &Value)) -> Option<(String, Detail)
 
 fn class_uid(class: Class) -> i64 {
     match class {
+        Class::FileSystemActivity => 1001,
         Class::DetectionFinding => 2004,
         Class::Authentication => 3002,
         Class::EntityManagement => 3004,
@@ -155,6 +180,9 @@ fn activity_name(activity: Activity) -> &'static str {
         Activity::Stop => "stop",
         Activity::Logon => "logon",
         Activity::Logoff => "logoff",
+        Activity::Open => "open",
+        Activity::Rename => "rename",
+        Activity::Attribute => "attribute",
         Activity::Other => "other",
     }
 }
@@ -166,6 +194,13 @@ fn activity_id(class: Class, activity: Activity) -> i64 {
         (Class::ApiActivity | Class::EntityManagement, Activity::Read) => 2,
         (Class::ApiActivity | Class::EntityManagement, Activity::Update) => 3,
         (Class::ApiActivity | Class::EntityManagement, Activity::Delete) => 4,
+        (Class::FileSystemActivity, Activity::Create) => 1,
+        (Class::FileSystemActivity, Activity::Read) => 2,
+        (Class::FileSystemActivity, Activity::Update) => 3,
+        (Class::FileSystemActivity, Activity::Delete) => 4,
+        (Class::FileSystemActivity, Activity::Rename) => 5,
+        (Class::FileSystemActivity, Activity::Attribute) => 6,
+        (Class::FileSystemActivity, Activity::Open) => 14,
         (Class::DatastoreActivity, Activity::Read) => 1,
         (Class::DatastoreActivity, Activity::Update) => 2,
         (Class::DatastoreActivity, Activity::Create) => 6,
@@ -183,6 +218,7 @@ fn activity_id(class: Class, activity: Activity) -> i64 {
 }
 
 const CLASSES: &[Class] = &[
+    Class::FileSystemActivity,
     Class::DetectionFinding,
     Class::Authentication,
     Class::EntityManagement,
@@ -203,6 +239,9 @@ pub(super) const ACTIVITIES: &[Activity] = &[
     Activity::Stop,
     Activity::Logon,
     Activity::Logoff,
+    Activity::Open,
+    Activity::Rename,
+    Activity::Attribute,
     Activity::Other,
 ];
 

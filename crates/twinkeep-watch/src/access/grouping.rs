@@ -13,10 +13,11 @@
 
 use std::collections::BTreeMap;
 use std::mem;
+use std::sync::Arc;
 
 use twinkeep_domain::Timestamp;
 
-use super::{Action, Answer, Sighting, Who};
+use super::{Action, Answer, Program, Sighting, Who};
 
 /// Sightings that are alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ struct Kind {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Asked {
     Own { name: String },
-    Process { user: u32, login: Option<u32>, name: String, program: String, digest: Option<String> },
+    Process { user: u32, login: Option<u32>, name: String, program: Arc<Program> },
     Gone,
     Unknown,
 }
@@ -122,8 +123,7 @@ impl Kind {
                 user: process.user,
                 login: process.login,
                 name: process.name.clone(),
-                program: process.executable.clone(),
-                digest: process.digest.clone(),
+                program: Arc::clone(&process.program),
             },
             Who::Gone { .. } => Asked::Gone,
             Who::Unknown => Asked::Unknown,

@@ -1,5 +1,11 @@
 //! One sighting: what was done to which file, by whom, and when.
 
+use std::cmp::Ordering;
+use std::fs::Metadata;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
+
 use twinkeep_domain::Timestamp;
 
 /// What was done to a file.
@@ -100,12 +106,74 @@ pub struct Process {
     pub login: Option<u32>,
     /// What it calls itself. It can say anything here.
     pub name: String,
-    /// The file of its program.
-    pub executable: String,
-    /// The digest of that file, in hexadecimal; none if it could not be read.
-    pub digest: Option<String>,
+    /// What it runs.
+    pub program: Arc<Program>,
     /// Whether it is the keep's own program, run by the keep's own user.
     pub own: bool,
+}
+
+/// The program that a process runs.
+#[derive(Debug)]
+pub struct Program {
+    /// Where its file was when it was started.
+    pub path: String,
+    /// Which file it is; none for a process of the kernel.
+    pub file: Option<FileId>,
+    /// The file as a place, to be opened for its digest even if it has no name any more.
+    pub handle: Option<OwnedFd>,
+}
+
+impl Program {
+    fn key(&self) -> (&str, Option<FileId>) {
+        (&self.path, self.file)
+    }
+}
+
+impl PartialEq for Program {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Program {}
+
+impl PartialOrd for Program {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Program {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+/// Which file it is, and whether it is still as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileId {
+    device: u64,
+    number: u64,
+    size: u64,
+    /// When it was last changed in any way, in seconds and nanoseconds.
+    changed: (i64, i64),
+}
+
+impl FileId {
+    /// Takes what the system says of a file.
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            number: metadata.ino(),
+            size: metadata.size(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Returns whether both are the same file, whatever changed about it.
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.number) == (other.device, other.number)
+    }
 }
 
 /// Who did it, as far as it is known.

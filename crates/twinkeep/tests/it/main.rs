@@ -57,5 +57,6 @@ mod template;
 mod tokens;
 mod train;
 mod upstream;
+mod watch;
 mod windows;
 mod witness;

@@ -1,9 +1,11 @@
 //! Sightings go in, groups come out.
 
+use std::sync::Arc;
+
 use twinkeep_domain::Timestamp;
 
 use super::{GROUP_COUNT_MAX, Group, Grouper, WINDOW_MICROS};
-use crate::access::{Action, Answer, Process, Sighting, Who};
+use crate::access::{Action, Answer, Process, Program, Sighting, Who};
 
 fn seen(micros: i64, file: &str, pid: u32, name: &str) -> Sighting {
     let who = Who::Process(Process {
@@ -12,8 +14,7 @@ fn seen(micros: i64, file: &str, pid: u32, name: &str) -> Sighting {
         user: 1000,
         login: None,
         name: name.to_owned(),
-        executable: "/usr/bin/cat".to_owned(),
-        digest: None,
+        program: Arc::new(Program { path: "/usr/bin/cat".to_owned(), file: None, handle: None }),
         own: false,
     });
     let time = Timestamp::from_micros(micros);

@@ -1,0 +1,214 @@
+//! The collector that is asked: fanotify.
+//!
+//! Whoever opens, reads, or runs a marked file waits until this process has answered, so it is
+//! known for certain who it is. Marks are on the files themselves (inodes): another name, another
+//! mount, another namespace, or `io_uring` lead to the same mark. A second group is told of what
+//! the first cannot be asked about: attributes, names, and links.
+//!
+//! # Invariants
+//!
+//! - Whoever waits is answered first; everything else comes later. The thread that answers opens no
+//!   file and waits for nobody.
+//! - When the descriptor of the group is closed, however the process ends, the kernel lets
+//!   everybody who waits go on.
+//! - What this process does itself is let through and not told: it writes what was seen.
+
+mod files;
+mod identity;
+mod records;
+mod system;
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{PoisonError, RwLock};
+
+use rustix::fs::fstat;
+use rustix::io::{read, write};
+use rustix::process::getpid;
+
+use self::files::{Files, Groups};
+use self::identity::{Identities, Own};
+use self::records::{Event, events};
+use super::collect::Eyes;
+use super::{AccessError, Action, Answer, Collector, Mode, Plan, Sighting, Who};
+
+/// Whether the system does not permit or not know how to ask.
+pub(super) fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS | libc::EINVAL))
+}
+
+/// The two groups, and what they mark.
+pub(super) struct Watcher {
+    mode: Mode,
+    own: Own,
+    groups: Groups,
+    files: RwLock<Files>,
+    /// Where handles of files are looked up.
+    mount: OwnedFd,
+}
+
+impl Watcher {
+    /// Marks every file and folder of the plan.
+    pub(super) fn new(plan: &Plan) -> io::Result<Self> {
+        let asked = system::init(ASKED_GROUP, EVENT_FILES)?;
+        let told = system::init(TOLD_GROUP, 0).ok();
+        let mount = fs::File::open(&plan.root)?.into();
+        let mut groups = Groups { asked, told };
+        let files = Files::mark(plan, &mut groups)?;
+        let own = Own::new(plan.owner);
+        Ok(Self { mode: plan.mode, own, groups, files: RwLock::new(files), mount })
+    }
+
+    pub(super) fn collector(&self) -> Collector {
+        Collector::Fanotify { changes: self.groups.told.is_some(), denies: self.mode == Mode::Deny }
+    }
+
+    /// Answers whoever asks for a file, and tells of it.
+    pub(super) fn answer(&self, eyes: &Eyes<'_>) -> Result<(), AccessError> {
+        let mut identities = Identities::new(self.own.clone());
+        let mut buffer = vec![0; BUFFER_LEN];
+        while !eyes.stopped() {
+            for event in next(&self.groups.asked, &mut buffer)? {
+                let seen = self.answer_one(&event, &mut identities, eyes)?;
+                seen.into_iter().for_each(|sighting| eyes.see(sighting));
+            }
+        }
+        Ok(())
+    }
+
+    fn answer_one(
+        &self,
+        event: &Event,
+        identities: &mut Identities,
+        eyes: &Eyes<'_>,
+    ) -> Result<Option<Sighting>, AccessError> {
+        let asked =
+            event.mask & (libc::FAN_OPEN_PERM | libc::FAN_OPEN_EXEC_PERM | libc::FAN_ACCESS_PERM);
+        let Some(file) = &event.file else {
+            if event.mask & libc::FAN_Q_OVERFLOW != 0 {
+                eyes.lost();
+            }
+            return Ok(None);
+        };
+        if event.pid == getpid().as_raw_nonzero().get() {
+            return self.reply(file, asked, Answer::Allowed).map(|()| None);
+        }
+        let who = identities.of(event.pid, event.process.as_ref());
+        let answer = match (self.mode, &who) {
+            _ if asked == 0 => Answer::Told,
+            (Mode::Record, _) => Answer::Allowed,
+            (Mode::Deny, Who::Process(process)) if process.own => Answer::Allowed,
+            (Mode::Deny, _) => Answer::Denied,
+        };
+        self.reply(file, asked, answer)?;
+        let action = match asked {
+            libc::FAN_OPEN_PERM => Action::Open,
+            libc::FAN_ACCESS_PERM => Action::Read,
+            0 => Action::Write,
+            _ => Action::Execute,
+        };
+        let name = self.name_of(file);
+        Ok(Some(Sighting { time: eyes.now(), file: name, action, answer, who }))
+    }
+
+    fn reply(&self, file: &OwnedFd, asked: u64, answer: Answer) -> Result<(), AccessError> {
+        use std::os::fd::AsRawFd as _;
+        if asked == 0 {
+            return Ok(());
+        }
+        let word = if answer == Answer::Denied { libc::FAN_DENY } else { libc::FAN_ALLOW };
+        let mut response = [0; 8];
+        response[..4].copy_from_slice(&file.as_raw_fd().to_ne_bytes());
+        response[4..].copy_from_slice(&word.to_ne_bytes());
+        match write(&self.groups.asked, &response) {
+            // Whoever asked was killed meanwhile.
+            Ok(_) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(error) => Err(AccessError::Read { source: error.into() }),
+        }
+    }
+
+    fn name_of(&self, file: &OwnedFd) -> String {
+        let stat = fstat(file).ok();
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        let known = stat.and_then(|stat| files.by_number(stat.st_dev, stat.st_ino));
+        // A file that came a moment ago has no mark of its own yet.
+        known.unwrap_or_else(|| files.name_of(file))
+    }
+
+    /// Tells of changes, and marks what comes into the folders.
+    pub(super) fn listen(&self, eyes: &Eyes<'_>) -> Result<(), AccessError> {
+        let Some(told) = &self.groups.told else {
+            wait(eyes);
+            return Ok(());
+        };
+        let mut identities = Identities::new(self.own.clone());
+        let mut buffer = vec![0; BUFFER_LEN];
+        while !eyes.stopped() {
+            for event in next(told, &mut buffer)? {
+                if event.mask & libc::FAN_Q_OVERFLOW != 0 {
+                    eyes.lost();
+                }
+                let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+                let changes = files.changes(&event, &self.groups, self.mount.as_fd());
+                drop(files);
+                if event.pid == getpid().as_raw_nonzero().get() || changes.is_empty() {
+                    continue;
+                }
+                let who = identities.of(event.pid, event.process.as_ref());
+                for (file, action) in changes {
+                    let (time, who) = (eyes.now(), who.clone());
+                    eyes.see(Sighting { time, file, action, answer: Answer::Told, who });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where nobody tells of changes, there is nothing to do but to stop in time.
+fn wait(eyes: &Eyes<'_>) {
+    while !eyes.stopped() {
+        std::thread::sleep(std::time::Duration::from_millis(STOP_MILLIS as u64));
+    }
+}
+
+/// Returns what has happened; nothing, if nothing does for a moment.
+fn next(group: &OwnedFd, buffer: &mut [u8]) -> Result<Vec<Event>, AccessError> {
+    let failed = |source| AccessError::Read { source };
+    if !system::readable(group.as_fd(), STOP_MILLIS).map_err(failed)? {
+        return Ok(Vec::new());
+    }
+    match read(group, &mut *buffer) {
+        Ok(len) => Ok(events(&buffer[..len])),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(Vec::new()),
+        // No room for the file of an event: the kernel has refused whoever asked for it.
+        Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => Ok(Vec::new()),
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// Who asks waits for us; with an unlimited queue, since from a full one the kernel lets pass.
+const ASKED_GROUP: u32 = libc::FAN_CLASS_CONTENT
+    | libc::FAN_CLOEXEC
+    | libc::FAN_NONBLOCK
+    | libc::FAN_UNLIMITED_MARKS
+    | libc::FAN_UNLIMITED_QUEUE
+    | libc::FAN_REPORT_PIDFD;
+
+const TOLD_GROUP: u32 = libc::FAN_CLASS_NOTIF
+    | libc::FAN_CLOEXEC
+    | libc::FAN_NONBLOCK
+    | libc::FAN_UNLIMITED_MARKS
+    | libc::FAN_REPORT_PIDFD
+    | libc::FAN_REPORT_FID
+    | libc::FAN_REPORT_DFID_NAME;
+
+/// The files of events are opened by the kernel for us: only to see which they are.
+const EVENT_FILES: i32 = libc::O_RDONLY | libc::O_LARGEFILE | libc::O_CLOEXEC | libc::O_NOATIME;
+
+/// How many bytes of events are read at a time: some hundred, each of which has two descriptors.
+const BUFFER_LEN: usize = 4096;
+
+/// How late a wish to stop may be heard, in milliseconds.
+const STOP_MILLIS: i32 = 200;

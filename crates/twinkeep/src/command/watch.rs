@@ -1,0 +1,92 @@
+//! `twinkeep watch`.
+
+use std::collections::VecDeque;
+
+use twinkeep_app::{
+    App, AppError, FileNews, FileSighting, FileWatchMode, Keep, record_file_news,
+    record_watch_ended, see_files,
+};
+
+use super::receive::stop_on_signals;
+use crate::cli::{Global, WatchArgs};
+use crate::clock;
+use crate::output::Output;
+use crate::surroundings::open_keep;
+
+pub(crate) fn run(global: &Global, args: &WatchArgs, out: &Output) -> Result<(), AppError> {
+    let keep = Keep::find(&global.keep)?;
+    let app = open_keep(global)?;
+    let stopped = stop_on_signals()?;
+    let mode = if args.deny { FileWatchMode::Deny } else { FileWatchMode::Record };
+    let mut recorder = Recorder { app: &app, out, pending: VecDeque::new() };
+    let mut printed = Ok(());
+    let mut tell = |news: FileNews| {
+        let result = out.result(&news, text);
+        if printed.is_ok() {
+            printed = result;
+        }
+        recorder.record(news);
+    };
+    let seen = see_files(&keep, mode, clock::now, &stopped, &mut tell);
+    record_watch_ended(&app, seen.is_ok())?;
+    seen.and(printed)
+}
+
+/// Writes what is seen into the ledger; what cannot be written is tried again with the next, so
+/// that a full disk does not end the watch.
+struct Recorder<'a> {
+    app: &'a App,
+    out: &'a Output,
+    pending: VecDeque<FileNews>,
+}
+
+impl Recorder<'_> {
+    fn record(&mut self, news: FileNews) {
+        if self.pending.len() >= PENDING_COUNT_MAX {
+            self.pending.pop_front();
+        }
+        self.pending.push_back(news);
+        while let Some(news) = self.pending.front() {
+            if let Err(error) = record_file_news(self.app, news) {
+                self.out.remark(&format!("warning: {error}; trying again"));
+                return;
+            }
+            self.pending.pop_front();
+        }
+    }
+}
+
+fn text(news: &FileNews) -> String {
+    match news {
+        FileNews::Began { by, denies, blind, .. } => {
+            let how = if *denies { "others are refused" } else { "others are recorded" };
+            let blind: String =
+                blind.iter().map(|what| format!("\nwarning: not seen is {what}")).collect();
+            format!("watching models and keys by {by}; {how} (stop with Ctrl-C or SIGTERM){blind}")
+        }
+        FileNews::Lost { count } => format!("warning: changes were not told, {count} times"),
+        FileNews::Saw(seen) => sighting(seen),
+    }
+}
+
+fn sighting(seen: &FileSighting) -> String {
+    let answer = if seen.answer == "denied" { "DENIED " } else { "" };
+    let times = if seen.count > 1 { format!(" {} times", seen.count) } else { String::new() };
+    let mixed = if seen.mixed { " (and others)" } else { "" };
+    let who = match (&seen.process, seen.pid) {
+        (Some(process), Some(pid)) => {
+            let program = seen.executable.as_deref().unwrap_or_default();
+            let user = seen.user.map(|user| format!(" of user {user}")).unwrap_or_default();
+            format!("{process} ({program}, process {pid}{user})")
+        }
+        (_, Some(pid)) => format!("process {pid}, which is gone"),
+        _ => "nobody knows whom".to_owned(),
+    };
+    let line =
+        format!("{} {answer}{} {}{times} by {who}{mixed}", seen.time, seen.action, seen.file);
+    // A process calls itself what it likes, and this goes to a terminal.
+    line.chars().map(|it| if it.is_control() { '?' } else { it }).collect()
+}
+
+/// How many sightings wait for the ledger: more than come in half an hour.
+const PENDING_COUNT_MAX: usize = 4096;

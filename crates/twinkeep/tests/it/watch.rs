@@ -1,0 +1,218 @@
+//! Who touched the files of models and keys: everybody is seen, whatever way they take.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::Place;
+
+/// A running `twinkeep watch`.
+struct Watch {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+    began: Value,
+}
+
+impl Watch {
+    /// Starts it, by way of other programs if some are named; it sees when this returns.
+    fn start(place: &Place, by: &[&str], args: &[&str]) -> Self {
+        let program = place.command(&[]).get_program().to_owned();
+        let mut words = by.iter().map(Into::into).chain([program]);
+        let mut command = Command::new(words.next().unwrap());
+        let mut child = command
+            .args(words)
+            .args(["watch", "--json"])
+            .args(args)
+            .current_dir(place.folder())
+            .env("XDG_STATE_HOME", place.path("state"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut began = String::new();
+        lines.read_line(&mut began).unwrap();
+        let began = serde_json::from_str(&began).unwrap_or_default();
+        Self { child, lines, began }
+    }
+
+    /// Returns whether it is known who does what here; root is asked by the kernel.
+    fn knows_who(&self) -> bool {
+        if self.began["who"] == true {
+            return true;
+        }
+        println!("skipped: this system does not permit to be asked (fanotify)");
+        false
+    }
+
+    /// Stops it, and returns what it saw.
+    fn stop(mut self) -> Vec<Value> {
+        signal(&self.child, "TERM");
+        assert!(self.child.wait().unwrap().success());
+        self.lines.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+}
+
+/// The weights of a version.
+fn weights(place: &Place) -> PathBuf {
+    let files = place.files("keep/models");
+    files.into_iter().find(|file| file.extension().is_some_and(|it| it == "safetensors")).unwrap()
+}
+
+/// A copy of `cat` with a name of its own, so that each way is told apart.
+fn reader(place: &Place, name: &str) -> PathBuf {
+    let path = place.path(name);
+    assert!(Command::new("cp").arg("/bin/cat").arg(&path).status().unwrap().success());
+    path
+}
+
+fn done(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success())
+}
+
+fn read_by(program: &Path, file: &Path) -> bool {
+    done(Command::new(program).arg(file))
+}
+
+/// Whether `seen` says that the process called `name` did `action`.
+fn says(seen: &[Value], name: &str, action: &str) -> bool {
+    seen.iter().any(|it| it["process"] == name && it["action"] == action)
+}
+
+#[test]
+fn all_six_ways_to_read_a_model_are_seen_and_who_took_them() {
+    let (place, _) = Place::with_version();
+    let file = weights(&place);
+    let (link, hard, mounted) = (place.path("link"), place.path("hard"), place.path("mounted"));
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    fs::create_dir(&mounted).unwrap();
+    let name = file.file_name().unwrap();
+    let watch = Watch::start(&place, &[], &[]);
+    if !watch.knows_who() {
+        return;
+    }
+    let mut taken = vec!["plain", "symlink", "hardlink"];
+    assert!(read_by(&reader(&place, "plain"), &file));
+    assert!(read_by(&reader(&place, "symlink"), &link));
+    fs::hard_link(&file, &hard).unwrap();
+    assert!(read_by(&reader(&place, "hardlink"), &hard));
+    let namespace = |script: &str, reader: &Path, file: &Path| {
+        let folder = file.parent().unwrap();
+        let words = [folder, &mounted, reader, file, &mounted.join(name)];
+        done(Command::new("unshare").args(["-m", "sh", "-c", script, "sh"]).args(words))
+    };
+    let elsewhere = [
+        ("bind", r#"mount --bind "$1" "$2" && exec "$3" "$5""#),
+        ("namespace", r#"mount -t tmpfs none "$2" && exec "$3" "$4""#),
+    ];
+    for (way, script) in elsewhere {
+        if namespace(script, &reader(&place, way), &file) {
+            taken.push(way);
+        } else {
+            println!("skipped: this system does not permit to mount ({way})");
+        }
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/uring.py");
+    let ring = Command::new("python3").arg(script).arg(&file).status().unwrap();
+    match ring.code() {
+        Some(77) => println!("skipped: this system has no io_uring"),
+        code => assert_eq!(code, Some(0)),
+    }
+    let seen = watch.stop();
+    for way in taken {
+        assert!(says(&seen, way, "open") && says(&seen, way, "read"), "{way}: {seen:#?}");
+    }
+    let by_ring = |it: &&Value| {
+        it["process"].as_str().is_some_and(|name| name.starts_with("python"))
+            && it["action"] == "open"
+    };
+    let ring_seen = seen.iter().find(by_ring);
+    assert_eq!(ring_seen.is_some(), ring.code() == Some(0), "{seen:#?}");
+    let link = seen.iter().find(|it| it["action"] == "link").unwrap();
+    assert!(link["file"].as_str().unwrap().ends_with(name.to_str().unwrap()), "{link}");
+    let plain = seen.iter().find(|it| it["process"] == "plain").unwrap();
+    assert_eq!((&plain["user"], &plain["answer"]), (&0.into(), &"allowed".into()));
+    assert_eq!(plain["executable"], place.path("plain").canonicalize().unwrap().to_str().unwrap());
+    assert_eq!(plain["executable_sha256"].as_str().unwrap().len(), 64);
+    // Each is in the ledger, and the ledger holds.
+    let entries = place.run(&["ledger", "search", "--action", "file.open"]).lines();
+    assert!(entries.iter().any(|entry| entry["details"]["process"] == "hardlink"));
+    place.run(&["ledger", "verify"]).done();
+}
+
+#[test]
+fn others_are_refused_and_nobody_waits_for_a_watch_that_was_killed() {
+    let (place, version) = Place::with_version();
+    let (file, cat) = (weights(&place), reader(&place, "thief"));
+    let mut watch = Watch::start(&place, &[], &["--deny"]);
+    if !watch.knows_who() {
+        return;
+    }
+    assert!(!read_by(&cat, &file), "a stranger");
+    assert!(!read_by(&cat, &place.path("keep/keys/root.key")), "keys are watched, too");
+    place.run(&["model", "verify", &version]).done();
+    // Whoever asks all the time asks in the moment of the kill, too.
+    let loops = r#"while :; do "$1" "$2" >/dev/null 2>&1; done"#;
+    let mut readers: Vec<Child> = (0..4)
+        .map(|_| Command::new("sh").args(["-c", loops, "sh"]).args([&cat, &file]).spawn().unwrap())
+        .collect();
+    std::thread::sleep(Duration::from_millis(200));
+    watch.child.kill().unwrap();
+    watch.child.wait().unwrap();
+    let failsafe = Instant::now() + Duration::from_secs(120);
+    let mut after = Command::new(&cat).arg(&file).stdout(Stdio::null()).spawn().unwrap();
+    let ended = loop {
+        match after.try_wait().unwrap() {
+            Some(status) => break Some(status),
+            None if Instant::now() > failsafe => break None,
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    for reader in &mut readers {
+        let alive = reader.try_wait().unwrap().is_none();
+        reader.kill().unwrap();
+        reader.wait().unwrap();
+        assert!(alive);
+    }
+    assert!(ended.is_some_and(|status| status.success()), "whoever asks afterwards is let through");
+    let denied = place.run(&["ledger", "search", "--action", "file.open", "--outcome", "failure"]);
+    let denied = denied.lines();
+    assert!(denied.iter().any(|entry| entry["details"]["process"] == "thief"), "{denied:#?}");
+}
+
+#[test]
+fn without_the_privilege_it_is_said_what_is_not_seen_and_the_rest_is() {
+    let place = Place::with_keep();
+    let less = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"];
+    let dropped = done(Command::new("setpriv").args(&less[1..]).arg("true"));
+    let by: &[&str] = if dropped { &less } else { &[] };
+    let watch = Watch::start(&place, by, &[]);
+    assert_eq!((&watch.began["by"], &watch.began["who"]), (&"inotify".into(), &false.into()));
+    assert!(watch.began["blind"][0].as_str().unwrap().contains("CAP_SYS_ADMIN"));
+    let key = place.path("keep/keys/root.key");
+    assert!(read_by(Path::new("cat"), &key));
+    let seen_by = Instant::now() + Duration::from_secs(120);
+    while place.run(&["ledger", "search", "--action", "file.open"]).lines().is_empty() {
+        assert!(Instant::now() < seen_by, "the entry never came");
+    }
+    let seen = watch.stop();
+    let read = seen.iter().find(|it| it["action"] == "open").unwrap();
+    assert_eq!((&read["pid"], &read["answer"]), (&Value::Null, &"told".into()));
+    let mut denying = Command::new(if dropped { less[0] } else { "env" });
+    if dropped {
+        denying.args(&less[1..]);
+    }
+    denying.arg(place.command(&[]).get_program()).args(["watch", "--deny", "--json"]);
+    denying.current_dir(place.folder()).env("XDG_STATE_HOME", place.path("state"));
+    let refused = crate::harness::ran(&denying.output().unwrap());
+    assert_eq!(refused.refused(), "watch-not-permitted");
+}
