@@ -113,6 +113,7 @@ mod rotate_kek;
 mod score_senders;
 mod screen_reference;
 mod seal_feed;
+mod search_audit;
 mod search_ledger;
 mod send_feed;
 mod send_outbox;
@@ -281,6 +282,7 @@ pub use rotate_data::{RotateDataReport, rotate_data};
 pub use rotate_kek::{RotateKekReport, rotate_kek};
 pub use score_senders::{ScoreFinding, SenderScore, score_senders};
 pub use seal_feed::{SealReport, SealRequest, seal_feed};
+pub use search_audit::{AuditSearch, AuditSearchReport, FoundAccess, search_audit};
 pub use search_ledger::{
     ExportFormat, LedgerExport, LedgerQuery, SearchWith, export_ledger, search_ledger,
     subject_reference,

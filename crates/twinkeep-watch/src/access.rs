@@ -8,6 +8,7 @@
 //!    whoever opens a file a million times cannot fill the ledger.
 //! 3. A use case makes an audit entry of each [`Group`].
 
+pub mod audit;
 mod collect;
 mod error;
 mod fanotify;

@@ -40,7 +40,7 @@ pub(crate) use store::{KeyringCommand, StoreCommand};
 pub(crate) use tokens::{IssuerCommand, TokenArgs, TokenCommand};
 pub(crate) use twins::{SimilarArgs, SimulateArgs, TwinCommand, WhatIfArgs};
 pub(crate) use upstreams::UpstreamCommand;
-pub(crate) use watch::WatchArgs;
+pub(crate) use watch::{AuditFormat, AuditSearchArgs, WatchArgs, WatchCommand};
 pub(crate) use witness::WitnessCommand;
 
 /// Guarded digital twins of patients and audiences

@@ -1,4 +1,4 @@
-//! `twinkeep watch`.
+//! `twinkeep watch`, and what is below it.
 
 use std::collections::VecDeque;
 
@@ -8,12 +8,21 @@ use twinkeep_app::{
 };
 
 use super::receive::stop_on_signals;
-use crate::cli::{Global, WatchArgs};
+use crate::cli::{Global, WatchArgs, WatchCommand};
 use crate::clock;
 use crate::output::Output;
 use crate::surroundings::open_keep;
 
+mod audit;
+
 pub(crate) fn run(global: &Global, args: &WatchArgs, out: &Output) -> Result<(), AppError> {
+    match &args.command {
+        None => files(global, args, out),
+        Some(WatchCommand::Search(args)) => audit::search(args, out),
+    }
+}
+
+fn files(global: &Global, args: &WatchArgs, out: &Output) -> Result<(), AppError> {
     let keep = Keep::find(&global.keep)?;
     let app = open_keep(global)?;
     let stopped = stop_on_signals()?;

@@ -62,10 +62,10 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
 }
 
-/// The weights of a version.
+/// The weights of a version: its largest file.
 fn weights(place: &Place) -> PathBuf {
     let files = place.files("keep/models");
-    files.into_iter().find(|file| file.extension().is_some_and(|it| it == "safetensors")).unwrap()
+    files.into_iter().max_by_key(|file| fs::metadata(file).unwrap().len()).unwrap()
 }
 
 /// A copy of `cat` with a name of its own, so that each way is told apart.
