@@ -75,7 +75,7 @@ pub fn new_api_key(
     request: NewApiKeyRequest<'_>,
 ) -> Result<ApiKeyReport, AppError> {
     let entry = app.entry(caller, EventClass::EntityManagement, Activity::Create, "key.created");
-    let result = create(app, request);
+    let result = create(app, request, &new_id());
     let entry = match &result {
         Ok(report) => entry.with("key", report.id.as_str()),
         Err(_) => entry,
@@ -83,11 +83,50 @@ pub fn new_api_key(
     app.conclude(entry, result)
 }
 
-fn create(app: &App, request: NewApiKeyRequest<'_>) -> Result<ApiKeyReport, AppError> {
+/// Creates a key once: who sends the same request again, because the answer was lost, gets the key's
+/// record, and not the key itself, which was shown once and is kept nowhere.
+///
+/// `once` is the name that the caller gave to the request, and the digest of the request.
+pub fn new_api_key_once(
+    app: &App,
+    caller: &Caller,
+    request: NewApiKeyRequest<'_>,
+    once: (&str, [u8; 32]),
+) -> Result<ApiKeyReport, AppError> {
+    let entry = app.entry(caller, EventClass::EntityManagement, Activity::Create, "key.created");
+    let mut repeated = false;
+    let mut make = || {
+        let id = app.once(caller, once.0, once.1, &new_id())?;
+        match list_api_keys(app)?.into_iter().find(|key| key.id == id) {
+            Some(known) => {
+                repeated = true;
+                Ok(known)
+            }
+            None => create(app, request, &id),
+        }
+    };
+    let result = make();
+    let entry = match &result {
+        Ok(report) => entry.with("key", report.id.as_str()).with("repeated", i64::from(repeated)),
+        Err(_) => entry,
+    };
+    app.conclude(entry, result)
+}
+
+fn new_id() -> String {
+    to_hex(&random_bytes::<4>())
+}
+
+fn create(app: &App, request: NewApiKeyRequest<'_>, id: &str) -> Result<ApiKeyReport, AppError> {
     let NewApiKeyRequest { name, scopes, roles, days, site } = request;
     if name.is_empty() || NAME_LEN_MAX < name.len() || name.chars().any(char::is_control) {
         let attempt = format!("a key's name has 1 to {NAME_LEN_MAX} characters");
         return Err(AppError::usage("key-name", attempt));
+    }
+    if scopes.contains(&Scope::Administer) {
+        let attempt = "the scope `admin` goes with a client certificate, and with no key";
+        return Err(AppError::usage("key-scope", attempt)
+            .hint("`twinkeep cert issue NAME --scope admin` makes one"));
     }
     if !(1..=DAYS_MAX).contains(&days) {
         let attempt = format!("a key lives 1 to {DAYS_MAX} days");
@@ -102,21 +141,20 @@ fn create(app: &App, request: NewApiKeyRequest<'_>) -> Result<ApiKeyReport, AppE
         return Err(AppError::usage("key-role", attempt));
     }
     let key = format!("{PREFIX}{}", base32(&random_bytes::<25>()));
-    let id = to_hex(&random_bytes::<4>());
     let now = app.now();
     let names: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
     let expires = now.plus_hours(24.0 * f64::from(days));
     if !roles.is_empty() {
-        app.store.set_setting(&key_roles_key(&id), &roles.join("\n"))?;
+        app.store.set_setting(&key_roles_key(id), &roles.join("\n"))?;
     }
     // The site first: a key without one would speak for the site of plain feeds.
     if let Some(site) = site {
         check_site(site)?;
         app.remember_site(site)?;
-        app.store.set_setting(&key_site_key(&id), site)?;
+        app.store.set_setting(&key_site_key(id), site)?;
     }
     app.store.add_api_key(&NewApiKey {
-        id: &id,
+        id,
         name,
         digest: sha256(key.as_bytes()),
         scopes: &names,
@@ -124,7 +162,7 @@ fn create(app: &App, request: NewApiKeyRequest<'_>) -> Result<ApiKeyReport, AppE
         expires_at: Some(expires),
     })?;
     Ok(ApiKeyReport {
-        id,
+        id: id.to_owned(),
         name: name.to_owned(),
         site: site.map(str::to_owned),
         scopes: names.into_iter().map(str::to_owned).collect(),
@@ -181,7 +219,7 @@ fn succeed(app: &App, id: &str, days: u32, overlap_days: u32) -> Result<ApiKeyRe
         days,
         site: site.as_deref(),
     };
-    let report = create(app, request)?;
+    let report = create(app, request, &new_id())?;
     // Budgets and policies go on with whoever it is.
     app.store.set_setting(&key_lineage_key(&report.id), &app.key_lineage(id)?)?;
     app.store.set_setting(&key_successor_key(id), &report.id)?;

@@ -47,11 +47,29 @@ pub enum Scope {
     EraseSubjects,
     /// Use model servers behind the gate.
     UseUpstreams,
+    /// Do what an operator does, at the listener for operators.
+    Administer,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
+        Self::Predict,
+        Self::ReadTwins,
+        Self::WriteEvents,
+        Self::WriteFeeds,
+        Self::ReadFeeds,
+        Self::DecideFeeds,
+        Self::ReadLedger,
+        Self::ExportSubjects,
+        Self::EraseSubjects,
+        Self::UseUpstreams,
+        Self::Administer,
+    ];
+
+    /// What others than holders of a certificate of the keep's own authority may have. A key can be
+    /// read out of a log, and what another authority or an issuer says is theirs to say.
+    pub const WITHOUT_CERTIFICATE: [Self; 10] = [
         Self::Predict,
         Self::ReadTwins,
         Self::WriteEvents,
@@ -80,12 +98,18 @@ impl Scope {
             Self::ExportSubjects => "subjects:export",
             Self::EraseSubjects => "subjects:erase",
             Self::UseUpstreams => "upstreams:use",
+            Self::Administer => "admin",
         }
     }
 
     /// Reads a name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.name() == name)
+    }
+
+    /// Reads the name of one that needs no certificate of the keep.
+    pub(crate) fn parse_without_certificate(name: &str) -> Option<Self> {
+        Self::WITHOUT_CERTIFICATE.into_iter().find(|scope| scope.name() == name)
     }
 }
 

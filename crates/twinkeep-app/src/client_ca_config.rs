@@ -79,7 +79,7 @@ impl ClientGrant {
             (None, Some(end)) => is_dns_name(end) && end.contains('.'),
             (None, None) => is_spiffe_id(&self.san) || is_dns_name(&self.san),
         };
-        name && self.scopes.iter().all(|scope| Scope::parse(scope).is_some())
+        name && self.scopes.iter().all(|scope| Scope::parse_without_certificate(scope).is_some())
     }
 }
 
@@ -95,7 +95,7 @@ impl ClientCaConfig {
             return refuse(
                 "client_ca.grant",
                 "a SPIFFE ID (`/*` may end it) or a DNS name (`*.` may begin it) in lower case, \
-                 and scopes of this keep",
+                 and scopes of this keep other than `admin`",
             );
         }
         if check_site(&self.site).is_err() {

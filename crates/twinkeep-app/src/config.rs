@@ -243,6 +243,9 @@ pub struct GateConfig {
     /// Address and port for metrics, in the clear; none, if empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub metrics_listen: String,
+    /// Address and port for operators with certificates; none, if empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub admin_listen: String,
     /// The file in which spans of requests are kept, for a collector.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_file: Option<PathBuf>,
@@ -292,6 +295,7 @@ impl Default for GateConfig {
             names: vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()],
             public_url: String::new(),
             metrics_listen: String::new(),
+            admin_listen: String::new(),
             trace_file: None,
             rate_per_second: 5,
             rate_burst: 10,
@@ -319,6 +323,10 @@ impl GateConfig {
         }
         if gate.names.is_empty() {
             return refuse("gate.names", "at least one name or address");
+        }
+        let admin = gate.admin_listen.parse::<std::net::SocketAddr>();
+        if !gate.admin_listen.is_empty() && (admin.is_err() || gate.admin_listen == gate.listen) {
+            return refuse("gate.admin_listen", "an address and a port other than `gate.listen`");
         }
         let metrics = gate.metrics_listen.parse::<std::net::SocketAddr>();
         if !gate.metrics_listen.is_empty() && !metrics.is_ok_and(|address| address.port() != 0) {
@@ -627,6 +635,7 @@ const KEYS: &[&str] = &[
     "names",
     "public_url",
     "metrics_listen",
+    "admin_listen",
     "trace_file",
     "rate_per_second",
     "rate_burst",

@@ -98,9 +98,12 @@ impl IssuerConfig {
         if self.audience.is_empty() || self.audience.iter().any(String::is_empty) {
             return refuse("issuer.audience", "at least one name of this keep");
         }
-        let known = |scope: &String| Scope::parse(scope).is_some();
+        let known = |scope: &String| Scope::parse_without_certificate(scope).is_some();
         if !self.scopes.values().flatten().all(known) {
-            return refuse("issuer.scopes", "words of its tokens, each with scopes of this keep");
+            return refuse(
+                "issuer.scopes",
+                "words of its tokens, each with scopes of this keep other than `admin`",
+            );
         }
         if check_site(&self.site).is_err() {
             return refuse("issuer.site", "letters, digits, `-`, `_`, and `.`");

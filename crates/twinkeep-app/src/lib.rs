@@ -82,6 +82,7 @@ mod models;
 mod moment;
 mod nats_server;
 mod obligation;
+mod once;
 mod open_feed;
 mod outbox;
 mod permit;
@@ -153,7 +154,8 @@ pub use answer::{
     CompetingAnswer, ForecastAnswer, LastAnswer, PointAnswer, ProbabilityAnswer, TargetAnswer,
 };
 pub use api_keys::{
-    ApiKeyReport, NewApiKeyRequest, list_api_keys, new_api_key, revoke_api_key, rotate_api_key,
+    ApiKeyReport, NewApiKeyRequest, list_api_keys, new_api_key, new_api_key_once, revoke_api_key,
+    rotate_api_key,
 };
 pub use app::{App, Surroundings};
 pub use approve_model::{
@@ -270,7 +272,7 @@ pub use record_events::{
 };
 pub use refresh_issuers::{IssuerLine, IssuerWatch, list_issuers, refresh_issuer, refresh_issuers};
 pub use release_checks::ReleaseCheck;
-pub use renew_server::renew_server_certificate;
+pub use renew_server::{GateCertificate, gate_certificate, renew_server_certificate};
 pub use replay_feed::{ReplayReport, ReplayRequest, replay_feed};
 pub use reproduce_model::{ReproduceReport, reproduce_model};
 pub use restore_keep::{RestoreReport, RestoreRequest, restore_keep, restore_keyring};

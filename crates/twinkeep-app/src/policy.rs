@@ -66,13 +66,15 @@ pub enum PolicyAction {
     ReadLedger,
     /// Use a model server behind the gate.
     UseUpstream,
+    /// Do what an operator does, from elsewhere.
+    Administer,
     /// Ask about somebody who withdrew consent.
     OverrideConsent,
 }
 
 impl PolicyAction {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Predict,
         Self::ListTwins,
         Self::ReadTwin,
@@ -91,6 +93,7 @@ impl PolicyAction {
         Self::EraseSubject,
         Self::ReadLedger,
         Self::UseUpstream,
+        Self::Administer,
         Self::OverrideConsent,
     ];
 
@@ -115,6 +118,7 @@ impl PolicyAction {
             Self::EraseSubject => "erase-subject",
             Self::ReadLedger => "read-ledger",
             Self::UseUpstream => "use-upstream",
+            Self::Administer => "administer",
             Self::OverrideConsent => "override-consent",
         }
     }
@@ -132,6 +136,7 @@ impl PolicyAction {
             Self::ExportSubject | Self::EraseSubject => "Subject",
             Self::ReadLedger => "Ledger",
             Self::UseUpstream => "Upstream",
+            Self::Administer => "Keep",
             _ => "Twin",
         }
     }

@@ -58,6 +58,17 @@ impl App {
         self.recognize_with(credential, chain.first().copied()).map(Some)
     }
 
+    /// Recognizes an operator who is elsewhere, by a certificate of the keep's own authority: nobody
+    /// else's word makes an operator.
+    pub fn recognize_operator(&self, chain: &[&[u8]]) -> Result<Caller, AppError> {
+        let caller = self.judge_certificate(chain)?;
+        if caller.id.contains('/') {
+            let attempt = "the client certificate is not of the keep's own authority";
+            return Err(AppError::refused("certificate-foreign", attempt));
+        }
+        Ok(caller)
+    }
+
     /// Refuses whoever shows no certificate that holds, where one is required.
     pub fn admit_client(&self, chain: &[&[u8]]) -> Result<(), AppError> {
         match self.settings.gate.client_certificates {

@@ -14,9 +14,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
+use serde::Serialize;
 use twinkeep_domain::Timestamp;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
-use twinkeep_vault::certificate::{CertificateAuthority, IssuedServer};
+use twinkeep_vault::certificate::{CertificateAuthority, IssuedServer, certificate_facts};
 use twinkeep_vault::files::{PUBLIC_FILE, write_atomic};
 
 use crate::serving::{ServerIdentity, server_identity};
@@ -62,6 +63,30 @@ pub fn renew_server_certificate(app: &App) -> Result<Option<ServerIdentity>, App
         return app.conclude(entry.severity(Severity::Medium), Err(failed));
     }
     server_identity(app).map(Some)
+}
+
+/// The certificate that the gate shows, or will when it is read again.
+#[derive(Debug, Serialize)]
+pub struct GateCertificate {
+    /// Until when it holds (RFC 3339).
+    pub not_after: String,
+    /// Days until then; negative once it is over.
+    pub days_left: i64,
+    /// Whether the keep's authority made it, and `serve` renews it.
+    pub renewed: bool,
+}
+
+/// Says until when the gate's certificate holds.
+pub fn gate_certificate(app: &App) -> Result<GateCertificate, AppError> {
+    let pem = server_identity(app)?.chain_pem;
+    let facts = certificate_facts(&pem).ok_or_else(|| {
+        AppError::refused("certificate-read", "the certificate of the gate cannot be read")
+    })?;
+    Ok(GateCertificate {
+        not_after: rfc3339(facts.not_after),
+        days_left: (facts.not_after.hours_since(app.now()) / 24.0).floor() as i64,
+        renewed: app.certificate_authority()?.issued_server(&pem).is_some(),
+    })
 }
 
 /// Returns whether a certificate of ours should be replaced.

@@ -34,11 +34,10 @@ pub fn record_opened(app: &App) -> Result<(), AppError> {
     app.record(&entry).map(drop)
 }
 
-/// Records that the gate shows another certificate.
-pub fn record_certified(app: &App) -> Result<(), AppError> {
-    let caller = Caller::operator();
+/// Records that the gate shows another certificate, and who wanted that.
+pub fn record_certified(app: &App, caller: &Caller) -> Result<(), AppError> {
     let class = EventClass::ApplicationLifecycle;
-    app.record(&app.entry(&caller, class, Activity::Update, "gate.certified")).map(drop)
+    app.record(&app.entry(caller, class, Activity::Update, "gate.certified")).map(drop)
 }
 
 /// Records that the gate closed.

@@ -25,8 +25,12 @@ pub(crate) fn grant(words: &[String], mapped: &BTreeMap<String, Vec<String>>) ->
     let mut all = BTreeSet::new();
     let mut one = BTreeSet::new();
     for word in words {
-        let ours = mapped.get(word).into_iter().flatten().filter_map(|name| Scope::parse(name));
-        all.extend(Scope::parse(word).into_iter().chain(ours));
+        let ours = mapped
+            .get(word)
+            .into_iter()
+            .flatten()
+            .filter_map(|name| Scope::parse_without_certificate(name));
+        all.extend(Scope::parse_without_certificate(word).into_iter().chain(ours));
         match word.split_once('/') {
             Some(("system" | "user", rest)) => all.extend(smart(rest)),
             // Whoever reads about one person asks nothing of the rest of the keep.

@@ -1,7 +1,7 @@
 //! The network address of a client, as the limits count it.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// One IPv4 address, or one IPv6 /64: what a single customer of a provider holds.
 ///
@@ -15,6 +15,17 @@ impl AddressKey {
         match address.to_canonical() {
             IpAddr::V4(v4) => Self(v4.to_ipv6_mapped().to_bits()),
             IpAddr::V6(v6) => Self(v6.to_bits() >> 64 << 64),
+        }
+    }
+}
+
+impl AddressKey {
+    /// Returns the address, or the network, for an operator who must know it.
+    pub(crate) fn reveal(self) -> String {
+        let address = Ipv6Addr::from_bits(self.0);
+        match address.to_ipv4_mapped() {
+            Some(v4) => v4.to_string(),
+            None => format!("{address}/64"),
         }
     }
 }
@@ -40,5 +51,7 @@ mod tests {
         assert_ne!(key("2001:db8:0:1::1"), key("2001:db8:0:2::1"));
         assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
         assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_eq!(key("::ffff:192.0.2.1").reveal(), "192.0.2.1");
+        assert_eq!(key("2001:db8:0:1::7").reveal(), "2001:db8:0:1::/64");
     }
 }

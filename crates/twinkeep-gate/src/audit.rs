@@ -22,6 +22,12 @@ pub(crate) enum RequestAction {
     SignedIn,
     /// Somebody signed out.
     SignedOut,
+    /// An operator who is elsewhere looked at something.
+    AdminRead,
+    /// An operator ended somebody's session.
+    SessionEnded,
+    /// An operator has an address listened to again.
+    LockoutLifted,
 }
 
 /// One request.
@@ -49,6 +55,13 @@ pub(crate) fn record_request(app: &App, record: &RequestRecord<'_>) -> Result<()
         RequestAction::SignedIn => (EventClass::Authentication, Activity::Logon, "session.opened"),
         RequestAction::SignedOut => {
             (EventClass::Authentication, Activity::Logoff, "session.closed")
+        }
+        RequestAction::AdminRead => (EventClass::ApiActivity, Activity::Read, "admin.read"),
+        RequestAction::SessionEnded => {
+            (EventClass::Authentication, Activity::Logoff, "session.ended")
+        }
+        RequestAction::LockoutLifted => {
+            (EventClass::EntityManagement, Activity::Update, "lockout.lifted")
         }
     };
     let caller = unnamed(record.caller.unwrap_or("anonymous"));

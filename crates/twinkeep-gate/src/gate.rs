@@ -14,6 +14,7 @@ use crate::json::BodyLimits;
 use crate::limiter::{Decision, Limiter};
 use crate::lockout::Lockout;
 use crate::metrics::Metrics;
+use crate::serve::Showing;
 use crate::sessions::Sessions;
 use crate::settings::{GateSettings, LIMITED_CLIENT_COUNT_MAX};
 use crate::streams::Streams;
@@ -37,6 +38,8 @@ pub(crate) struct Gate {
     pub(crate) streams: Streams,
     /// Model servers behind the gate.
     pub(crate) upstreams: Upstreams,
+    /// What shows another certificate; nothing, in tests without a listener.
+    pub(crate) showing: Option<Showing>,
     /// Who showed wrong credentials too often.
     pub(crate) lockout: Lockout,
     identities: Limiter<String>,
@@ -67,6 +70,7 @@ impl Gate {
             tally: Arc::new(Tally::default()),
             metrics: Metrics::new(),
             traces: None,
+            showing: None,
             permits: Semaphore::new(settings.request_count_max),
             storing: Semaphore::new(1),
             streams: Streams::new(),
@@ -78,6 +82,11 @@ impl Gate {
             hasty: Mutex::default(),
             settings,
         }
+    }
+
+    /// Lets operators who are elsewhere have the certificate read again.
+    pub(crate) fn showing(self, showing: Showing) -> Self {
+        Self { showing: Some(showing), ..self }
     }
 
     /// Keeps spans from now on.

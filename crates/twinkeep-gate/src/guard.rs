@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request, Response};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
-use twinkeep_app::{AppError, Caller, Class, PolicyAction};
+use twinkeep_app::{AppError, Caller, Class, PolicyAction, Scope};
 use twinkeep_vault::SecretBytes;
 
 use crate::address::AddressKey;
@@ -36,6 +36,8 @@ pub(crate) enum Access {
     Session(PolicyAction),
     /// Who shows an API key or an access token, and may use the upstream of this name.
     Upstream(&'static str),
+    /// An operator who is elsewhere, by a client certificate and nothing else.
+    Admin,
 }
 
 impl Access {
@@ -45,6 +47,7 @@ impl Access {
             Self::Open => None,
             Self::Key(action) | Self::Session(action) => Some((action, None)),
             Self::Upstream(name) => Some((PolicyAction::UseUpstream, Some(name))),
+            Self::Admin => Some((PolicyAction::Administer, None)),
         }
     }
 
@@ -210,6 +213,9 @@ fn judge(gate: &Gate, access: Access, peer: &Peer, headers: &HeaderMap) -> Judge
 /// Asks the policy.
 fn permit(gate: &Gate, access: Access, caller: Option<Caller>) -> Result<Option<Caller>, Refusal> {
     let (Some((action, name)), Some(caller)) = (access.action(), caller) else { return Ok(None) };
+    if access == Access::Admin {
+        caller.require(Scope::Administer).map_err(|error| use_case::refuse(&error))?;
+    }
     let permitted = gate.app.permit_on(&caller, action, name);
     permitted.map(Some).map_err(|error| use_case::refuse(&error))
 }
@@ -280,10 +286,11 @@ fn recognize(
     peer: &Peer,
     headers: &HeaderMap,
 ) -> Result<Option<Caller>, Unknown> {
-    if !access.by_credential() {
+    if !access.by_credential() && access != Access::Admin {
         admit(gate, peer)?;
     }
     match access {
+        Access::Admin => recognize_operator(gate, peer, headers).map(Some),
         Access::Open => Ok(None),
         Access::Key(_) | Access::Upstream(_) => recognize_client(gate, peer, headers).map(Some),
         Access::Session(_) => Ok(Some(of_session(gate, headers)?.ok_or_else(Refusal::signed_out)?)),
@@ -300,6 +307,18 @@ fn recognize_client(gate: &Gate, peer: &Peer, headers: &HeaderMap) -> Result<Cal
         Ok(Some(caller)) => Ok(caller),
         Ok(None) => Err(Refusal::unauthenticated().into()),
         Err(reason) => Err(Unknown { refusal: Refusal::unauthenticated(), reason: Some(reason) }),
+    }
+}
+
+/// Recognizes an operator by the certificate of the handshake. A key or a token is nobody's there:
+/// who sends one has taken the listener for the other.
+fn recognize_operator(gate: &Gate, peer: &Peer, headers: &HeaderMap) -> Result<Caller, Unknown> {
+    if credential::shown(headers)?.is_some() {
+        return Err(Refusal::certificate_only().into());
+    }
+    match ask(gate.app.recognize_operator(&ders(peer.certificates.as_ref())))? {
+        Ok(caller) => Ok(caller),
+        Err(reason) => Err(Unknown { refusal: Refusal::certificate_only(), reason: Some(reason) }),
     }
 }
 

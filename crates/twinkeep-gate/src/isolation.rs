@@ -5,6 +5,9 @@
 //!   everything from the pipeline inwards runs in it. The network is closed to it.
 //! - The *edge* has the listening socket, TLS, the stall guard, and the strict HTTP reader. It has
 //!   no keep, no key, and no file. It speaks HTTP/2 to the worker over a socket pair.
+//! - Another *edge*, where operators have a listener of their own (`gate.admin_listen`): which of the
+//!   two a request came through is known by the socket pair, so that who takes over the one that
+//!   everybody reaches cannot ask for what operators ask.
 //! - The *courier*, where there are upstreams, connects to those and to nothing else. It has no
 //!   keep, no key, and no file.
 //! - The *launcher* starts the edge, and another when that dies: the worker may start no program

@@ -14,9 +14,11 @@
 #![cfg_attr(test, expect(clippy::expect_used, reason = "a test says what it expected"))]
 
 mod address;
+mod admin;
 mod api;
 mod audit;
 mod credential;
+mod door;
 mod edge;
 mod error;
 #[cfg(fuzzing)]
@@ -50,7 +52,7 @@ pub use isolation::{
     Confinement, House, IsolationReport, WorkerFiles, run_courier, run_edge, run_launcher,
 };
 pub use limiter::Rate;
-pub use serve::{Front, Stop, Stopper, serve, stopper};
+pub use serve::{Front, Opened, Stop, Stopper, serve, stopper};
 pub use settings::GateSettings;
 pub use tls::{ClientCertificates, TlsMaterial};
 pub use upstream::{UpstreamCheck, UpstreamPlans, check_upstreams};

@@ -93,6 +93,25 @@ impl Lockout {
         None
     }
 
+    /// Returns which addresses are locked, for how long yet, and how often they were.
+    pub(crate) fn locked(&self, now: Duration) -> Vec<(AddressKey, Duration, u32)> {
+        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let locked = records.iter().filter_map(|(address, record)| {
+            record.wait(now).map(|wait| (*address, wait, record.times))
+        });
+        locked.collect()
+    }
+
+    /// Listens to an address again; returns whether it was locked.
+    pub(crate) fn lift(&self, address: AddressKey, now: Duration) -> bool {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let locked = records.get(&address).is_some_and(|record| record.wait(now).is_some());
+        if locked {
+            records.remove(&address);
+        }
+        locked
+    }
+
     fn with<T>(&self, address: AddressKey, read: impl FnOnce(&Record) -> Option<T>) -> Option<T> {
         let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         records.get(&address).and_then(read)

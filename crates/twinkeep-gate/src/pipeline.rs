@@ -103,7 +103,8 @@ impl Shape {
     fn of(request: &Request<Body>) -> Self {
         let accept = request.headers().get("accept").and_then(|value| value.to_str().ok());
         let inference = request.uri().path().starts_with("/v2");
-        let program = inference || request.uri().path().starts_with("/api/");
+        let program = ["/api/", "/admin/"].iter().any(|it| request.uri().path().starts_with(it));
+        let program = inference || program;
         let page = !program && accept.is_some_and(|accept| accept.contains("text/html"));
         let close = request.headers().contains_key(REFUSAL_HEADER);
         Self { page, close, head: request.method() == Method::HEAD, inference }

@@ -55,6 +55,12 @@ impl Refusal {
         )
     }
 
+    /// Operators show a certificate: the answer does not tell why one was not taken.
+    pub(crate) fn certificate_only() -> Self {
+        let message = "a client certificate of this keep is needed here, and nothing else is taken";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+    }
+
     /// A page needs somebody to be signed in.
     pub(crate) fn signed_out() -> Self {
         Self::new(StatusCode::SEE_OTHER, "signed-out", "sign in at `/` first")

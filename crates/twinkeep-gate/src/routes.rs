@@ -17,10 +17,12 @@ use twinkeep_app::PolicyAction::{
     WhatIf,
 };
 
+use crate::admin;
 use crate::api::{
     cds_hooks, certificates, changes, events, feed_decisions, feeds, health, inference, ledger,
     models, openapi, predict, subjects, twins, what_follows,
 };
+use crate::door::Door;
 use crate::edge::Peer;
 use crate::gate::Gate;
 use crate::guard::{self, Access, Post};
@@ -38,7 +40,7 @@ pub(crate) struct Route {
     /// Who may use it, and what the policy calls it.
     pub(crate) access: Access,
     /// What answers.
-    mount: fn() -> MethodRouter<Arc<Gate>>,
+    pub(crate) mount: fn() -> MethodRouter<Arc<Gate>>,
 }
 
 /// The API; `openapi.json` describes exactly these.
@@ -335,17 +337,49 @@ const PAGES: &[Route] = &[
     Route { method: "get", path: "/icon.svg", access: Access::Open, mount: || get(assets::icon) },
 ];
 
-/// Builds the router.
+/// What answers at each door.
+pub(crate) struct Routers {
+    public: Router,
+    admin: Router,
+}
+
+impl Routers {
+    /// Builds both.
+    pub(crate) fn new(gate: &Arc<Gate>) -> Self {
+        Self { public: router(gate), admin: admin_router(gate) }
+    }
+
+    /// Returns what answers at a door.
+    pub(crate) fn of(&self, door: Door) -> Router {
+        match door {
+            Door::Public => self.public.clone(),
+            Door::Admin => self.admin.clone(),
+        }
+    }
+}
+
+/// Builds the router of the public listener.
 pub(crate) fn router(gate: &Arc<Gate>) -> Router {
+    mounted(gate, API.iter().chain(PAGES)).fallback(not_found).with_state(Arc::clone(gate))
+}
+
+/// Builds the router of the listener for operators.
+fn admin_router(gate: &Arc<Gate>) -> Router {
+    mounted(gate, admin::API.iter()).fallback(nothing_here).with_state(Arc::clone(gate))
+}
+
+fn mounted<'a>(gate: &Arc<Gate>, routes: impl Iterator<Item = &'a Route>) -> Router<Arc<Gate>> {
     let mut router = Router::new();
-    for Route { path, access, mount, .. } in API.iter().chain(PAGES) {
+    for Route { path, access, mount, .. } in routes {
         let post = Post { gate: Arc::clone(gate), access: *access, route: path };
         router = router.route(path, mount().route_layer(from_fn_with_state(post, guard::stand)));
     }
-    router
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(Arc::clone(gate))
+    router.method_not_allowed_fallback(method_not_allowed)
+}
+
+/// Nothing of what clients reach is here, and no model server.
+async fn nothing_here(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
+    unmatched(&gate, &request, Refusal::not_found())
 }
 
 async fn not_found(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {

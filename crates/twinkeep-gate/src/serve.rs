@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use axum::Router;
 use rustls::server::ResolvesServerCert;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -13,16 +14,17 @@ use tokio_rustls::TlsAcceptor;
 use twinkeep_app::App;
 
 use crate::api::feeds;
+use crate::door::Door;
 use crate::edge::admission::Admission;
 use crate::edge::{self, Edge};
 use crate::gate::Gate;
 use crate::isolation::{self, House, IsolationReport};
 use crate::metrics::scrape;
+use crate::routes::Routers;
 use crate::tls::{self, Identities, certified, signing_key};
 use crate::traces::Traces;
 use crate::{
-    GateError, GateSettings, TlsMaterial, audit, metrics, pipeline, routes, streams, upstream,
-    use_case,
+    GateError, GateSettings, TlsMaterial, audit, metrics, pipeline, streams, upstream, use_case,
 };
 
 #[cfg(test)]
@@ -33,7 +35,20 @@ mod tests;
 #[derive(Debug)]
 pub struct Stopper {
     stop: Sender<bool>,
-    chain: Sender<Option<String>>,
+    chain: Showing,
+}
+
+/// Puts certificates of the server's key into the handshakes that begin from now on.
+#[derive(Clone, Debug)]
+pub(crate) struct Showing(Sender<Option<String>>);
+
+impl Showing {
+    /// Shows another certificate, if it is one of the key; connections that are open stay.
+    pub(crate) fn certify(&self, material: &TlsMaterial) -> Result<(), GateError> {
+        signing_key(material)?;
+        self.0.send_replace(Some(material.cert_chain_pem.clone()));
+        Ok(())
+    }
 }
 
 /// What the gate listens to.
@@ -42,13 +57,16 @@ pub struct Stop {
     pub(crate) told: Receiver<bool>,
     /// The chain to show from now on.
     pub(crate) chain: Receiver<Option<String>>,
+    /// By which an operator who is elsewhere has it read again.
+    pub(crate) showing: Showing,
 }
 
 /// Makes a pair: one for the gate, one for who may stop it.
 pub fn stopper() -> (Stopper, Stop) {
     let (stop, told) = channel(false);
     let (sender, chain) = channel(None);
-    (Stopper { stop, chain: sender }, Stop { told, chain })
+    let showing = Showing(sender);
+    (Stopper { stop, chain: showing.clone() }, Stop { told, chain, showing })
 }
 
 impl Stopper {
@@ -60,10 +78,19 @@ impl Stopper {
     /// Shows another certificate of the same key in the handshakes that begin from now on, if it
     /// is one; connections that are open stay.
     pub fn certify(&self, material: &TlsMaterial) -> Result<(), GateError> {
-        signing_key(material)?;
-        self.chain.send_replace(Some(material.cert_chain_pem.clone()));
-        Ok(())
+        self.chain.certify(material)
     }
+}
+
+/// What is open.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    /// Where clients come in.
+    pub address: SocketAddr,
+    /// Where operators do, if they have a listener of their own.
+    pub admin: Option<SocketAddr>,
+    /// How far the processes are confined, if they are several.
+    pub isolation: Option<IsolationReport>,
 }
 
 /// Where the connections are.
@@ -75,8 +102,7 @@ pub enum Front {
     Apart(House),
 }
 
-/// Serves until `stop`, and calls `opened` once with the address that it listens on, and with how
-/// far the processes are confined if they are several.
+/// Serves until `stop`, and calls `opened` once it listens.
 ///
 /// Blocks; the threads that it starts are gone when it returns. Requests that were answered are
 /// recorded by then, and so are the counts of what was turned away.
@@ -86,10 +112,11 @@ pub fn serve(
     tls: &TlsMaterial,
     front: Front,
     stop: Stop,
-    opened: &mut dyn FnMut(SocketAddr, Option<IsolationReport>),
+    opened: &mut dyn FnMut(Opened),
 ) -> Result<(), GateError> {
     let traces = settings.trace_file.as_deref().map(Traces::open).transpose()?;
-    let gate = Arc::new(Gate::new(app, settings.clone()).tracing(traces));
+    let gate =
+        Arc::new(Gate::new(app, settings.clone()).tracing(traces).showing(stop.showing.clone()));
     let runtime = runtime(settings)?;
     let served = runtime.block_on(async {
         let counting = tokio::spawn(count(Arc::clone(&gate)));
@@ -103,8 +130,8 @@ pub fn serve(
         let served = match front {
             Front::Within => serve_within(&gate, tls, stop, opened).await,
             Front::Apart(house) => {
-                let router = routes::router(&gate);
-                isolation::serve(Arc::clone(&gate), router, house, tls, stop, opened).await
+                let routers = Routers::new(&gate);
+                isolation::serve(Arc::clone(&gate), routers, house, tls, stop, opened).await
             }
         };
         match served {
@@ -127,7 +154,7 @@ async fn serve_within(
     gate: &Arc<Gate>,
     tls: &TlsMaterial,
     stop: Stop,
-    opened: &mut dyn FnMut(SocketAddr, Option<IsolationReport>),
+    opened: &mut dyn FnMut(Opened),
 ) -> Result<(), GateError> {
     let plans = &gate.settings.upstreams;
     if !plans.is_empty() {
@@ -135,11 +162,13 @@ async fn serve_within(
     }
     let key = signing_key(tls)?;
     let identities = Identities::new(certified(&tls.cert_chain_pem, Arc::clone(&key))?);
-    let shown = Arc::clone(&identities) as Arc<dyn ResolvesServerCert>;
-    let config = tls::config(shown, gate.settings.client_certificates)?;
-    let address = gate.settings.listen;
-    let listen = |source| GateError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let routers = Routers::new(gate);
+    let (listener, public) =
+        door(gate, Door::Public, gate.settings.listen, &routers, &identities).await?;
+    let admin = match gate.settings.admin_listen {
+        Some(address) => Some(door(gate, Door::Admin, address, &routers, &identities).await?),
+        None => None,
+    };
     if let Some(address) = gate.settings.metrics_listen {
         let listen = |source| GateError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
@@ -150,8 +179,14 @@ async fn serve_within(
         };
         tokio::spawn(scrape::run(listener, Arc::new(source)));
     }
-    opened(listener.local_addr().map_err(listen)?, None);
-    let Stop { told, mut chain } = stop;
+    let bound = |listener: &TcpListener| {
+        let address = gate.settings.listen;
+        listener.local_addr().map_err(|source| GateError::Listen { address, source })
+    };
+    let address = bound(&listener)?;
+    let at = admin.as_ref().map(|(listener, _)| bound(listener)).transpose()?;
+    opened(Opened { address, admin: at, isolation: None });
+    let Stop { told, mut chain, .. } = stop;
     let certifying = tokio::spawn(async move {
         while chain.changed().await.is_ok() {
             let chain = chain.borrow_and_update().clone().unwrap_or_default();
@@ -160,9 +195,29 @@ async fn serve_within(
             }
         }
     });
-    edge::run(Arc::new(edge(gate, TlsAcceptor::from(config))), listener, told).await;
+    let admin = admin.map(|(listener, edge)| tokio::spawn(edge::run(edge, listener, told.clone())));
+    edge::run(public, listener, told).await;
+    if let Some(admin) = admin {
+        _ = admin.await;
+    }
     certifying.abort();
     Ok(())
+}
+
+/// Opens a listener, and what stands behind it.
+async fn door(
+    gate: &Arc<Gate>,
+    door: Door,
+    address: SocketAddr,
+    routers: &Routers,
+    identities: &Arc<Identities>,
+) -> Result<(TcpListener, Arc<Edge>), GateError> {
+    let shown = Arc::clone(identities) as Arc<dyn ResolvesServerCert>;
+    let config = tls::config(shown, door.certificates(gate.settings.client_certificates))?;
+    let listen = |source| GateError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let edge = edge(gate, door, routers.of(door), TlsAcceptor::from(config));
+    Ok((listener, Arc::new(edge)))
 }
 
 fn runtime(settings: &GateSettings) -> Result<Runtime, GateError> {
@@ -174,14 +229,14 @@ fn runtime(settings: &GateSettings) -> Result<Runtime, GateError> {
         .map_err(|source| GateError::Threads { source })
 }
 
-fn edge(gate: &Arc<Gate>, tls: TlsAcceptor) -> Edge {
+fn edge(gate: &Arc<Gate>, door: Door, router: Router, tls: TlsAcceptor) -> Edge {
     let settings = &gate.settings;
-    let (gate, router) = (Arc::clone(gate), routes::router(gate));
+    let gate = Arc::clone(gate);
     Edge {
         tls,
         admission: Admission::new(
-            settings.connection_count_max,
-            settings.connection_count_per_address_max,
+            door.connections(settings.connection_count_max),
+            door.connections(settings.connection_count_per_address_max),
         ),
         limits: settings.edge(),
         tally: Arc::clone(&gate.tally),

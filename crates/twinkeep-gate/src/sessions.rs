@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::{SecretBytes, random_bytes};
 
@@ -34,7 +35,21 @@ pub(crate) struct SessionLimits {
     pub(crate) count_max: usize,
 }
 
+/// A session, as an operator sees it.
+#[derive(Debug, Serialize)]
+pub(crate) struct SessionLine {
+    /// Names it; no part of what opens it.
+    pub(crate) id: String,
+    /// Whose API key opened it.
+    pub(crate) caller: String,
+    /// How long ago it was opened.
+    pub(crate) open_seconds: u64,
+    /// How long ago it was last used.
+    pub(crate) unused_seconds: u64,
+}
+
 struct Session {
+    caller: String,
     key: Arc<SecretBytes>,
     opened: Duration,
     used: Duration,
@@ -53,7 +68,7 @@ impl Sessions {
     }
 
     /// Signs in with a key that was just checked; returns the token. `now` counts from the start.
-    pub(crate) fn open(&self, key: SecretBytes, now: Duration) -> String {
+    pub(crate) fn open(&self, caller: &str, key: SecretBytes, now: Duration) -> String {
         let token = to_hex(&random_bytes::<32>());
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if self.limits.count_max <= open.len() {
@@ -65,7 +80,8 @@ impl Sessions {
                 open.remove(&digest);
             }
         }
-        let session = Session { key: Arc::new(key), opened: now, used: now };
+        let caller = caller.to_owned();
+        let session = Session { caller, key: Arc::new(key), opened: now, used: now };
         open.insert(sha256(token.as_bytes()), session);
         token
     }
@@ -84,11 +100,37 @@ impl Sessions {
         Some(Arc::clone(&session.key))
     }
 
+    /// Lists who is signed in.
+    pub(crate) fn list(&self, now: Duration) -> Vec<SessionLine> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let alive = open.iter().filter(|(_, session)| session.alive(&self.limits, now));
+        let line = |(digest, session): (&[u8; 32], &Session)| SessionLine {
+            id: session_id(digest),
+            caller: session.caller.clone(),
+            open_seconds: now.saturating_sub(session.opened).as_secs(),
+            unused_seconds: now.saturating_sub(session.used).as_secs(),
+        };
+        alive.map(line).collect()
+    }
+
+    /// Ends the session of this name; returns whether there was one.
+    pub(crate) fn end(&self, id: &str) -> bool {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = open.len();
+        open.retain(|digest, _| session_id(digest) != id);
+        open.len() < before
+    }
+
     /// Signs out.
     pub(crate) fn close(&self, token: &str) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.remove(&sha256(token.as_bytes()));
     }
+}
+
+/// What a cookie is found by, cut short.
+fn session_id(digest: &[u8; 32]) -> String {
+    to_hex(&digest[..8])
 }
 
 #[cfg(test)]
@@ -110,7 +152,7 @@ mod tests {
     }
 
     fn open(sessions: &Sessions, key: u8, at: u64) -> String {
-        sessions.open(SecretBytes::new(vec![key]), seconds(at))
+        sessions.open("key:test", SecretBytes::new(vec![key]), seconds(at))
     }
 
     #[test]
@@ -141,6 +183,21 @@ mod tests {
         assert!(sessions.key(&tokens[0], seconds(7)).is_some());
         assert!(sessions.key(&newest, seconds(7)).is_some());
         assert_eq!(sessions.open.lock().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn an_operator_sees_who_is_signed_in_and_ends_one_session() {
+        let sessions = Sessions::new(LIMITS);
+        let (one, other) = (open(&sessions, 1, 0), open(&sessions, 2, 10));
+        let lines = sessions.list(seconds(30));
+        let ages: Vec<u64> = lines.iter().map(|line| line.open_seconds).collect();
+        assert!(ages == [30, 20] || ages == [20, 30], "{ages:?}");
+        assert!(lines.iter().all(|line| !one.contains(&line.id) && !other.contains(&line.id)));
+        let first = lines.iter().find(|line| line.open_seconds == 30).unwrap();
+        assert!(sessions.end(&first.id) && !sessions.end(&first.id) && !sessions.end(""));
+        assert!(sessions.key(&one, seconds(30)).is_none());
+        assert!(sessions.key(&other, seconds(30)).is_some());
+        assert!(sessions.list(seconds(1000)).is_empty());
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct GateSettings {
     pub listen: SocketAddr,
     /// Address and port for metrics, in the clear; none, if they are not served.
     pub metrics_listen: Option<SocketAddr>,
+    /// Address and port for operators, with certificates only; none, if they have no listener.
+    pub admin_listen: Option<SocketAddr>,
     /// Where spans of requests are kept; none, if they are not.
     pub trace_file: Option<PathBuf>,
     /// Where people reach it, for links.
@@ -68,6 +70,7 @@ impl GateSettings {
         Self {
             listen,
             metrics_listen: config.metrics_listen.parse().ok(),
+            admin_listen: config.admin_listen.parse().ok(),
             trace_file: config.trace_file.clone(),
             public_url,
             identity_rate: rate,

@@ -128,4 +128,4 @@ pub(crate) fn refuse(error: &AppError) -> Refusal {
 }
 
 /// The use case was done but could not be recorded: nothing of it may be answered.
-const LEDGER_WRITE: &str = "ledger-write";
+pub(crate) const LEDGER_WRITE: &str = "ledger-write";

@@ -62,6 +62,18 @@ impl Store {
         })
     }
 
+    /// Removes settings; those that are not there are no fault.
+    pub fn remove_settings(&self, names: &[String]) -> Result<(), StoreError> {
+        self.change(&[&SETTINGS], |transaction| {
+            for name in names {
+                transaction
+                    .execute("DELETE FROM settings WHERE name = ?1", [name])
+                    .map_err(catalog("remove a setting"))?;
+            }
+            Ok(())
+        })
+    }
+
     /// Adds a line to a setting that has one value a line, unless it is there.
     ///
     /// Callers that come at the same time lose nothing, and only the first writes to the disk.

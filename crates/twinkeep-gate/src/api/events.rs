@@ -77,7 +77,7 @@ impl EventsWire {
 }
 
 /// Reads `Idempotency-Key`: one line of printable ASCII, with or without the quotes of the draft.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let message = "`Idempotency-Key` takes 1 to 255 printable ASCII characters, and comes once";
     let refused = || Refusal::unprocessable("idempotency-key", message);
     let mut values = headers.get_all("idempotency-key").iter();

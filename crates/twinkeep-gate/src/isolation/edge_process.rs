@@ -43,7 +43,7 @@ pub fn run_edge() -> Result<(), GateError> {
     runtime.block_on(run(sockets, confinement)).map_err(cannot)
 }
 
-/// The sockets that the launcher passes.
+/// The sockets that the launcher passes. At which door this edge stands it need not know.
 struct Sockets {
     requests: OwnedFd,
     signatures: OwnedFd,

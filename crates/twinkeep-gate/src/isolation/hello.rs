@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sandbox::Confinement;
 use crate::GateSettings;
+use crate::door::Door;
 use crate::edge::EdgeLimits;
 use crate::edge::watch::StallLimits;
 use crate::tls::ClientCertificates;
@@ -71,7 +72,7 @@ pub(super) enum Report {
 }
 
 impl Hello {
-    pub(super) fn new(settings: &GateSettings, identity: Identity) -> Self {
+    pub(super) fn new(settings: &GateSettings, door: Door, identity: Identity) -> Self {
         let EdgeLimits { handshake, stall } = settings.edge();
         let limits = Limits {
             handshake: millis(handshake),
@@ -86,9 +87,10 @@ impl Hello {
         };
         Self {
             identity,
-            client_certificates: settings.client_certificates,
-            connection_count_max: settings.connection_count_max,
-            connection_count_per_address_max: settings.connection_count_per_address_max,
+            client_certificates: door.certificates(settings.client_certificates),
+            connection_count_max: door.connections(settings.connection_count_max),
+            connection_count_per_address_max: door
+                .connections(settings.connection_count_per_address_max),
             limits,
         }
     }

@@ -1,9 +1,10 @@
-//! The process that starts the edge, and the courier where there are upstreams; and another when
-//! one dies.
+//! The process that starts the edge, another edge where operators have a listener of their own, and
+//! the courier where there are upstreams; and each anew when it dies.
 //!
 //! It is started before the keep is opened, and does nothing but this: it holds the listening
-//! socket and never takes a connection from it.
+//! sockets and never takes a connection from one.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::{Child, Command, Stdio};
@@ -15,41 +16,40 @@ use super::channel;
 use super::sandbox::OWN_PROGRAM;
 use crate::GateError;
 
-/// What a worker says to the launcher: with the listener, start an edge,
+/// What a worker says to the launcher: with the listeners, which processes to start,
 pub(super) const OPEN: &[u8] = b"open";
-/// or an edge and a courier;
-pub(super) const OPEN_OUTWARDS: &[u8] = b"both";
 /// and later, stop.
 pub(super) const STOP: &[u8] = b"stop";
 
+/// Follows [`OPEN`]: a courier is needed,
+pub(super) const OUTWARDS: u8 = 1;
+/// and the last listener is that for operators.
+pub(super) const WITH_ADMIN: u8 = 2;
+
 /// What the launcher says to the worker with the sockets of a process that it has started.
 pub(super) const EDGE: &[u8] = b"edge";
+pub(super) const ADMIN_EDGE: &[u8] = b"admin";
 pub(super) const COURIER: &[u8] = b"courier";
 
-/// What both may look at: the worker's thread, and the one that waits for the edge.
+/// What all may look at: the worker's thread, and those that wait for a process each.
 #[derive(Default)]
 struct State {
     /// The listener, and that for metrics if there is one; none once it is time to stop.
     listeners: Vec<OwnedFd>,
-    edge: Option<Child>,
-    courier: Option<Child>,
+    /// The listener for operators, in the same way.
+    admin: Vec<OwnedFd>,
+    children: BTreeMap<Kind, Child>,
     stopping: bool,
 }
 
 /// Which of the processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
+    /// The one that clients reach.
     Edge,
+    /// The one that operators reach: nobody else can get at its memory over the network.
+    AdminEdge,
     Courier,
-}
-
-impl State {
-    fn child(&mut self, kind: Kind) -> &mut Option<Child> {
-        match kind {
-            Kind::Edge => &mut self.edge,
-            Kind::Courier => &mut self.courier,
-        }
-    }
 }
 
 /// Runs until the worker is gone, or tells it to stop. `edge` is what starts an edge on the
@@ -57,14 +57,23 @@ impl State {
 pub fn run_launcher(edge: &str, courier: &str) -> Result<(), GateError> {
     let cannot = |source| GateError::Edge { source };
     let worker = Arc::new(channel::from_parent().map_err(cannot)?);
-    let mut word = [0; STOP.len()];
-    let (_, listeners) = channel::receive(worker.as_fd(), &mut word).map_err(cannot)?;
+    let mut word = [0; OPEN.len() + 1];
+    let (_, mut listeners) = channel::receive(worker.as_fd(), &mut word).map_err(cannot)?;
     if listeners.is_empty() {
         // The worker never came so far.
         return Ok(());
     }
-    let outwards = word == OPEN_OUTWARDS;
-    let state = Arc::new(Mutex::new(State { listeners, ..State::default() }));
+    let asked = word[OPEN.len()];
+    let admin = if asked & WITH_ADMIN != 0 { listeners.pop() } else { None };
+    let mut others = Vec::new();
+    if admin.is_some() {
+        others.push((Kind::AdminEdge, "admin", edge));
+    }
+    if asked & OUTWARDS != 0 {
+        others.push((Kind::Courier, "courier", courier));
+    }
+    let admin = admin.into_iter().collect();
+    let state = Arc::new(Mutex::new(State { listeners, admin, ..State::default() }));
     thread::Builder::new()
         .name("worker".to_owned())
         .spawn({
@@ -72,12 +81,12 @@ pub fn run_launcher(edge: &str, courier: &str) -> Result<(), GateError> {
             move || listen(&worker, &state)
         })
         .map_err(cannot)?;
-    if outwards {
-        let (worker, state, courier) =
-            (Arc::clone(&worker), Arc::clone(&state), courier.to_owned());
+    for (kind, name, command) in others {
+        let (worker, state, command) =
+            (Arc::clone(&worker), Arc::clone(&state), command.to_owned());
         thread::Builder::new()
-            .name("courier".to_owned())
-            .spawn(move || keep_running(Kind::Courier, &courier, &worker, &state))
+            .name(name.to_owned())
+            .spawn(move || keep_running(kind, &command, &worker, &state))
             .map_err(cannot)?;
     }
     keep_running(Kind::Edge, edge, &worker, &state).map_err(cannot)
@@ -91,10 +100,10 @@ fn listen(worker: &OwnedFd, state: &Mutex<State>) {
         state.stopping = true;
         // From now on nobody gets through to a port that nobody answers at.
         state.listeners.clear();
+        state.admin.clear();
     }
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    let State { edge, courier, .. } = &mut *state;
-    for child in [edge, courier].into_iter().flatten() {
+    for child in state.children.values_mut() {
         let _ = child.kill();
     }
     std::process::exit(0);
@@ -110,7 +119,7 @@ fn keep_running(
     loop {
         let started = Instant::now();
         let goes_on = match kind {
-            Kind::Edge => start(command, worker, state)?,
+            Kind::Edge | Kind::AdminEdge => start(kind, command, worker, state)?,
             Kind::Courier => start_courier(command, worker, state)?,
         };
         if !goes_on {
@@ -125,25 +134,29 @@ fn keep_running(
 }
 
 /// Starts an edge, unless it is time to stop.
-fn start(edge: &str, worker: &OwnedFd, state: &Mutex<State>) -> io::Result<bool> {
+fn start(kind: Kind, edge: &str, worker: &OwnedFd, state: &Mutex<State>) -> io::Result<bool> {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     if state.stopping {
         return Ok(false);
     }
+    let (name, listeners) = match kind {
+        Kind::AdminEdge => (ADMIN_EDGE, &state.admin),
+        _ => (EDGE, &state.listeners),
+    };
     let (requests, far_requests) = channel::stream()?;
     let (signatures, far_signatures) = channel::messages()?;
     let (first, far_first) = channel::messages()?;
-    channel::send(worker.as_fd(), EDGE, &[far_requests.as_fd(), far_signatures.as_fd()])?;
+    channel::send(worker.as_fd(), name, &[far_requests.as_fd(), far_signatures.as_fd()])?;
     let child = Command::new(OWN_PROGRAM)
         .arg(edge)
         .env_clear()
         .stdin(Stdio::from(far_first))
         .stdout(Stdio::null())
         .spawn()?;
-    let sockets = [&requests, &signatures].into_iter().chain(&state.listeners);
+    let sockets = [&requests, &signatures].into_iter().chain(listeners);
     let sockets: Vec<_> = sockets.map(std::os::fd::AsFd::as_fd).collect();
     channel::send(first.as_fd(), b"edge", &sockets)?;
-    state.edge = Some(child);
+    state.children.insert(kind, child);
     Ok(true)
 }
 
@@ -161,19 +174,18 @@ fn start_courier(courier: &str, worker: &OwnedFd, state: &Mutex<State>) -> io::R
         .stdout(Stdio::null())
         .spawn()?;
     channel::send(first.as_fd(), COURIER, &[requests.as_fd()])?;
-    state.courier = Some(child);
+    state.children.insert(Kind::Courier, child);
     Ok(true)
 }
 
 fn ended(kind: Kind, state: &Mutex<State>) -> io::Result<bool> {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    let child = state.child(kind);
-    let ended = match child {
+    let ended = match state.children.get_mut(&kind) {
         Some(child) => child.try_wait()?.is_some(),
         None => true,
     };
     if ended {
-        *child = None;
+        state.children.remove(&kind);
     }
     Ok(ended)
 }

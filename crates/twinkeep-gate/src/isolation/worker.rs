@@ -1,17 +1,17 @@
 //! The worker's side: it founds the house, closes itself in, and serves edges as they come.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
 use hyper::body::Frame;
@@ -22,14 +22,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::hello::{Hello, Identity, Report, Word};
-use super::launcher::{COURIER, EDGE, OPEN, OPEN_OUTWARDS, STOP};
+use super::launcher::{ADMIN_EDGE, COURIER, EDGE, OPEN, OUTWARDS, STOP, WITH_ADMIN};
 use super::reception::{self, Desk};
 use super::sandbox::{self, Confinement, WorkerFiles};
 use super::{channel, courier_process, signing};
+use crate::door::Door;
 use crate::edge::Peer;
 use crate::gate::Gate;
+use crate::routes::Routers;
 use crate::tls::{self, TlsMaterial};
-use crate::{GateError, Stop, pipeline};
+use crate::{GateError, Opened, Stop, pipeline};
 
 /// What holds the processes together: the worker has it.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub struct House {
     listener: Option<(std::net::TcpListener, SocketAddr)>,
     /// The same, for metrics.
     metrics: Option<std::net::TcpListener>,
+    /// The same, for operators.
+    admin: Option<(std::net::TcpListener, SocketAddr)>,
     files: bool,
     required: bool,
     confinement: Confinement,
@@ -52,6 +56,8 @@ pub struct IsolationReport {
     pub worker: Confinement,
     /// The process that faces the network.
     pub edge: Confinement,
+    /// The process that operators reach, if they have a listener of their own.
+    pub admin: Option<Confinement>,
     /// The process that connects to upstreams, if there are any.
     pub courier: Option<Confinement>,
 }
@@ -59,7 +65,7 @@ pub struct IsolationReport {
 impl IsolationReport {
     /// Returns whether everything is closed to each of them that should be.
     fn whole(&self) -> bool {
-        let all = [Some(self.worker), Some(self.edge), self.courier];
+        let all = [Some(self.worker), Some(self.edge), self.admin, self.courier];
         all.into_iter().flatten().all(|found| found == Confinement::WHOLE)
     }
 }
@@ -89,6 +95,7 @@ impl House {
             line,
             listener: None,
             metrics: None,
+            admin: None,
             files: false,
             required,
             confinement,
@@ -106,12 +113,13 @@ impl House {
         self.files = sandbox::confine_files_of_all(files);
     }
 
-    /// Opens the listening sockets for the edge, and closes the network to this process, but for
+    /// Opens the listening sockets for the edges, and closes the network to this process, but for
     /// connections to `ports`.
     pub fn close_network(
         &mut self,
         listen: SocketAddr,
         metrics: Option<SocketAddr>,
+        admin: Option<SocketAddr>,
         ports: &[u16],
     ) -> Result<(), GateError> {
         // The runtime of one thread, so that there are no others yet.
@@ -126,6 +134,7 @@ impl House {
         };
         self.listener = Some(bind(listen)?);
         self.metrics = metrics.map(bind).transpose()?.map(|(listener, _)| listener);
+        self.admin = admin.map(bind).transpose()?;
         let found = sandbox::confine_worker(ports);
         self.confinement = Confinement { files: found.files && self.files, ..found };
         Ok(())
@@ -135,14 +144,14 @@ impl House {
 /// Serves edges until told to stop; calls `opened` once, when the first of them listens.
 pub(crate) async fn serve(
     gate: Arc<Gate>,
-    router: Router,
+    routers: Routers,
     mut house: House,
     material: &TlsMaterial,
     stop: Stop,
-    opened: &mut dyn FnMut(SocketAddr, Option<IsolationReport>),
+    opened: &mut dyn FnMut(Opened),
 ) -> Result<(), GateError> {
     let cannot = |source| GateError::Edge { source };
-    let Stop { mut told, mut chain } = stop;
+    let Stop { mut told, mut chain, .. } = stop;
     let key = tls::signing_key(material)?;
     let identity =
         Identity { chain_pem: material.cert_chain_pem.clone(), schemes: signing::schemes(&*key) };
@@ -150,19 +159,19 @@ pub(crate) async fn serve(
         return Err(cannot(std::io::ErrorKind::NotConnected.into()));
     };
     let outwards = !gate.settings.upstreams.is_empty();
-    let word = if outwards { OPEN_OUTWARDS } else { OPEN };
-    hand_over(&mut house, listener, word).map_err(cannot)?;
+    let admin = house.admin.as_ref().map(|(_, address)| *address);
+    hand_over(&mut house, listener, outwards).map_err(cannot)?;
     let mut arrivals = arrivals(&house).map_err(cannot)?;
     let (ready, mut confined) = mpsc::unbounded_channel::<Ready>();
-    let mut found = Found { edge: None, courier: None, outwards };
+    let mut found = Found { outwards, with_admin: admin.is_some(), ..Found::default() };
     let (words, _) = watch::channel(Orders { identity, stop: false });
     let drain = gate.settings.drain_time;
     let desk = Arc::new(WorkerDesk {
         gate,
-        router,
+        routers,
         words,
         ready,
-        open: AtomicBool::new(false),
+        open: Mutex::default(),
         sent_out: AtomicBool::new(false),
     });
     let mut edges = JoinSet::new();
@@ -179,7 +188,9 @@ pub(crate) async fn serve(
             }
             _ = edges.join_next(), if !edges.is_empty() => {}
             arrived = arrivals.recv() => match arrived {
-                Some(Arrival::Edge(sockets)) => take_in(&mut edges, &desk, &key, sockets),
+                Some(Arrival::Edge(door, sockets)) => {
+                    take_in(&mut edges, &desk, door, &key, sockets);
+                }
                 Some(Arrival::Courier(socket)) => send_out(&desk, socket),
                 None => break Err(cannot(std::io::ErrorKind::BrokenPipe.into())),
             },
@@ -190,7 +201,7 @@ pub(crate) async fn serve(
                         break Err(GateError::Isolation);
                     }
                     if !is_open {
-                        opened(address, Some(report));
+                        opened(Opened { address, admin, isolation: Some(report) });
                     }
                     is_open = true;
                 }
@@ -212,11 +223,14 @@ pub(crate) async fn serve(
 fn hand_over(
     house: &mut House,
     listener: std::net::TcpListener,
-    word: &[u8],
+    outwards: bool,
 ) -> std::io::Result<()> {
-    let listeners = std::iter::once(listener).chain(house.metrics.take()).collect::<Vec<_>>();
-    let sockets: Vec<_> = listeners.iter().map(std::os::fd::AsFd::as_fd).collect();
-    channel::send(house.line.as_fd(), word, &sockets)
+    let admin = house.admin.take().map(|(listener, _)| listener);
+    let courier = if outwards { OUTWARDS } else { 0 };
+    let asked = courier | if admin.is_some() { WITH_ADMIN } else { 0 };
+    let listeners = [Some(listener), house.metrics.take(), admin];
+    let sockets: Vec<_> = listeners.iter().flatten().map(std::os::fd::AsFd::as_fd).collect();
+    channel::send(house.line.as_fd(), &[OPEN, &[asked]].concat(), &sockets)
 }
 
 /// Lets the launcher go, and an edge that has not ended by now with it.
@@ -229,36 +243,41 @@ async fn close(house: House) {
 
 /// A process that has just been started, by its sockets.
 enum Arrival {
-    Edge([OwnedFd; 2]),
+    Edge(Door, [OwnedFd; 2]),
     Courier(OwnedFd),
 }
 
 /// How far one of them is confined.
 enum Ready {
-    Edge(Confinement),
+    Edge(Door, Confinement),
     Courier(Confinement),
 }
 
 /// What has been found so far.
+#[derive(Default)]
 struct Found {
     edge: Option<Confinement>,
+    admin: Option<Confinement>,
     courier: Option<Confinement>,
     outwards: bool,
+    with_admin: bool,
 }
 
 impl Found {
     fn take(&mut self, ready: Ready) {
         match ready {
-            Ready::Edge(found) => self.edge = Some(found),
+            Ready::Edge(Door::Public, found) => self.edge = Some(found),
+            Ready::Edge(Door::Admin, found) => self.admin = Some(found),
             Ready::Courier(found) => self.courier = Some(found),
         }
     }
 
     /// Returns the report once all of them have said what they found.
     fn report(&self, worker: Confinement) -> Option<IsolationReport> {
-        let whole = self.courier.is_some() || !self.outwards;
+        let outwards = self.courier.is_some() || !self.outwards;
+        let whole = outwards && (self.admin.is_some() || !self.with_admin);
         let edge = self.edge.filter(|_| whole)?;
-        Some(IsolationReport { worker, edge, courier: self.courier })
+        Some(IsolationReport { worker, edge, admin: self.admin, courier: self.courier })
     }
 }
 
@@ -270,7 +289,8 @@ fn arrivals(house: &House) -> std::io::Result<mpsc::UnboundedReceiver<Arrival>> 
         let mut word = [0; 8];
         while let Ok((count @ 1.., mut files)) = channel::receive(line.as_fd(), &mut word) {
             let arrival = match &word[..count] {
-                EDGE => files.try_into().ok().map(Arrival::Edge),
+                EDGE => files.try_into().ok().map(|files| Arrival::Edge(Door::Public, files)),
+                ADMIN_EDGE => files.try_into().ok().map(|files| Arrival::Edge(Door::Admin, files)),
                 COURIER => files.pop().map(Arrival::Courier),
                 _ => None,
             };
@@ -303,6 +323,7 @@ fn send_out(desk: &Arc<WorkerDesk>, socket: OwnedFd) {
 fn take_in(
     edges: &mut JoinSet<()>,
     desk: &Arc<WorkerDesk>,
+    door: Door,
     key: &Arc<dyn SigningKey>,
     [requests, signatures]: [OwnedFd; 2],
 ) {
@@ -314,11 +335,11 @@ fn take_in(
         .spawn(move || signing::answer(&signatures, &*key));
     // Without either, the edge sees that its socket is closed, ends, and is started again.
     if let (Ok(stream), Ok(_)) = (stream, signing) {
-        if desk.open.swap(true, Ordering::Relaxed) {
+        if !desk.open.lock().unwrap_or_else(PoisonError::into_inner).insert(door) {
             desk.gate.tally.count(EDGE_STARTED_AGAIN);
         }
-        let desk: Arc<dyn Desk> = Arc::clone(desk) as Arc<dyn Desk>;
-        edges.spawn(reception::serve(desk, stream));
+        let desk = DoorDesk { desk: Arc::clone(desk), door };
+        edges.spawn(reception::serve(Arc::new(desk), stream));
     }
 }
 
@@ -336,30 +357,38 @@ impl Orders {
 
 struct WorkerDesk {
     gate: Arc<Gate>,
-    router: Router,
+    routers: Routers,
     words: watch::Sender<Orders>,
     ready: mpsc::UnboundedSender<Ready>,
-    /// An edge has been started before.
-    open: AtomicBool,
+    /// Where an edge has been started before.
+    open: Mutex<BTreeSet<Door>>,
     /// A courier has.
     sent_out: AtomicBool,
+}
+
+/// What the worker does for one edge: at which door that stands, the launcher said, and nobody who
+/// takes the edge over can say otherwise.
+struct DoorDesk {
+    desk: Arc<WorkerDesk>,
+    door: Door,
 }
 
 /// An answer that is being made.
 pub(super) type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
-impl Desk for WorkerDesk {
+impl Desk for DoorDesk {
     fn answer(&self, peer: Peer, request: Request<Body>) -> Answering {
-        let gate = Arc::clone(&self.gate);
-        Box::pin(pipeline::answer(gate, self.router.clone(), peer, request))
+        let WorkerDesk { gate, routers, .. } = &*self.desk;
+        Box::pin(pipeline::answer(Arc::clone(gate), routers.of(self.door), peer, request))
     }
 
     fn words(&self) -> Body {
-        let mut orders = self.words.subscribe();
+        let words = &self.desk.words;
+        let mut orders = words.subscribe();
         let identity = orders.borrow_and_update().identity.clone();
-        let hello = Word::Hello(Hello::new(&self.gate.settings, identity));
+        let hello = Word::Hello(Hello::new(&self.desk.gate.settings, self.door, identity));
         let (sender, receiver) = mpsc::channel(1);
-        if self.words.borrow().stop {
+        if words.borrow().stop {
             orders.mark_changed();
         }
         tokio::spawn(tell(sender, hello, orders));
@@ -367,7 +396,7 @@ impl Desk for WorkerDesk {
     }
 
     fn metrics(&self) -> Answering {
-        let gate = Arc::clone(&self.gate);
+        let gate = Arc::clone(&self.desk.gate);
         Box::pin(async move {
             let text = crate::metrics::render(&gate).await.unwrap_or_default();
             Response::new(Body::from(text))
@@ -376,8 +405,8 @@ impl Desk for WorkerDesk {
 
     fn report(&self, report: Report) {
         match report {
-            Report::Ready(confinement) => _ = self.ready.send(Ready::Edge(confinement)),
-            Report::TurnedAway(counts) => self.gate.tally.add(&counts),
+            Report::Ready(found) => _ = self.desk.ready.send(Ready::Edge(self.door, found)),
+            Report::TurnedAway(counts) => self.desk.gate.tally.add(&counts),
         }
     }
 }

@@ -67,7 +67,7 @@ pub(crate) async fn sign_in(
         return Err(locked.map_or_else(Refusal::unauthenticated, |_| Refusal::locked_out()));
     };
     let key = SecretBytes::new(key.expose().to_vec());
-    let token = gate.sessions.open(key, gate.elapsed());
+    let token = gate.sessions.open(&caller.id, key, gate.elapsed());
     let mut response = go_to("/twins");
     let cookie = format!("{SESSION_COOKIE}={token}; {COOKIE_RULES}");
     set_cookie(&mut response, &cookie)?;

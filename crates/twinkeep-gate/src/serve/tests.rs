@@ -12,6 +12,7 @@ use super::{Front, Stopper, serve, stopper};
 use crate::testing::{Client, self_signed};
 use crate::{GateSettings, Rate};
 
+mod admin;
 mod api;
 mod attack;
 mod certificates;
@@ -31,6 +32,8 @@ use keep::TestKeep;
 /// A gate that is open, and closes when dropped.
 struct Served {
     client: Client,
+    /// The same at the listener for operators, if there is one.
+    admin: Option<Client>,
     key: String,
     stopper: Option<Stopper>,
     thread: Option<JoinHandle<()>>,
@@ -50,17 +53,19 @@ fn settings() -> GateSettings {
 impl Served {
     /// Opens a gate before `keep`, with a key that may do everything.
     fn open(keep: &TestKeep, settings: GateSettings) -> Self {
-        let key = new_key(keep, &Scope::ALL);
+        let key = new_key(keep, &Scope::WITHOUT_CERTIFICATE);
         let (material, root) = self_signed();
         let (stopper, stop) = stopper();
         let (sender, receiver) = std::sync::mpsc::channel();
         let app = Arc::clone(&keep.app);
         let thread = std::thread::spawn(move || {
-            let mut opened = |address, _| sender.send(address).unwrap();
+            let mut opened = |opened: crate::Opened| sender.send(opened).unwrap();
             serve(app, &settings, &material, Front::Within, stop, &mut opened).unwrap();
         });
-        let client = Client::new(receiver.recv().unwrap(), root);
-        Self { client, key, stopper: Some(stopper), thread: Some(thread) }
+        let opened = receiver.recv().unwrap();
+        let admin = opened.admin.map(|address| Client::new(address, root.clone()));
+        let client = Client::new(opened.address, root);
+        Self { client, admin, key, stopper: Some(stopper), thread: Some(thread) }
     }
 
     /// Stops the gate and waits until it is closed.

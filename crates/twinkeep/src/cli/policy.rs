@@ -44,7 +44,8 @@ pub(crate) enum BudgetCommand {
 pub(crate) struct PolicyTestArgs {
     /// What would be done: predict, list-twins, read-twin, follow, forecast, explain, simulate,
     /// what-if, compare, record-events, deliver-feed, read-feeds, decide-feed, read-models,
-    /// export-subject, erase-subject, read-ledger, use-upstream, or override-consent
+    /// export-subject, erase-subject, read-ledger, use-upstream, administer, or
+    /// override-consent
     pub(crate) action: String,
 
     /// A policy in Cedar [default: the one in force]

@@ -7,11 +7,11 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use twinkeep_app::{
-    App, AppError, ClientCaWatch, Keep, ServerIdentity, forget_upstreams, read_client_cas,
+    App, AppError, Caller, ClientCaWatch, Keep, ServerIdentity, forget_upstreams, read_client_cas,
     record_certified, record_closed, record_opened, renew_server_certificate, server_identity,
 };
 use twinkeep_gate::{
-    GateError, GateSettings, IsolationReport, Stopper, TlsMaterial, UpstreamPlans, serve, stopper,
+    GateError, GateSettings, Opened, Stopper, TlsMaterial, UpstreamPlans, serve, stopper,
 };
 use twinkeep_vault::process::raise_open_files;
 
@@ -66,20 +66,20 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     let background = Background::start(&app, client_cas, stopper);
     let dir = args.drop_folder.clone().or_else(|| app.settings().intake.drop_folder.clone());
     let mut feeders = Vec::new();
-    let served =
-        serve(Arc::clone(&app), &settings, &tls, front, stop, &mut |address, isolation| {
-            if let Some(isolation) = &isolation {
-                isolated::remark(isolation, out);
-            }
-            let report = report(address, isolation);
-            let text = |_: &serde_json::Value| {
-                format!("listening on https://{address}/ (stop with Ctrl-C or SIGTERM)")
-            };
-            // Who cannot read this line can still read the configuration.
-            let _ = out.result(&report, text);
-            feeders.extend(dir.clone().map(|dir| Feeder::folder(&app, dir, out)));
-            feeders.extend(stream.clone().map(|stream| Feeder::stream(&app, stream, out)));
-        });
+    let served = serve(Arc::clone(&app), &settings, &tls, front, stop, &mut |opened| {
+        let Opened { address, isolation, .. } = opened;
+        if let Some(isolation) = &isolation {
+            isolated::remark(isolation, out);
+        }
+        let report = report(opened);
+        let text = |_: &serde_json::Value| {
+            format!("listening on https://{address}/ (stop with Ctrl-C or SIGTERM)")
+        };
+        // Who cannot read this line can still read the configuration.
+        let _ = out.result(&report, text);
+        feeders.extend(dir.clone().map(|dir| Feeder::folder(&app, dir, out)));
+        feeders.extend(stream.clone().map(|stream| Feeder::stream(&app, stream, out)));
+    });
     handle.close();
     let _ = waiting.join();
     feeders.into_iter().for_each(Feeder::close);
@@ -90,15 +90,22 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
 }
 
 /// The line that says that the server is there.
-fn report(address: SocketAddr, isolation: Option<IsolationReport>) -> serde_json::Value {
+fn report(Opened { address, admin, isolation }: Opened) -> serde_json::Value {
     let isolation = isolation.map(|report| {
         let mut processes = serde_json::json!({ "worker": report.worker, "edge": report.edge });
         if let Some(courier) = report.courier {
             processes["courier"] = serde_json::json!(courier);
         }
+        if let Some(admin) = report.admin {
+            processes["admin"] = serde_json::json!(admin);
+        }
         processes
     });
-    serde_json::json!({ "listening": address.to_string(), "isolation": isolation })
+    let mut line = serde_json::json!({ "listening": address.to_string(), "isolation": isolation });
+    if let Some(admin) = admin {
+        line["admin"] = serde_json::json!(admin.to_string());
+    }
+    line
 }
 
 /// Does what signals say, until one says stop or nobody listens any more.
@@ -115,7 +122,7 @@ fn obey(signals: &mut Signals, app: &App, stopper: &Stopper, out: &Output) {
 fn certify(app: &App, stopper: &Stopper, out: &Output) {
     let shown = server_identity(app).map_err(|error| error.to_string()).and_then(|identity| {
         stopper.certify(&material(identity)).map_err(|error| error.to_string())?;
-        record_certified(app).map_err(|error| error.to_string())
+        record_certified(app, &Caller::operator()).map_err(|error| error.to_string())
     });
     match shown {
         Ok(()) => out.remark("the certificate was read again"),

@@ -386,7 +386,7 @@ async fn five_a_second_with_burst_ten_lets_eleven_through_and_says_when_to_come_
     assert!(refused.header("ratelimit").unwrap().starts_with("\"default\";r=0;t="));
     // Somebody else is not affected.
     let mut other = served;
-    other.key = new_key(TestKeep::shared(), &Scope::ALL);
+    other.key = new_key(TestKeep::shared(), &Scope::WITHOUT_CERTIFICATE);
     assert_eq!(other.get("/api/v1/twins?limit=1").await.status, 200);
 }
 
@@ -434,7 +434,7 @@ async fn everybody_together_has_a_rate_and_who_is_over_their_own_takes_nothing_o
         keep,
         crate::GateSettings { identity_rate: own, total_rate: total, ..settings() },
     );
-    let other = new_key(keep, &Scope::ALL);
+    let other = new_key(keep, &Scope::WITHOUT_CERTIFICATE);
     let ask = async |key: &str| {
         let lines = format!("X-Api-Key: {key}\r\n");
         served.send("GET", "/api/v1/twins?limit=1", &lines, "").await.status

@@ -19,10 +19,15 @@ use crate::{ClientCertificates, GateSettings, TlsMaterial};
 
 /// A client of the keep's own authority: the id of its certificate, and what it shows.
 fn client(keep: &TestKeep) -> (String, TlsMaterial) {
+    client_who_may(keep, &Scope::WITHOUT_CERTIFICATE)
+}
+
+/// The same, of somebody who may do this.
+pub(super) fn client_who_may(keep: &TestKeep, scopes: &[Scope]) -> (String, TlsMaterial) {
     let request = NewCertificateRequest {
         name: "test",
         identity: None,
-        scopes: &Scope::ALL,
+        scopes,
         roles: &[],
         site: None,
         days: 1,
@@ -40,7 +45,7 @@ fn asking(client_certificates: ClientCertificates) -> GateSettings {
 }
 
 /// Gives up a certificate.
-fn revoke(keep: &TestKeep, id: &str) {
+pub(super) fn revoke(keep: &TestKeep, id: &str) {
     revoke_certificate(&keep.app, &Caller::operator(), id).unwrap();
 }
 

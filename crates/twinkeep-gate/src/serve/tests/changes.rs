@@ -334,7 +334,7 @@ async fn a_key_follows_in_a_few_places_and_a_place_is_given_back() {
     let answer = served.get("/api/v1/changes").await;
     assert_eq!((answer.status, answer.code().as_str()), (429, "stream-count"));
     // Somebody else is not affected, and neither is anything else of this one.
-    let other = new_key(&keep, &Scope::ALL);
+    let other = new_key(&keep, &Scope::WITHOUT_CERTIFICATE);
     assert_eq!(
         Stream::open(&served, &other, "/api/v1/changes", "").await.message().await.event,
         "ready"
@@ -359,7 +359,7 @@ async fn who_does_not_read_is_let_go_and_goes_on_from_there() {
         ..settings()
     };
     let gate = Arc::new(Gate::new(Arc::clone(&keep.app), settings));
-    let key = new_key(&keep, &Scope::ALL);
+    let key = new_key(&keep, &Scope::WITHOUT_CERTIFICATE);
     let caller = keep.app.authenticate(&key).unwrap();
     let watching = tokio::spawn(streams::watch(Arc::clone(&gate)));
     let follower = follow_changes(&keep.app, &caller, &FollowRequest::default()).unwrap();

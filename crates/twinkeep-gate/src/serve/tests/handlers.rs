@@ -34,6 +34,8 @@ async fn open(keep: &TestKeep, add: impl FnOnce(Router) -> Router) -> (Client, S
         }),
         ..super::super::edge(
             &gate,
+            crate::door::Door::Public,
+            routes::router(&gate),
             TlsAcceptor::from(
                 server_config(&material, crate::ClientCertificates::NotAsked).unwrap(),
             ),

@@ -12,7 +12,7 @@ fn document() -> Value {
 }
 
 /// Checks `value` against a schema: the part of JSON Schema that the document uses.
-fn check(document: &Value, schema: &Value, value: &Value, at: &str) {
+pub(super) fn check(document: &Value, schema: &Value, value: &Value, at: &str) {
     if let Some(name) = schema["$ref"].as_str() {
         let name = name.strip_prefix("#/components/schemas/").unwrap();
         let found = &document["components"]["schemas"][name];

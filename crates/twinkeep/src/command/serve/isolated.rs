@@ -40,6 +40,7 @@ pub(super) fn open(
         .close_network(
             listen,
             keep.settings.gate.metrics_listen.parse().ok(),
+            keep.settings.gate.admin_listen.parse().ok(),
             &ports(&keep.settings),
         )
         .map_err(refuse)?;
@@ -97,8 +98,9 @@ fn files(global: &Global, args: &ServeArgs, keep: &Keep) -> Result<WorkerFiles, 
 /// Says where the kernel did not confine what it should.
 pub(super) fn remark(report: &IsolationReport, out: &Output) {
     let courier = report.courier.map(|found| ("courier", found));
+    let admin = report.admin.map(|found| ("edge for operators", found));
     for (name, found) in
-        [("worker", report.worker), ("edge", report.edge)].into_iter().chain(courier)
+        [("worker", report.worker), ("edge", report.edge)].into_iter().chain(admin).chain(courier)
     {
         let Confinement { files, network, programs } = found;
         let open = [(files, "files"), (network, "the network"), (programs, "programs")];
