@@ -41,6 +41,9 @@ bench-ledger: ## Measure durable entries, waiting, proofs, and verification of t
 bench-poison: ## Plant poison into real data, and print what the panel finds and what it saves
 	$(CARGO) run --release --locked --quiet --package twinkeep-app --example poison
 
+bench-watch: ## Measure what watching a file costs, beside auditd, and searching audit logs beside ausearch (as root)
+	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/watch/run.sh
+
 bench-windows: ## Forecast what customers of Online Retail do, beside LightGBM in the same run
 	@CARGO="$(CARGO)" sh benches/windows/run.sh
 
@@ -65,4 +68,4 @@ docs: ## Regenerate the reference pages from the program
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance conformance-http2 bench bench-attack bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-twin bench-windows crash fuzz mutants docs deny
+.PHONY: help demo test check conformance conformance-http2 bench bench-attack bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-twin bench-watch bench-windows crash fuzz mutants docs deny

@@ -63,6 +63,14 @@ python hypercorn fastapi uvicorn websockets hypercorn # model servers that stand
     mkdir -p "$venv/nginx"
     (cd "$venv/nginx" && { apt-get download -qq nginx || { apt-get update -qq && apt-get download -qq nginx; } } 2>/dev/null && dpkg -x nginx_*.deb .)
 }
+# Searches audit logs; unpacked for the same reason.
+[ -x "$venv/auditd/sbin/ausearch" ] || {
+    echo "unpacking auditd"
+    mkdir -p "$venv/auditd"
+    packages='auditd libauparse0 libaudit1 libcap-ng0'
+    # shellcheck disable=SC2086
+    (cd "$venv/auditd" && { apt-get download -qq $packages || { apt-get update -qq && apt-get download -qq $packages; } } 2>/dev/null && for package in *.deb; do dpkg -x "$package" .; done)
+}
 # The public schemas of MEDS.
 "$venv/bin/python3" -c 'import meds' 2>/dev/null || {
     echo "installing meds"

@@ -21,6 +21,7 @@ for letter in a b c d e f g h; do
     printf '%sInvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n1,2,a,3,2010-12-01 08:26:00,2.5,17850,UK\n' "$letter" | seed table "retail-$letter"
 done
 for pack in packs/*.toml crates/*/packs/*.toml; do [ -f "$pack" ] && seed files "$(basename "$pack")" <"$pack"; done
+printf 'node=a type=SYSCALL msg=audit(1.000:1): arch=c000003e syscall=257 success=yes auid=0 comm=6120 exe="/a" key="a"\035ARCH=x86_64\ntype=CWD msg=audit(1.000:1): cwd="/"\ntype=PATH msg=audit(1.000:1): name=612F nametype=NORMAL mode=0100644\ntype=EOE msg=audit(1.000:1): \n' | seed audit_log open
 printf 'm0000z' | seed sealed_feed changed
 printf 'c0000' | seed sealed_feed cut
 printf '\007GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n' | seed http pipeline

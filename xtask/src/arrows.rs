@@ -51,6 +51,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "twinkeep-registry",
             "twinkeep-app",
             "twinkeep-gate",
+            "twinkeep-watch",
         ],
     ),
 ];

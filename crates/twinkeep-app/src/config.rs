@@ -11,7 +11,9 @@ use crate::client_ca_config::check_client_cas;
 use crate::issuer_config::check_issuers;
 use crate::source_attributes::is_attribute;
 use crate::upstream_config::check_upstreams;
-use crate::{BudgetConfig, ClientCaConfig, ClientCertificateMode, IssuerConfig, UpstreamConfig};
+use crate::{
+    BudgetConfig, ClientCaConfig, ClientCertificateMode, IssuerConfig, UpstreamConfig, WatchConfig,
+};
 use serde::{Deserialize, Serialize};
 use twinkeep_connect::{DatabaseUrl, NatsUrl};
 use twinkeep_intake::mapping::shipped_names as shipped_mapping_names;
@@ -30,6 +32,8 @@ pub struct Config {
     pub train: TrainSettings,
     /// Model versions.
     pub models: ModelSettings,
+    /// Who touches the files, while the gate serves.
+    pub watch: WatchConfig,
     /// What the model card says that only the people who run the keep can know.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub card: BTreeMap<String, String>,
@@ -421,6 +425,8 @@ pub struct Settings {
     pub train: TrainSettings,
     /// Model versions.
     pub models: ModelSettings,
+    /// Who touches the files, while the gate serves.
+    pub watch: WatchConfig,
     /// What the model card says that only the people who run the keep can know.
     pub card: BTreeMap<String, String>,
     /// Who may be asked about.
@@ -507,6 +513,7 @@ impl Config {
             gate,
             train,
             models,
+            watch,
             card,
             consent,
             budget,
@@ -557,6 +564,7 @@ impl Config {
             gate,
             train,
             models,
+            watch,
             card,
             consent,
             budgets: budget,
@@ -576,6 +584,7 @@ impl From<Settings> for Config {
             gate: settings.gate,
             train: settings.train,
             models: settings.models,
+            watch: settings.watch,
             card: settings.card,
             consent: settings.consent,
             budget: settings.budgets,
@@ -711,6 +720,8 @@ const KEYS: &[&str] = &[
     "card",
     "models",
     "verify_every_seconds",
+    "watch",
+    "files",
 ];
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod ask_what_if;
 mod attack_model;
 mod attestations;
 mod audit_event;
+mod audit_rules;
 mod budget;
 mod budget_config;
 mod caller;
@@ -142,7 +143,9 @@ mod upstream_config;
 mod use_upstream;
 mod verify_ledger;
 mod verify_receipt;
+mod watch_config;
 mod watch_files;
+mod watch_retention;
 mod watermark;
 mod witness;
 
@@ -169,6 +172,10 @@ pub use ask_what_if::{
 pub use attack_model::{
     Attack, AttackReport, AttackRequest, OverLimit, PoisoningReport, PoisoningTrial, attack_model,
     show_attacks,
+};
+pub use audit_rules::{
+    AUDIT_KEY, AuditRuleForm, AuditRulesReport, audit_rules_text, check_audit_rules,
+    load_audit_rules, unload_audit_rules, write_audit_rules,
 };
 pub use budget::{BudgetLine, list_budgets, reset_budgets};
 pub use budget_config::{BudgetConfig, BudgetUnit, Exhausted, Period};
@@ -335,9 +342,11 @@ pub use verify_ledger::{
 pub use verify_receipt::{
     ReceiptReport, VerifiedReceipt, VerifyReceiptRequest, verify_receipt, write_receipt,
 };
+pub use watch_config::{FileWatch, WatchConfig};
 pub use watch_files::{
     FileNews, FileSighting, FileWatchMode, record_file_news, record_watch_ended, see_files,
 };
+pub use watch_retention::{Lasting, RetentionReport, RetentionRequest, watch_retention};
 pub use witness::{
     Cosigned, WatchedLedger, cosign_checkpoint, watch_ledger, watched_ledgers, witness_vkey,
 };

@@ -208,7 +208,7 @@ fn system_names() -> Names {
 }
 
 /// The log and those that were rotated: `audit.log.1` is newer than `audit.log.2`.
-fn logs(newest: &Path) -> Result<Vec<PathBuf>, AppError> {
+pub(crate) fn logs(newest: &Path) -> Result<Vec<PathBuf>, AppError> {
     if !newest.is_file() {
         let attempt = format!("there is no audit log at `{}`", newest.display());
         let hint = "does auditd run here? `--log FILE` names another log";

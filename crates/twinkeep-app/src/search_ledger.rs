@@ -152,7 +152,7 @@ pub(crate) fn refused(error: SearchError) -> AppError {
     }
 }
 
-fn open(root: &Path) -> Result<(Keep, View), AppError> {
+pub(crate) fn open(root: &Path) -> Result<(Keep, View), AppError> {
     let keep = Keep::find(root)?;
     let view = View::open(&keep.layout.ledger(), &keep.ledger_origin(), &keep.ledger_key()?)?;
     Ok((keep, view))

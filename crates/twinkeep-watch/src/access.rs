@@ -14,6 +14,7 @@ mod error;
 mod fanotify;
 mod grouping;
 mod inotify;
+pub mod rules;
 mod sighting;
 
 pub use collect::{Collector, Mode, News, Plan, watch};

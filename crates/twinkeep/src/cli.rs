@@ -40,7 +40,7 @@ pub(crate) use store::{KeyringCommand, StoreCommand};
 pub(crate) use tokens::{IssuerCommand, TokenArgs, TokenCommand};
 pub(crate) use twins::{SimilarArgs, SimulateArgs, TwinCommand, WhatIfArgs};
 pub(crate) use upstreams::UpstreamCommand;
-pub(crate) use watch::{AuditFormat, AuditSearchArgs, WatchArgs, WatchCommand};
+pub(crate) use watch::{AuditFormat, AuditRulesArgs, AuditSearchArgs, WatchArgs, WatchCommand};
 pub(crate) use witness::WitnessCommand;
 
 /// Guarded digital twins of patients and audiences
@@ -221,6 +221,9 @@ pub(crate) enum Command {
     /// Connect to model servers for `serve`
     #[command(hide = true)]
     ServeCourier,
+    /// Watch the files for `serve`
+    #[command(hide = true)]
+    ServeWatch(WatchArgs),
 }
 
 /// Arguments of `init`.

@@ -87,6 +87,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::ServeLauncher => edge::launcher(),
         Command::ServeEdge => edge::edge(),
         Command::ServeCourier => edge::courier(),
+        Command::ServeWatch(args) => watch::for_worker(global, args),
         Command::Config => {
             let Keep { settings, .. } = Keep::find(&global.keep)?;
             let config = Config::from(settings);

@@ -12,7 +12,7 @@
 mod event;
 mod interpret;
 mod record;
-mod syscalls;
+pub(super) mod syscalls;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _};

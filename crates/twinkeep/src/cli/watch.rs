@@ -31,6 +31,51 @@ pub(crate) enum WatchCommand {
         after_help = "Example: twinkeep watch search --key model_access --since today --interpret"
     )]
     Search(AuditSearchArgs),
+    /// Print, write, load, and check the audit rules for models and keys: needs no key of the keep
+    Rules(AuditRulesArgs),
+    /// Say for how long ledger and audit logs last at today's rate, against six years (HIPAA)
+    #[command(after_help = "Exits with 1 if that is too short (45 CFR 164.316(b)(2)(i)).")]
+    Retention {
+        /// The newest log of auditd, if it runs here
+        #[arg(long, value_name = "FILE", default_value = "/var/log/audit/audit.log")]
+        log: PathBuf,
+        /// The configuration of auditd
+        #[arg(long, value_name = "FILE", default_value = "/etc/audit/auditd.conf")]
+        conf: PathBuf,
+    },
+}
+
+/// Arguments of `watch rules`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without an option, the rules are printed. `--check` exits with 1 if anything is wrong."
+)]
+pub(crate) struct AuditRulesArgs {
+    /// Say them as `-w PATH`, not by the calls that touch files
+    #[arg(long)]
+    pub(crate) watch_form: bool,
+
+    /// Write them to a file for auditd
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        default_missing_value = "/etc/audit/rules.d/70-twinkeep.rules",
+        group = "what"
+    )]
+    pub(crate) write: Option<PathBuf>,
+
+    /// Give them to the kernel, with those for io_uring, which auditctl cannot say
+    #[arg(long, group = "what")]
+    pub(crate) load: bool,
+
+    /// Take them away from the kernel
+    #[arg(long, group = "what")]
+    pub(crate) unload: bool,
+
+    /// Say whether the kernel has them, and whether anybody gets the records
+    #[arg(long, group = "what")]
+    pub(crate) check: bool,
 }
 
 /// Arguments of `watch search`.

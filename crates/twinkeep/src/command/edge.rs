@@ -36,7 +36,7 @@ pub(super) fn courier() -> Result<(), AppError> {
 
 /// A service manager signals all processes at once: the worker is the one that acts on it, and
 /// tells the others what to finish first.
-fn outlive_signals() -> Result<(), AppError> {
+pub(super) fn outlive_signals() -> Result<(), AppError> {
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         register(signal, Arc::new(AtomicBool::new(false))).map_err(|error| {
             AppError::environment("signals", "cannot listen for signals").because(error)

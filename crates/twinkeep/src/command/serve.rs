@@ -20,10 +20,12 @@ use crate::output::Output;
 
 mod background;
 mod feeders;
+mod file_watch;
 mod isolated;
 
 use background::Background;
 use feeders::{Feeder, Stream};
+use file_watch::FileWatch;
 
 pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(), AppError> {
     let keep = Keep::find(&global.keep)?;
@@ -35,6 +37,7 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     // Before files are closed: whom to believe is in some.
     let upstreams = UpstreamPlans::new(&keep.settings.upstreams);
     let upstreams = upstreams.map_err(|error| refuse(listen, error))?;
+    let watch = FileWatch::start(&keep)?;
     let (app, front) = isolated::open(global, args, &keep, listen)?;
     let app = Arc::new(app);
     if !app.keys_locked() {
@@ -63,6 +66,7 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     let mut client_cas = ClientCaWatch::default();
     read_client_cas(&app, &mut client_cas)?;
     record_opened(&app)?;
+    let watch = watch.map(|watch| watch.record(&app, out));
     let background = Background::start(&app, client_cas, stopper);
     let dir = args.drop_folder.clone().or_else(|| app.settings().intake.drop_folder.clone());
     let mut feeders = Vec::new();
@@ -84,6 +88,7 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     let _ = waiting.join();
     feeders.into_iter().for_each(Feeder::close);
     background.close();
+    watch.into_iter().for_each(file_watch::Recording::close);
     forget_upstreams(&app)?;
     record_closed(&app)?;
     served.map_err(|error| refuse(listen, error))

@@ -1,12 +1,17 @@
 //! `twinkeep watch`, and what is below it.
 
 use std::collections::VecDeque;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use twinkeep_app::{
-    App, AppError, FileNews, FileSighting, FileWatchMode, Keep, record_file_news,
+    App, AppError, FileNews, FileSighting, FileWatchMode, Keep, RetentionRequest, record_file_news,
     record_watch_ended, see_files,
 };
 
+use super::edge::outlive_signals;
 use super::receive::stop_on_signals;
 use crate::cli::{Global, WatchArgs, WatchCommand};
 use crate::clock;
@@ -19,6 +24,10 @@ pub(crate) fn run(global: &Global, args: &WatchArgs, out: &Output) -> Result<(),
     match &args.command {
         None => files(global, args, out),
         Some(WatchCommand::Search(args)) => audit::search(args, out),
+        Some(WatchCommand::Rules(args)) => audit::rules(global, args, out),
+        Some(WatchCommand::Retention { log, conf }) => {
+            audit::retention(global, RetentionRequest { log, conf }, out)
+        }
     }
 }
 
@@ -26,8 +35,7 @@ fn files(global: &Global, args: &WatchArgs, out: &Output) -> Result<(), AppError
     let keep = Keep::find(&global.keep)?;
     let app = open_keep(global)?;
     let stopped = stop_on_signals()?;
-    let mode = if args.deny { FileWatchMode::Deny } else { FileWatchMode::Record };
-    let mut recorder = Recorder { app: &app, out, pending: VecDeque::new() };
+    let mut recorder = Recorder::new(&app, out);
     let mut printed = Ok(());
     let mut tell = |news: FileNews| {
         let result = out.result(&news, text);
@@ -36,21 +44,53 @@ fn files(global: &Global, args: &WatchArgs, out: &Output) -> Result<(), AppError
         }
         recorder.record(news);
     };
-    let seen = see_files(&keep, mode, clock::now, &stopped, &mut tell);
+    let seen = see_files(&keep, mode(args), clock::now, &stopped, &mut tell);
     record_watch_ended(&app, seen.is_ok())?;
     seen.and(printed)
 }
 
+/// Watches for the worker of `serve`, which has the keys and writes the ledger: a line for each
+/// sighting, until the worker closes the other side.
+pub(super) fn for_worker(global: &Global, args: &WatchArgs) -> Result<(), AppError> {
+    outlive_signals()?;
+    let keep = Keep::find(&global.keep)?;
+    let stopped = Arc::new(AtomicBool::new(false));
+    thread::spawn({
+        let stopped = Arc::clone(&stopped);
+        move || {
+            // Nothing is said here: the worker goes on, or is gone.
+            let _ = io::copy(&mut io::stdin(), &mut io::sink());
+            stopped.store(true, Ordering::Relaxed);
+        }
+    });
+    let mut tell = |news: FileNews| {
+        let line = serde_json::to_string(&news).unwrap_or_default();
+        let mut stdout = io::stdout().lock();
+        if writeln!(stdout, "{line}").and_then(|()| stdout.flush()).is_err() {
+            stopped.store(true, Ordering::Relaxed);
+        }
+    };
+    see_files(&keep, mode(args), clock::now, &stopped, &mut tell)
+}
+
+fn mode(args: &WatchArgs) -> FileWatchMode {
+    if args.deny { FileWatchMode::Deny } else { FileWatchMode::Record }
+}
+
 /// Writes what is seen into the ledger; what cannot be written is tried again with the next, so
 /// that a full disk does not end the watch.
-struct Recorder<'a> {
+pub(super) struct Recorder<'a> {
     app: &'a App,
     out: &'a Output,
     pending: VecDeque<FileNews>,
 }
 
-impl Recorder<'_> {
-    fn record(&mut self, news: FileNews) {
+impl<'a> Recorder<'a> {
+    pub(super) fn new(app: &'a App, out: &'a Output) -> Self {
+        Self { app, out, pending: VecDeque::new() }
+    }
+
+    pub(super) fn record(&mut self, news: FileNews) {
         if self.pending.len() >= PENDING_COUNT_MAX {
             self.pending.pop_front();
         }

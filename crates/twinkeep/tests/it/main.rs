@@ -10,6 +10,7 @@ mod answers;
 mod attack;
 mod attendance;
 mod attestations;
+mod audit_log;
 mod budget;
 mod certs;
 mod crash;

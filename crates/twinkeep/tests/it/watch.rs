@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::Place;
+use crate::harness::{Place, ran, write};
+use crate::serve::Server;
 
 /// A running `twinkeep watch`.
 struct Watch {
@@ -213,6 +214,44 @@ fn without_the_privilege_it_is_said_what_is_not_seen_and_the_rest_is() {
     }
     denying.arg(place.command(&[]).get_program()).args(["watch", "--deny", "--json"]);
     denying.current_dir(place.folder()).env("XDG_STATE_HOME", place.path("state"));
-    let refused = crate::harness::ran(&denying.output().unwrap());
+    let refused = ran(&denying.output().unwrap());
     assert_eq!(refused.refused(), "watch-not-permitted");
+}
+
+#[test]
+fn a_server_keeps_the_watch_and_the_watch_ends_with_it() {
+    let place = Place::with_keep();
+    let config = place.path("keep/twinkeep.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let text = text.replace("files = \"off\"", "files = \"record\"");
+    assert!(text.contains("files = \"record\""));
+    write(&config, text.as_bytes());
+    let server = Server::start(&place);
+    assert!(read_by(&reader(&place, "stranger"), &place.path("keep/keys/root.key")));
+    let found = |action: &str| place.run(&["ledger", "search", "--action", action]).lines();
+    let by_fanotify = found("watch.began")[0]["details"]["by"] == "fanotify";
+    // The server itself has opened that file, too.
+    let stranger = |entry: &Value| match by_fanotify {
+        true => entry["details"]["process"] == "stranger",
+        false => entry["details"]["file"] == "keys/root.key",
+    };
+    let seen_by = Instant::now() + Duration::from_secs(120);
+    while !found("file.open").iter().any(stranger) {
+        assert!(Instant::now() < seen_by, "the entry never came");
+    }
+    // Killed, so that it cannot tell the watch to end: that hears of it all the same.
+    drop(server);
+    let folder = place.folder().canonicalize().unwrap();
+    let runs = || {
+        fs::read_dir("/proc").unwrap().flatten().any(|process| {
+            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let here = fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder);
+            here && command.split(|byte| *byte == 0).any(|word| word == b"serve-watch")
+        })
+    };
+    let ended_by = Instant::now() + Duration::from_secs(120);
+    while runs() {
+        assert!(Instant::now() < ended_by, "the watch outlives its server");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

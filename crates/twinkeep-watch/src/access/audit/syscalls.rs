@@ -14,9 +14,25 @@ pub(super) fn of(record: &Record<'_>) -> Option<String> {
     }
     let (arch, written) = (record.field("arch")?, record.field("syscall")?);
     let number: u32 = written.parse().ok()?;
-    let table = TABLES.iter().find(|table| table.0 == arch).map(|table| table.1);
-    let known = table.and_then(|table| table.iter().find(|it| it.0 == number));
+    let known = table(arch).and_then(|table| table.iter().find(|it| it.0 == number));
     Some(known.map_or(written, |it| it.1).to_owned())
+}
+
+/// The numbers of those of `names` that an architecture has, in their order.
+pub(in crate::access) fn numbers(arch: u32, names: &[&str]) -> Vec<u32> {
+    let table = table(&format!("{arch:x}")).unwrap_or_default();
+    table.iter().filter(|it| names.contains(&it.1)).map(|it| it.0).collect()
+}
+
+/// The name of a call, or its number where `auditctl` may not know the name yet.
+pub(in crate::access) fn name_or_number(arch: u32, number: u32) -> String {
+    let known =
+        table(&format!("{arch:x}")).and_then(|table| table.iter().find(|it| it.0 == number));
+    known.filter(|it| it.1 != "fchmodat2").map_or_else(|| number.to_string(), |it| it.1.to_owned())
+}
+
+fn table(arch: &str) -> Option<Table> {
+    TABLES.iter().find(|table| table.0 == arch).map(|table| table.1)
 }
 
 /// The name of an architecture, as logs number them.
@@ -119,6 +135,7 @@ const I386: Table = &[
     (342, "open_by_handle_at"),
     (353, "renameat2"),
     (437, "openat2"),
+    (452, "fchmodat2"),
 ];
 
 const AARCH64: Table = &[

@@ -1,12 +1,16 @@
-//! `twinkeep watch search`.
+//! `twinkeep watch search|rules|retention`.
 
 use std::io::{self, BufWriter, Write};
 
-use twinkeep_app::{AppError, AuditSearch, FoundAccess, search_audit};
+use twinkeep_app::{
+    AppError, AuditRuleForm, AuditRulesReport, AuditSearch, FoundAccess, Keep, Lasting,
+    RetentionReport, RetentionRequest, audit_rules_text, check_audit_rules, load_audit_rules,
+    search_audit, unload_audit_rules, watch_retention, write_audit_rules,
+};
 
-use crate::cli::{AuditFormat, AuditSearchArgs};
+use crate::cli::{AuditFormat, AuditRulesArgs, AuditSearchArgs, Global};
 use crate::clock;
-use crate::output::{Output, thousands};
+use crate::output::{Output, table, thousands};
 
 pub(super) fn search(args: &AuditSearchArgs, out: &Output) -> Result<(), AppError> {
     let search = AuditSearch {
@@ -34,6 +38,74 @@ pub(super) fn search(args: &AuditSearchArgs, out: &Output) -> Result<(), AppErro
         out.remark(&format!("warning: {} lines are no records", thousands(report.malformed)));
     }
     Ok(())
+}
+
+pub(super) fn rules(global: &Global, args: &AuditRulesArgs, out: &Output) -> Result<(), AppError> {
+    let keep = Keep::find(&global.keep)?;
+    let form = if args.watch_form { AuditRuleForm::Watch } else { AuditRuleForm::Calls };
+    if let Some(path) = &args.write {
+        write_audit_rules(&keep, form, path)?;
+        let done = serde_json::json!({ "written": path });
+        return out.result(&done, |_| format!("written to `{}`", path.display()));
+    }
+    let report = match args {
+        AuditRulesArgs { load: true, .. } => load_audit_rules(&keep, form)?,
+        AuditRulesArgs { unload: true, .. } => unload_audit_rules(&keep)?,
+        AuditRulesArgs { check: true, .. } => check_audit_rules(&keep)?,
+        _ => {
+            let text = audit_rules_text(&keep, form)?;
+            return out.result(&serde_json::json!({ "rules": text }), |_| text.clone());
+        }
+    };
+    out.result(&report, rules_text)?;
+    if args.check && !report.findings.is_empty() {
+        let attempt = "auditing does not see who touches models and keys";
+        return Err(AppError::refused("audit-rules", attempt));
+    }
+    Ok(())
+}
+
+fn rules_text(report: &AuditRulesReport) -> String {
+    let AuditRulesReport { added, kept, removed, findings } = report;
+    let mut text = format!("{added} rules added, {kept} there already, {removed} removed");
+    findings.iter().for_each(|finding| text.push_str(&format!("\nfinding: {finding}")));
+    text
+}
+
+pub(super) fn retention(
+    global: &Global,
+    request: RetentionRequest<'_>,
+    out: &Output,
+) -> Result<(), AppError> {
+    let report = watch_retention(&global.keep, request, clock::now())?;
+    out.result(&report, retention_text)?;
+    if report.enough() {
+        return Ok(());
+    }
+    let attempt = "what was recorded does not last six years at today's rate";
+    Err(AppError::refused("retention-short", attempt))
+}
+
+fn retention_text(report: &RetentionReport) -> String {
+    let row = |name: &str, lasting: &Lasting| {
+        let days = lasting.days.map_or_else(|| "for ever".to_owned(), thousands);
+        let enough = if lasting.enough { "yes" } else { "no" };
+        vec![
+            name.to_owned(),
+            thousands(lasting.bytes),
+            thousands(lasting.bytes_per_day),
+            thousands(lasting.bytes_max),
+            days,
+            enough.to_owned(),
+        ]
+    };
+    let header = ["", "bytes", "a day", "room for", "days", "enough"].map(str::to_owned).to_vec();
+    let rows = [
+        Some(row("ledger", &report.ledger)),
+        report.audit_logs.as_ref().map(|it| row("audit logs", it)),
+    ];
+    let rows: Vec<_> = std::iter::once(header).chain(rows.into_iter().flatten()).collect();
+    format!("{}\n{} days are six years", table(&rows), thousands(report.needed_days))
 }
 
 fn write(to: &mut impl Write, format: AuditFormat, found: &FoundAccess) -> io::Result<()> {
