@@ -23,7 +23,7 @@ echo "microseconds for one open, read, and close (best of 3 runs of 20,000):"
 echo "  nobody watches           $("$opens" "$file")"
 "$bin" watch --json >seen 2>&1 &
 pid=$!
-until grep -q began seen; do sleep 0.1; done
+until grep -q began seen 2>/dev/null; do sleep 0.1; done
 echo "  twinkeep watch           $("$opens" "$file")"
 echo "  a file beside, unwatched $("$opens" keep/pack.toml)"
 kill "$pid"
