@@ -261,6 +261,14 @@ pub(crate) struct KeyFacts {
     known: BTreeMap<String, String>,
 }
 
+/// When keys were used, as this process saw it.
+#[derive(Default)]
+pub(crate) struct NotedUses {
+    at: BTreeMap<String, Timestamp>,
+    /// Whose use is not in the catalog yet.
+    unwritten: Vec<String>,
+}
+
 impl App {
     /// Recognizes an API key. Every failure looks the same to the caller.
     pub fn authenticate(&self, key: &str) -> Result<Caller, AppError> {
@@ -273,8 +281,8 @@ impl App {
         let found = found.filter(|found| found.is_live(now)).ok_or_else(refused)?;
         // Once a minute is enough to tell a key that is used from one that is not.
         let stale = |last: Timestamp| USE_NOTED_EVERY_HOURS < now.hours_since(last);
-        if found.last_used_at.is_none_or(stale) && self.first_use(&found.id, now, stale) {
-            self.store.touch_api_key(&found.id, now)?;
+        if found.last_used_at.is_none_or(stale) {
+            self.note_use(&found.id, now, stale);
         }
         Ok(Caller {
             id: caller_id(&found.id),
@@ -287,15 +295,33 @@ impl App {
 }
 
 impl App {
-    /// Returns whether this use is the one to note: of many at the same time, one writes to the
-    /// disk, and nobody else waits for it.
-    fn first_use(&self, id: &str, now: Timestamp, stale: impl Fn(Timestamp) -> bool) -> bool {
+    /// Remembers that a key was used, unless that is known: [`App::write_uses`] writes it.
+    fn note_use(&self, id: &str, now: Timestamp, stale: impl Fn(Timestamp) -> bool) {
         let mut noted = self.noted_uses.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.get(id).is_some_and(|last| !stale(*last)) {
-            return false;
+        if noted.at.get(id).is_none_or(|last| stale(*last)) {
+            noted.at.insert(id.to_owned(), now);
+            noted.unwritten.push(id.to_owned());
         }
-        noted.insert(id.to_owned(), now);
-        true
+    }
+
+    /// Returns whether a key was used of which nothing is written yet.
+    pub fn has_unwritten_uses(&self) -> bool {
+        let noted = self.noted_uses.lock().unwrap_or_else(PoisonError::into_inner);
+        !noted.unwritten.is_empty()
+    }
+
+    /// Writes when keys were used: apart from the request, which need not wait for a disk. What a
+    /// crash takes is the last minute of it.
+    pub fn write_uses(&self) -> Result<(), AppError> {
+        let uses: Vec<_> = {
+            let mut noted = self.noted_uses.lock().unwrap_or_else(PoisonError::into_inner);
+            let ids = std::mem::take(&mut noted.unwritten);
+            ids.into_iter().filter_map(|id| noted.at.get(&id).map(|at| (id.clone(), *at))).collect()
+        };
+        for (id, at) in uses {
+            self.store.touch_api_key(&id, at)?;
+        }
+        Ok(())
     }
 
     /// Returns the roles of a key.

@@ -1,6 +1,5 @@
 //! An open keep: what every use case works on.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +15,7 @@ use twinkeep_vault::{
 };
 
 use crate::anchor::Anchor;
-use crate::api_keys::KeyFacts;
+use crate::api_keys::{KeyFacts, NotedUses};
 use crate::budget::Budgets;
 use crate::client_certificates::ClientCertificates;
 use crate::consent::Consents;
@@ -78,7 +77,7 @@ pub struct App {
     pub(crate) upstream_logins: Logins,
     access_key: SecretKey,
     /// When this process last noted that an API key was used, by the key's id.
-    pub(crate) noted_uses: Mutex<BTreeMap<String, Timestamp>>,
+    pub(crate) noted_uses: Mutex<NotedUses>,
     /// How the drop folder stands, while there is one.
     pub(crate) drop_folder: Feeder,
     /// How the message stream stands, while there is one.

@@ -51,9 +51,19 @@ impl Access {
         }
     }
 
-    /// Returns whether it takes the catalog to judge a request.
-    fn needs_catalog(self, gate: &Gate) -> bool {
-        self != Self::Open || gate.settings.client_certificates == ClientCertificates::Required
+    /// Returns whether judging a request may have to wait for a disk. Of an API key everything is in
+    /// memory, as of the version of the catalog; breaking the glass is recorded.
+    fn waits(self, gate: &Gate, peer: &Peer, headers: &HeaderMap) -> bool {
+        if gate.settings.client_certificates == ClientCertificates::Required {
+            return true;
+        }
+        match self {
+            Self::Open => false,
+            Self::Session(_) => true,
+            Self::Key(_) | Self::Upstream(_) => {
+                peer.certificates.is_some() || credential::may_wait(headers)
+            }
+        }
     }
 
     /// Returns whether a program shows a credential of its own.
@@ -107,7 +117,7 @@ pub(crate) async fn stand(
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
         return Refusal::bug().into_response();
     };
-    let judged = if access.needs_catalog(&gate) {
+    let judged = if access.waits(&gate, &peer, request.headers()) {
         // One thread that may block does all of it: each change of threads costs more than the rest.
         let (gate, headers) = (Arc::clone(&gate), request.headers().clone());
         let work = move || judge(&gate, access, &peer, &headers);
@@ -115,6 +125,11 @@ pub(crate) async fn stand(
     } else {
         judge(&gate, access, &peer, request.headers())
     };
+    if gate.app.has_unwritten_uses() {
+        let gate = Arc::clone(&gate);
+        // When a key was used last is not worth a refusal: what cannot be written is not.
+        tokio::task::spawn_blocking(move || _ = gate.app.write_uses());
+    }
     let Judged { verdict, id, reason, decision } = judged;
     let response = match verdict {
         Ok(caller) => {

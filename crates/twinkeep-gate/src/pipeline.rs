@@ -18,6 +18,7 @@
 //! - What gives away nothing of the keep (style sheet, health, API description) and what is
 //!   refused for haste is counted, not recorded singly: a flood cannot fill the ledger.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ use axum::http::header::{
 };
 use axum::http::{Method, Request, Response, StatusCode};
 use axum::response::IntoResponse as _;
+use futures_util::FutureExt as _;
 use tower::ServiceExt as _;
 
 use crate::audit::{self, RequestAction, RequestRecord};
@@ -59,8 +61,10 @@ pub(crate) async fn answer(
     let counting = Arc::clone(&gate);
     // A task of its own: a client that leaves does not cut it off halfway.
     let work = tokio::spawn(async move {
-        let handled = tokio::spawn(handle(Arc::clone(&gate), router, peer.clone(), request));
-        let response = handled.await.unwrap_or_else(|_| Refusal::bug().into_response());
+        let handled = handle(Arc::clone(&gate), router, peer.clone(), request);
+        // What a panic may have left halfway is dropped with the request.
+        let handled = AssertUnwindSafe(handled).catch_unwind().await;
+        let response = handled.unwrap_or_else(|_| Refusal::bug().into_response());
         let answered = started.elapsed();
         (record(&gate, &peer, id, response).await, answered)
     });

@@ -8,8 +8,8 @@
 //! drops the last handle waits for that.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ struct Place {
     dir: PathBuf,
     origin: String,
     key: VerifyingKey,
+    /// What was read last.
+    known: Mutex<Option<View>>,
     /// Taken when the last handle goes.
     sender: Option<SyncSender<Request>>,
     thread: Option<JoinHandle<()>>,
@@ -109,6 +111,7 @@ impl Ledger {
             dir: dir.to_path_buf(),
             origin: origin.to_owned(),
             key: verifying_key,
+            known: Mutex::new(None),
             sender: Some(sender),
             thread: Some(thread),
         };
@@ -144,7 +147,12 @@ impl Ledger {
 
     /// Opens the ledger for reading, at its present checkpoint.
     pub fn view(&self) -> Result<View, LedgerError> {
-        View::open(&self.place.dir, &self.place.origin, &self.place.key)
+        let known = || self.place.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known().clone();
+        let Place { dir, origin, key, .. } = &*self.place;
+        let view = View::open_again(before, dir, origin, key)?;
+        *known() = Some(view.clone());
+        Ok(view)
     }
 
     /// Returns the name of the ledger.

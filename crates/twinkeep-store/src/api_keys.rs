@@ -1,9 +1,12 @@
 //! API keys: only keyed digests of them are here, so a stolen disk lets nobody in.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use rusqlite::Connection;
 use twinkeep_domain::Timestamp;
 use twinkeep_vault::Purpose;
-use twinkeep_vault::digest::{equal_in_constant_time, hmac_sha256};
+use twinkeep_vault::digest::hmac_sha256;
 
 use crate::catalog::time;
 use crate::error::catalog;
@@ -44,6 +47,17 @@ pub struct ApiKeyRecord {
     pub revoked_at: Option<Timestamp>,
     /// When it was used last, if it was.
     pub last_used_at: Option<Timestamp>,
+}
+
+/// All keys by their names, as of a version of the table: verifying every row at each request would
+/// cost the more, the more keys there are.
+#[derive(Default)]
+pub(crate) struct KnownKeys(Mutex<KeysAsOf>);
+
+#[derive(Default)]
+struct KeysAsOf {
+    version: Vec<u8>,
+    keys: BTreeMap<[u8; 32], ApiKeyRecord>,
 }
 
 impl ApiKeyRecord {
@@ -92,18 +106,26 @@ impl Store {
     }
 
     /// Returns the API key with this digest, live or not: ask [`ApiKeyRecord::is_live`].
+    ///
+    /// When it was used last may be as of an earlier look; all else is as it is now.
     pub fn api_key_by_digest(&self, digest: &[u8; 32]) -> Result<Option<ApiKeyRecord>, StoreError> {
         let name = self.key_name(digest);
-        let mut found = None;
-        self.read(|connection| {
-            self.rows.scan(connection, &API_KEYS, &mut |row| {
-                if equal_in_constant_time(&row.get::<_, [u8; 32]>(3)?, &name) {
-                    found = Some(record(row)?);
-                }
-                Ok(())
-            })
-        })?;
-        Ok(found)
+        let version = self.versions.now(&self.rows, |now| now.api_keys.clone())?;
+        let mut known = self.known_keys.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.version != version {
+            // Until all of it is verified, nobody is known.
+            *known = KeysAsOf::default();
+            let mut keys = BTreeMap::new();
+            self.read(|connection| {
+                self.rows.scan(connection, &API_KEYS, &mut |row| {
+                    keys.insert(row.get::<_, [u8; 32]>(3)?, record(row)?);
+                    Ok(())
+                })
+            })?;
+            *known = KeysAsOf { version, keys };
+        }
+        // Names are MACs under a key that stays here: how long it takes to find one tells nothing.
+        Ok(known.keys.get(&name).cloned())
     }
 
     /// Revokes an API key.

@@ -57,6 +57,7 @@ mod staged;
 mod status;
 mod store;
 mod table;
+mod versions;
 mod writer;
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};

@@ -11,6 +11,7 @@ use twinkeep_vault::SecretKey;
 use twinkeep_vault::files::{PRIVATE_FILE, create_private_dir, sync_dir};
 
 use crate::StoreError;
+use crate::api_keys::KnownKeys;
 use crate::catalog::{self, Columns};
 use crate::error;
 use crate::files::WriterLock;
@@ -18,6 +19,7 @@ use crate::keyring::Keyring;
 use crate::layout::{CATALOG, EVENTS, data_folders, path};
 use crate::live::Live;
 use crate::rows::Rows;
+use crate::versions::Versions;
 
 /// A keep's events and catalog. Threads may share it; processes may open the same folder.
 pub struct Store {
@@ -27,6 +29,8 @@ pub struct Store {
     pub(crate) columns: Columns,
     pub(crate) rows: Rows,
     pub(crate) live: Live,
+    pub(crate) versions: Versions,
+    pub(crate) known_keys: KnownKeys,
     connection: Mutex<Connection>,
 }
 
@@ -91,7 +95,7 @@ impl Store {
     /// They are authenticated. A server that sees one change reads anew; most changes of the keep
     /// are neither.
     pub fn rules_version(&self) -> Result<[Vec<u8>; 2], StoreError> {
-        self.rows.head(&self.connection(), |row| Ok([row.get("settings")?, row.get("consents")?]))
+        self.versions.now(&self.rows, |now| [now.settings.clone(), now.consents.clone()])
     }
 
     /// Returns a number that grows whenever keys are destroyed. Whoever remembers it outside the
@@ -124,6 +128,8 @@ impl Store {
             columns: Columns::new(root),
             rows: Rows::new(root),
             live: Live::default(),
+            versions: Versions::new(dir.to_path_buf()),
+            known_keys: KnownKeys::default(),
             connection: Mutex::new(connection),
         }
     }

@@ -2,7 +2,7 @@
 //! known, and attacks that were seen on other implementations.
 //!
 //! What Wycheproof does not ask about has its answers in `conformance/known-answers`: of NIST's
-//! ACVP, of RFC 9106, and of the authors of BLAKE3.
+//! ACVP, of RFC 9106, of the authors of BLAKE3, and of the draft of X-Wing.
 //!
 //! Cobblestone, which is ours, has its vectors beside it. What a library does is asked of the
 //! library in the version that the formats use.
@@ -13,7 +13,9 @@ use argon2::{Algorithm, Argon2, ParamsBuilder, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{hkdf, hmac};
 use ml_kem::kem::Decapsulate as _;
+use hpke::{Deserializable as _, Serializable as _};
 use serde_json::Value;
+use x_wing::{Encapsulate as _, Kem as _, KeyExport as _, XWingKem};
 
 use crate::digest::{Sha256, from_hex, sha256, to_hex};
 use crate::ecdsa;
@@ -167,6 +169,47 @@ fn ml_kem_768_gives_the_known_secrets_and_says_nothing_of_wrong_ones() {
 fn answers(name: &str) -> Value {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../conformance/known-answers");
     serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap()
+}
+
+/// The bytes of a vector, as what a library takes for chance.
+struct Given(Vec<u8>);
+
+impl rand_core::TryRng for Given {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        rand_core::utils::next_word_via_fill(self)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        rand_core::utils::next_word_via_fill(self)
+    }
+
+    fn try_fill_bytes(&mut self, into: &mut [u8]) -> Result<(), Self::Error> {
+        into.copy_from_slice(&self.0.drain(..into.len()).collect::<Vec<_>>());
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Given {}
+
+#[test]
+fn x_wing_gives_the_known_keys_ciphertexts_and_secrets() {
+    let file = answers("x-wing.json");
+    let tests = file["tests"].as_array().unwrap();
+    assert_eq!(tests.len(), 3);
+    for test in tests {
+        let (private, public) = XWingKem::generate_keypair_from_rng(&mut Given(hex(&test["seed"])));
+        assert_eq!(sha256(&public.to_bytes()).as_slice(), hex(&test["pkSha256"]));
+        let (ciphertext, secret) = public.encapsulate_with_rng(&mut Given(hex(&test["eseed"])));
+        assert_eq!(sha256(&ciphertext).as_slice(), hex(&test["ctSha256"]));
+        assert_eq!(secret.as_slice(), hex(&test["ss"]));
+        assert_eq!(private.decapsulate(&ciphertext), secret);
+        // HPKE reads the same private key, and finds the same public one.
+        let ours = <hpke::kem::XWing as hpke::Kem>::PrivateKey::from_bytes(&hex(&test["seed"]));
+        let ours = <hpke::kem::XWing as hpke::Kem>::sk_to_pk(&ours.unwrap());
+        assert_eq!(ours.to_bytes().as_slice(), public.to_bytes().as_slice());
+    }
 }
 
 fn hex(value: &Value) -> Vec<u8> {

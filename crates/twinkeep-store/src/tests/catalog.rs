@@ -151,3 +151,38 @@ fn two_people_never_share_a_pseudonym() {
     let refused = dir.path().join("quarantine").read_dir().unwrap().count();
     assert_eq!(refused, 1);
 }
+
+#[test]
+fn a_key_that_another_process_changes_is_as_it_is_now_at_the_next_look() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Store::create(dir.path(), &root()).unwrap();
+    let operator = Store::open(dir.path(), &root()).unwrap();
+    let known = |digest: [u8; 32]| gate.api_key_by_digest(&digest).unwrap();
+    let versions = || gate.rules_version().unwrap();
+    assert_eq!(known([7; 32]), None);
+    for (id, byte) in [("one", 7), ("two", 8)] {
+        let key = NewApiKey {
+            id,
+            name: "ward",
+            digest: [byte; 32],
+            scopes: &["twins:read"],
+            created_at: later(0),
+            expires_at: None,
+        };
+        operator.add_api_key(&key).unwrap();
+        assert_eq!(known([byte; 32]).map(|key| key.id).as_deref(), Some(id));
+    }
+    operator.revoke_api_key("one", later(1)).unwrap();
+    assert_eq!(known([7; 32]).unwrap().revoked_at, Some(later(1)));
+    assert_eq!(known([8; 32]).unwrap().revoked_at, None);
+    gate.expire_api_key("two", later(2)).unwrap();
+    assert_eq!(known([8; 32]).unwrap().expires_at, Some(later(2)), "and what it changes itself");
+
+    let [settings, consents] = versions();
+    operator.touch_api_key("two", later(1)).unwrap();
+    assert_eq!(versions(), [settings.clone(), consents.clone()], "it is no rule");
+    operator.set_setting("policy", "text").unwrap();
+    let [changed, same] = versions();
+    assert_ne!(changed, settings);
+    assert_eq!(same, consents);
+}

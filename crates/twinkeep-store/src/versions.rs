@@ -1,0 +1,86 @@
+//! Whether anything changed since the last look, for whoever looks at every request.
+//!
+//! SQLite tells a connection whether another one, of this process or of any other, has committed
+//! since (`PRAGMA data_version`). A connection that never writes thus learns it without reading a
+//! row, and no writer that waits for the disk stands in its way.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use crate::error::catalog;
+use crate::layout::{CATALOG, path};
+use crate::rows::Rows;
+use crate::{StoreError, catalog};
+
+/// The digests of the tables that say who may do what. Each changes with its table, and is
+/// authenticated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TableVersions {
+    pub(crate) settings: Vec<u8>,
+    pub(crate) consents: Vec<u8>,
+    pub(crate) api_keys: Vec<u8>,
+}
+
+/// Looks, by a connection of its own that is opened at the first look.
+pub(crate) struct Versions {
+    dir: PathBuf,
+    watcher: Mutex<Option<Watcher>>,
+}
+
+struct Watcher {
+    connection: Connection,
+    /// What SQLite said when `found` was read.
+    seen: i64,
+    found: TableVersions,
+}
+
+impl Versions {
+    pub(crate) fn new(dir: PathBuf) -> Self {
+        Self { dir, watcher: Mutex::new(None) }
+    }
+
+    /// Returns what `read` takes from the versions as of now.
+    pub(crate) fn now<T>(
+        &self,
+        rows: &Rows,
+        read: impl FnOnce(&TableVersions) -> T,
+    ) -> Result<T, StoreError> {
+        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        let watcher = match &mut *watcher {
+            Some(watcher) => {
+                // Before the rows: what is committed in between is seen at the next look.
+                let seen = data_version(&watcher.connection)?;
+                if seen != watcher.seen {
+                    watcher.found = versions(&watcher.connection, rows)?;
+                    watcher.seen = seen;
+                }
+                watcher
+            }
+            none => {
+                let connection = catalog::connect(&path(&self.dir, CATALOG))?;
+                let seen = data_version(&connection)?;
+                let found = versions(&connection, rows)?;
+                none.insert(Watcher { connection, seen, found })
+            }
+        };
+        Ok(read(&watcher.found))
+    }
+}
+
+fn data_version(connection: &Connection) -> Result<i64, StoreError> {
+    let cannot = catalog("look for changes");
+    let mut look = connection.prepare_cached("PRAGMA data_version").map_err(&cannot)?;
+    look.query_row([], |row| row.get(0)).map_err(cannot)
+}
+
+fn versions(connection: &Connection, rows: &Rows) -> Result<TableVersions, StoreError> {
+    rows.head(connection, |row| {
+        Ok(TableVersions {
+            settings: row.get("settings")?,
+            consents: row.get("consents")?,
+            api_keys: row.get("api_keys")?,
+        })
+    })
+}
