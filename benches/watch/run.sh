@@ -38,6 +38,7 @@ if "$audit/sbin/auditctl" -s 2>/dev/null | grep -q '^pid 0'; then
     cp "$audit"/etc/audit/auditd.conf conf/
     sed -i "s#^log_file.*#log_file = $work/logs/audit.log#; s/^log_group.*/log_group = root/; s/^max_log_file = .*/max_log_file = 1000/" conf/auditd.conf
     was=$("$audit/sbin/auditctl" -s | sed -n 's/^enabled //p')
+    backlog=$("$audit/sbin/auditctl" -s | sed -n 's/^backlog_limit //p')
     "$audit/sbin/auditd" -n -c "$work/conf" >/dev/null 2>&1 &
     pid=$!
     sleep 1
@@ -45,6 +46,7 @@ if "$audit/sbin/auditctl" -s 2>/dev/null | grep -q '^pid 0'; then
     "$bin" watch rules --load --quiet >/dev/null
     echo "  auditd, watched          $("$opens" "$file")"
     "$bin" watch rules --unload --quiet >/dev/null
+    "$audit/sbin/auditctl" -b "$backlog" >/dev/null
     "$audit/sbin/auditctl" -e "$was" >/dev/null
     sleep 1
     kill "$pid"
