@@ -62,10 +62,13 @@ conformance: ## Run the public conformance suite of model signing (OMS_CONFORMAN
 conformance-http2: ## Run h2spec against a running gate (H2SPEC: a built one, else from GitHub)
 	@CARGO="$(CARGO)" sh conformance/http2/run.sh
 
+conformance-gate: ## Run testssl.sh, sslyze, and schemathesis against a running gate (TOOLS: which of them)
+	@CARGO="$(CARGO)" sh conformance/gate/run.sh
+
 docs: ## Regenerate the reference pages from the program
 	@CARGO="$(CARGO)" sh docs/generate.sh
 
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance conformance-http2 bench bench-attack bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-twin bench-watch bench-windows crash fuzz mutants docs deny
+.PHONY: help demo test check conformance conformance-gate conformance-http2 bench bench-attack bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-twin bench-watch bench-windows crash fuzz mutants docs deny

@@ -29,7 +29,7 @@ use twinkeep_vault::digest::{hmac_sha256, to_hex};
 use twinkeep_vault::{Purpose, open, seal};
 
 use crate::budget_config::{BudgetConfig, BudgetUnit, Exhausted, Period};
-use crate::time_text::rfc3339;
+use crate::time_text::{parse_rfc3339, rfc3339};
 use crate::{App, AppError, Caller};
 
 #[cfg(test)]
@@ -113,12 +113,10 @@ impl App {
         match budget.exhausted {
             Exhausted::Coarse => Ok(Precision::Coarse),
             Exhausted::Refuse => {
-                let attempt = format!(
-                    "the budget of {} for this {} is used up",
-                    unit.name(),
-                    budget.per.name()
-                );
+                let (unit, per) = (unit.name(), budget.per.name());
+                let attempt = format!("the budget of {unit} for this {per} is used up");
                 Err(AppError::refused("budget-exhausted", attempt)
+                    .worth_another_try_after(seconds_left(budget.per, now))
                     .hint("`twinkeep budget list` shows the budgets"))
             }
         }
@@ -141,7 +139,9 @@ impl App {
             Precision::Full => Ok(()),
             Precision::Coarse => {
                 let attempt = format!("the budget of {} is used up", unit.name());
-                Err(AppError::refused("budget-exhausted", attempt))
+                let budget = self.settings.budgets.iter().find(|it| it.is_of(caller, unit));
+                let wait = budget.map_or(0, |budget| seconds_left(budget.per, self.now()));
+                Err(AppError::refused("budget-exhausted", attempt).worth_another_try_after(wait))
             }
         }
     }
@@ -348,7 +348,44 @@ pub(crate) fn period_of(period: Period, now: Timestamp) -> String {
     text.get(..length).unwrap_or_default().to_owned()
 }
 
+/// Returns how long a period still is, rounded up: until it is whole again.
+fn seconds_left(period: Period, now: Timestamp) -> u64 {
+    let today = rfc3339(now);
+    let month = |text: &str| text.get(..7).map(str::to_owned);
+    let begin = today.get(..10).and_then(|day| parse_rfc3339(&format!("{day}T00:00:00Z")));
+    let next = |days: u32| Some(begin?.plus_hours(24.0 * f64::from(days)));
+    let end = match period {
+        Period::Day => next(1),
+        Period::Month => {
+            (1..=31).filter_map(next).find(|day| month(&rfc3339(*day)) != month(&today))
+        }
+    };
+    let left = end.map_or(0, |end| end.micros().saturating_sub(now.micros()));
+    u64::try_from(left).unwrap_or(0).div_ceil(1_000_000)
+}
+
+impl App {
+    /// Returns the rows of budgets whose day or month is over: nobody is charged by them any more.
+    pub(crate) fn budgets_over(&self) -> Result<Vec<(String, String)>, AppError> {
+        // A clock that was set back a little must not make a budget whole.
+        let since = self.now().plus_hours(-KEPT_AFTER_HOURS);
+        let mut rows = self.store.settings_below(PREFIX)?;
+        rows.retain(|(name, text)| {
+            let Some(spent) = self.read_spent(name, text) else { return false };
+            let unit = name.strip_prefix(PREFIX).and_then(|rest| rest.split('/').next());
+            let of_unit = |it: &&BudgetConfig| Some(it.unit.name()) == unit;
+            let mut budgets = self.settings.budgets.iter().filter(of_unit);
+            // Days and months are written so that they are in order.
+            !budgets.any(|it| it.per.of(since) <= spent.period)
+        });
+        Ok(rows)
+    }
+}
+
 const PREFIX: &str = "budget/";
+
+/// After which a row of a period that is over may go.
+const KEPT_AFTER_HOURS: f64 = 48.0;
 
 /// Callers by budgets that are remembered at a time.
 const PORTION_COUNT_MAX: usize = 10_000;

@@ -303,6 +303,21 @@ impl App {
     }
 }
 
+impl App {
+    /// Returns the records of certificates that ended long ago: past every revocation list that could
+    /// name them, and past anybody's looking for them in a list. The ledger keeps their ids.
+    pub(crate) fn certificates_long_over(&self) -> Result<Vec<(String, String)>, AppError> {
+        let now = self.now();
+        let mut rows = self.store.settings_below(PREFIX)?;
+        rows.retain(|(_, text)| {
+            let record = serde_json::from_str::<CertificateRecord>(text);
+            let end = record.map(|it| Timestamp::from_micros(it.expires_at));
+            end.is_ok_and(|end| f64::from(RECORD_KEPT_DAYS) * 24.0 < now.hours_since(end))
+        });
+        Ok(rows)
+    }
+}
+
 fn change(
     app: &App,
     id: &str,
@@ -353,6 +368,9 @@ const PREFIX: &str = "client-certificate/";
 
 /// Each is read again whenever a setting changes.
 const RECORD_COUNT_MAX: usize = 10_000;
+
+/// A quarter after its end: far beyond [`LIST_DAYS`].
+const RECORD_KEPT_DAYS: u32 = 90;
 
 const ROLE_COUNT_MAX: usize = 16;
 

@@ -20,6 +20,7 @@ pub struct AppError {
     code: &'static str,
     class: Class,
     hint: Option<String>,
+    wait: Option<u64>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -40,13 +41,20 @@ impl AppError {
     }
 
     fn new(class: Class, code: &'static str, attempt: String) -> Self {
-        Self { attempt, code, class, hint: None, source: None }
+        Self { attempt, code, class, hint: None, wait: None, source: None }
     }
 
     /// Adds the next step.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds after how many seconds it is worth another try.
+    #[must_use]
+    pub fn worth_another_try_after(mut self, seconds: u64) -> Self {
+        self.wait = Some(seconds);
         self
     }
 
@@ -65,6 +73,11 @@ impl AppError {
     /// Returns who can mend it.
     pub fn class(&self) -> Class {
         self.class
+    }
+
+    /// Returns after how many seconds it is worth another try, if time mends it.
+    pub fn wait_seconds(&self) -> Option<u64> {
+        self.wait
     }
 
     /// Returns the next step, if it is known.

@@ -133,6 +133,7 @@ mod source_attributes;
 mod source_marks;
 mod store_feed;
 mod synthesize;
+mod tidy_catalog;
 mod time_text;
 mod token_scopes;
 mod train_model;
@@ -314,6 +315,7 @@ pub use simulate_twin::{
 };
 pub use snapshot_keep::{KeyringReport, SnapshotReport, back_up_keyring, snapshot_keep};
 pub use synthesize::{SynthReport, SynthRequest, synthesize};
+pub use tidy_catalog::{TidyReport, tidy_catalog};
 pub use time_text::{parse_rfc3339, rfc3339};
 pub use train_model::{TrainReport, TrainRequest, TrainStep, train_model};
 pub use twin_history::{EVENTS_DEFAULT, HistoryLine, HistoryRequest, TwinHistory, show_history};
@@ -333,8 +335,9 @@ pub use twins::{
 };
 pub use upstream_config::{UpstreamConfig, UpstreamProtocol};
 pub use use_upstream::{
-    RelayedRequest, UpstreamLine, UpstreamState, forget_upstream_login, forget_upstreams,
-    list_upstreams, note_upstream, record_relayed, set_upstream_login,
+    RelayedRequest, RelayedStream, UpstreamLine, UpstreamState, forget_upstream_login,
+    forget_upstreams, list_upstreams, note_upstream, record_relayed, record_relayed_end,
+    set_upstream_login,
 };
 pub use verify_ledger::{
     LedgerLine, LedgerReport, VerifyLedgerRequest, show_ledger, verify_ledger,

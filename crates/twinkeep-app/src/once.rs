@@ -56,9 +56,8 @@ impl App {
                 REMEMBERED_HOURS < now.hours_since(Timestamp::from_micros(known.at))
             })
         };
-        let all = self.store.settings_below(PREFIX)?;
-        let old: Vec<String> =
-            all.into_iter().filter(|(_, text)| over(text)).map(|(name, _)| name).collect();
+        let mut old = self.store.settings_below(PREFIX)?;
+        old.retain(|(_, text)| over(text));
         if old.is_empty() { Ok(()) } else { Ok(self.store.remove_settings(&old)?) }
     }
 }

@@ -5,7 +5,8 @@ use crate::AppError;
 /// Refuses a reason that is empty or cannot be shown; returns it without white space around it.
 pub(crate) fn check_reason(reason: &str) -> Result<&str, AppError> {
     let reason = reason.trim();
-    if reason.is_empty() || REASON_LEN_MAX < reason.len() || reason.chars().any(char::is_control) {
+    let length = reason.chars().count();
+    if !(1..=REASON_LEN_MAX).contains(&length) || reason.chars().any(char::is_control) {
         let attempt = format!("a reason has 1 to {REASON_LEN_MAX} characters");
         return Err(AppError::usage("reason", attempt));
     }

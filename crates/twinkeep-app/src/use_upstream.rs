@@ -166,6 +166,41 @@ pub fn record_relayed(
     app.record(&entry).map(drop)
 }
 
+/// An answer that went on, once it is over.
+#[derive(Clone, Debug)]
+pub struct RelayedStream {
+    /// Which upstream.
+    pub upstream: String,
+    /// The route's pattern.
+    pub route: String,
+    /// What the client got.
+    pub bytes_to_client: u64,
+    /// What the client said.
+    pub bytes_to_upstream: u64,
+    /// How long it went on.
+    pub seconds: u64,
+    /// Why it is over: `client-left`, `upstream-ended`, `upstream-broken`, or why the gate ended it.
+    pub reason: &'static str,
+}
+
+/// Records that an answer that went on is over.
+pub fn record_relayed_end(
+    app: &App,
+    caller: &Caller,
+    stream: &RelayedStream,
+) -> Result<(), AppError> {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let entry = app
+        .entry(caller, EventClass::ApiActivity, Activity::Other, "upstream.ended")
+        .with("upstream", stream.upstream.as_str())
+        .with("route", stream.route.as_str())
+        .with("bytes_to_client", number(stream.bytes_to_client))
+        .with("bytes_to_upstream", number(stream.bytes_to_upstream))
+        .with("seconds", number(stream.seconds))
+        .with("reason", stream.reason);
+    app.record(&entry).map(drop)
+}
+
 /// Sets what the gate logs in to an upstream with: the value of its `login_header`.
 pub fn set_upstream_login(
     app: &App,

@@ -74,9 +74,13 @@ pub(crate) fn require_type(headers: &HeaderMap, expected: &str) -> Result<(), Re
     Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", &message))
 }
 
-/// Parses JSON.
+/// Parses JSON: an object. The library would take a list in place of one, field by field.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    let parsed = serde_json::from_slice(bytes);
+    if parsed.is_ok() && bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Refusal::unprocessable("json-shape", "the body is a JSON object"));
+    }
+    parsed.map_err(|error| {
         // The library's own message can hold values of the body.
         let (line, column) = (error.line(), error.column());
         match error.classify() {

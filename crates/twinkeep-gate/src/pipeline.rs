@@ -283,6 +283,9 @@ fn render_refusal(shape: Shape, id: RequestId, refusal: &Refusal) -> Response<Bo
         }
         _ => {}
     }
+    if let Some(seconds) = refusal.wait_seconds {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     response
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// Whether its audit entry is in the ledger already.
     pub(crate) recorded: bool,
+    /// After how many seconds it is worth another try, if time mends it.
+    pub(crate) wait_seconds: Option<u64>,
 }
 
 /// Problem details (RFC 9457 §3) with two members of ours, and one for clients of an inference
@@ -43,7 +45,7 @@ struct Problem<'a> {
 impl Refusal {
     /// Names a reason.
     pub(crate) fn new(status: StatusCode, code: &'static str, message: &str) -> Self {
-        Self { status, code, message: message.to_owned(), recorded: false }
+        Self { status, code, message: message.to_owned(), recorded: false, wait_seconds: None }
     }
 
     /// Nobody is known by the credentials, or there are none: the answer does not tell which.

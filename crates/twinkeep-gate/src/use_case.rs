@@ -124,7 +124,8 @@ pub(crate) fn refuse(error: &AppError) -> Refusal {
             return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), message);
         }
     };
-    Refusal::new(status, error.code(), &error.to_string())
+    let refusal = Refusal::new(status, error.code(), &error.to_string());
+    Refusal { wait_seconds: error.wait_seconds(), ..refusal }
 }
 
 /// The use case was done but could not be recorded: nothing of it may be answered.

@@ -13,6 +13,7 @@
 
 #![deny(clippy::expect_used)]
 
+mod admin;
 mod answers;
 mod credentials;
 mod floods;
@@ -30,7 +31,8 @@ pub use target::{AttackError, Target};
 /// One attack, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Its kind: `tls`, `stall`, `flood`, `smuggling`, `credential`, `answer`.
+    /// Its kind: `tls`, `stall`, `flood`, `smuggling`, `credential`, `answer`,
+    /// `admin`, `limit`.
     pub group: &'static str,
     /// What was tried.
     pub attack: &'static str,
@@ -46,14 +48,16 @@ impl Finding {
     }
 }
 
-/// Runs every attack; `told` is called with each finding as it comes.
+/// Runs every attack, also at `admin`, where operators come in; `told` is called with each finding as it comes.
 ///
 /// What takes long (a connection that is held open) runs beside the rest.
 pub fn attack(
     target: &Target,
+    admin: Option<&Target>,
     told: &mut dyn FnMut(&Finding),
 ) -> Result<Vec<Finding>, AttackError> {
     target.check()?;
+    admin.map_or(Ok(()), Target::check)?;
     let mut findings = Vec::new();
     thread::scope(|scope| {
         let stalls = scope.spawn(|| stalls::run(target));
@@ -65,6 +69,7 @@ pub fn attack(
         tell(answers::run(target));
         tell(smuggling::run(target));
         tell(credentials::run(target));
+        tell(admin::run(target, admin));
         tell(stalls.join().unwrap_or_default());
         // Last: a flood may have this address shut out for a while.
         tell(floods::run(target));

@@ -62,12 +62,12 @@ impl Store {
         })
     }
 
-    /// Removes settings; those that are not there are no fault.
-    pub fn remove_settings(&self, names: &[String]) -> Result<(), StoreError> {
+    /// Removes settings, by name and value: what somebody changed since it was read stays.
+    pub fn remove_settings(&self, old: &[(String, String)]) -> Result<(), StoreError> {
         self.change(&[&SETTINGS], |transaction| {
-            for name in names {
+            for (name, value) in old {
                 transaction
-                    .execute("DELETE FROM settings WHERE name = ?1", [name])
+                    .execute("DELETE FROM settings WHERE name = ?1 AND value = ?2", (name, value))
                     .map_err(catalog("remove a setting"))?;
             }
             Ok(())

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use argon2::{Algorithm, Argon2, ParamsBuilder, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{hkdf, hmac};
-use ml_kem::kem::Decapsulate as _;
 use hpke::{Deserializable as _, Serializable as _};
+use ml_kem::kem::Decapsulate as _;
 use serde_json::Value;
 use x_wing::{Encapsulate as _, Kem as _, KeyExport as _, XWingKem};
 

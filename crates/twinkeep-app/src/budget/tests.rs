@@ -186,3 +186,44 @@ fn a_budget_that_means_nothing_is_refused() {
     assert_eq!(config.budget.iter().map(name).collect::<Vec<_>>().len(), 3);
     assert_eq!(Config::parse(&config.to_text()).unwrap(), config);
 }
+
+#[test]
+fn who_used_up_a_budget_is_told_when_it_is_whole_again() {
+    let (_place, app) = Place::new(BUDGETS);
+    let caller = Caller::named("key:a");
+    let spend =
+        |unit, item: &[u8]| app.spend(&caller, unit, "m", item).map_err(|it| it.wait_seconds());
+    for item in [b"1", b"2", b"3"] {
+        assert!(spend(NewSubjects, item).is_ok());
+    }
+    // One hour before the day ends, and the month with it.
+    assert_eq!(spend(NewSubjects, b"4").unwrap_err(), Some(3600));
+    NOW.set(NOW.get() + 3600);
+    assert!(spend(NewSubjects, b"4").is_ok());
+    for item in [b"1", b"2", b"3"] {
+        let _ = spend(NewSubjects, item);
+    }
+    assert_eq!(spend(NewSubjects, b"5").unwrap_err(), Some(28 * 86_400), "all of February");
+    let inputs = [b"1", b"2", b"3"].map(|item| spend(DistinctInputs, item));
+    assert_eq!(inputs[2].as_ref().unwrap_err(), &Some(86_400));
+}
+
+#[test]
+fn budgets_that_are_over_are_let_go_of_and_others_are_not() {
+    let (place, app) = Place::new(BUDGETS);
+    ask(&app, "key:a", "m");
+    assert!(app.spend(&Caller::named("key:a"), NewSubjects, "m", b"one").is_ok());
+    let entries = app.ledger_entries().unwrap();
+    let tidied = |app: &App| crate::tidy_catalog(app).unwrap().budgets;
+    assert_eq!(tidied(&app), 0);
+    NOW.set(NOW.get() + 86_400);
+    assert_eq!(tidied(&app), 0, "a clock may be set back a little");
+    assert_eq!(app.ledger_entries().unwrap(), entries, "nothing was done");
+    NOW.set(NOW.get() + 2 * 86_400);
+    assert!(app.spend(&Caller::named("key:b"), NewSubjects, "m", b"one").is_ok());
+    assert_eq!(tidied(&app), 2, "the day and the month of the first");
+    assert_eq!(app.ledger_entries().unwrap(), entries + 1);
+    let left = list_budgets(&place.open()).unwrap();
+    assert_eq!((left.len(), left[0].caller.as_str()), (1, "key:b"));
+    assert_eq!(ask(&app, "key:a", "m"), Precision::Full);
+}

@@ -277,3 +277,23 @@ fn where_certificates_are_required_a_key_alone_opens_nothing() {
     assert_eq!(code(&[&foreign]), "certificate-untrusted");
     assert!(app.recognize_client(Some(&key), &[&leaf]).is_ok());
 }
+
+#[test]
+fn records_go_when_no_list_needs_them_any_more() {
+    let (place, app) = Place::new("");
+    let (id, _) = new_certificate(&app, "old");
+    let before = revocation_list(&app).unwrap();
+    revoke_certificate(&app, &Caller::operator(), &id).unwrap();
+    let tidied = |app: &App| crate::tidy_catalog(app).unwrap().certificates;
+    pass(30 * DAY);
+    let (next, leaf) = new_certificate(&app, "new");
+    assert_eq!(tidied(&app), 0);
+    assert!(before.len() < revocation_list(&app).unwrap().len(), "it is on the list");
+    pass(29 * DAY);
+    assert_eq!(tidied(&app), 0, "it is in a list for people yet");
+    pass(62 * DAY);
+    assert_eq!(tidied(&app), 1);
+    let left = crate::list_certificates(&place.open()).unwrap();
+    assert_eq!(left.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), [next.as_str()]);
+    assert_eq!(refused(&app, &leaf), "certificate-expired");
+}

@@ -31,7 +31,7 @@ struct NewKeyWire {
     #[serde(default)]
     site: Option<String>,
     #[serde(default)]
-    days: Option<u32>,
+    days: Option<f64>,
 }
 
 /// The body of a rotation.
@@ -39,9 +39,9 @@ struct NewKeyWire {
 #[serde(deny_unknown_fields)]
 struct RotationWire {
     #[serde(default)]
-    days: Option<u32>,
+    days: Option<f64>,
     #[serde(default)]
-    overlap_days: Option<u32>,
+    overlap_days: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -70,9 +70,10 @@ pub(super) async fn new(
     let bytes = json::read_bytes(request, gate.body_limits()).await?;
     let NewKeyWire { name, scopes, roles, site, days } = json::parse(&bytes)?;
     let scopes = scopes.iter().map(|name| scope(name)).collect::<Result<Vec<_>, _>>()?;
+    let days = count_of_days(days, DAYS)?;
     done(&gate, move |app| {
         let scopes = if scopes.is_empty() { &Scope::DEFAULT[..] } else { &scopes };
-        let (days, site) = (days.unwrap_or(DAYS), site.as_deref());
+        let site = site.as_deref();
         let request = NewApiKeyRequest { name: &name, scopes, roles: &roles, days, site };
         match &once {
             Some(once) => new_api_key_once(app, &caller, request, (once, sha256(&bytes))),
@@ -87,6 +88,15 @@ fn scope(name: &str) -> Result<Scope, Refusal> {
     Scope::parse(name).ok_or_else(|| Refusal::unprocessable("scope-unknown", message))
 }
 
+/// Takes a whole number, however it is written: `30` and `30.0` are one to JSON.
+fn count_of_days(days: Option<f64>, usual: u32) -> Result<u32, Refusal> {
+    let Some(days) = days else { return Ok(usual) };
+    if days.fract() == 0.0 && (0.0..=f64::from(DAYS_MAX)).contains(&days) {
+        return Ok(days as u32);
+    }
+    Err(Refusal::unprocessable("key-days", "days are a whole number, and no more than a key lives"))
+}
+
 /// Makes the successor of a key, which no key has twice: a repeat is refused by itself.
 pub(super) async fn rotate(
     State(gate): State<Arc<Gate>>,
@@ -95,7 +105,8 @@ pub(super) async fn rotate(
     request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
     let RotationWire { days, overlap_days } = json::read(request, gate.body_limits()).await?;
-    let (days, overlap) = (days.unwrap_or(DAYS), overlap_days.unwrap_or(OVERLAP_DAYS));
+    let days = count_of_days(days, DAYS)?;
+    let overlap = count_of_days(overlap_days, OVERLAP_DAYS)?;
     done(&gate, move |app| rotate_api_key(app, &caller, &id, days, overlap)).await
 }
 
@@ -107,6 +118,9 @@ pub(super) async fn revoke(
 ) -> Result<Response<Body>, Refusal> {
     done(&gate, move |app| revoke_api_key(app, &caller, &id).map(|()| Revoked { id })).await
 }
+
+/// More than any key lives; the use case says how long that is.
+const DAYS_MAX: u32 = 100_000;
 
 /// As at the command line.
 const DAYS: u32 = 90;

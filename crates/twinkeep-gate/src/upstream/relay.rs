@@ -2,9 +2,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{
@@ -17,7 +17,9 @@ use axum::response::IntoResponse as _;
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
-use twinkeep_app::{App, Caller, RelayedRequest, record_relayed};
+use twinkeep_app::{
+    App, Caller, RelayedRequest, RelayedStream, record_relayed, record_relayed_end,
+};
 
 use super::fault::{FAULT, Fault, UPSTREAM};
 use super::{Upstream, passage};
@@ -74,6 +76,7 @@ async fn relay(
     let asked = Asked::new(upstream, &peer, request, login);
 
     let method = asked.parts.method.clone();
+    let said = Arc::clone(&asked.said);
     let answered = asked.send(gate).await;
     let response = match answered {
         Ok(response) => {
@@ -84,6 +87,7 @@ async fn relay(
         Err(refusal) => return Err(refusal),
     };
     let stream = Stream::of(gate, &caller, &response)?;
+    let ending = stream.0.is_some().then(|| Ending::new(gate, upstream, &caller, &said));
     let record = RelayedRequest {
         upstream: upstream.config.name.clone(),
         route: upstream.route.to_owned(),
@@ -95,7 +99,7 @@ async fn relay(
         protocol: protocol(&peer),
     };
     use_case::unrecorded(gate, move |app| record_relayed(app, &caller, &record)).await?;
-    Ok(passed_on(upstream, response, place, stream))
+    Ok(passed_on(upstream, response, place, stream, ending))
 }
 
 /// Has the use case admit the caller. Where a budget counts what is sent, all of it is read first.
@@ -146,6 +150,8 @@ struct Asked<'a> {
     body: Body,
     /// More came than may.
     over: Arc<AtomicBool>,
+    /// How many bytes came.
+    said: Arc<AtomicU64>,
 }
 
 impl<'a> Asked<'a> {
@@ -173,6 +179,7 @@ impl<'a> Asked<'a> {
         parts.uri = inside(&format!("{}{rest}", upstream.plan.base));
         parts.extensions.clear();
         let over = Arc::new(AtomicBool::new(false));
+        let said = Arc::new(AtomicU64::new(0));
         // What a WebSocket says has no end to be measured by.
         let left = if websocket.is_some() { u64::MAX } else { upstream.config.body_size_max };
         if let Some(mark) = websocket {
@@ -180,9 +187,11 @@ impl<'a> Asked<'a> {
         }
         let body = match hyper::body::Body::is_end_stream(&body) {
             true => Body::empty(),
-            false => Body::new(Measured { body, left, over: Arc::clone(&over) }),
+            false => {
+                Body::new(Measured { body, left, over: Arc::clone(&over), said: Arc::clone(&said) })
+            }
         };
-        Self { upstream, parts, body, over }
+        Self { upstream, parts, body, over, said }
     }
 
     /// Asks, and once more where nothing can have come of it.
@@ -276,6 +285,7 @@ fn passed_on(
     response: Response<Incoming>,
     place: OwnedSemaphorePermit,
     Stream(stream): Stream,
+    ending: Option<Ending>,
 ) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     let switched = parts.headers.remove(SWITCHED);
@@ -287,21 +297,83 @@ fn passed_on(
     parts.extensions.insert(Recorded);
     // The courier bounds how long it may be silent, the edge how long it may not be read.
     parts.extensions.insert(Streaming);
-    let ends: Option<Ending> = stream.map(|stream| -> Ending {
-        Box::pin(async move {
-            stream.until_ended().await;
-        })
-    });
-    Response::from_parts(parts, Body::new(Passing { body, ends, _place: place }))
+    let stream = stream.map(Arc::new);
+    let ends: Option<Ends> = stream
+        .clone()
+        .map(|stream| -> Ends { Box::pin(async move { stream.until_ended().await }) });
+    let ending = ending.map(|ending| Ending { place: stream, ..ending });
+    Response::from_parts(parts, Body::new(Passing { body, ends, ending, _place: place }))
 }
 
-type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Ends = Pin<Box<dyn Future<Output = &'static str> + Send>>;
+
+/// What is recorded of an answer that went on, when it is over.
+struct Ending {
+    gate: Arc<Gate>,
+    caller: Caller,
+    relayed: RelayedStream,
+    began: Instant,
+    said: Arc<AtomicU64>,
+    /// Given back once the end is on record: a gate that closes waits for that.
+    place: Option<Arc<Place>>,
+}
+
+impl Ending {
+    fn new(gate: &Arc<Gate>, upstream: &Upstream, caller: &Caller, said: &Arc<AtomicU64>) -> Self {
+        let relayed = RelayedStream {
+            upstream: upstream.config.name.clone(),
+            route: upstream.route.to_owned(),
+            bytes_to_client: 0,
+            bytes_to_upstream: 0,
+            seconds: 0,
+            // Unless somebody else ended it: whoever asked is gone.
+            reason: CLIENT_LEFT,
+        };
+        let (gate, caller, said) = (Arc::clone(gate), caller.clone(), Arc::clone(said));
+        Self { gate, caller, relayed, began: Instant::now(), said, place: None }
+    }
+
+    /// Has it recorded, on a thread that may block.
+    fn record(self) {
+        let Self { gate, caller, mut relayed, began, said, place } = self;
+        relayed.seconds = began.elapsed().as_secs();
+        relayed.bytes_to_upstream = said.load(Ordering::Relaxed);
+        tokio::task::spawn_blocking(move || {
+            // A ledger that cannot be written says so at the next request.
+            let _ = record_relayed_end(&gate.app, &caller, &relayed);
+            drop(place);
+        });
+    }
+}
 
 /// An upstream's body on its way to the client.
 struct Passing {
     body: Incoming,
-    ends: Option<Ending>,
+    ends: Option<Ends>,
+    ending: Option<Ending>,
     _place: OwnedSemaphorePermit,
+}
+
+impl Passing {
+    fn ended(&mut self, reason: &'static str) {
+        if let Some(ending) = &mut self.ending {
+            ending.relayed.reason = reason;
+        }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        self.ends = None;
+        // The last frame can say that it is the last.
+        let over = hyper::body::Body::is_end_stream(&self.body);
+        if over && self.ending.as_ref().is_some_and(|it| it.relayed.reason == CLIENT_LEFT) {
+            self.ended(UPSTREAM_ENDED);
+        }
+        if let Some(ending) = self.ending.take() {
+            ending.record();
+        }
+    }
 }
 
 impl hyper::body::Body for Passing {
@@ -312,11 +384,25 @@ impl hyper::body::Body for Passing {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.ends.as_mut().is_some_and(|ends| ends.as_mut().poll(cx).is_ready()) {
+        if let Some(ends) = &mut self.ends
+            && let Poll::Ready(reason) = ends.as_mut().poll(cx)
+        {
             self.ends = None;
+            self.ended(reason);
             return Poll::Ready(None);
         }
-        Pin::new(&mut self.body).poll_frame(cx).map_err(axum::Error::new)
+        let polled = Pin::new(&mut self.body).poll_frame(cx).map_err(axum::Error::new);
+        match &polled {
+            Poll::Ready(None) => self.ended(UPSTREAM_ENDED),
+            Poll::Ready(Some(Err(_))) => self.ended("upstream-broken"),
+            Poll::Ready(Some(Ok(frame))) => {
+                if let (Some(data), Some(ending)) = (frame.data_ref(), &mut self.ending) {
+                    ending.relayed.bytes_to_client += data.len() as u64;
+                }
+            }
+            Poll::Pending => {}
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -333,6 +419,7 @@ struct Measured {
     body: Body,
     left: u64,
     over: Arc<AtomicBool>,
+    said: Arc<AtomicU64>,
 }
 
 /// More came than may.
@@ -351,6 +438,7 @@ impl hyper::body::Body for Measured {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             let count = frame.data_ref().map_or(0, |data| data.len() as u64);
+            self.said.fetch_add(count, Ordering::Relaxed);
             match self.left.checked_sub(count) {
                 Some(left) => self.left = left,
                 None => {
@@ -397,6 +485,10 @@ fn unavailable() -> Refusal {
     let message = "the model server fails, and is left alone for a while; try again later";
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "upstream-unavailable", message)
 }
+
+/// Why an answer that went on is over.
+const CLIENT_LEFT: &str = "client-left";
+const UPSTREAM_ENDED: &str = "upstream-ended";
 
 /// For the rest of an answer that nobody reads.
 const PROBE_TIME: Duration = Duration::from_secs(5);

@@ -16,6 +16,9 @@ pub(crate) struct SelfattackArgs {
     /// A file with a key or a token that holds, to be forged
     #[arg(long, value_name = "FILE")]
     pub(crate) credential: Option<PathBuf>,
+    /// Where operators come in (`gate.admin_listen`), if that is to be tried as well
+    #[arg(long, value_name = "URL")]
+    pub(crate) admin: Option<String>,
     /// Seconds for which a connection may be held open without working
     #[arg(long, default_value_t = 90, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) patience: u64,

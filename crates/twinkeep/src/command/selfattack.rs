@@ -19,12 +19,16 @@ pub(crate) fn run(args: &SelfattackArgs, out: &Output) -> Result<(), AppError> {
         return Err(AppError::usage("selfattack-consent", attempt)
             .hint(format!("if it is yours, say so: `--i-own-this {}`", args.url)));
     }
+    let admin = match &args.admin {
+        Some(url) => Some(operators(url, &target, args)?),
+        None => None,
+    };
     target.now_seconds = now().micros() / 1_000_000;
     target.roots = args.ca.as_deref().map(read).transpose()?;
     let credential = args.credential.as_deref().map(read).transpose()?;
     target.credential = credential.map(|text| text.trim().to_owned());
     out.remark(&format!("attacking {}; this takes up to {} s", args.url, args.patience + 60));
-    let findings = attack(&target, &mut |finding| {
+    let findings = attack(&target, admin.as_ref(), &mut |finding| {
         if !finding.held {
             out.remark(&format!("did not hold: {} ({})", finding.attack, finding.saw));
         }
@@ -39,6 +43,17 @@ pub(crate) fn run(args: &SelfattackArgs, out: &Output) -> Result<(), AppError> {
                 .hint("docs/guides/selfattack.md says what each of them is"))
         }
     }
+}
+
+/// Where operators come in: a part of the same deployment.
+fn operators(url: &str, target: &Target, args: &SelfattackArgs) -> Result<Target, AppError> {
+    let admin = Target::parse(url, Duration::from_secs(args.patience))
+        .map_err(|error| AppError::usage(error.code(), "cannot attack").because(error))?;
+    if admin.address.ip().is_loopback() || admin.host == target.host {
+        return Ok(admin);
+    }
+    let attempt = format!("`{}` is neither on this machine nor `{}`", admin.host, target.host);
+    Err(AppError::usage("selfattack-consent", attempt))
 }
 
 fn read(path: &Path) -> Result<String, AppError> {

@@ -48,6 +48,7 @@ fn a_budget_of_people_outlives_a_kill_and_ends() {
     assert!(answers.iter().all(|status| [200, 429].contains(status)), "{answers:?}");
     let refused = server.call(&format!("/api/v1/twins/{}", people[59]), &["-H", &header]);
     assert_eq!(refused.json()["code"], "budget-exhausted");
+    assert!(refused.head.contains("\r\nretry-after: "), "{}", refused.head);
     assert_eq!(ask(&server, &header, &people[0]), 200, "who was asked about stays known");
 
     // A successor of the key has no budget of its own; another key has.

@@ -325,6 +325,12 @@ fn a_websocket_passes_and_ends_with_the_key_of_who_speaks() {
     let switched =
         |line: &&Value| line["action"] == "upstream.relayed" && line.to_string().contains("101");
     assert_eq!(entries.iter().filter(switched).count(), 2, "{entries:#?}");
+    let ended = entries.iter().filter(|line| line["action"] == "upstream.ended");
+    let ended: Vec<_> = ended.map(|line| (&line["details"], &line["actor"])).collect();
+    let actor = Value::from(format!("key:{id}"));
+    assert!(ended.len() == 2 && ended.iter().all(|(_, who)| **who == actor), "{entries:#?}");
+    let text = format!("{ended:?}");
+    assert!(text.contains("key-revoked") && text.contains("bytes_to_upstream"), "{text}");
 }
 
 #[test]
@@ -367,6 +373,10 @@ fn a_stream_of_events_ends_with_the_gate_and_a_slow_client_is_not_the_servers_fa
     let begun = Instant::now();
     events.wait().unwrap();
     assert!(begun.elapsed() < Duration::from_secs(100), "the stream outlives the gate");
+    let entries = place.run(&["ledger", "show", "--limit", "100"]).lines();
+    let ended = entries.iter().filter(|line| line["action"] == "upstream.ended");
+    let ended: Vec<_> = ended.map(Value::to_string).collect();
+    assert!(matches!(&ended[..], [one] if one.contains("gate-closed")), "{entries:#?}");
 }
 
 #[test]

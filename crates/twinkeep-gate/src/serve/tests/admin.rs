@@ -146,6 +146,8 @@ async fn what_is_wrong_is_refused_and_makes_nothing() {
         ("/admin/v1/keys", r#"{"name":"a","scopes":["admin"]}"#, 422, "key-scope"),
         ("/admin/v1/keys", r#"{"name":"a","days":0}"#, 422, "key-days"),
         ("/admin/v1/keys", r#"{"name":"a","key":"tk_mine"}"#, 422, "json-shape"),
+        ("/admin/v1/keys", r#"{"name":"a","days":1.5}"#, 422, "key-days"),
+        ("/admin/v1/keys", r#"["a",[],[],null,1]"#, 422, "json-shape"),
         ("/admin/v1/keys", "[", 400, "json-syntax"),
         ("/admin/v1/keys/00000000/rotate", "{}", 409, "key-not-live"),
         ("/admin/v1/keys/00000000/revoke", "", 404, "store-refused"),

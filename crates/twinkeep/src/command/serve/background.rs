@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use twinkeep_app::{
     App, ClientCaWatch, IssuerWatch, check_models, fold_live_when_due, read_client_cas,
-    refresh_issuers, renew_server_certificate,
+    refresh_issuers, renew_server_certificate, tidy_catalog,
 };
 use twinkeep_gate::Stopper;
 
@@ -26,6 +26,7 @@ impl Background {
         background.run(fold_live);
         background.run(verify_models);
         background.run(ask_issuers);
+        background.run(tidy);
         background.run(move |app, closed| renew_certificate(app, &stopper, closed));
         background.run(move |app, closed| read_authorities(app, client_cas, closed));
         background
@@ -74,6 +75,16 @@ fn read_authorities(app: &App, mut watch: ClientCaWatch, closed: &Receiver<()>) 
     }
 }
 
+/// Lets go of what the catalog has no use for any more, now and then, until the gate closes.
+fn tidy(app: &App, closed: &Receiver<()>) {
+    let mut pause = TIDY_FIRST;
+    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        // What fails is in the ledger, and tried again.
+        let _ = tidy_catalog(app);
+        pause = TIDY_EVERY;
+    }
+}
+
 /// Renews the certificate of the gate in time, and shows it, until the gate closes.
 fn renew_certificate(app: &App, stopper: &Stopper, closed: &Receiver<()>) {
     while closed.recv_timeout(CERTIFICATE_LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
@@ -100,6 +111,12 @@ const ISSUERS_LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Some 500 looks before the certificate ends; each reads a file and the key of the authority.
 const CERTIFICATE_LOOK_EVERY: Duration = Duration::from_secs(3600);
+
+/// When a gate that has just opened has time for it.
+const TIDY_FIRST: Duration = Duration::from_secs(60);
+
+/// What is over costs a few bytes a day.
+const TIDY_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// A look costs less than a request.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
