@@ -59,7 +59,7 @@ impl Access {
         }
         match self {
             Self::Open => false,
-            Self::Session(_) => true,
+            Self::Session(_) | Self::Admin => true,
             Self::Key(_) | Self::Upstream(_) => {
                 peer.certificates.is_some() || credential::may_wait(headers)
             }
