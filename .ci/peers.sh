@@ -77,3 +77,9 @@ python hypercorn fastapi uvicorn websockets hypercorn # model servers that stand
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check 'meds>=0.4.1'
 }
+# What the figures of drift are compared with.
+"$venv/bin/python3" -c 'import scipy' 2>/dev/null || {
+    echo "installing scipy"
+    [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check scipy
+}

@@ -76,7 +76,7 @@ pub(crate) fn cohorts(app: &App, given: Option<&GivenSplits>) -> Result<[Cohort;
 }
 
 /// Deals timelines out anew. Who is in no split is left out.
-fn regroup(from: &[Cohort; 3], split: &dyn Fn(Subject) -> Option<Split>) -> [Cohort; 3] {
+pub(crate) fn regroup(from: &[Cohort; 3], split: &dyn Fn(Subject) -> Option<Split>) -> [Cohort; 3] {
     let mut codes: Vec<Code> =
         from.iter().flat_map(|cohort| cohort.codes.iter().cloned()).collect();
     codes.sort();

@@ -74,6 +74,11 @@ impl Layout {
         self.root.join("incoming")
     }
 
+    /// How drift is judged, where the operator wants it otherwise than usual.
+    pub fn drift(&self) -> PathBuf {
+        self.root.join("drift.toml")
+    }
+
     /// What the poisoning panel knows of clean data and of senders.
     pub fn screening(&self) -> PathBuf {
         self.root.join("screening")

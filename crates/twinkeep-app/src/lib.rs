@@ -41,6 +41,7 @@ mod convert;
 mod copy_folder;
 mod crypto_inventory;
 mod decide_feed;
+mod drift;
 mod drop_folder;
 mod edit_policy;
 mod envelope;
@@ -202,6 +203,7 @@ pub use crypto_inventory::{
     AlgorithmLine, CertificateLine, CryptoInventory, KeyLine, take_crypto_inventory,
 };
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
+pub use drift::{DriftLine, DriftReport, DriftRequest, check_drift};
 pub use drop_folder::serve_drop_folder;
 pub use edit_policy::{
     POLICY_LEN_MAX, PolicyDecision, PolicyQuestion, PolicyReport, apply_policy, check_policy,
@@ -329,6 +331,7 @@ pub use twinkeep_intake::pack_file::{
 pub use twinkeep_intake::{Dates, Mapping};
 pub use twinkeep_ledger::{Activity, Class as EventClass, Entry, Severity};
 pub use twinkeep_twin::chart::{Letters, readable_unit};
+pub use twinkeep_watch::detect::Verdict;
 pub use twins::{
     TerminalSize, TwinChart, TwinDrawing, TwinForecastRequest, TwinLine, TwinList, TwinReport,
     TwinVariable, draw_twin, forecast_twin, list_twins, show_twin,

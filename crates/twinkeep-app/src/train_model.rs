@@ -19,6 +19,7 @@ use twinkeep_store::FeedState;
 use twinkeep_vault::digest::{Sha256, to_hex};
 
 use crate::attestations::{Origin, bill_of_materials, provenance};
+use crate::drift::{BASELINE_FILE, Baseline, Outcomes, baseline};
 use crate::given_splits::{GivenSplits, cohorts};
 use crate::model_card::card;
 use crate::privacy_cost::{PrivacyCost, cost, privacy_statement, protected};
@@ -129,10 +130,17 @@ fn learn(
     let measured = if config.noise.is_none() { &training } else { &tuning };
     let spreads = training_spreads(&app.pack, measured);
     let plan = EvaluationPlan { spreads: &spreads, ..EvaluationPlan::of(&app.pack) };
+    let mut outcomes = Outcomes::default();
     let evaluation = Evaluation {
         trajectories: evaluate_trajectories(&app.pack, &plan, &model, &held_out, config.seed),
-        ..evaluate_by(&app.pack, &plan, &model, &held_out, &mut |_| ())
+        ..evaluate_by(&app.pack, &plan, &model, &held_out, &mut |scored| outcomes.add(&scored))
     };
+    // Figures of the training split are exact, too, and noise would not hide them.
+    let inputs_of: &[&Cohort] = match config.noise {
+        None => &[&training, &tuning, &held_out],
+        Some(_) => &[&tuning, &held_out],
+    };
+    let baseline = baseline(app, &plan, &model, inputs_of, (&held_out, outcomes))?;
     let people = [&training, &tuning, &held_out];
     let privacy = cost(&app.pack, &config, &evaluation, request.privacy_cost, people)?;
     let tensors = model.to_tensors();
@@ -143,7 +151,7 @@ fn learn(
         &config,
         &model,
         &evaluation,
-        (&weights_sha256, &spreads),
+        (&weights_sha256, &spreads, &baseline),
         [training.timelines.len(), tuning.timelines.len(), held_out.timelines.len()],
     )?;
     folder.refuse_if_deleted()?;
@@ -180,7 +188,7 @@ fn documents(
     config: &TrainConfig,
     model: &Model,
     evaluation: &Evaluation,
-    (weights_sha256, spreads): (&str, &[Option<f32>]),
+    (weights_sha256, spreads, baseline): (&str, &[Option<f32>], &Baseline),
     subjects: [usize; 3],
 ) -> Result<BTreeMap<String, Vec<u8>>, AppError> {
     let shards: Vec<String> = app
@@ -232,6 +240,7 @@ fn documents(
         ("evaluation.json".to_owned(), text(&json!(evaluation))?),
         ("card.json".to_owned(), text(&card)?),
         ("provenance.json".to_owned(), text(&provenance(&origin))?),
+        (BASELINE_FILE.to_owned(), text(&json!(baseline))?),
         ("bom.json".to_owned(), text(&bill_of_materials(&origin))?),
     ]))
 }

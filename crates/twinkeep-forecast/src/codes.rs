@@ -61,7 +61,7 @@ impl CodeMap {
 
     /// Returns when a timeline begins for the pack: at the first value of one of its variables. A
     /// record may hold a birth or a diagnosis long before that.
-    pub(crate) fn start(&self, timeline: &Timeline) -> Option<Timestamp> {
+    pub fn start(&self, timeline: &Timeline) -> Option<Timestamp> {
         let known = timeline
             .events()
             .iter()

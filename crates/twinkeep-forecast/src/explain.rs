@@ -9,6 +9,8 @@
 //! The algorithm is TreeSHAP (Lundberg, Erion, Lee: Consistent individualized feature attribution
 //! for tree ensembles, 2018, algorithm 2): polynomial where the definition is exponential.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use twinkeep_domain::{Basis, QUANTILES, Timestamp};
 
@@ -108,6 +110,35 @@ impl Model {
         })
     }
 
+    /// Returns the share of each of the pack's variables in what the model decides by: of the
+    /// questions that its trees ask, counted as often as training rows were asked them. What is
+    /// carried forward is the target's own.
+    pub fn variable_shares(&self) -> Vec<f64> {
+        let mut shares = vec![0.0; self.pack.variables().len()];
+        let shared = self.layout.shared_count();
+        for target in &self.targets {
+            let trees = match target.basis {
+                Basis::Trees => f64::from(target.tree_share),
+                _ => 0.0,
+            };
+            let asked = target.forest.asked(&|feature| match feature < shared {
+                true => self.layout.variable_of(feature),
+                false => (feature < shared + OWN_COUNT).then_some(target.variable),
+            });
+            asked.into_iter().for_each(|(variable, share)| shares[variable] += trees * share);
+            shares[target.variable] += 1.0 - trees;
+        }
+        for window in self.windows.iter().filter(|window| window.basis == Basis::Trees) {
+            let variable = |feature| {
+                if feature < shared { self.layout.variable_of(feature) } else { None }
+            };
+            let asked = window.forest.asked(&variable);
+            asked.into_iter().for_each(|(variable, share)| shares[variable] += share);
+        }
+        let all: f64 = shares.iter().sum();
+        shares.iter().map(|share| if 0.0 < all { share / all } else { 0.0 }).collect()
+    }
+
     fn code(&self, target: &TargetModel) -> &str {
         self.pack.variables()[target.variable].code.as_str()
     }
@@ -152,6 +183,19 @@ impl Forest {
             walk.visit(root, Path::default(), Part { feature: NONE, known: 1.0, unknown: 1.0 });
         }
         walk.mean
+    }
+
+    /// Returns the share of each variable in the questions that are asked of training rows.
+    fn asked(&self, variable: &dyn Fn(usize) -> Option<usize>) -> BTreeMap<usize, f64> {
+        let covers = self.covers();
+        let all: f64 = covers.iter().sum();
+        let mut asked = BTreeMap::new();
+        for (node, cover) in self.nodes.iter().zip(covers) {
+            if let Some(variable) = variable(usize::from(node.feature)) {
+                *asked.entry(variable).or_default() += cover / all;
+            }
+        }
+        asked
     }
 
     /// Returns how many training rows came by each node. Children come after their parents.

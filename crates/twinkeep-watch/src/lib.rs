@@ -9,3 +9,4 @@
 //! - Nothing here opens what it watches in order to read it.
 
 pub mod access;
+pub mod detect;

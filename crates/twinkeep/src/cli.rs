@@ -3,6 +3,7 @@
 mod attack;
 mod certs;
 mod delivery;
+mod drift;
 mod ledger;
 mod models;
 mod policy;
@@ -26,6 +27,7 @@ pub(crate) use attack::{
 };
 pub(crate) use certs::{CertCommand, CertFiles, IssueArgs, RenewArgs};
 pub(crate) use delivery::{NatsArgs, ReceiveCommand, ReceiveNatsArgs, SendArgs};
+pub(crate) use drift::DriftArgs;
 pub(crate) use ledger::{ExportAs, LedgerCommand, QueryArgs};
 pub(crate) use models::{
     ApproverCommand, EvaluateArgs, ImportModelArgs, ModelCommand, PurposeName, ReleaseArgs,
@@ -147,6 +149,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Measure a model version on held-out people, or on any source
     Evaluate(EvaluateArgs),
+    /// Compare what came in since with what a model version was made from
+    Drift(DriftArgs),
     /// Attack a model version, to measure what it gives away of those who taught it
     #[command(subcommand)]
     Attack(AttackCommand),

@@ -4,6 +4,7 @@ mod attack;
 mod budget;
 mod cert;
 mod crypto;
+mod drift;
 mod edge;
 mod evaluate;
 mod event;
@@ -60,6 +61,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Event(args) => event::run(global, args, out),
         Command::Train(args) => train::run(global, args, out),
         Command::Evaluate(args) => evaluate::run(global, args, out),
+        Command::Drift(args) => drift::run(global, args, out),
         Command::Attack(args) => attack::run(global, args, out),
         Command::Model(args) => model::run(global, args, out),
         Command::Twin(args) => twin::run(global, args, out),

@@ -7,7 +7,7 @@ use super::MEDIAN;
 use crate::boost::LANE_COUNT;
 use crate::forest::{Forest, Node};
 use crate::random::bits;
-use crate::testing::{ECHO, LEVEL, cohort, config, pack};
+use crate::testing::{ECHO, GROUP, LEVEL, cohort, config, pack};
 use crate::{CodeMap, SubjectState, train};
 
 mod windows;
@@ -124,6 +124,10 @@ fn the_parts_add_up_to_the_median_and_the_cause_comes_first() {
     let due = firsts.iter().filter(|driver| driver.feature.starts_with(level)).count();
     assert!(firsts.len() / 3 < due, "{due} of {}", firsts.len());
     assert!(firsts.iter().all(|driver| driver.age_hours.is_none_or(|age| 0.0 <= age)));
+    let shares = model.variable_shares();
+    assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{shares:?}");
+    assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "{shares:?}");
+    assert!(shares[GROUP] < shares[LEVEL], "the echo follows the level: {shares:?}");
 }
 
 #[test]

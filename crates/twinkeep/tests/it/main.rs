@@ -16,6 +16,7 @@ mod certs;
 mod crash;
 mod database;
 mod departures;
+mod drift;
 mod escrow;
 mod evaluate;
 mod event;
