@@ -28,7 +28,7 @@ refused() {
 json() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" | head -n 1; }
 
 step "Build"
-"$CARGO" build --quiet --locked --package twinkeep --profile "$PROFILE"
+[ -n "${BUILT:-}" ] || "$CARGO" build --quiet --locked --package twinkeep --profile "$PROFILE"
 case $PROFILE in dev) out=debug ;; *) out=$PROFILE ;; esac
 BIN=$PWD/${CARGO_TARGET_DIR:-target}/$out/twinkeep
 [ -x "$BIN" ] || BIN=${CARGO_TARGET_DIR:-target}/$out/twinkeep

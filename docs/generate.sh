@@ -1,11 +1,12 @@
 #!/bin/sh
 # `make docs`: writes docs/reference/commands.md from the program's own help.
 # With `--check` it writes nothing, and fails if the page is not what the program says.
+# BUILT=1: the program is built already.
 set -eu
 cd "$(dirname "$0")/.."
 CARGO=${CARGO:-cargo}
 page=docs/reference/commands.md
-"$CARGO" build --quiet --locked --package twinkeep
+[ -n "${BUILT:-}" ] || "$CARGO" build --quiet --locked --package twinkeep
 BIN=${CARGO_TARGET_DIR:-target}/debug/twinkeep
 
 help_of() { printf '\n## `twinkeep%s`\n\n```text\n' "$1"; "$BIN" $1 --help </dev/null; printf '```\n'; }
