@@ -97,7 +97,7 @@ fn the_cryptography_of_a_keep_is_listed_without_a_key() {
     assert_eq!(named("keys", "sender hospital")["key_id"], sender);
     assert_eq!(named("keys", "root")["age_days"], 0);
     let certificates = found["certificates"].as_array().unwrap();
-    assert!(certificates.iter().any(|one| one["days_left"] == 396), "{certificates:?}");
+    assert!(certificates.iter().any(|one| one["days_left"] == 59), "{certificates:?}");
     assert_eq!(found["findings"], Value::Array(vec![]));
     let bom = place.run(&["crypto", "inventory", "--cyclonedx"]).done();
     write(&place.path("cbom.json"), bom.to_string().as_bytes());
