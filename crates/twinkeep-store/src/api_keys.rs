@@ -49,14 +49,15 @@ pub struct ApiKeyRecord {
     pub last_used_at: Option<Timestamp>,
 }
 
-/// All keys by their names, as of a version of the table: verifying every row at each request would
-/// cost the more, the more keys there are.
+/// All keys by their names, as of the last change of the catalog: verifying every row at each request
+/// would cost the more, the more keys there are.
 #[derive(Default)]
 pub(crate) struct KnownKeys(Mutex<KeysAsOf>);
 
 #[derive(Default)]
 struct KeysAsOf {
-    version: Vec<u8>,
+    /// How many changes had been found; 0 before all was read.
+    changes: u64,
     keys: BTreeMap<[u8; 32], ApiKeyRecord>,
 }
 
@@ -110,9 +111,9 @@ impl Store {
     /// When it was used last may be as of an earlier look; all else is as it is now.
     pub fn api_key_by_digest(&self, digest: &[u8; 32]) -> Result<Option<ApiKeyRecord>, StoreError> {
         let name = self.key_name(digest);
-        let version = self.versions.now(&self.rows, |now| now.api_keys.clone())?;
+        let changes = self.versions.now(&self.rows, |now| now.changes)?;
         let mut known = self.known_keys.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.version != version {
+        if known.changes != changes {
             // Until all of it is verified, nobody is known.
             *known = KeysAsOf::default();
             let mut keys = BTreeMap::new();
@@ -122,7 +123,7 @@ impl Store {
                     Ok(())
                 })
             })?;
-            *known = KeysAsOf { version, keys };
+            *known = KeysAsOf { changes, keys };
         }
         // Names are MACs under a key that stays here: how long it takes to find one tells nothing.
         Ok(known.keys.get(&name).cloned())

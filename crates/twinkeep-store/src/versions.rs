@@ -14,13 +14,16 @@ use crate::layout::{CATALOG, path};
 use crate::rows::Rows;
 use crate::{StoreError, catalog};
 
-/// The digests of the tables that say who may do what. Each changes with its table, and is
-/// authenticated.
+/// What tells whoever keeps something of the catalog in memory to read it anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TableVersions {
+    /// The digest of a table: it changes with the table, and is authenticated.
     pub(crate) settings: Vec<u8>,
+    /// The same.
     pub(crate) consents: Vec<u8>,
-    pub(crate) api_keys: Vec<u8>,
+    /// How often anything at all was found to have changed. Whoever goes by it reads more often than
+    /// the table changes, and sees a forged row, which leaves the digest as it was.
+    pub(crate) changes: u64,
 }
 
 /// Looks, by a connection of its own that is opened at the first look.
@@ -53,7 +56,8 @@ impl Versions {
                 // Before the rows: what is committed in between is seen at the next look.
                 let seen = data_version(&watcher.connection)?;
                 if seen != watcher.seen {
-                    watcher.found = versions(&watcher.connection, rows)?;
+                    let changes = watcher.found.changes + 1;
+                    watcher.found = versions(&watcher.connection, rows, changes)?;
                     watcher.seen = seen;
                 }
                 watcher
@@ -61,7 +65,7 @@ impl Versions {
             none => {
                 let connection = catalog::connect(&path(&self.dir, CATALOG))?;
                 let seen = data_version(&connection)?;
-                let found = versions(&connection, rows)?;
+                let found = versions(&connection, rows, 1)?;
                 none.insert(Watcher { connection, seen, found })
             }
         };
@@ -75,12 +79,16 @@ fn data_version(connection: &Connection) -> Result<i64, StoreError> {
     look.query_row([], |row| row.get(0)).map_err(cannot)
 }
 
-fn versions(connection: &Connection, rows: &Rows) -> Result<TableVersions, StoreError> {
+fn versions(
+    connection: &Connection,
+    rows: &Rows,
+    changes: u64,
+) -> Result<TableVersions, StoreError> {
     rows.head(connection, |row| {
         Ok(TableVersions {
             settings: row.get("settings")?,
             consents: row.get("consents")?,
-            api_keys: row.get("api_keys")?,
+            changes,
         })
     })
 }
