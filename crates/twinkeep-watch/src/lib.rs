@@ -10,3 +10,6 @@
 
 pub mod access;
 pub mod detect;
+mod detection;
+
+pub use detection::{Detection, Detector, Severity, Target};
