@@ -13,6 +13,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("twinkeep-registry", &["twinkeep-domain", "twinkeep-vault"]),
     ("twinkeep-connect", &["twinkeep-domain", "twinkeep-vault"]),
     ("twinkeep-watch", &["twinkeep-domain"]),
+    ("twinkeep-posture", &["twinkeep-domain"]),
     (
         "twinkeep-app",
         &[
@@ -26,6 +27,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "twinkeep-registry",
             "twinkeep-connect",
             "twinkeep-watch",
+            "twinkeep-posture",
         ],
     ),
     ("twinkeep-gate", &["twinkeep-domain", "twinkeep-vault", "twinkeep-app"]),
@@ -38,6 +40,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "twinkeep-app",
             "twinkeep-gate",
             "twinkeep-selfattack",
+            "twinkeep-posture",
         ],
     ),
     ("xtask", &[]),

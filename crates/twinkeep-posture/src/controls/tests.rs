@@ -1,0 +1,60 @@
+//! Tests of the table of requirements.
+
+use std::collections::BTreeSet;
+
+use super::{Need, find, of, proposed};
+use crate::profile::Profile;
+
+#[test]
+fn identifiers_occur_once_and_have_titles() {
+    let mut seen = BTreeSet::new();
+    for &profile in Profile::ALL {
+        for control in of(profile) {
+            assert!(seen.insert(control.id), "{} occurs twice", control.id);
+            assert!(!control.title.is_empty(), "{} has no title", control.id);
+        }
+    }
+}
+
+/// Each of these was given a wrong title, or a wrong identifier, by a tool in use.
+#[test]
+fn titles_are_those_of_the_source() {
+    for (id, title) in [
+        ("hipaa-164.312(a)(2)(iii)", "Automatic logoff"),
+        ("hipaa-164.310(a)(2)(ii)", "Facility security plan"),
+        ("hipaa-164.310(a)(2)(i)", "Contingency operations"),
+        ("hipaa-164.310(d)(1)", "Device and media controls"),
+        ("hipaa-164.308(a)(4)(ii)(B)", "Access authorization"),
+        ("hipaa-164.308(a)(4)(ii)(C)", "Access establishment and modification"),
+        ("hipaa-164.312(d)", "Person or entity authentication"),
+        ("hipaa-164.316(b)(2)(i)", "Time limit"),
+        ("gdpr-32(1)(a)", "Security of processing"),
+        ("gdpr-35(7)", "Data protection impact assessment"),
+        ("aisvs-3.1.2", "Model Authorization & Integrity"),
+        ("aisvs-12.5.3", "Training Data & Model Lifecycle Audit"),
+        ("nprm-164.312(b)", "Encryption and decryption"),
+    ] {
+        assert_eq!(find(id).map(|control| control.title), Some(title), "{id}");
+    }
+}
+
+#[test]
+fn what_is_addressable_is_what_appendix_a_to_subpart_c_calls_so() {
+    let addressable: Vec<&str> = of(Profile::Hipaa)
+        .iter()
+        .filter(|control| control.need == Need::Addressable)
+        .map(|control| control.id)
+        .collect();
+    // Appendix A to subpart C of part 164 marks 22 specifications with (A).
+    assert_eq!(addressable.len(), 22, "{addressable:?}");
+}
+
+#[test]
+fn what_is_proposed_replaces_requirements_that_exist() {
+    for (new, old) in proposed::REPLACES {
+        assert!(find(new).is_some(), "{new}");
+        for id in *old {
+            assert!(find(id).is_some(), "{id}");
+        }
+    }
+}

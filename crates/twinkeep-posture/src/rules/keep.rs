@@ -1,0 +1,3 @@
+//! Rules about the keep itself.
+
+pub(super) mod file_modes;
