@@ -36,7 +36,7 @@ python() {
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"
 }
-python moto_server 'moto[kms]' flask flask-cors # AWS KMS
+python moto_server 'moto[kms,s3]' flask flask-cors # AWS KMS and S3
 python model_signing model-signing==1.1.1 pyOpenSSL # signs models, and verifies ours
 python hypercorn fastapi uvicorn websockets hypercorn # model servers that stand behind the gate
 # The public schema of CycloneDX, and what validates against it.

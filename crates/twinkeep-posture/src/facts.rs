@@ -11,6 +11,7 @@ use crate::rule::Judge;
 
 pub mod file;
 pub mod keep;
+pub mod s3;
 
 /// The facts of some targets, as they were at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -129,7 +130,6 @@ macro_rules! targets {
             pub(crate) fn judge(&self, facts: &Facts) -> Option<Vec<Judged>> {
                 match (self, facts) {
                     $((Check::$name(check), Facts::$name(facts)) => Some((check.judge)(facts)),)*
-                    #[expect(unreachable_patterns, reason = "as long as there is one target")]
                     _ => None,
                 }
             }
@@ -140,4 +140,6 @@ macro_rules! targets {
 targets! {
     /// A keep: its files, keys, models, and settings.
     Keep("keep") = keep::Keep;
+    /// Buckets of an object store.
+    S3("s3") = s3::S3;
 }

@@ -24,6 +24,7 @@ pub mod collect;
 pub mod controls;
 pub mod facts;
 mod outcome;
+pub mod parse;
 pub mod profile;
 pub mod report;
 mod rule;

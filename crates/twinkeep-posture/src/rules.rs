@@ -3,12 +3,24 @@
 use crate::rule::Rule;
 
 mod keep;
+mod s3;
 
 #[cfg(test)]
 mod tests;
 
 /// All rules, by target and then by name.
-pub const RULES: &[Rule] = &[keep::file_modes::RULE];
+pub const RULES: &[Rule] = &[
+    keep::file_modes::RULE,
+    s3::access_log::RULE,
+    s3::acls_off::RULE,
+    s3::encryption::RULE,
+    s3::object_lock::RULE,
+    s3::other_accounts::RULE,
+    s3::public_access::RULE,
+    s3::public_block::RULE,
+    s3::tls_only::RULE,
+    s3::versioning::RULE,
+];
 
 /// A rule by its name.
 pub fn find(id: &str) -> Option<&'static Rule> {

@@ -1,0 +1,4 @@
+//! Parsers of what collectors find: bounded, without panics, and without judgment.
+
+pub mod bucket_policy;
+pub mod s3_xml;

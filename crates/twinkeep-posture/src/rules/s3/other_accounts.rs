@@ -1,0 +1,109 @@
+//! Rule `s3-other-accounts`: only this account can reach a bucket, unless somebody decided otherwise.
+
+use crate::facts::Check;
+use crate::facts::s3::{Answer, Bucket, Grantee, S3};
+use crate::outcome::{Judged, Outcome, Severity};
+use crate::parse::bucket_policy::Policy;
+use crate::rule::{Evidence, Judge, Rule, Strength};
+use crate::rules::s3::{each, place, unknown};
+
+pub(in crate::rules) const RULE: Rule = Rule {
+    id: "s3-other-accounts",
+    title: "No bucket lets other accounts in",
+    severity: Severity::Medium,
+    protects: "Another account is another organization with its own administrators: what it can \
+               read has been disclosed to it.",
+    remedy: "take the grant away, or put the finding into the baseline together with the contract \
+             that allows it",
+    controls: &[
+        Evidence {
+            control: "hipaa-164.308(b)(1)",
+            strength: Strength::Partial,
+            because: "Each account that is let in should be one of a business associate with a \
+                      contract.",
+        },
+        Evidence {
+            control: "gdpr-28",
+            strength: Strength::Partial,
+            because: "Each account that is let in should be one of a processor with a contract.",
+        },
+        Evidence {
+            control: "hipaa-164.308(a)(4)(ii)(B)",
+            strength: Strength::Partial,
+            because: "Access of others is visible, so that it can be authorized or ended.",
+        },
+    ],
+    check: Check::S3(Judge { judge }),
+};
+
+fn judge(facts: &S3) -> Vec<Judged> {
+    each(facts, |bucket| outcome(bucket, &facts.account))
+}
+
+fn outcome(bucket: &Bucket, account: &Answer<String>) -> Outcome {
+    let grants = match &bucket.grants {
+        Answer::Is(grants) => grants.as_slice(),
+        Answer::Absent => &[],
+        Answer::Unknown(why) => return unknown("access control list", why),
+    };
+    let foreign = |grantee| matches!(grantee, Grantee::Other | Grantee::UnknownGroup);
+    if grants.iter().any(|grant| foreign(grant.grantee)) {
+        return Outcome::fail(place(bucket, "acl"), "its access control list lets others in");
+    }
+    let policy = match &bucket.policy {
+        Answer::Is(value) => Policy::parse(value),
+        Answer::Absent => return Outcome::Pass,
+        Answer::Unknown(why) => return unknown("policy", why),
+    };
+    match (policy, account) {
+        (Err(error), _) => unknown("policy", &error.to_string()),
+        (Ok(policy), Answer::Is(account)) => {
+            let others = policy.others(account);
+            if others.is_empty() {
+                return Outcome::Pass;
+            }
+            let list = others.join(", ");
+            Outcome::fail(
+                place(bucket, "policy"),
+                format!("its policy lets in the accounts {list}"),
+            )
+        }
+        // Without the own number, every account looks like another.
+        (Ok(policy), _) if policy.others("").is_empty() => Outcome::Pass,
+        (Ok(_), _) => Outcome::not_checked("the number of the own account is not known"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::judge;
+    use crate::facts::s3::{Answer, Grant, Grantee};
+    use crate::rules::s3::testing::{closed, facts, judged, word};
+
+    #[test]
+    fn policies_name_other_accounts() {
+        assert_eq!(word(judge, facts(closed("ward"))), "pass");
+        let mut shared = closed("ward");
+        shared.policy =
+            Answer::Is(json!({"Statement": [{"Effect": "Allow", "Action": "s3:GetObject",
+            "Principal": {"AWS": ["arn:aws:iam::123456789012:role/own", "210987654321"]},
+            "Resource": "arn:aws:s3:::ward/*"}]}));
+        let mut all = facts(shared);
+        let said = judged(judge, all.clone());
+        assert_eq!(said.says(), "its policy lets in the accounts 210987654321");
+        all.account = Answer::Unknown("AccessDenied".into());
+        assert_eq!(word(judge, all), "not-checked");
+    }
+
+    #[test]
+    fn lists_name_others_without_saying_whom() {
+        let mut shared = closed("ward");
+        let grant = Grant { grantee: Grantee::Other, permission: "READ".into() };
+        shared.grants = Answer::Is(vec![grant]);
+        assert_eq!(word(judge, facts(shared.clone())), "fail");
+        shared.grants = Answer::Unknown("AccessDenied".into());
+        assert_eq!(word(judge, facts(shared)), "not-checked");
+    }
+}
