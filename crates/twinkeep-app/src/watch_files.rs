@@ -40,6 +40,8 @@ pub enum FileNews {
         by: String,
         /// Whether it is known who did what.
         who: bool,
+        /// Whether the audit records of the kernel say who made a change and was gone at once.
+        audit: bool,
         /// Whether others are refused.
         denies: bool,
         /// What cannot be seen, in words.
@@ -149,17 +151,19 @@ fn refuse(error: AccessError) -> AppError {
 
 fn began(collector: Collector) -> FileNews {
     match collector {
-        Collector::Fanotify { changes, denies } => {
+        Collector::Fanotify { changes, audit, denies } => {
             let blind = [(
-                changes,
-                "changes of attributes, names, and links: the file system tells of none",
+                changes || audit,
+                "changes of attributes, names, and links: the file system tells of none (the kernel \
+                 does, after `twinkeep watch rules --load`)",
             )];
             let blind = blind.iter().filter(|it| !it.0).map(|it| it.1.to_owned()).collect();
-            FileNews::Began { by: "fanotify".to_owned(), who: true, denies, blind }
+            FileNews::Began { by: "fanotify".to_owned(), who: true, audit, denies, blind }
         }
         Collector::Inotify => FileNews::Began {
             by: "inotify".to_owned(),
             who: false,
+            audit: false,
             denies: false,
             blind: vec!["who it was: that takes the privilege CAP_SYS_ADMIN".to_owned()],
         },
@@ -233,10 +237,11 @@ fn digest(program: &Program, file: FileId) -> Option<String> {
 fn entry(app: &App, news: &FileNews) -> Entry {
     let (operator, lifecycle) = (Caller::operator(), EventClass::ApplicationLifecycle);
     match news {
-        FileNews::Began { by, denies, blind, .. } => {
+        FileNews::Began { by, audit, denies, blind, .. } => {
             let entry = app.entry(&operator, lifecycle, Activity::Start, "watch.began");
             let blind = i64::try_from(blind.len()).unwrap_or(i64::MAX);
-            entry.with("by", by.as_str()).with("denies", i64::from(*denies)).with("blind", blind)
+            let entry = entry.with("by", by.as_str()).with("audit", i64::from(*audit));
+            entry.with("denies", i64::from(*denies)).with("blind", blind)
         }
         FileNews::Lost { count } => {
             let entry = app.entry(&operator, lifecycle, Activity::Other, "watch.lost");

@@ -14,8 +14,10 @@ mod error;
 mod fanotify;
 mod grouping;
 mod inotify;
+mod recent;
 pub mod rules;
 mod sighting;
+mod stream;
 
 pub use collect::{Collector, Mode, News, Plan, watch};
 pub use error::AccessError;

@@ -50,6 +50,8 @@ pub enum Collector {
         /// Whether changes of attributes, names, and links are seen, too: not every file system
         /// tells.
         changes: bool,
+        /// Whether the audit records of the kernel say who made such a change.
+        audit: bool,
         /// Whether others are refused.
         denies: bool,
     },
@@ -80,7 +82,10 @@ pub fn watch(
     match fanotify::Watcher::new(plan) {
         Ok(watcher) => {
             tell(News::Begun(watcher.collector()));
-            run(&eyes, &news, tell, &[&|| watcher.answer(&eyes), &|| watcher.listen(&eyes)])
+            let records = || watcher.listen_to_audit(&eyes);
+            let parts: [Part<'_>; 3] =
+                [&|| watcher.answer(&eyes), &|| watcher.listen(&eyes), &records];
+            run(&eyes, &news, tell, &parts)
         }
         Err(source) if plan.mode == Mode::Deny && fanotify::is_refusal(&source) => {
             Err(AccessError::NotPermitted { source })
@@ -94,12 +99,15 @@ pub fn watch(
     }
 }
 
+/// What sees, until it is time to stop.
+type Part<'a> = &'a (dyn Fn() -> Result<(), AccessError> + Sync);
+
 /// Runs each part on a thread of its own, and passes on what they see on this one.
 fn run(
     eyes: &Eyes<'_>,
     news: &Receiver<News>,
     tell: &mut dyn FnMut(News),
-    parts: &[&(dyn Fn() -> Result<(), AccessError> + Sync)],
+    parts: &[Part<'_>],
 ) -> Result<(), AccessError> {
     let failed = Mutex::new(None);
     let ended = AtomicBool::new(false);

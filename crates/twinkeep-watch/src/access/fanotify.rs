@@ -18,9 +18,10 @@ mod identity;
 mod records;
 mod system;
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{PoisonError, RwLock};
 
 use rustix::fs::fstat;
@@ -31,6 +32,8 @@ use self::files::{Files, Groups};
 use self::identity::{Identities, Own};
 use self::records::{Event, events};
 use super::collect::Eyes;
+use super::recent::Recent;
+use super::stream::AuditStream;
 use super::{AccessError, Action, Answer, Collector, Mode, Plan, Sighting, Who};
 
 /// Whether the system does not permit or not know how to ask.
@@ -46,6 +49,9 @@ pub(super) struct Watcher {
     files: RwLock<Files>,
     /// Where handles of files are looked up.
     mount: OwnedFd,
+    /// Who asked lately, or was named in an audit record.
+    recent: Recent,
+    audit: Option<AuditStream>,
 }
 
 impl Watcher {
@@ -57,16 +63,19 @@ impl Watcher {
         let mut groups = Groups { asked, told };
         let files = Files::mark(plan, &mut groups)?;
         let own = Own::new(plan.owner);
-        Ok(Self { mode: plan.mode, own, groups, files: RwLock::new(files), mount })
+        let audit = AuditStream::open(plan, groups.told.is_none());
+        let (files, recent) = (RwLock::new(files), Recent::default());
+        Ok(Self { mode: plan.mode, own, groups, files, mount, recent, audit })
     }
 
     pub(super) fn collector(&self) -> Collector {
-        Collector::Fanotify { changes: self.groups.told.is_some(), denies: self.mode == Mode::Deny }
+        let (changes, audit) = (self.groups.told.is_some(), self.audit.is_some());
+        Collector::Fanotify { changes, audit, denies: self.mode == Mode::Deny }
     }
 
     /// Answers whoever asks for a file, and tells of it.
     pub(super) fn answer(&self, eyes: &Eyes<'_>) -> Result<(), AccessError> {
-        let mut identities = Identities::new(self.own.clone());
+        let mut identities = Identities::new(self.own.clone(), &self.recent);
         let mut buffer = vec![0; BUFFER_LEN];
         while !eyes.stopped() {
             for event in next(&self.groups.asked, &mut buffer)? {
@@ -80,7 +89,7 @@ impl Watcher {
     fn answer_one(
         &self,
         event: &Event,
-        identities: &mut Identities,
+        identities: &mut Identities<'_>,
         eyes: &Eyes<'_>,
     ) -> Result<Option<Sighting>, AccessError> {
         let asked =
@@ -142,8 +151,9 @@ impl Watcher {
             wait(eyes);
             return Ok(());
         };
-        let mut identities = Identities::new(self.own.clone());
+        let mut identities = Identities::new(self.own.clone(), &self.recent);
         let mut buffer = vec![0; BUFFER_LEN];
+        let mut nameless = Nameless::default();
         while !eyes.stopped() {
             for event in next(told, &mut buffer)? {
                 if event.mask & libc::FAN_Q_OVERFLOW != 0 {
@@ -158,12 +168,76 @@ impl Watcher {
                 let who = identities.of(event.pid, event.process.as_ref());
                 for (file, action) in changes {
                     let (time, who) = (eyes.now(), who.clone());
-                    eyes.see(Sighting { time, file, action, answer: Answer::Told, who });
+                    let sighting = Sighting { time, file, action, answer: Answer::Told, who };
+                    nameless.hold_or_see(sighting, self.audit.is_some(), eyes);
                 }
             }
+            nameless.see_due(&self.recent, eyes);
         }
+        nameless.see_all(&self.recent, eyes);
         Ok(())
     }
+
+    /// Reads the audit records of the kernel, if there are any.
+    pub(super) fn listen_to_audit(&self, eyes: &Eyes<'_>) -> Result<(), AccessError> {
+        match &self.audit {
+            Some(stream) => stream.listen(eyes, &self.recent),
+            None => {
+                wait(eyes);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Changes by processes that were gone when they were told: the audit record may come a moment
+/// later.
+#[derive(Default)]
+struct Nameless {
+    held: VecDeque<Sighting>,
+}
+
+impl Nameless {
+    fn hold_or_see(&mut self, sighting: Sighting, audited: bool, eyes: &Eyes<'_>) {
+        if audited && ended(&sighting.who).is_some() && self.held.len() < HELD_COUNT_MAX {
+            self.held.push_back(sighting);
+        } else {
+            eyes.see(sighting);
+        }
+    }
+
+    fn see_due(&mut self, recent: &Recent, eyes: &Eyes<'_>) {
+        let now = eyes.now().micros();
+        let due = |it: &Sighting| now.abs_diff(it.time.micros()) >= HELD_MICROS;
+        while let Some(sighting) = self.held.pop_front_if(|it| due(it)) {
+            eyes.see(named(sighting, recent));
+        }
+    }
+
+    fn see_all(&mut self, recent: &Recent, eyes: &Eyes<'_>) {
+        self.held.drain(..).for_each(|it| eyes.see(named(it, recent)));
+    }
+}
+
+fn named(sighting: Sighting, recent: &Recent) -> Sighting {
+    match ended(&sighting.who).and_then(|pid| recent.had(pid)) {
+        Some(process) => Sighting { who: Who::Process(process), ..sighting },
+        None => sighting,
+    }
+}
+
+/// The number of a process that is gone, or is about to be: it has no program any more.
+fn ended(who: &Who) -> Option<u32> {
+    match who {
+        Who::Gone { pid } => Some(*pid),
+        Who::Process(process) if process.program.path.is_empty() => Some(process.pid),
+        Who::Process(_) | Who::Unknown => None,
+    }
+}
+
+/// Waits until there is something to be read, or it is time to look whether to stop.
+pub(super) fn readable(socket: BorrowedFd<'_>) -> Result<bool, AccessError> {
+    system::readable(socket, STOP_MILLIS).map_err(|source| AccessError::Read { source })
 }
 
 /// Where nobody tells of changes, there is nothing to do but to stop in time.
@@ -176,7 +250,7 @@ fn wait(eyes: &Eyes<'_>) {
 /// Returns what has happened; nothing, if nothing does for a moment.
 fn next(group: &OwnedFd, buffer: &mut [u8]) -> Result<Vec<Event>, AccessError> {
     let failed = |source| AccessError::Read { source };
-    if !system::readable(group.as_fd(), STOP_MILLIS).map_err(failed)? {
+    if !readable(group.as_fd())? {
         return Ok(Vec::new());
     }
     match read(group, &mut *buffer) {
@@ -209,6 +283,13 @@ const EVENT_FILES: i32 = libc::O_RDONLY | libc::O_LARGEFILE | libc::O_CLOEXEC | 
 
 /// How many bytes of events are read at a time: some hundred, each of which has two descriptors.
 const BUFFER_LEN: usize = 4096;
+
+/// How long a change waits for the name of whoever made it: an audit record is sent when the call
+/// ends, so it comes sooner.
+const HELD_MICROS: u64 = 300_000;
+
+/// How many changes wait at most.
+const HELD_COUNT_MAX: usize = 1024;
 
 /// How late a wish to stop may be heard, in milliseconds.
 const STOP_MILLIS: i32 = 200;

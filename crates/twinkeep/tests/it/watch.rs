@@ -255,3 +255,64 @@ fn a_server_keeps_the_watch_and_the_watch_ends_with_it() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// Auditing, on for as long as this lives; none where it cannot be turned on.
+struct Auditing(PathBuf);
+
+impl Auditing {
+    fn on() -> Option<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let tool = root.join("target/peers/auditd/sbin/auditctl");
+        let auditing = Self(tool);
+        if auditing.set("1") {
+            return Some(auditing);
+        }
+        println!("skipped: auditing cannot be turned on here");
+        None
+    }
+
+    fn set(&self, enabled: &str) -> bool {
+        let libraries = self.0.with_file_name("../lib/x86_64-linux-gnu");
+        let mut command = Command::new(&self.0);
+        done(command.args(["-e", enabled]).env("LD_LIBRARY_PATH", libraries))
+    }
+}
+
+impl Drop for Auditing {
+    fn drop(&mut self) {
+        self.set("0");
+    }
+}
+
+#[test]
+fn who_changed_attributes_is_known_though_gone_at_once() {
+    let (place, _) = Place::with_version();
+    let file = weights(&place);
+    let Some(_auditing) = Auditing::on() else { return };
+    if place.run(&["watch", "rules", "--load"]).code != 0 {
+        println!("skipped: this system does not permit to load audit rules");
+        return;
+    }
+    let watch = Watch::start(&place, &[], &[]);
+    let audited = watch.began["audit"] == true;
+    // A program that asks for none of the keep's files: nothing but the record says who it was.
+    let toucher = place.path("toucher");
+    assert!(Command::new("cp").arg("/bin/chmod").arg(&toucher).status().unwrap().success());
+    for mode in ["0600", "0640"].repeat(15) {
+        assert!(done(Command::new(&toucher).arg(mode).arg(&file)));
+    }
+    let knows = watch.knows_who();
+    let seen = watch.stop();
+    place.run(&["watch", "rules", "--unload"]).done();
+    if !knows {
+        return;
+    }
+    assert!(audited, "rules are loaded, and auditing is on");
+    let changes: Vec<&Value> = seen.iter().filter(|it| it["action"] == "attribute").collect();
+    let count = |it: &&Value| it["count"].as_u64().unwrap();
+    assert!(changes.iter().map(count).sum::<u64>() >= 15, "{seen:#?}");
+    for change in changes {
+        assert_eq!(change["process"], "toucher", "{change:#}");
+        assert_eq!(change["executable"], toucher.to_str().unwrap(), "{change:#}");
+    }
+}

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use rustix::fs::{FsWord, Mode, OFlags, fstat, fstatfs, open};
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 
+use crate::access::recent::Recent;
 use crate::access::{FileId, Process, Program, Who};
 
 /// Who the keep's own processes are.
@@ -47,8 +48,10 @@ impl Own {
 }
 
 /// The identities that are remembered.
-pub(super) struct Identities {
+pub(super) struct Identities<'a> {
     own: Own,
+    /// Where others look for those that have ended.
+    recent: &'a Recent,
     known: BTreeMap<u64, Known>,
     /// Whether the number of a process descriptor is never used again (Linux 6.9).
     lasting: bool,
@@ -60,12 +63,12 @@ struct Known {
     process: Process,
 }
 
-impl Identities {
-    pub(super) fn new(own: Own) -> Self {
+impl<'a> Identities<'a> {
+    pub(super) fn new(own: Own, recent: &'a Recent) -> Self {
         let descriptor = pidfd_open(getpid(), PidfdFlags::empty());
         let kind = descriptor.and_then(|descriptor| fstatfs(&descriptor));
         let lasting = kind.is_ok_and(|it| it.f_type == PIDFS_MAGIC);
-        Self { own, known: BTreeMap::new(), lasting }
+        Self { own, recent, known: BTreeMap::new(), lasting }
     }
 
     /// Returns who did it: the process of an event, which waits for an answer or may be gone.
@@ -87,6 +90,7 @@ impl Identities {
         if !alive(descriptor.as_fd(), number) {
             return self.ended(number);
         }
+        self.recent.remember(read.process.clone());
         let who = Who::Process(read.process.clone());
         if let Some(key) = key {
             self.remember(key, read);
@@ -104,11 +108,8 @@ impl Identities {
 
     /// A process that is gone: who it was, if it was seen when it asked for a file.
     fn ended(&self, pid: u32) -> Who {
-        let seen = self.known.values().rev().find(|known| known.process.pid == pid);
-        match seen {
-            Some(known) if !Path::new(&format!("/proc/{pid}")).exists() => {
-                Who::Process(known.process.clone())
-            }
+        match self.recent.had(pid) {
+            Some(process) if !Path::new(&format!("/proc/{pid}")).exists() => Who::Process(process),
             _ => Who::Gone { pid },
         }
     }
