@@ -11,6 +11,7 @@ use crate::rule::Judge;
 
 pub mod file;
 pub mod keep;
+pub mod phi;
 pub mod s3;
 
 /// The facts of some targets, as they were at one moment.
@@ -142,4 +143,6 @@ targets! {
     Keep("keep") = keep::Keep;
     /// Buckets of an object store.
     S3("s3") = s3::S3;
+    /// Files that hold data of people.
+    Phi("phi") = phi::Phi;
 }

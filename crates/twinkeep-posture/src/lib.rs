@@ -25,6 +25,7 @@ pub mod controls;
 pub mod facts;
 mod outcome;
 pub mod parse;
+pub mod phi;
 pub mod profile;
 pub mod report;
 mod rule;

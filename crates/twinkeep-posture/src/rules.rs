@@ -3,6 +3,7 @@
 use crate::rule::Rule;
 
 mod keep;
+mod phi;
 mod s3;
 
 #[cfg(test)]
@@ -20,6 +21,10 @@ pub const RULES: &[Rule] = &[
     s3::public_block::RULE,
     s3::tls_only::RULE,
     s3::versioning::RULE,
+    phi::combination::RULE,
+    phi::modes::RULE,
+    phi::place::RULE,
+    phi::plaintext::RULE,
 ];
 
 /// A rule by its name.

@@ -1,0 +1,317 @@
+//! Looks into one file: through compression and archives, in bounded memory, until it is sure.
+
+use std::fs::File;
+use std::io::{self, Read, Seek as _};
+
+use flate2::read::MultiGzDecoder;
+
+use super::json::JsonScan;
+use super::sniff::{Format, sniff};
+use super::table::TableScan;
+use super::text::TextScan;
+use super::{Place, Verdict, medical, parquet, utf16, verdict, zip};
+
+/// How far to look.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// As many bytes are looked at, unpacked.
+    pub bytes_max: u64,
+    /// Stops once as many rows have something of a person; none looks at everything, for counts.
+    pub rows_enough: Option<u64>,
+    /// Dates of later years are no dates of people's lives: de-identified data has such.
+    pub latest_year: u16,
+}
+
+/// Whether a file can be read by whoever gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is encrypted, by this.
+    Encrypted(&'static str),
+    /// It can be read, and was.
+    Readable,
+    /// It was not looked into, or not to its end: why.
+    NotChecked(&'static str),
+}
+
+/// What was found of a file.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// The format.
+    pub format: &'static str,
+    /// Whether it can be read.
+    pub state: State,
+    /// What is where.
+    pub places: Vec<Place>,
+    /// How many bytes were looked at.
+    pub bytes: u64,
+}
+
+/// Looks into a file of this size, from its beginning.
+pub fn inspect(file: &File, size: u64, limits: Limits) -> io::Result<Inspection> {
+    let mut reader = file;
+    reader.rewind()?;
+    let head = read_head(&mut reader)?;
+    let format = sniff(&head);
+    match format {
+        Format::Parquet => match parquet::footer(file, size, limits.latest_year)? {
+            Some(footer) if footer.encrypted => {
+                Ok(plain("parquet", State::Encrypted("Parquet encryption"), Vec::new()))
+            }
+            Some(footer) => Ok(plain("parquet", State::Readable, footer.places)),
+            None => {
+                let why = "the footer of Parquet is missing or broken";
+                Ok(plain("parquet", State::NotChecked(why), Vec::new()))
+            }
+        },
+        Format::Zip => archive(file, size, limits),
+        _ => stream(format, head, &mut reader, limits, Depth::Outer),
+    }
+}
+
+/// Whether something was unpacked already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Outer,
+    Inner,
+}
+
+fn plain(format: &'static str, state: State, places: Vec<Place>) -> Inspection {
+    Inspection { format, state, places, bytes: 0 }
+}
+
+/// What can be read from its beginning to its end.
+fn stream(
+    format: Format,
+    head: Vec<u8>,
+    rest: &mut dyn Read,
+    limits: Limits,
+    depth: Depth,
+) -> io::Result<Inspection> {
+    let nothing = |format, state| Ok(plain(format, state, Vec::new()));
+    let scanner = match format {
+        Format::Encrypted(by) => return nothing("encrypted", State::Encrypted(by)),
+        Format::Empty => return nothing("empty", State::Readable),
+        Format::Program => return nothing("program", State::Readable),
+        Format::Closed(what) => return nothing(what, State::NotChecked(what)),
+        Format::Random => {
+            let why = "its bytes are random, and nothing says what it is";
+            return nothing("random", State::NotChecked(why));
+        }
+        Format::Dicom => {
+            return Ok(plain("dicom", State::Readable, medical::places(&head)));
+        }
+        Format::Parquet | Format::Zip => {
+            let why = "an archive, or a table of columns, within an archive";
+            return nothing("nested", State::NotChecked(why));
+        }
+        Format::Gzip if depth == Depth::Inner => {
+            return nothing("nested", State::NotChecked("compressed within an archive"));
+        }
+        Format::Gzip => {
+            let mut unpacked = MultiGzDecoder::new(io::Cursor::new(head).chain(rest));
+            return unpack(&mut unpacked, limits);
+        }
+        Format::Json => Scanner::Json(Box::default()),
+        Format::Hl7 => Scanner::Text(Box::default()),
+        Format::Text | Format::Binary => {
+            let order = utf16::order(&head);
+            if let (Some(order), Depth::Outer) = (order, depth) {
+                let mut bytes = io::Cursor::new(head).chain(rest);
+                let mut text = utf16::Utf16::new(&mut bytes, order);
+                let head = read_head(&mut text)?;
+                return stream(sniff(&head), head, &mut text, limits, Depth::Inner);
+            }
+            match TableScan::begin(head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head)) {
+                Some(table) if format == Format::Text => Scanner::Table(Box::new(table)),
+                _ => Scanner::Text(Box::default()),
+            }
+        }
+    };
+    drain(scanner, head, rest, limits)
+}
+
+/// What comes out of a decompressor: what is broken or too long is not checked, and never clean.
+fn unpack(unpacked: &mut dyn Read, limits: Limits) -> io::Result<Inspection> {
+    let looked = read_head(unpacked)
+        .and_then(|head| stream(sniff(&head), head, unpacked, limits, Depth::Inner));
+    match looked {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput
+                    | io::ErrorKind::InvalidData
+                    | io::ErrorKind::UnexpectedEof
+            ) =>
+        {
+            let why = "its compressed data is broken";
+            Ok(plain("compressed", State::NotChecked(why), Vec::new()))
+        }
+        other => other,
+    }
+}
+
+/// All members of an archive, with one bound for all of them.
+fn archive(file: &File, size: u64, limits: Limits) -> io::Result<Inspection> {
+    let Some(members) = zip::members(file, size)? else {
+        let why = "the directory of the archive is missing or broken";
+        return Ok(plain("zip", State::NotChecked(why), Vec::new()));
+    };
+    let mut all = plain("zip", State::Readable, Vec::new());
+    let files = members.iter().filter(|member| !member.name.ends_with('/'));
+    let (encrypted, open): (Vec<_>, Vec<_>) = files.partition(|member| member.encrypted);
+    if open.is_empty() && !encrypted.is_empty() {
+        all.state = State::Encrypted("encryption of ZIP");
+        return Ok(all);
+    }
+    for member in open {
+        let left = limits.bytes_max.saturating_sub(all.bytes);
+        if left == 0 {
+            all.state = State::NotChecked(TOO_LARGE);
+            break;
+        }
+        let Some(mut unpacked) = zip::open(file, member)? else {
+            all.state = State::NotChecked("a member is packed in a way that is not known here");
+            continue;
+        };
+        let inner = unpack(&mut unpacked, Limits { bytes_max: left, ..limits })?;
+        // What is found counts by file, so the member that has most speaks for the archive.
+        if verdict(&all.places) <= verdict(&inner.places) && !inner.places.is_empty() {
+            all.places = inner.places;
+        }
+        all.bytes += inner.bytes.max(1);
+        if let State::NotChecked(why) = inner.state {
+            all.state = State::NotChecked(why);
+        }
+        if limits.rows_enough.is_some() && verdict(&all.places) == Verdict::Personal {
+            all.state = State::Readable;
+            break;
+        }
+    }
+    Ok(all)
+}
+
+enum Scanner {
+    Table(Box<TableScan>),
+    Json(Box<JsonScan>),
+    Text(Box<TextScan>),
+}
+
+impl Scanner {
+    fn feed(&mut self, buffer: &[u8], last: bool) -> usize {
+        match self {
+            Self::Table(table) => table.feed(buffer, last),
+            Self::Json(json) => json.feed(buffer, last),
+            Self::Text(text) => {
+                let whole = match buffer.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')) {
+                    Some(end) if !last => end + 1,
+                    None if !last => return 0,
+                    _ => buffer.len(),
+                };
+                for line in buffer[..whole].split(|byte| matches!(byte, b'\n' | b'\r')) {
+                    text.hl7_segment(line);
+                    text.scan(line);
+                }
+                whole
+            }
+        }
+    }
+
+    fn places(&self, latest_year: u16) -> Vec<Place> {
+        match self {
+            Self::Table(table) => table.places(latest_year),
+            Self::Json(json) => json.places(latest_year),
+            Self::Text(text) => {
+                let found = text.found().into_iter();
+                found.map(|found| Place { field: "text".to_owned(), found }).collect()
+            }
+        }
+    }
+
+    fn format(&self) -> &'static str {
+        match self {
+            Self::Table(_) => "table",
+            Self::Json(_) => "json",
+            Self::Text(_) => "text",
+        }
+    }
+}
+
+/// Feeds a scanner until the end, a bound, or certainty.
+fn drain(
+    mut scanner: Scanner,
+    head: Vec<u8>,
+    rest: &mut dyn Read,
+    limits: Limits,
+) -> io::Result<Inspection> {
+    let mut buffer = head;
+    let mut filled = buffer.len();
+    let mut bytes = filled as u64;
+    let mut ended = filled < HEAD_LEN;
+    let mut state = State::Readable;
+    buffer.resize(BUFFER_LEN, 0);
+    loop {
+        let used = scanner.feed(&buffer[..filled], ended);
+        buffer.copy_within(used..filled, 0);
+        filled -= used;
+        if filled == buffer.len() {
+            // No end of a field or line in a whole buffer: what is there is looked at as it is.
+            scanner.feed(&buffer[..filled], true);
+            filled = 0;
+        }
+        if ended {
+            break;
+        }
+        if let Some(enough) = limits.rows_enough {
+            let places = scanner.places(limits.latest_year);
+            let rows = places.iter().map(|place| place.found.rows).max().unwrap_or(0);
+            if enough <= rows && verdict(&places) == Verdict::Personal {
+                break;
+            }
+        }
+        if limits.bytes_max <= bytes {
+            state = State::NotChecked(TOO_LARGE);
+            break;
+        }
+        let length = read_some(rest, &mut buffer[filled..])?;
+        filled += length;
+        bytes += length as u64;
+        ended = length == 0;
+    }
+    let places = scanner.places(limits.latest_year);
+    if verdict(&places) == Verdict::Personal {
+        // What was found was found, however much was not looked at.
+        state = State::Readable;
+    }
+    Ok(Inspection { format: scanner.format(), state, places, bytes })
+}
+
+/// Reads the first bytes, as many as there are up to the length of a head.
+fn read_head(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
+    let mut head = vec![0; HEAD_LEN];
+    let mut length = 0;
+    while length < head.len() {
+        match read_some(reader, &mut head[length..])? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    head.truncate(length);
+    Ok(head)
+}
+
+fn read_some(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+const TOO_LARGE: &str = "it is larger than the bound, and nothing was found up to there";
+
+/// What formats are told by; the first table of an export fits.
+const HEAD_LEN: usize = 64 << 10;
+
+/// The longest field or line that is looked at as one; memory stays at this.
+const BUFFER_LEN: usize = 512 << 10;

@@ -1,0 +1,325 @@
+//! Real files of each format, and what is found in them.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::{Inspection, Kind, Limits, State, Verdict, inspect, values, verdict};
+
+mod hostile;
+
+const ALL: Limits = Limits { bytes_max: 64 << 20, rows_enough: None, latest_year: 2026 };
+
+/// Writes a file and looks into it.
+fn look(bytes: &[u8]) -> Inspection {
+    look_with(bytes, ALL)
+}
+
+fn look_with(bytes: &[u8], limits: Limits) -> Inspection {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    inspect(&file, bytes.len() as u64, limits).unwrap()
+}
+
+fn kinds(inspection: &Inspection) -> Vec<(&str, Kind)> {
+    let places = inspection.places.iter();
+    places.map(|place| (place.field.as_str(), place.found.kind)).collect()
+}
+
+#[track_caller]
+fn check(bytes: &[u8], wanted: &[(&str, Kind)], judged: Verdict) {
+    let inspection = look(bytes);
+    assert_eq!(kinds(&inspection), wanted, "{inspection:?}");
+    assert_eq!(verdict(&inspection.places), judged, "{inspection:?}");
+}
+
+/// A table of made-up people, in this order of columns: number, given and family name, birth date,
+/// social security number, telephone, e-mail, street, postal code, sex.
+fn people(count: u32, header: &str, delimiter: char) -> String {
+    let given = ["Maria", "James", "Aisha", "Robert", "Elena", "Xiu", "Oluwaseun", "Priya"];
+    let family = ["Okafor", "Smith", "Nguyen", "Garcia", "Ivanova", "Lee", "Adeyemi", "Rao"];
+    let mut text = String::from(header);
+    for at in 0..count {
+        let of = |list: [&'static str; 8], step: u32| list[(at * step % 8) as usize];
+        let fields = [
+            format!("{}", 400_000 + at * 7),
+            of(given, 3).to_owned(),
+            of(family, 5).to_owned(),
+            format!("{}-{:02}-{:02}", 1935 + at * 13 % 80, at % 12 + 1, at % 28 + 1),
+            format!("{:03}-{:02}-{:04}", at % 600 + 1, at % 98 + 1, at % 9000 + 1),
+            format!("({}) 555-{:04}", 212 + at % 700, at % 10_000),
+            format!("person{at}@example.org"),
+            format!("{} Maple Street", at % 900 + 1),
+            format!("{:05}", 10_000 + at % 80_000),
+            if at % 2 == 0 { "F" } else { "M" }.to_owned(),
+        ];
+        let _ = writeln!(text, "{}", fields.join(&delimiter.to_string()));
+    }
+    text
+}
+
+const HEADER: &str = "mrn,first_name,last_name,dob,ssn,phone,email,address,zip,sex\n";
+
+#[test]
+fn a_table_of_people_is_told_column_by_column() {
+    let wanted = [
+        ("mrn", Kind::RecordNumber),
+        ("first_name", Kind::Name),
+        ("last_name", Kind::Name),
+        ("dob", Kind::BirthDate),
+        ("ssn", Kind::Ssn),
+        ("phone", Kind::Phone),
+        ("email", Kind::Email),
+        ("address", Kind::Address),
+        ("zip", Kind::PostalCode),
+        ("sex", Kind::Sex),
+    ];
+    check(people(40, HEADER, ',').as_bytes(), &wanted, Verdict::Personal);
+    let tabs = HEADER.replace(',', "\t");
+    check(people(40, &tabs, '\t').as_bytes(), &wanted, Verdict::Personal);
+}
+
+/// The forms of values are enough where nobody wrote a header, or a misleading one.
+#[test]
+fn a_table_without_a_header_is_told_by_its_values() {
+    let wanted = [
+        ("column 2", Kind::Name),
+        ("column 4", Kind::BirthDate),
+        ("column 5", Kind::Ssn),
+        ("column 6", Kind::Phone),
+        ("column 7", Kind::Email),
+        ("column 8", Kind::Address),
+    ];
+    check(people(60, "", ';').as_bytes(), &wanted, Verdict::Personal);
+    let misleading = "a,b,c,d,e,f,g,h,i,j\n";
+    check(people(60, misleading, ',').as_bytes(), &wanted, Verdict::Personal);
+}
+
+#[test]
+fn headers_are_known_in_other_languages_and_spellings() {
+    let rows = "Müller;12.03.1950\nSchmidt;01.12.1961\nWeber;30.07.1944\n";
+    for header in
+        ["Nachname;Geburtsdatum", "apellido;fecha de nacimiento", "NOM DE FAMILLE;DateDeNaissance"]
+    {
+        let inspection = look(format!("{header}\n{rows}").as_bytes());
+        let found: Vec<Kind> = inspection.places.iter().map(|place| place.found.kind).collect();
+        assert_eq!(found, [Kind::Name, Kind::BirthDate], "{header}");
+    }
+}
+
+#[test]
+fn tables_of_measurements_products_and_versions_are_nothing() {
+    let mut vitals = String::from("subject,time,heart_rate,sysbp,temp\n");
+    let mut sales = String::from("invoice,stock_code,name,quantity,price,date\n");
+    let mut versions = String::from("package,version,license,released\n");
+    for at in 0..300 {
+        let _ =
+            writeln!(vitals, "{},{}.5,{},{},{:.1}", at / 10, at, 60 + at % 40, 110 + at % 30, 36.0);
+        let _ = writeln!(
+            sales,
+            "{},{}A,WHITE HANGING HOLDER,{},{}.99,2011-0{}-1{}",
+            536_365 + at,
+            85_123 + at,
+            at % 9,
+            at % 20,
+            at % 9 + 1,
+            at % 9
+        );
+        let _ = writeln!(versions, "crate{at},1.{}.{},MIT,20{:02}-01-02", at % 9, at % 7, at % 20);
+    }
+    for text in [vitals, sales, versions] {
+        let inspection = look(text.as_bytes());
+        assert_eq!(verdict(&inspection.places), Verdict::Nothing, "{inspection:?}");
+        assert!(inspection.places.iter().all(|it| it.found.kind.weight() != super::Weight::Direct));
+    }
+}
+
+/// Birth date, postal code, and sex: no name, and yet most rows are one person each.
+#[test]
+fn births_beside_postal_codes_are_a_combination() {
+    let text: String = people(40, HEADER, ',')
+        .lines()
+        .map(|line| {
+            let fields: Vec<&str> = line.split(',').collect();
+            format!("{},{},{}\n", fields[3], fields[8], fields[9])
+        })
+        .collect();
+    assert_eq!(verdict(&look(text.as_bytes()).places), Verdict::Combined);
+    // Dates of the twenty-second century are those of de-identified data.
+    let shifted = text.replace("\n19", "\n21");
+    assert_eq!(verdict(&look(shifted.as_bytes()).places), Verdict::Nothing);
+}
+
+#[test]
+fn records_of_json_are_told_by_their_keys() {
+    let record = r#"{"resourceType":"Patient","name":[{"family":"Okafor","given":["Maria"]}],
+        "birthDate":"1950-03-12","telecom":[{"system":"phone","value":"(212) 555-0123"}]}"#;
+    let one = record.replace('\n', " ");
+    let wanted = [Kind::BirthDate, Kind::Name, Kind::Phone];
+    for text in [record.to_owned(), format!("{one}\n{one}\n"), format!("[{one},{one}]")] {
+        let inspection = look(text.as_bytes());
+        let mut found: Vec<Kind> = inspection.places.iter().map(|it| it.found.kind).collect();
+        found.sort();
+        found.dedup();
+        assert!(wanted.iter().all(|kind| found.contains(kind)), "{inspection:?}");
+        assert_eq!(verdict(&inspection.places), Verdict::Personal);
+    }
+}
+
+#[test]
+fn settings_of_programs_are_nothing() {
+    let package =
+        br#"{"name":"left-pad","version":"1.3.0","author":"A. Developer <dev@example.org>",
+        "repository":{"type":"git","url":"https://example.org/left-pad.git"},"license":"WTFPL"}"#;
+    let code = b"# Contact: dev@example.org\nfn main() {\n    let id: u64 = 1234567890;\n}\n";
+    for bytes in [&package[..], code] {
+        let inspection = look(bytes);
+        assert_eq!(verdict(&inspection.places), Verdict::Nothing, "{inspection:?}");
+    }
+}
+
+#[test]
+fn notes_and_messages_are_told_by_their_labels() {
+    let note = b"Patient: Okafor, Maria\nMRN: 4471123  DOB: 03/12/1950\nSeen for chest pain.\n";
+    check(
+        note,
+        &[("text", Kind::Name), ("text", Kind::BirthDate), ("text", Kind::RecordNumber)],
+        Verdict::Personal,
+    );
+    let message = b"MSH|^~\\&|LAB|SITE|||202601011200||ORU^R01|1|P|2.5\r\
+        PID|1||4471123^^^SITE||OKAFOR^MARIA||19500312|F|||1 MAPLE ST||(212)555-0123\r\
+        OBX|1|NM|HR||80\r";
+    assert_eq!(verdict(&look(message).places), Verdict::Personal);
+    let prose =
+        b"The mean was 72.5 (95% CI 70.1-74.9) in 1234 people, p = 0.003.\nNote: see 4.2.\n";
+    check(prose, &[], Verdict::Nothing);
+}
+
+#[test]
+fn compressed_archived_and_other_encodings_are_looked_into() {
+    let table = people(40, HEADER, ',');
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(table.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let wide: Vec<u8> =
+        [0xfeff].into_iter().chain(table.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    for bytes in [gzip, wide, archive(&[("export/people.csv", table.as_bytes())])] {
+        let inspection = look(&bytes);
+        assert_eq!(verdict(&inspection.places), Verdict::Personal, "{}", inspection.format);
+        assert_eq!(inspection.state, State::Readable);
+    }
+}
+
+/// A ZIP archive of stored members, as `zip -0` makes it.
+fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in members {
+        let at = u32::try_from(bytes.len()).unwrap();
+        let size = u32::try_from(content.len()).unwrap().to_le_bytes();
+        let name_len = u16::try_from(name.len()).unwrap().to_le_bytes();
+        let common =
+            [&[20, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[0; 4], &size, &size, &name_len].concat();
+        bytes.extend([b"PK\x03\x04", &common[..], &[0; 2], name.as_bytes(), content].concat());
+        let tail = [&[0; 2][..], &[0; 2], &[0; 2], &[0; 2], &[0; 4], &at.to_le_bytes()].concat();
+        directory.extend([b"PK\x01\x02\x14\0", &common[..], &tail, name.as_bytes()].concat());
+    }
+    let count = u16::try_from(members.len()).unwrap().to_le_bytes();
+    let (length, at) = (directory.len() as u32, bytes.len() as u32);
+    bytes.extend(&directory);
+    bytes.extend(b"PK\x05\x06\0\0\0\0");
+    bytes.extend([&count[..], &count, &length.to_le_bytes(), &at.to_le_bytes(), &[0; 2]].concat());
+    bytes
+}
+
+#[test]
+fn encrypted_formats_are_told_and_false_claims_are_not_believed() {
+    let noise = noise(8192);
+    for magic in [
+        &b"age-encryption.org/v1\n-> X25519 abc\n"[..],
+        b"Salted__",
+        b"twinkeep-sealed-feed/v1\n",
+        b"PARE",
+    ] {
+        let real = [magic, &noise].concat();
+        assert!(matches!(look(&real).state, State::Encrypted(_)), "{magic:?}");
+        let false_claim = [magic, people(200, HEADER, ',').as_bytes()].concat();
+        let inspection = look(&false_claim);
+        assert!(!matches!(inspection.state, State::Encrypted(_)), "{magic:?}");
+        assert_eq!(verdict(&inspection.places), Verdict::Personal, "{inspection:?}");
+    }
+    // Random bytes without a name are neither clean nor encrypted.
+    assert!(matches!(look(&noise).state, State::NotChecked(_)));
+    let luks = [b"LUKS\xba\xbe\0\x02", &[0; 4096][..]].concat();
+    assert_eq!(look(&luks).state, State::Encrypted("LUKS"));
+}
+
+/// Bytes that look random: a generator of splitmix64.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 7_u64;
+    let words = std::iter::repeat_with(move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        ((mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb)).to_le_bytes()
+    });
+    words.flatten().take(length).collect()
+}
+
+#[test]
+fn a_medical_image_names_its_patient() {
+    let mut image = vec![0; 128];
+    image.extend(b"DICM");
+    image.extend([0x10, 0, 0x10, 0, b'P', b'N', 12, 0]);
+    image.extend(b"OKAFOR^MARIA");
+    image.extend([0x10, 0, 0x20, 0, b'L', b'O', 8, 0]);
+    image.extend(b"4471123 ");
+    let inspection = look(&image);
+    assert_eq!(verdict(&inspection.places), Verdict::Personal, "{inspection:?}");
+}
+
+#[test]
+fn enough_rows_end_the_looking() {
+    let table = people(50_000, HEADER, ',');
+    let limits = Limits { rows_enough: Some(100), ..ALL };
+    let inspection = look_with(table.as_bytes(), limits);
+    assert_eq!(verdict(&inspection.places), Verdict::Personal);
+    assert!(inspection.bytes < 1 << 20, "{}", inspection.bytes);
+    assert_eq!(look(table.as_bytes()).bytes, table.len() as u64);
+}
+
+/// A value that leaves the module would be a leak in every report.
+#[test]
+fn no_value_of_a_file_comes_out() {
+    for header in [HEADER, "", "Maria Okafor,b,c,d,e,f,g,h,i,j\n"] {
+        let inspection = look(people(60, header, ',').as_bytes());
+        let shown = format!("{inspection:?}");
+        for value in ["Maria", "Okafor", "person", "Maple", "555", "001-"] {
+            assert!(!shown.contains(value), "{value} is in {shown}");
+        }
+    }
+    let keys =
+        br#"{"Maria Okafor": {"ssn": "212-12-1234"}, "James Smith": {"ssn": "213-12-1234"}}"#;
+    assert!(!format!("{:?}", look(keys)).contains("Okafor"));
+}
+
+#[test]
+fn numbers_are_told_by_their_check_digits() {
+    assert!(values::npi(b"1234567893") && !values::npi(b"1234567894"));
+    assert!(
+        values::ssn(b"212-12-1234") && !values::ssn(b"666-12-1234") && !values::ssn(b"212-00-1234")
+    );
+    assert!(
+        values::mbi(b"1EG4-TE5-MK73")
+            && values::mbi(b"1EG4TE5MK73")
+            && !values::mbi(b"1SG4TE5MK73")
+    );
+    assert!(values::vin(b"1M8GDM9AXKP042788") && !values::vin(b"1M8GDM9A1KP042788"));
+    assert!(
+        values::iban(b"DE89 3704 0044 0532 0130 00") && !values::iban(b"DE88370400440532013000")
+    );
+    assert!(values::card(b"4111 1111 1111 1111") && !values::card(b"4111111111111112"));
+    assert!(values::icd10(b"E11.9") && values::icd10(b"S72001A") && !values::icd10(b"E1.9"));
+    assert!(values::phone(b"+49 30 123456") && values::phone(b"(212) 555-0123"));
+    assert!(!values::phone(b"2019-01-02 03") && !values::phone(b"12.345.678"));
+}
