@@ -6,10 +6,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fix::Change;
 use crate::outcome::Judged;
 use crate::rule::Judge;
 
 pub mod file;
+pub mod host;
 pub mod keep;
 pub mod phi;
 pub mod s3;
@@ -76,6 +78,32 @@ impl FactFileError {
     }
 }
 
+/// A fact, or why it is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Known<T> {
+    /// What was seen.
+    Seen(T),
+    /// Why nothing was seen.
+    Unknown(String),
+}
+
+impl<T> Known<T> {
+    /// What was seen, or why nothing was.
+    pub fn seen(&self) -> Result<&T, &str> {
+        match self {
+            Known::Seen(fact) => Ok(fact),
+            Known::Unknown(why) => Err(why),
+        }
+    }
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Known<T> {
+        Known::Unknown("nobody looked".to_owned())
+    }
+}
+
 /// Makes the types that have one variant a target.
 macro_rules! targets {
     ($($(#[$doc:meta])* $name:ident($word:literal) = $module:ident::$facts:ident;)*) => {
@@ -100,6 +128,7 @@ macro_rules! targets {
         /// The facts of one target.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "target", content = "facts")]
+        #[expect(clippy::large_enum_variant, reason = "a scan has one of each, never many")]
         pub enum Facts {
             $($(#[$doc])* #[serde(rename = $word)] $name($module::$facts),)*
         }
@@ -135,6 +164,23 @@ macro_rules! targets {
                 }
             }
         }
+
+        /// The function of a fix, over the facts of its target and what failed. It returns
+        /// nothing if the resource has to be repaired by hand.
+        #[derive(Debug)]
+        pub enum FixOf {
+            $($(#[$doc])* $name(fn(&$module::$facts, &Judged) -> Vec<Change>),)*
+        }
+
+        impl FixOf {
+            /// What would be changed, if the facts are of its target.
+            pub(crate) fn changes(&self, facts: &Facts, judged: &Judged) -> Vec<Change> {
+                match (self, facts) {
+                    $((FixOf::$name(changes), Facts::$name(facts)) => changes(facts, judged),)*
+                    _ => Vec::new(),
+                }
+            }
+        }
     };
 }
 
@@ -145,4 +191,6 @@ targets! {
     S3("s3") = s3::S3;
     /// Files that hold data of people.
     Phi("phi") = phi::Phi;
+    /// A computer: its disks, modes, auditing, firewall, and logins.
+    Host("host") = host::Host;
 }

@@ -11,6 +11,8 @@
 //! `collect::NAME::collect` makes them; its rules lie in `rules/NAME/`, one file each, and have
 //! one line each in [`rules::RULES`].
 //!
+//! What a rule would change is a [`fix`]; its table is [`fix::FIXES`].
+//!
 //! # Invariants
 //!
 //! - A rule reads no clock, no file, and no random source: the same facts give the same report,
@@ -23,6 +25,7 @@ pub mod baseline;
 pub mod collect;
 pub mod controls;
 pub mod facts;
+pub mod fix;
 mod outcome;
 pub mod parse;
 pub mod phi;

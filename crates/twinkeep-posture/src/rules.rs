@@ -2,15 +2,17 @@
 
 use crate::rule::Rule;
 
-mod keep;
-mod phi;
-mod s3;
+pub(crate) mod host;
+pub(crate) mod keep;
+pub(crate) mod phi;
+pub(crate) mod s3;
 
 #[cfg(test)]
 mod tests;
 
 /// All rules, by target and then by name.
 pub const RULES: &[Rule] = &[
+    host::storage::RULE,
     keep::file_modes::RULE,
     s3::access_log::RULE,
     s3::acls_off::RULE,

@@ -1,3 +1,3 @@
 //! Rules about the keep itself.
 
-pub(super) mod file_modes;
+pub(crate) mod file_modes;

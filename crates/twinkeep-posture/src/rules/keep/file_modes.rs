@@ -1,8 +1,9 @@
 //! Rule `keep-file-modes`: nobody but the owner of a keep may read or change its files.
 
-use crate::facts::Check;
 use crate::facts::file::FileKind;
 use crate::facts::keep::Keep;
+use crate::facts::{Check, FixOf};
+use crate::fix::{Change, Fix};
 use crate::outcome::{Judged, Outcome, Place, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
 
@@ -35,6 +36,25 @@ pub(in crate::rules) const RULE: Rule = Rule {
 
 /// The bits of a mode that give anything to the group or to others.
 const OTHERS: u32 = 0o077;
+
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Keep(changes) };
+
+/// Takes from the group and from others whatever they have; what the owner has stays.
+fn changes(keep: &Keep, judged: &Judged) -> Vec<Change> {
+    let Some(file) = keep.files.iter().find(|file| file.path == judged.resource) else {
+        return Vec::new();
+    };
+    let mut changes = Vec::new();
+    if file.uid != keep.owner_uid {
+        let path = file.path.clone();
+        changes.push(Change::SetOwner { path, from: file.uid, to: keep.owner_uid });
+    }
+    if file.mode & OTHERS != 0 {
+        let path = file.path.clone();
+        changes.push(Change::SetMode { path, from: file.mode, to: file.mode & !OTHERS });
+    }
+    changes
+}
 
 fn judge(keep: &Keep) -> Vec<Judged> {
     let counted = keep.files.iter().filter(|file| file.kind != FileKind::Link);

@@ -1,0 +1,41 @@
+//! Fixes: what would be changed, the change, whether it helped, and the way back.
+//!
+//! A rule says which [`Change`]s would make a resource pass ([`FIXES`]); together they are a
+//! [`Plan`], which is a file that people read before anything happens. [`apply`] makes the changes
+//! in order and writes a [`Journal`]; whatever the journal has, [`rollback`] takes back, the last
+//! first. Whether it helped says another scan ([`verify`]), never the plan itself.
+//!
+//! # Invariants
+//!
+//! - Before a change is made, the journal has it and its inverse, and is synced.
+//! - A change is made only if what it would change still is as it was when the plan was made.
+//! - To apply or to roll back a second time, after a crash or without one, changes nothing more.
+
+use crate::facts::FixOf;
+use crate::rules::keep as keep_rules;
+
+mod change;
+mod error;
+mod files;
+mod journal;
+mod plan;
+
+#[cfg(test)]
+mod tests;
+
+pub use change::{Change, Gate};
+pub use error::FixError;
+pub use journal::{Journal, JournalStep, State, apply, rollback};
+pub use plan::{ByHand, Plan, Step, Verified, plan, verify};
+
+/// What would make the resources pass that a rule fails.
+#[derive(Debug)]
+pub struct Fix {
+    /// The rule.
+    pub rule: &'static str,
+    /// The function that says so.
+    pub changes: FixOf,
+}
+
+/// All fixes, by rule.
+pub const FIXES: &[Fix] = &[keep_rules::file_modes::FIX];

@@ -1,0 +1,176 @@
+//! One change: from a state to another, so that its inverse is the same with both exchanged.
+
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use rustix::fs::{Gid, Mode, Uid};
+use serde::{Deserialize, Serialize};
+
+use super::error::FixError;
+use super::files::{at, open, read_text, rewrite};
+
+/// Something that a fix changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Change {
+    /// The mode of a file or folder.
+    SetMode {
+        /// Its path.
+        path: String,
+        /// The mode that it has.
+        from: u32,
+        /// The mode that it shall have.
+        to: u32,
+    },
+    /// The owner of a file or folder.
+    SetOwner {
+        /// Its path.
+        path: String,
+        /// The user that it belongs to.
+        from: u32,
+        /// The user that it shall belong to.
+        to: u32,
+    },
+    /// The text of a file; mode and owner stay.
+    Rewrite {
+        /// Its path.
+        path: String,
+        /// The text that it has.
+        from: String,
+        /// The text that it shall have.
+        to: String,
+        /// Who has to accept the new text.
+        gate: Option<Gate>,
+    },
+}
+
+/// A program that reads a file that was rewritten, and says whether it would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "program", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Gate {
+    /// `nginx -t` with a configuration.
+    Nginx {
+        /// The path of the main file of the configuration.
+        config: String,
+    },
+}
+
+/// Where something that is to be changed stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Now {
+    /// As it was when the plan was made.
+    Before,
+    /// As it shall be.
+    After,
+    /// Neither.
+    Other,
+}
+
+impl Change {
+    /// What would be done, as a line for people. It has no contents of files.
+    pub fn says(&self) -> String {
+        match self {
+            Change::SetMode { path, from, to } => format!("chmod {from:04o} -> {to:04o}  {path}"),
+            Change::SetOwner { path, from, to } => format!("chown {from} -> {to}  {path}"),
+            Change::Rewrite { path, from, to, .. } => {
+                let (less, more) = differing_lines(from, to);
+                format!("edit {path}: {less} lines go, {more} lines come")
+            }
+        }
+    }
+
+    /// What it changes.
+    pub fn path(&self) -> &str {
+        match self {
+            Change::SetMode { path, .. }
+            | Change::SetOwner { path, .. }
+            | Change::Rewrite { path, .. } => path,
+        }
+    }
+
+    /// The change that takes it back.
+    pub fn inverse(&self) -> Change {
+        match self.clone() {
+            Change::SetMode { path, from, to } => Change::SetMode { path, from: to, to: from },
+            Change::SetOwner { path, from, to } => Change::SetOwner { path, from: to, to: from },
+            Change::Rewrite { path, from, to, gate } => {
+                Change::Rewrite { path, from: to, to: from, gate }
+            }
+        }
+    }
+
+    /// Where it stands.
+    pub(super) fn now(&self) -> Result<Now, FixError> {
+        let path = self.path();
+        let metadata = || open(path).and_then(|file| file.metadata()).map_err(at("reading", path));
+        Ok(match self {
+            Change::SetMode { from, to, .. } => compare(&(metadata()?.mode() & 0o7777), from, to),
+            Change::SetOwner { from, to, .. } => compare(&metadata()?.uid(), from, to),
+            Change::Rewrite { from, to, .. } => {
+                compare(&read_text(path).map_err(at("reading", path))?, from, to)
+            }
+        })
+    }
+
+    /// Makes it. What is already as it shall be stays; what is neither is an error.
+    pub(super) fn make(&self) -> Result<(), FixError> {
+        match self.now()? {
+            Now::After => return Ok(()),
+            Now::Other => return Err(FixError::Changed { path: self.path().to_owned() }),
+            Now::Before => {}
+        }
+        match self {
+            Change::SetMode { path, to, .. } => {
+                let file = open(path).map_err(at("opening", path))?;
+                rustix::fs::fchmod(&file, Mode::from_raw_mode(*to))
+                    .map_err(|error| at("setting the mode of", path)(error.into()))
+            }
+            Change::SetOwner { path, to, .. } => {
+                let file = open(path).map_err(at("opening", path))?;
+                rustix::fs::fchown(&file, Some(Uid::from_raw(*to)), None::<Gid>)
+                    .map_err(|error| at("setting the owner of", path)(error.into()))
+            }
+            Change::Rewrite { path, from, to, gate } => {
+                rewrite(path, to).map_err(at("writing", path))?;
+                let Some(Err(says)) = gate.as_ref().map(Gate::ask) else { return Ok(()) };
+                rewrite(path, from).map_err(at("writing back", path))?;
+                Err(FixError::Refused { path: path.clone(), says })
+            }
+        }
+    }
+}
+
+impl Gate {
+    /// Asks the program; what it says if it refuses.
+    fn ask(&self) -> Result<(), String> {
+        let Gate::Nginx { config } = self;
+        let asked = Command::new("nginx").args(["-t", "-q", "-c", config]).output();
+        let output =
+            asked.map_err(|error| format!("`nginx -t` could not be run to check it ({error})"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let line = said.lines().find(|line| line.contains("[emerg]")).unwrap_or("it says no");
+        Err(format!("`nginx -t` refuses it: {}", line.chars().take(300).collect::<String>()))
+    }
+}
+
+fn compare<T: PartialEq>(now: &T, before: &T, after: &T) -> Now {
+    if now == after {
+        Now::After
+    } else if now == before {
+        Now::Before
+    } else {
+        Now::Other
+    }
+}
+
+/// How many lines go and come, between what both texts begin and end with.
+fn differing_lines(from: &str, to: &str) -> (usize, usize) {
+    let (from, to): (Vec<&str>, Vec<&str>) = (from.lines().collect(), to.lines().collect());
+    let start = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let rest = from[start..].iter().rev().zip(to[start..].iter().rev());
+    let end = rest.take_while(|(a, b)| a == b).count();
+    (from.len() - start - end, to.len() - start - end)
+}
