@@ -19,6 +19,7 @@ use crate::api_keys::{KeyFacts, NotedUses};
 use crate::budget::Budgets;
 use crate::client_certificates::ClientCertificates;
 use crate::consent::Consents;
+use crate::contained::Contained;
 use crate::feeder::Feeder;
 use crate::file_modes::check_modes;
 use crate::issuers::Issuers;
@@ -71,6 +72,8 @@ pub struct App {
     pub(crate) policies: Policies,
     /// Who may be asked about.
     pub(crate) consents: Consents,
+    /// What incidents have contained.
+    pub(crate) contained: Contained,
     /// How much callers may learn.
     pub(crate) budgets: Budgets,
     /// What the gate logs in to upstreams with.
@@ -144,6 +147,7 @@ impl App {
             client_certificates: ClientCertificates::default(),
             policies: Policies::default(),
             consents: Consents::default(),
+            contained: Contained::default(),
             budgets: Budgets::default(),
             upstream_logins: Logins::default(),
             access_key: keys.root.derive(Purpose::Access, b""),

@@ -235,14 +235,24 @@ pub(crate) fn agreed(
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let asked = ask(app, id, purpose)?;
+    let again = "ask anew: `twinkeep model request VERSION --out FILE`";
+    agreed_to(app, &ask(app, id, purpose)?, files, again)
+}
+
+/// Returns the names of the approvers who agreed to exactly what was asked. `again` says how to ask
+/// anew.
+pub(crate) fn agreed_to(
+    app: &App,
+    asked: &ApprovalRequest,
+    files: &[PathBuf],
+    again: &str,
+) -> Result<Vec<String>, AppError> {
     let (approvers, _) = app.registry.approvers()?;
     let mut names = BTreeSet::new();
     for file in files {
         let refuse = |problem: &str| {
             let attempt = format!("the approval `{}` does not count: {problem}", file.display());
-            AppError::refused("approval", attempt)
-                .hint("ask anew: `twinkeep model request VERSION --out FILE`")
+            AppError::refused("approval", attempt).hint(again)
         };
         let bytes = read_bounded(file, STATEMENT_SIZE_MAX).map_err(|error| {
             let attempt = format!("cannot read the approval `{}`", file.display());
@@ -255,7 +265,7 @@ pub(crate) fn agreed(
         let (name, payload) = signed.ok_or_else(|| refuse("no approver of this keep signed it"))?;
         let approval: Approval =
             serde_json::from_slice(&payload).map_err(|_| refuse("it says something else"))?;
-        if approval.request != asked {
+        if approval.request != *asked {
             return Err(refuse(
                 "it is for another version, keep, or purpose, or something was decided since",
             ));

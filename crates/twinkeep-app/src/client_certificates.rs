@@ -27,6 +27,7 @@ use twinkeep_vault::SecretBytes;
 use twinkeep_vault::certificate::CertificateAuthority;
 use twinkeep_vault::client_chain::{ClientAuthority, ClientChainError, VerifiedClient, thumbprint};
 use twinkeep_vault::digest::{hmac_sha256, sha256, to_hex};
+use twinkeep_watch::incident::Action;
 
 use crate::client_ca_files::ReadAuthority;
 use crate::sites::LOCAL_SITE;
@@ -218,6 +219,18 @@ impl App {
             roles: grant.roles.clone(),
             ..Caller::named("")
         })
+    }
+
+    /// Returns whether nobody else could administer from elsewhere without this one: every other
+    /// certificate that may is over or suspended.
+    pub(crate) fn is_last_administrator(&self, identity: &str) -> Result<bool, AppError> {
+        let suspended = self.contained_by(Action::SuspendIdentity)?;
+        let (now, known) = (self.now(), self.known_certificates()?);
+        let callers = known.records.values().filter(|record| record.is_live(now));
+        let administers = |caller: &Caller| caller.scopes.contains(&Scope::Administer);
+        let mut left: Vec<Caller> = callers.map(CertificateRecord::caller).collect();
+        left.retain(|caller| administers(caller) && !suspended.contains(&caller.id));
+        Ok(left.iter().any(|it| it.id == identity) && left.iter().all(|it| it.id == identity))
     }
 
     /// Returns what is known now.

@@ -79,6 +79,16 @@ impl Layout {
         self.root.join("drift.toml")
     }
 
+    /// What is done about incidents, where the operator wants it otherwise than usual.
+    pub fn playbooks(&self) -> PathBuf {
+        self.root.join("playbooks")
+    }
+
+    /// Held by whoever contains an incident.
+    pub fn containing(&self) -> PathBuf {
+        self.store().join("containment.lock")
+    }
+
     /// What the poisoning panel knows of clean data and of senders.
     pub fn screening(&self) -> PathBuf {
         self.root.join("screening")

@@ -37,6 +37,8 @@ mod compare_twin;
 mod concerns;
 mod config;
 mod consent;
+mod contain_incident;
+mod contained;
 mod convert;
 mod copy_folder;
 mod crypto_inventory;
@@ -64,6 +66,7 @@ mod given_splits;
 mod handed_feed;
 mod identities;
 mod import_model;
+mod incidents;
 mod incoming;
 mod ingest_database;
 mod ingest_feed;
@@ -88,6 +91,7 @@ mod once;
 mod open_feed;
 mod outbox;
 mod permit;
+mod playbooks;
 mod policy;
 mod predict;
 mod privacy_cost;
@@ -199,6 +203,10 @@ pub use config::{
     KeepConfig, ModelSettings, NatsConfig, Settings, SourceConfig, TrainSettings,
 };
 pub use consent::{ConsentDecision, ConsentReport, LegalBasis, record_consent, show_consent};
+pub use contain_incident::{
+    ContainmentPlan, PlannedLine, RollBackRequest, plan_containment, request_rollback,
+    resume_incident, resume_incidents, roll_back_incident,
+};
 pub use crypto_inventory::{
     AlgorithmLine, CertificateLine, CryptoInventory, KeyLine, take_crypto_inventory,
 };
@@ -232,6 +240,10 @@ pub use identities::{IdentityReport, new_identity, show_identity};
 pub use import_model::{
     ImportFile, ImportModelRequest, ImportReport, import_model, usual_signature,
 };
+pub use incidents::{
+    ClockLine, IncidentReport, NoteLine, StepLine, acknowledge_incident, close_incident,
+    list_incidents, note_incident, report_detection, show_incident,
+};
 pub use incoming::FeedAddress;
 pub use ingest_database::{
     DatabaseReport, IngestDatabaseRequest, ingest_database, names_database, password_from_file,
@@ -254,6 +266,7 @@ pub use nats_server::NatsServer;
 pub use obligation::Obligations;
 pub use open_feed::{OpenReport, OpenRequest, open_feed};
 pub use permit::{GlassLine, list_broken_glass};
+pub use playbooks::{PlaybookLine, PlaybookList, check_playbook, list_playbooks, show_playbook};
 pub use policy::PolicyAction;
 pub use predict::{HistoryEvent, PredictRequest, predict};
 pub use privacy_cost::PrivacyCost;
@@ -332,6 +345,10 @@ pub use twinkeep_intake::{Dates, Mapping};
 pub use twinkeep_ledger::{Activity, Class as EventClass, Entry, Severity};
 pub use twinkeep_twin::chart::{Letters, readable_unit};
 pub use twinkeep_watch::detect::Verdict;
+pub use twinkeep_watch::incident::{About as NoteAbout, Playbook};
+pub use twinkeep_watch::{
+    Detection, Detector, Severity as DetectionSeverity, Target as DetectionTarget,
+};
 pub use twins::{
     TerminalSize, TwinChart, TwinDrawing, TwinForecastRequest, TwinLine, TwinList, TwinReport,
     TwinVariable, draw_twin, forecast_twin, list_twins, show_twin,

@@ -4,7 +4,7 @@
 //! seed give the same weights, and the training record holds their digest to show it. A training
 //! that was interrupted goes on where it was (`training_folder`), to the same weights.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
@@ -108,6 +108,7 @@ fn learn(
     request: TrainRequest<'_>,
     progress: &mut dyn FnMut(TrainStep),
 ) -> Result<TrainReport, AppError> {
+    app.refuse_paused_training()?;
     let config = TrainConfig {
         seed: request.seed.unwrap_or(app.settings.train.seed),
         threads: request.threads.unwrap_or(app.settings.train.threads) as usize,
@@ -115,7 +116,7 @@ fn learn(
     };
     let config = protected(&app.pack, config, request.leaf_subjects)?;
     let given = request.splits.map(|path| GivenSplits::read(app, path)).transpose()?;
-    let [training, tuning, held_out] = cohorts(app, given.as_ref())?;
+    let [training, tuning, held_out] = without_held_feeds(app, cohorts(app, given.as_ref())?)?;
     require_subjects(&training, &tuning, &held_out)?;
     let ingredients = ingredients(app, &request, given.as_ref(), &config, [&training, &tuning]);
     let mut folder = TrainingFolder::open(app, &ingredients, request.start_over)?;
@@ -170,6 +171,26 @@ fn learn(
         evaluation,
         privacy,
     })
+}
+
+/// Leaves out whoever came by a feed that an incident holds: of somebody with such rows, nothing is
+/// learned.
+fn without_held_feeds(app: &App, cohorts: [Cohort; 3]) -> Result<[Cohort; 3], AppError> {
+    let held = app.feeds_on_hold()?;
+    if held.is_empty() {
+        return Ok(cohorts);
+    }
+    let mut left_out = BTreeSet::new();
+    for timeline in cohorts.iter().flat_map(|cohort| &cohort.timelines) {
+        let feeds = app.store.feeds_of(timeline.subject())?;
+        if feeds.iter().any(|feed| held.contains(&feed.0)) {
+            left_out.insert(timeline.subject());
+        }
+    }
+    Ok(cohorts.map(|mut cohort| {
+        cohort.timelines.retain(|timeline| !left_out.contains(&timeline.subject()));
+        cohort
+    }))
 }
 
 fn require_subjects(train: &Cohort, tuning: &Cohort, held_out: &Cohort) -> Result<(), AppError> {

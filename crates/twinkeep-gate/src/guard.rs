@@ -120,10 +120,10 @@ pub(crate) async fn stand(
     let judged = if access.waits(&gate, &peer, request.headers()) {
         // One thread that may block does all of it: each change of threads costs more than the rest.
         let (gate, headers) = (Arc::clone(&gate), request.headers().clone());
-        let work = move || judge(&gate, access, &peer, &headers);
+        let work = move || judge(&gate, (access, route), &peer, &headers);
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Judged::bug())
     } else {
-        judge(&gate, access, &peer, request.headers())
+        judge(&gate, (access, route), &peer, request.headers())
     };
     if gate.app.has_unwritten_uses() {
         let gate = Arc::clone(&gate);
@@ -188,12 +188,18 @@ impl Judged {
 
 /// Finds out who asks, whether they ask too often, and whether the policy lets them. It may read the
 /// catalog.
-fn judge(gate: &Gate, access: Access, peer: &Peer, headers: &HeaderMap) -> Judged {
+fn judge(gate: &Gate, post: (Access, &str), peer: &Peer, headers: &HeaderMap) -> Judged {
+    let (access, route) = post;
     let address = AddressKey::of(peer.address.ip());
     if access.by_credential()
         && let Some(wait) = gate.lockout.deaf(address, gate.elapsed())
     {
         return Judged::locked(gate, wait);
+    }
+    if access != Access::Admin
+        && let Err(error) = gate.app.refuse_closed_route(route)
+    {
+        return Judged::unknown(gate, peer, use_case::refuse(&error));
     }
     let caller = match recognize(gate, access, peer, headers) {
         Ok(caller) => caller,
@@ -218,9 +224,11 @@ fn judge(gate: &Gate, access: Access, peer: &Peer, headers: &HeaderMap) -> Judge
     }
     let client = id.clone().map_or(Client::of(peer), Client::Identity);
     let decision = gate.charge(&client);
-    let verdict = match decision.allowed() {
-        true => permit(gate, access, caller),
-        false => Err(Refusal::rate_limited()),
+    let suspended = id.as_ref().and_then(|id| gate.app.refuse_suspended(id).err());
+    let verdict = match (decision.allowed(), suspended) {
+        (false, _) => Err(Refusal::rate_limited()),
+        (true, Some(error)) => Err(use_case::refuse(&error)),
+        (true, None) => permit(gate, access, caller),
     };
     Judged { verdict, id, reason: None, decision: Some(decision) }
 }

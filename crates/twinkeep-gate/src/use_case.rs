@@ -80,9 +80,10 @@ pub(crate) fn refuse(error: &AppError) -> Refusal {
     let status = match (error.code(), error.class()) {
         (
             "scope-missing" | "role-missing" | "site-foreign" | "subject-foreign" | "policy-denied"
-            | "consent-withdrawn" | "consent-missing" | "obligation-unmet",
+            | "consent-withdrawn" | "consent-missing" | "obligation-unmet" | "identity-suspended",
             _,
         ) => StatusCode::FORBIDDEN,
+        ("route-closed", _) => StatusCode::SERVICE_UNAVAILABLE,
         ("budget-exhausted", _) => StatusCode::TOO_MANY_REQUESTS,
         ("idempotency-key-reused" | "subject-too-long", _) => StatusCode::UNPROCESSABLE_ENTITY,
         ("feed-unknown-sender", _) => StatusCode::FORBIDDEN,

@@ -132,7 +132,7 @@ pub(crate) fn time(micros: Option<i64>) -> Option<Timestamp> {
 }
 
 /// Raised when a table changes; a migration comes with it.
-pub(crate) const SCHEMA_VERSION: i64 = 3;
+pub(crate) const SCHEMA_VERSION: i64 = 4;
 
 const KEY_CHECK: &[u8] = b"twinkeep event store";
 
@@ -172,6 +172,7 @@ const SCHEMA: &str = "
         doomed BLOB NOT NULL DEFAULT x'',
         erasures BLOB NOT NULL DEFAULT x'',
         consents BLOB NOT NULL DEFAULT x'',
+        incidents BLOB NOT NULL DEFAULT x'',
         mac BLOB NOT NULL DEFAULT x''
     ) STRICT;
 
@@ -330,6 +331,13 @@ const SCHEMA: &str = "
     CREATE TABLE consents ( -- what a person, or the law, decided about being asked about
         subject INTEGER PRIMARY KEY, -- perhaps of nobody who is here
         decision BLOB NOT NULL, -- sealed
+        mac BLOB NOT NULL DEFAULT x''
+    ) STRICT;
+
+    CREATE TABLE incidents (
+        id INTEGER PRIMARY KEY,
+        closed INTEGER NOT NULL CHECK (closed IN (0, 1)),
+        record BLOB NOT NULL, -- sealed: what was found, about whom, and what was done
         mac BLOB NOT NULL DEFAULT x''
     ) STRICT;
 

@@ -37,6 +37,7 @@ mod extent;
 mod feeds;
 mod files;
 mod held;
+mod incidents;
 mod keyring;
 mod layout;
 mod live;
@@ -69,6 +70,7 @@ pub use error::StoreError;
 pub use export::{Company, MedsFile, write_meds_codes, write_meds_splits};
 pub use feeds::{FeedId, FeedRecord, FeedState};
 pub use held::Decision;
+pub use incidents::{IncidentRecord, Incidents};
 pub use live::{
     Folded, LIVE_ROW_COUNT_MAX, LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused,
     LiveRequest, MakeAnswer, RefusedOrigin,

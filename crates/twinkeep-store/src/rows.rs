@@ -353,6 +353,7 @@ pub(crate) const STORE: Table = Table {
         "doomed",
         "erasures",
         "consents",
+        "incidents",
     ],
     uncovered: &[],
 };
@@ -487,8 +488,11 @@ pub(crate) const ERASURES: Table = Table {
 pub(crate) const CONSENTS: Table =
     Table { name: "consents", columns: &["subject", "decision"], uncovered: &[] };
 
+pub(crate) const INCIDENTS: Table =
+    Table { name: "incidents", columns: &["id", "closed", "record"], uncovered: &[] };
+
 /// The tables of which the row of `store` has a digest.
-pub(crate) const DIGESTED: [&Table; 10] = [
+pub(crate) const DIGESTED: [&Table; 11] = [
     &SENDERS,
     &FEEDS,
     &QUARANTINE,
@@ -499,4 +503,5 @@ pub(crate) const DIGESTED: [&Table; 10] = [
     &DOOMED,
     &ERASURES,
     &CONSENTS,
+    &INCIDENTS,
 ];

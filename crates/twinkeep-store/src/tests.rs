@@ -21,6 +21,7 @@ mod fold;
 mod forged;
 mod held;
 mod hostile;
+mod incidents;
 mod live;
 mod replay;
 mod restore;

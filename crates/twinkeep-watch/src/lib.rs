@@ -11,5 +11,6 @@
 pub mod access;
 pub mod detect;
 mod detection;
+pub mod incident;
 
 pub use detection::{Detection, Detector, Severity, Target};

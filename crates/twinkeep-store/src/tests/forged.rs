@@ -11,7 +11,10 @@ use super::{add, add_feed, new_feed, root, sample};
 use crate::files::WriterLock;
 use crate::layout::{CATALOG, KEYRING, path};
 use crate::rows::{DIGESTED, DOOMED, STORE, SUBJECTS, Table};
-use crate::{Delivery, ErasureRequest, FeedId, NewApiKey, NewFeed, Replayed, Store, StoreError};
+use crate::{
+    Delivery, ErasureRequest, FeedId, IncidentRecord, Incidents, NewApiKey, NewFeed, Replayed,
+    Store, StoreError,
+};
 
 const REFUSED: &str = "store-row-changed";
 
@@ -46,6 +49,12 @@ fn full_store() -> (TempDir, Store) {
         let subject = Subject::from_pseudonym(number).unwrap();
         let decision = "withdrawn".to_owned();
         store.set_consent(&crate::ConsentRecord { subject, decision }).unwrap();
+    }
+    for closed in [true, false] {
+        let mut open = |_: &[IncidentRecord], number| {
+            Some(IncidentRecord { number, closed, record: "found".to_owned() })
+        };
+        store.change_incidents(Incidents::Open, &mut open).unwrap();
     }
     add(&store, &sample(1, 12, 4)).unwrap();
     add(&store, &sample(2, 12, 4)).unwrap();
@@ -122,6 +131,12 @@ fn reads(store: &Store, table: &str) -> Vec<Result<(), StoreError>> {
             ]
         }
         "consents" => vec![store.consents().map(drop)],
+        "incidents" => {
+            vec![
+                store.incidents(Incidents::All).map(drop),
+                store.incidents(Incidents::One(7)).map(drop),
+            ]
+        }
         "feeds" => vec![store.feeds().map(drop), add(store, &sample(3, 2, 2)).map(drop)],
         "releases" => vec![store.quarantined(FeedId(1), 0, 10).map(drop), store.feeds().map(drop)],
         "quarantine" => vec![store.quarantined(FeedId(1), 0, 10).map(drop)],
@@ -172,6 +187,7 @@ fn edit(table: &Table, column: &str) -> String {
     let value = match column {
         "split" => "CASE split WHEN 'train' THEN 'tuning' ELSE 'train' END".to_owned(),
         "state" => "CASE state WHEN 'admitted' THEN 'rejected' ELSE 'admitted' END".to_owned(),
+        "closed" => "1 - closed".to_owned(),
         "revoked_at" => "CASE WHEN revoked_at IS NULL THEN 7 END".to_owned(),
         _ => format!(
             "CASE typeof({column}) WHEN 'integer' THEN {column} + 1000 WHEN 'null' THEN \

@@ -1,0 +1,360 @@
+//! Use cases: contain an incident, go on with one that was interrupted, and undo what was done.
+//!
+//! # Life of a step
+//!
+//! 1. What is there before is looked up and written down, with the intent: durable before anything
+//!    is done.
+//! 2. It is done. What is done already, because whoever did it was killed before they could say so,
+//!    is not done again.
+//! 3. The ledger has an entry of it, and the incident says that it is done.
+//!
+//! # Invariants
+//!
+//! - One at a time contains in a keep, in whatever process: limits hold over all of it.
+//! - Killed anywhere, the next who reports, serves, or resumes goes on at the step that was begun.
+//! - Nothing here puts anything back by itself: that takes a person ([`roll_back_incident`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use rustix::fs::{FlockOperation, flock};
+use serde::Serialize;
+use twinkeep_ledger::{Activity, Class as EventClass, Severity};
+use twinkeep_store::Incidents;
+use twinkeep_vault::files::PRIVATE_FILE;
+use twinkeep_watch::incident::{
+    Incident, Measure, OnFailure, Phase, PlanFacts, PlanLimits, Playbook, Step, StepState,
+    incident_id, plan,
+};
+use twinkeep_watch::{Detection, Target};
+
+use crate::incidents::{IncidentReport, StepLine, change, find, load, read, report, step_line};
+use crate::{App, AppError, Caller};
+
+mod actions;
+mod undo;
+
+pub use undo::{RollBackRequest, request_rollback, roll_back_incident};
+
+/// What would be done about something, and what would hold then.
+#[derive(Debug, Serialize)]
+pub struct ContainmentPlan {
+    /// The playbook that would be chosen.
+    pub playbook: String,
+    /// What would be done, in order.
+    pub steps: Vec<PlannedLine>,
+}
+
+/// A step of a plan.
+#[derive(Debug, Serialize)]
+pub struct PlannedLine {
+    /// What would be done, and to what.
+    #[serde(flatten)]
+    pub step: StepLine,
+    /// What would hold then.
+    pub expected: &'static str,
+}
+
+/// Says what would be done about a detection. Nothing is.
+pub fn plan_containment(app: &App, detection: &Detection) -> Result<ContainmentPlan, AppError> {
+    let incident = Incident::open(detection, app.now().micros());
+    let playbooks = app.playbooks().known;
+    let playbook = Playbook::choose(&playbooks, detection).ok_or_else(no_playbook)?;
+    let steps = plan(playbook, &incident.target, &facts(app, &incident)?, &PlanLimits::default());
+    let lines = steps.iter().map(|step| {
+        let mut line = step_line(step);
+        if step.state == StepState::Planned {
+            // What would be written down first; what cannot be done says so now.
+            match actions::capture(app, &step.measure) {
+                Ok(before) => line.before = before,
+                Err(error) => error.code().clone_into(&mut line.code),
+            }
+        }
+        PlannedLine { step: line, expected: step.measure.action.expected() }
+    });
+    Ok(ContainmentPlan { playbook: playbook.name.clone(), steps: lines.collect() })
+}
+
+/// Goes on with every incident that was interrupted; returns their names.
+pub fn resume_incidents(app: &App) -> Result<Vec<String>, AppError> {
+    let mut resumed = Vec::new();
+    for record in app.store.incidents(Incidents::Open)? {
+        let incident = read(&record)?;
+        if incident.pending().is_some() || incident.playbook.is_none() {
+            contain(app, record.number)?;
+            resumed.push(incident_id(record.number));
+        }
+    }
+    Ok(resumed)
+}
+
+/// Goes on with one incident.
+pub fn resume_incident(app: &App, caller: &Caller, id: &str) -> Result<IncidentReport, AppError> {
+    let class = EventClass::DetectionFinding;
+    let entry = app.entry(caller, class, Activity::Update, "incident.resumed");
+    let result = find(id).and_then(|number| {
+        contain(app, number)?;
+        Ok((number, load(app, number)?))
+    });
+    let entry = if result.is_ok() { entry.with("incident", id) } else { entry };
+    app.conclude(entry, result.map(|(number, incident)| report(app, number, &incident)))
+}
+
+/// Plans what is to be done about an incident, and does it, from where somebody may have left it.
+pub(crate) fn contain(app: &App, number: u64) -> Result<(), AppError> {
+    let _lock = Containing::begin(app)?;
+    let incident = load(app, number)?;
+    // Whoever waits here may find that another has done it.
+    if incident.closed_us.is_some() {
+        return Ok(());
+    }
+    if incident.pending().is_none() {
+        plan_more(app, number, &incident)?;
+    }
+    go_on(app, number)
+}
+
+/// Adds to an incident what its playbook says and it has not yet.
+fn plan_more(app: &App, number: u64, incident: &Incident) -> Result<(), AppError> {
+    let playbooks = app.playbooks().known;
+    let detection = as_detection(incident);
+    let playbook = Playbook::choose(&playbooks, &detection).ok_or_else(no_playbook)?;
+    let steps = plan(playbook, &incident.target, &facts(app, incident)?, &PlanLimits::default());
+    let again = incident.playbook.as_ref() == Some(&playbook.name);
+    let now = app.now().micros();
+    change(app, number, &mut |incident| {
+        let known: BTreeSet<Measure> =
+            incident.steps.iter().map(|step| step.measure.clone()).collect();
+        for step in &steps {
+            let anew = step.state == StepState::Planned && step.measure.action.contains();
+            // Of what is reported again, only what holds no more is done again.
+            let wanted = if known.contains(&step.measure) { anew } else { !again || anew };
+            if wanted && incident.steps.len() < STEP_COUNT_MAX {
+                incident.steps.push(step.clone());
+            }
+        }
+        incident.playbook = Some(playbook.name.clone());
+        incident.settle(now);
+    })?;
+    Ok(())
+}
+
+/// Does what is pending, one step after the other.
+fn go_on(app: &App, number: u64) -> Result<(), AppError> {
+    loop {
+        let incident = load(app, number)?;
+        let Some(index) = incident.pending() else { break };
+        let Some(step) = incident.steps.get(index).cloned() else { break };
+        match step.state {
+            StepState::Planned => intend(app, number, index, &step)?,
+            StepState::Intended => act(app, number, index, &step)?,
+            // Only a person undoes: what was interrupted stays as it is until they go on.
+            _ => set(app, number, index, StepState::Kept, "interrupted", "")?,
+        }
+    }
+    let now = app.now().micros();
+    if load(app, number)?.contained_us.is_none() {
+        change(app, number, &mut |incident| incident.settle(now))?;
+    }
+    Ok(())
+}
+
+/// Writes down what is there before, and that it is to be changed.
+fn intend(app: &App, number: u64, index: usize, step: &Step) -> Result<(), AppError> {
+    let before = match actions::capture(app, &step.measure) {
+        Ok(before) => before,
+        Err(error) => return fail(app, number, index, step, &error),
+    };
+    let now = app.now().micros();
+    change(app, number, &mut |incident| {
+        if let Some(step) = incident.steps.get_mut(index) {
+            step.state = StepState::Intended;
+            step.before.clone_from(&before);
+            step.at_us = now;
+        }
+    })?;
+    Ok(())
+}
+
+/// Does a step, unless it was done before somebody could say so.
+fn act(app: &App, number: u64, index: usize, step: &Step) -> Result<(), AppError> {
+    let id = incident_id(number);
+    let says = match actions::apply(app, number, &step.measure, &step.before) {
+        Ok(says) => says,
+        Err(error) => return fail(app, number, index, step, &error),
+    };
+    record_step(app, &id, &step.measure, "containment.applied", None)?;
+    set(app, number, index, StepState::Done, "", &says)
+}
+
+/// Says that a step failed, and what follows.
+fn fail(
+    app: &App,
+    number: u64,
+    index: usize,
+    step: &Step,
+    error: &AppError,
+) -> Result<(), AppError> {
+    let (id, code) = (incident_id(number), error.code());
+    record_step(app, &id, &step.measure, "containment.applied", Some(code))?;
+    set(app, number, index, StepState::Failed, code, &error.to_string())?;
+    let skips = |later: &Step| {
+        later.state == StepState::Planned && later.measure.action.phase() != Phase::Notify
+    };
+    if step.on_failure == OnFailure::Continue {
+        return Ok(());
+    }
+    let now = app.now().micros();
+    change(app, number, &mut |incident| {
+        for later in incident.steps.iter_mut().skip(index).filter(|later| skips(later)) {
+            later.state = StepState::Skipped;
+            "stopped".clone_into(&mut later.code);
+            later.at_us = now;
+        }
+    })?;
+    match step.on_failure {
+        OnFailure::Undo => undo::undo_steps(app, &undo::By::system(), number, index),
+        OnFailure::Stop | OnFailure::Continue => Ok(()),
+    }
+}
+
+/// Writes how far a step has come.
+pub(crate) fn set(
+    app: &App,
+    number: u64,
+    index: usize,
+    state: StepState,
+    code: &str,
+    says: &str,
+) -> Result<(), AppError> {
+    let now = app.now().micros();
+    change(app, number, &mut |incident| {
+        if let Some(step) = incident.steps.get_mut(index) {
+            step.state = state;
+            step.at_us = now;
+            code.clone_into(&mut step.code);
+            says.clone_into(&mut step.says);
+        }
+    })?;
+    Ok(())
+}
+
+pub(crate) fn record_step(
+    app: &App,
+    id: &str,
+    measure: &Measure,
+    action: &str,
+    failed: Option<&'static str>,
+) -> Result<(), AppError> {
+    let class = EventClass::DetectionFinding;
+    let entry = app
+        .entry(&Caller::system(), class, Activity::Update, action)
+        .severity(Severity::High)
+        .with("incident", id)
+        .with("step", measure.action.name());
+    let entry = if measure.on.is_empty() { entry } else { entry.with("on", measure.on.as_str()) };
+    let entry = failed.into_iter().fold(entry, |entry, code| entry.failed(code));
+    app.record(&entry).map(drop)
+}
+
+/// What planning has to know of the keep.
+fn facts(app: &App, incident: &Incident) -> Result<PlanFacts, AppError> {
+    let mut facts = PlanFacts {
+        now_us: app.now().micros(),
+        in_service: app.registry.in_service()?.map(|id| id.to_string()),
+        backup: app.registry.backup()?.map(|id| id.to_string()),
+        ..PlanFacts::default()
+    };
+    for record in app.store.incidents(Incidents::All)? {
+        for step in read(&record)?.steps {
+            let done = matches!(step.state, StepState::Done | StepState::Undone | StepState::Kept);
+            if done {
+                let at = facts.recent.entry(step.measure).or_insert(step.at_us);
+                *at = step.at_us.max(*at);
+            }
+        }
+    }
+    let mut of_this: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
+    for step in incident.steps.iter().filter(|step| step.state == StepState::Done) {
+        of_this.entry(step.measure.action.takes()).or_default().insert(&step.measure.on);
+    }
+    facts.taken = of_this.into_iter().map(|(takes, names)| (takes, names.len())).collect();
+    facts.in_place = actions::in_place(app, &incident.target)?;
+    facts.last_ways_in = last_ways_in(app, &incident.target)?;
+    Ok(facts)
+}
+
+/// Returns the target if operators could not come in any more without it.
+///
+/// The operator at the command line holds the keep's secret, and can always come in; of those who
+/// are elsewhere, the last one who may administer stays.
+fn last_ways_in(app: &App, target: &Target) -> Result<BTreeSet<String>, AppError> {
+    let mut stays: BTreeSet<String> = ["operator", "system"].map(str::to_owned).into();
+    match target {
+        Target::Identity(name) if app.is_last_administrator(name)? => {
+            stays.insert(name.clone());
+        }
+        Target::Route(route) if route.starts_with("/admin") => {
+            stays.insert(route.clone());
+        }
+        _ => {}
+    }
+    Ok(stays)
+}
+
+/// An incident as what was detected, for choosing its playbook again.
+fn as_detection(incident: &Incident) -> Detection {
+    Detection {
+        detector: incident.detector,
+        target: incident.target.clone(),
+        severity: incident.severity,
+        began_us: incident.began_us,
+        seen_us: incident.last_us,
+        says: incident.says.clone(),
+        figures: incident.figures.clone(),
+        evidence: incident.evidence.clone(),
+        subjects: incident.subjects.clone(),
+    }
+}
+
+fn no_playbook() -> AppError {
+    AppError::refused("playbook-none", "no playbook is for this")
+        .hint("`twinkeep incident playbook list` shows what each is for")
+}
+
+/// The right to contain; given back when dropped, or when the process ends in any way.
+pub(crate) struct Containing(File);
+
+impl Containing {
+    /// Waits for whoever contains now. They take moments, or are killed.
+    pub(crate) fn begin(app: &App) -> Result<Self, AppError> {
+        let path = app.layout.containing();
+        let cannot =
+            || AppError::environment("containment-lock", "cannot begin to contain an incident");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(PRIVATE_FILE)
+            .open(path)
+            .map_err(|error| cannot().because(error))?;
+        loop {
+            match flock(&file, FlockOperation::LockExclusive) {
+                Ok(()) => return Ok(Self(file)),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(cannot().because(std::io::Error::from(error))),
+            }
+        }
+    }
+}
+
+impl Drop for Containing {
+    fn drop(&mut self) {
+        // As for the store's lock: unlocking holds for all copies of the file.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// An incident that is extended again and again does not grow without end.
+const STEP_COUNT_MAX: usize = 200;

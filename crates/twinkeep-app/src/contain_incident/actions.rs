@@ -1,0 +1,251 @@
+//! Each action: what is there before, how it is done, and whether it holds already.
+//!
+//! # Invariants
+//!
+//! - Doing something that holds already changes nothing: whoever was killed halfway is followed by
+//!   somebody who does not know how far they came.
+
+use std::collections::BTreeSet;
+
+use twinkeep_registry::{Status, VersionId};
+use twinkeep_vault::digest::to_hex;
+use twinkeep_vault::files::digest_file;
+use twinkeep_watch::Target;
+use twinkeep_watch::incident::{Action, Before, Measure, incident_id};
+
+use crate::api_keys::CALLER_PREFIX;
+use crate::client_certificates::CERTIFICATE_PREFIX;
+use crate::feeds::parse_feed;
+use crate::incidents::{change, load};
+use crate::models::parse_version;
+use crate::put_in_service::load_once;
+use crate::{
+    App, AppError, Caller, promote_model, quarantine_model, revoke_api_key, revoke_certificate,
+    roll_back_model,
+};
+
+/// Returns what is there before an action, or why it cannot be done.
+pub(super) fn capture(app: &App, measure: &Measure) -> Result<Before, AppError> {
+    let Measure { action, on } = measure;
+    let mut before = Before::new();
+    let mut keep = |name: &str, value: String| _ = before.insert(name.to_owned(), value);
+    match action {
+        Action::PreserveEvidence | Action::Notify => {}
+        Action::ActivateBackup => {
+            let named = |id: Option<VersionId>| id.map(|id| id.to_string()).unwrap_or_default();
+            keep("in_service", named(app.registry.in_service()?));
+            keep("backup", named(app.registry.backup()?));
+        }
+        Action::QuarantineModel => {
+            let record = app.registry.show(&parse_version(on)?)?;
+            keep("status", record.status.name().to_owned());
+        }
+        Action::SuspendIdentity => {
+            require_identity(on)?;
+            keep("holders", holders(app, measure)?);
+        }
+        Action::RevokeCredential => require_credential(app, on)?,
+        Action::HoldFeed => {
+            let feed = parse_feed(app, on)?;
+            keep("state", feed.state.name().to_owned());
+            keep("holders", holders(app, measure)?);
+        }
+        Action::CloseRoute => {
+            require_route(on)?;
+            keep("holders", holders(app, measure)?);
+        }
+        Action::PauseTraining => keep("holders", holders(app, measure)?),
+    }
+    Ok(before)
+}
+
+/// Does it; returns what came of it, for people.
+pub(super) fn apply(
+    app: &App,
+    number: u64,
+    measure: &Measure,
+    before: &Before,
+) -> Result<String, AppError> {
+    let Measure { action, on } = measure;
+    let id = incident_id(number);
+    let reason = format!("incident {id}");
+    match action {
+        Action::PreserveEvidence => preserve(app, number),
+        Action::Notify => Ok("no channel is configured".to_owned()),
+        Action::ActivateBackup => activate_backup(app, before, &reason),
+        Action::QuarantineModel => {
+            if is_quarantined(app, on)? {
+                return Ok("it was in quarantine already".to_owned());
+            }
+            let done = quarantine_model(app, &Caller::system(), on, &reason)?;
+            Ok(match done.replaced_by {
+                Some(backup) => format!("{backup} serves in its place"),
+                None => "it is in quarantine".to_owned(),
+            })
+        }
+        Action::RevokeCredential => {
+            if !is_revoked(app, on)? {
+                revoke(app, on)?;
+            }
+            Ok("it is revoked, for good".to_owned())
+        }
+        Action::CloseRoute | Action::SuspendIdentity | Action::HoldFeed | Action::PauseTraining => {
+            app.hold(measure, &id)?;
+            Ok(action.expected().to_owned())
+        }
+    }
+}
+
+/// Returns what holds already of all that could be done to a target.
+pub(super) fn in_place(app: &App, target: &Target) -> Result<BTreeSet<Measure>, AppError> {
+    let mut found = BTreeSet::new();
+    for action in [Action::CloseRoute, Action::SuspendIdentity, Action::HoldFeed] {
+        found.extend(app.contained_by(action)?.iter().map(|on| Measure::new(action, on)));
+    }
+    let paused = Measure::new(Action::PauseTraining, "");
+    if !app.holders(&paused)?.is_empty() {
+        found.insert(paused);
+    }
+    match target {
+        Target::Model(model) if is_quarantined(app, model).unwrap_or(false) => {
+            found.insert(Measure::new(Action::QuarantineModel, model));
+        }
+        Target::Identity(name) if is_revoked(app, name).unwrap_or(false) => {
+            found.insert(Measure::new(Action::RevokeCredential, name));
+        }
+        _ => {}
+    }
+    Ok(found)
+}
+
+/// Puts the backup into service, unless something else than before serves already. One that does not
+/// load is taken away, and the next one tried.
+fn activate_backup(app: &App, before: &Before, reason: &str) -> Result<String, AppError> {
+    let was = before.get("in_service").map(String::as_str).unwrap_or_default();
+    let serving = app.registry.in_service()?.map(|id| id.to_string()).unwrap_or_default();
+    if serving != was && !serving.is_empty() {
+        return Ok(format!("{serving} is in service already"));
+    }
+    let mut last = None;
+    while let Some(backup) = app.registry.backup()?
+        && last.as_ref() != Some(&backup)
+    {
+        if load_once(app, &backup).is_ok() {
+            let (system, version) = (Caller::system(), backup.as_str());
+            match app.registry.show(&backup)?.status {
+                Status::Released => promote_model(app, &system, version, reason)?,
+                _ => roll_back_model(app, &system, Some(version), reason)?,
+            };
+            return Ok(format!("{backup} is in service"));
+        }
+        last = Some(backup);
+    }
+    Err(AppError::refused("backup-none", "no version stands by that loads")
+        .hint("`twinkeep model backup VERSION --reason TEXT` names one"))
+}
+
+/// Keeps digests of what an incident is about, and where the ledger stands.
+fn preserve(app: &App, number: u64) -> Result<String, AppError> {
+    let incident = load(app, number)?;
+    let mut evidence: Vec<(String, String)> = Vec::new();
+    let checkpoint = app.ledger_view()?.checkpoint().checkpoint;
+    let ledger = format!("ledger-of-{}", checkpoint.size);
+    evidence.push((ledger, format!("sha256:{}", to_hex(&checkpoint.root))));
+    for model in &incident.models {
+        evidence.extend(files_of_version(app, model));
+    }
+    let count = evidence.len();
+    change(app, number, &mut |incident| {
+        for (name, digest) in &evidence {
+            // What was there first is the evidence: what lies there later may be changed by us.
+            incident.evidence.entry(name.clone()).or_insert_with(|| digest.clone());
+        }
+    })?;
+    Ok(format!("{count} digests are kept"))
+}
+
+/// Returns the digests of a version's files, wherever it lies. What cannot be read has none.
+fn files_of_version(app: &App, version: &str) -> Vec<(String, String)> {
+    let Ok(id) = parse_version(version) else { return Vec::new() };
+    let models = app.layout.models();
+    let places = [models.join(id.as_str()), models.join("quarantine").join(id.as_str())];
+    let files = places.iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten().flatten();
+    let digest = |file: std::fs::DirEntry| {
+        let name = format!("{id}/{}", file.file_name().to_string_lossy());
+        let digest = digest_file(&file.path()).ok()?;
+        Some((name, format!("sha256:{}", to_hex(&digest))))
+    };
+    let mut digests: Vec<_> = files.take(FILE_COUNT_MAX).filter_map(digest).collect();
+    digests.sort();
+    digests
+}
+
+fn holders(app: &App, measure: &Measure) -> Result<String, AppError> {
+    let holders: Vec<String> = app.holders(measure)?.into_iter().collect();
+    Ok(holders.join(" "))
+}
+
+pub(super) fn is_quarantined(app: &App, version: &str) -> Result<bool, AppError> {
+    Ok(app.registry.show(&parse_version(version)?)?.status == Status::Quarantined)
+}
+
+fn is_revoked(app: &App, identity: &str) -> Result<bool, AppError> {
+    if let Some(id) = identity.strip_prefix(CALLER_PREFIX) {
+        let keys = app.store.api_keys()?;
+        return Ok(keys.iter().any(|key| key.id == id && key.revoked_at.is_some()));
+    }
+    let Some(id) = identity.strip_prefix(CERTIFICATE_PREFIX) else { return Ok(false) };
+    let known = app.known_certificates()?;
+    Ok(known.records.values().any(|record| record.id == id && record.revoked_at.is_some()))
+}
+
+fn revoke(app: &App, identity: &str) -> Result<(), AppError> {
+    let system = Caller::system();
+    match identity.strip_prefix(CALLER_PREFIX) {
+        Some(id) => revoke_api_key(app, &system, id),
+        None => {
+            let id = identity.strip_prefix(CERTIFICATE_PREFIX).unwrap_or_default();
+            revoke_certificate(app, &system, id).map(drop)
+        }
+    }
+}
+
+fn require_credential(app: &App, identity: &str) -> Result<(), AppError> {
+    let known =
+        match (identity.strip_prefix(CALLER_PREFIX), identity.strip_prefix(CERTIFICATE_PREFIX)) {
+            (Some(id), _) => app.store.api_keys()?.iter().any(|key| key.id == id),
+            (_, Some(id)) => app.known_certificates()?.records.values().any(|it| it.id == id),
+            _ => false,
+        };
+    match known {
+        true => Ok(()),
+        false => {
+            Err(AppError::refused("credential-unknown", "this keep issued no such credential")
+                .hint("a key is `key:ID`, and a certificate `cert:ID`"))
+        }
+    }
+}
+
+fn require_identity(identity: &str) -> Result<(), AppError> {
+    let kinds = ["key:", "token:", "cert:"];
+    let plain = identity.bytes().all(|byte| byte.is_ascii_graphic());
+    if plain && identity.len() <= NAME_LEN_MAX && kinds.iter().any(|it| identity.starts_with(it)) {
+        return Ok(());
+    }
+    Err(AppError::usage("identity-name", "this names nobody who calls")
+        .hint("as the ledger has it: `key:...`, `token:...`, or `cert:...`"))
+}
+
+fn require_route(route: &str) -> Result<(), AppError> {
+    let plain = route.bytes().all(|byte| byte.is_ascii_graphic());
+    if plain && route.len() <= NAME_LEN_MAX && route.starts_with('/') {
+        return Ok(());
+    }
+    Err(AppError::usage("route-name", "this names no route")
+        .hint("as the API has it: `/api/v1/predict`, `/api/v1/twins/{id}/forecast`"))
+}
+
+const NAME_LEN_MAX: usize = 200;
+
+/// A version has some ten.
+const FILE_COUNT_MAX: usize = 50;

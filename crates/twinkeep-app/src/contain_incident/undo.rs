@@ -1,0 +1,198 @@
+//! Undoing what an incident did, in reverse order, by a person and with a second one's agreement.
+//!
+//! Where approvers are named in the keep (`twinkeep model approver add`), one of them must agree: a
+//! containment is put back by two people, or it stays. Where none is, the operator decides alone, and
+//! a version stays in quarantine all the same: the registry gives none back without a second person.
+
+use std::path::PathBuf;
+
+use twinkeep_ledger::{Activity, Class as EventClass};
+use twinkeep_registry::{Decision, Status};
+use twinkeep_vault::digest::{sha256, to_hex};
+use twinkeep_watch::incident::{Action, Incident, Measure, Step, StepState, incident_id};
+
+use super::{Containing, record_step, set};
+use crate::approve_model::{ApprovalRequest, Purpose, agreed_to};
+use crate::incidents::{IncidentReport, find, load, report};
+use crate::models::parse_version;
+use crate::reason::check_reason;
+use crate::{App, AppError, Caller, roll_back_model};
+
+/// What a rollback asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct RollBackRequest<'a> {
+    /// Why.
+    pub reason: &'a str,
+    /// Statements of approvers who agree.
+    pub approvals: &'a [PathBuf],
+}
+
+/// Who undoes, and who agreed.
+pub(super) struct By {
+    caller: Caller,
+    reason: String,
+    approved_by: Vec<String>,
+}
+
+impl By {
+    /// The playbook says so.
+    pub(super) fn system() -> Self {
+        let reason = "a step of the playbook failed".to_owned();
+        Self { caller: Caller::system(), reason, approved_by: Vec::new() }
+    }
+}
+
+/// Writes what an approver is asked to agree to: that all of this incident is undone, as it stands.
+pub fn request_rollback(app: &App, caller: &Caller, id: &str) -> Result<ApprovalRequest, AppError> {
+    let class = EventClass::DetectionFinding;
+    let entry = app.entry(caller, class, Activity::Read, "incident.approval-asked");
+    let result = find(id).and_then(|number| ask(app, id, &load(app, number)?));
+    let entry = if result.is_ok() { entry.with("incident", id) } else { entry };
+    app.conclude(entry, result)
+}
+
+/// Undoes what an incident did, in reverse order, and says of each what cannot be undone.
+pub fn roll_back_incident(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    request: &RollBackRequest<'_>,
+) -> Result<IncidentReport, AppError> {
+    let class = EventClass::DetectionFinding;
+    let entry = app.entry(caller, class, Activity::Update, "incident.rolled-back");
+    let result = roll_back(app, caller, id, request);
+    let entry = if result.is_ok() { entry.with("incident", id) } else { entry };
+    app.conclude(entry, result)
+}
+
+fn roll_back(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    request: &RollBackRequest<'_>,
+) -> Result<IncidentReport, AppError> {
+    let reason = check_reason(request.reason)?.to_owned();
+    let number = find(id)?;
+    let _lock = Containing::begin(app)?;
+    let incident = load(app, number)?;
+    let asked = ask(app, id, &incident)?;
+    let approved_by = agreed_to(app, &asked, request.approvals, &again(id))?;
+    let (approvers, _) = app.registry.approvers()?;
+    if !approvers.is_empty() && approved_by.is_empty() {
+        let attempt = format!("{id} is undone by two people, and nobody agreed");
+        return Err(AppError::refused("rollback-approval", attempt).hint(again(id)));
+    }
+    let by = By { caller: caller.clone(), reason, approved_by };
+    undo_steps(app, &by, number, incident.steps.len())?;
+    let incident = load(app, number)?;
+    Ok(report(app, number, &incident))
+}
+
+fn again(id: &str) -> String {
+    format!(
+        "`twinkeep incident request {id} --out FILE` writes what to agree to; an approver signs it: \
+         `twinkeep model approve`"
+    )
+}
+
+/// What is agreed to names the steps as they are: whatever is done or undone since needs another
+/// agreement.
+fn ask(app: &App, id: &str, incident: &Incident) -> Result<ApprovalRequest, AppError> {
+    let steps = serde_json::to_vec(&incident.steps).map_err(|error| {
+        AppError::refused("incident-record", "the incident cannot be read").because(error)
+    })?;
+    let signer = sha256(app.registry.public_pem().as_bytes());
+    Ok(ApprovalRequest {
+        keep: to_hex(&signer[..16]),
+        version: id.to_owned(),
+        digest: to_hex(&sha256(&steps)),
+        purpose: Purpose::Restore,
+        decisions: incident.steps.len() as u64,
+        figures: serde_json::Value::Null,
+    })
+}
+
+/// Undoes the steps before this one, the last first. The caller may contain.
+pub(super) fn undo_steps(app: &App, by: &By, number: u64, end: usize) -> Result<(), AppError> {
+    let id = incident_id(number);
+    for index in (0..end).rev() {
+        let Some(step) = load(app, number)?.steps.get(index).cloned() else { continue };
+        let open = [StepState::Done, StepState::Undoing, StepState::Kept, StepState::Intended];
+        if !open.contains(&step.state) || !step.measure.action.contains() {
+            continue;
+        }
+        if !step.measure.action.reversible() {
+            let says = "this cannot be undone: issue another credential";
+            set(app, number, index, StepState::Kept, "irreversible", says)?;
+            continue;
+        }
+        set(app, number, index, StepState::Undoing, "", "")?;
+        match undo(app, by, &id, &step) {
+            Ok(says) => {
+                record_step(app, &id, &step.measure, "containment.undone", None)?;
+                set(app, number, index, StepState::Undone, "", &says)?;
+            }
+            Err(error) => {
+                let code = error.code();
+                record_step(app, &id, &step.measure, "containment.undone", Some(code))?;
+                let hint = error.next_step().unwrap_or_default();
+                let says = format!("{error}; {hint}");
+                set(app, number, index, StepState::Kept, code, says.trim_end_matches("; "))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Undoes a step. What is undone already stays so.
+fn undo(app: &App, by: &By, id: &str, step: &Step) -> Result<String, AppError> {
+    let Measure { action, on } = &step.measure;
+    match action {
+        Action::CloseRoute | Action::SuspendIdentity | Action::HoldFeed | Action::PauseTraining => {
+            app.let_go(&step.measure, id)?;
+            let others = app.holders(&step.measure)?;
+            Ok(match others.first() {
+                None => "it is as it was".to_owned(),
+                Some(other) => format!("{other} holds it still"),
+            })
+        }
+        Action::QuarantineModel => give_back(app, by, on),
+        Action::ActivateBackup => put_back(app, by, step),
+        Action::PreserveEvidence | Action::RevokeCredential | Action::Notify => Ok(String::new()),
+    }
+}
+
+/// Makes a version a candidate again, if it verifies and a second person agreed.
+fn give_back(app: &App, by: &By, version: &str) -> Result<String, AppError> {
+    let id = parse_version(version)?;
+    if app.registry.show(&id)?.status != Status::Quarantined {
+        return Ok("it is in quarantine no more".to_owned());
+    }
+    let decision = Decision {
+        by: &by.caller.id,
+        reason: &by.reason,
+        approved_by: &by.approved_by,
+        at: app.now(),
+    };
+    app.registry.restore(&id, &decision)?;
+    app.remember_registry()?;
+    Ok("it verified, and is a candidate: releasing it is another decision".to_owned())
+}
+
+/// Puts the version into service that was there before.
+fn put_back(app: &App, by: &By, step: &Step) -> Result<String, AppError> {
+    let was = step.before.get("in_service").map(String::as_str).unwrap_or_default();
+    let Ok(id) = parse_version(was) else { return Ok("nothing was in service".to_owned()) };
+    match app.registry.show(&id)?.status {
+        Status::InService => Ok("it is in service".to_owned()),
+        Status::Retired => {
+            roll_back_model(app, &by.caller, Some(was), &by.reason)?;
+            Ok(format!("{was} is in service again"))
+        }
+        status => {
+            let attempt = format!("{was} is {}, and serves by a release only", status.name());
+            Err(AppError::refused("release-again", attempt)
+                .hint(format!("`twinkeep model release {was} --reason TEXT`")))
+        }
+    }
+}

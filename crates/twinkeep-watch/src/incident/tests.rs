@@ -1,0 +1,258 @@
+//! Tests of incidents, playbooks, and plans: no keep, no clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::{
+    Action, Incident, Measure, PlanFacts, PlanLimits, Playbook, PlaybookError, State, Step,
+    StepState, clocks, parse_incident_id, plan,
+};
+use crate::{Detection, Detector, Severity, Target};
+
+fn detection(detector: Detector, target: Target, severity: Severity) -> Detection {
+    Detection {
+        detector,
+        target,
+        severity,
+        began_us: 5,
+        seen_us: 9,
+        says: "something is wrong".to_owned(),
+        figures: BTreeMap::new(),
+        evidence: BTreeMap::new(),
+        subjects: BTreeSet::new(),
+    }
+}
+
+fn shipped() -> BTreeMap<String, Playbook> {
+    let parsed = Playbook::SHIPPED.iter().map(|(name, text)| {
+        let playbook = Playbook::parse(text).unwrap();
+        assert_eq!(playbook.name, *name);
+        (playbook.name.clone(), playbook)
+    });
+    parsed.collect()
+}
+
+fn done(steps: &[Step]) -> Vec<String> {
+    let planned = steps.iter().filter(|step| step.state == StepState::Planned);
+    planned.map(|step| step.measure.to_string()).collect()
+}
+
+fn code_of(steps: &[Step], action: Action) -> &str {
+    let found = steps.iter().find(|step| step.measure.action == action);
+    found.map(|step| step.code.as_str()).unwrap()
+}
+
+#[test]
+fn every_detector_has_a_playbook_and_every_shipped_one_survives_a_round_trip() {
+    let playbooks = shipped();
+    let ids: BTreeSet<&str> = playbooks.values().map(|it| it.id.as_str()).collect();
+    assert_eq!(ids.len(), playbooks.len());
+    for playbook in playbooks.values() {
+        assert_eq!(&Playbook::parse(&playbook.to_toml()).unwrap(), playbook);
+    }
+    for detector in [
+        Detector::Drift,
+        Detector::FeedPoisoning,
+        Detector::ModelPoisoning,
+        Detector::ModelIntegrity,
+        Detector::ModelCanary,
+        Detector::FileAccess,
+        Detector::Extraction,
+        Detector::MembershipProbing,
+        Detector::AuthenticationFailures,
+        Detector::UnusualAccess,
+        Detector::BreakGlass,
+        Detector::LedgerDisagreement,
+        Detector::Drill,
+    ] {
+        let found = detection(detector, Target::Keep, Severity::Informational);
+        let chosen = Playbook::choose(&playbooks, &found).unwrap();
+        assert_eq!(chosen.name, "record", "{detector:?}");
+    }
+}
+
+#[test]
+fn the_playbook_with_the_highest_severity_that_fits_is_chosen() {
+    let playbooks = shipped();
+    let chosen = |severity| {
+        let found = detection(Detector::FeedPoisoning, Target::Keep, severity);
+        Playbook::choose(&playbooks, &found).unwrap().name.clone()
+    };
+    assert_eq!(chosen(Severity::Low), "record");
+    assert_eq!(chosen(Severity::Medium), "feed");
+    assert_eq!(chosen(Severity::High), "feed");
+    assert_eq!(chosen(Severity::Critical), "feed-critical");
+}
+
+#[test]
+fn a_playbook_out_of_order_or_with_more_than_it_says_is_refused() {
+    let model = Playbook::SHIPPED.iter().find(|it| it.0 == "model").unwrap().1;
+    let refused = |text: &str| Playbook::parse(text).unwrap_err();
+    let swapped = model.replace("preserve-evidence", "quarantine-model");
+    assert!(matches!(refused(&swapped), PlaybookError::Order { number: 2, .. }));
+    let last = model.replace("action = \"notify\"", "action = \"preserve-evidence\"");
+    assert!(matches!(refused(&last), PlaybookError::Order { number: 4, .. }));
+    let revoking = model.replace("quarantine-model", "revoke-credential");
+    assert_eq!(refused(&revoking).code(), "playbook-irreversible");
+    assert!(
+        Playbook::parse(&revoking.replace("severity", "irreversible = true\nseverity")).is_ok()
+    );
+    for (old, new) in [
+        ("name = \"model\"", "name = \"../model\""),
+        ("name = \"model\"", "name = \"\""),
+        ("playbook--3f0a5c1e-7b64-4d0f", "playbook--3f0a5c1e-7b64-1d0f"),
+        ("playbook--", "action--"),
+        ("2026-11-23T00:00:00.000Z", "today"),
+        ("action = \"quarantine-model\"", "action = \"quarantine-model\"\non = \"a\\u0007\""),
+        ("action = \"notify\"", "action = \"notify\"\non = \"x\""),
+    ] {
+        assert_eq!(refused(&model.replace(old, new)).code(), "playbook-value", "{new}");
+    }
+    assert_eq!(refused(&format!("{model}more = 1\n")).code(), "playbook-parse");
+    assert_eq!(refused("").code(), "playbook-parse");
+}
+
+#[test]
+fn what_is_planned_fits_the_target_and_stays_within_the_guard_rails() {
+    let playbooks = shipped();
+    let limits = PlanLimits::default();
+    let model = Target::Model("m-1".to_owned());
+    let mut facts = PlanFacts {
+        now_us: 1_000_000_000_000,
+        in_service: Some("m-1".to_owned()),
+        backup: Some("m-0".to_owned()),
+        ..PlanFacts::default()
+    };
+    let steps = plan(&playbooks["model"], &model, &facts, &limits);
+    let all = ["preserve-evidence", "activate-backup m-1", "quarantine-model m-1", "notify"];
+    assert_eq!(done(&steps), all);
+
+    facts.backup = None;
+    let steps = plan(&playbooks["model"], &model, &facts, &limits);
+    assert_eq!(code_of(&steps, Action::ActivateBackup), "no-backup");
+    facts.in_service = Some("m-2".to_owned());
+    facts.backup = Some("m-0".to_owned());
+    let steps = plan(&playbooks["model"], &model, &facts, &limits);
+    assert_eq!(code_of(&steps, Action::ActivateBackup), "not-in-service");
+
+    let quarantine = Measure::new(Action::QuarantineModel, "m-1");
+    facts.in_place.insert(quarantine.clone());
+    let steps = plan(&playbooks["model"], &model, &facts, &limits);
+    assert_eq!(code_of(&steps, Action::QuarantineModel), "in-place");
+    facts.in_place.clear();
+    facts.recent.insert(quarantine, facts.now_us - 1);
+    let steps = plan(&playbooks["model"], &model, &facts, &limits);
+    assert_eq!(code_of(&steps, Action::QuarantineModel), "cool-down");
+
+    // A playbook for a model does nothing to somebody who calls.
+    let caller = Target::Identity("key:1".to_owned());
+    let steps = plan(&playbooks["model"], &caller, &facts, &limits);
+    assert_eq!(done(&steps), ["preserve-evidence", "notify"]);
+    assert_eq!(code_of(&steps, Action::QuarantineModel), "target-other");
+}
+
+#[test]
+fn nobody_shuts_operators_out_and_nothing_grows_without_bound() {
+    let playbooks = shipped();
+    let limits = PlanLimits { identities_max: 2, ..PlanLimits::default() };
+    let caller = Target::Identity("cert:ada".to_owned());
+    let mut facts = PlanFacts::default();
+    facts.last_ways_in.insert("cert:ada".to_owned());
+    let steps = plan(&playbooks["access"], &caller, &facts, &limits);
+    assert_eq!(code_of(&steps, Action::SuspendIdentity), "last-way-in");
+
+    let mut many = playbooks["access"].clone();
+    let suspend = many.steps[1].clone();
+    for name in ["key:1", "key:2", "key:3", "key:2"] {
+        let on = Some(name.to_owned());
+        many.steps.insert(many.steps.len() - 1, super::PlaybookStep { on, ..suspend.clone() });
+    }
+    many.steps.remove(1);
+    let steps = plan(&many, &Target::Keep, &PlanFacts::default(), &limits);
+    let codes: Vec<&str> = steps.iter().map(|step| step.code.as_str()).collect();
+    assert_eq!(codes, ["", "", "", "blast-radius", "twice", ""]);
+}
+
+#[test]
+fn an_incident_takes_only_so_much_and_nothing_that_a_terminal_obeys() {
+    let mut wild = detection(Detector::Extraction, Target::Keep, Severity::Low);
+    wild.says = "\u{1b}[2J".repeat(1000);
+    wild.figures = (0..1000).map(|it| (format!("f{it}"), f64::from(it))).collect();
+    wild.figures.insert("a".to_owned(), f64::NAN);
+    wild.evidence = (0..1000).map(|it| (format!("e{it}"), "x".repeat(5000))).collect();
+    wild.subjects = (0..5000).map(|it| format!("{it:032x}")).collect();
+    let mut incident = Incident::open(&wild, 3);
+    assert_eq!((incident.began_us, incident.aware_us, incident.count), (3, 3, 1));
+    incident.extend(&Detection { severity: Severity::High, ..wild.clone() }, 8);
+    assert_eq!((incident.count, incident.last_us), (2, 8));
+    assert_eq!(incident.severity, Severity::High);
+    assert_eq!((incident.subjects.len(), incident.figures.len()), (2000, 64));
+    assert!(
+        !incident.says.contains('\u{1b}') && incident.figures.values().all(|it| it.is_finite())
+    );
+    assert!(incident.is_of(&wild));
+    incident.closed_us = Some(9);
+    assert!(!incident.is_of(&wild) && incident.state() == State::Closed);
+}
+
+#[test]
+fn an_incident_is_contained_when_all_is_done_and_nothing_failed() {
+    let found = detection(Detector::Drill, Target::Keep, Severity::Low);
+    let mut incident = Incident::open(&found, 1);
+    let playbooks = shipped();
+    incident.steps =
+        plan(&playbooks["record"], &Target::Keep, &PlanFacts::default(), &PlanLimits::default());
+    incident.settle(2);
+    assert_eq!(incident.state(), State::Open);
+    for step in &mut incident.steps {
+        step.state = StepState::Done;
+    }
+    incident.settle(3);
+    assert_eq!((incident.state(), incident.contained_us), (State::Contained, Some(3)));
+}
+
+#[test]
+fn the_clocks_run_from_awareness() {
+    let [gdpr, hipaa] = clocks(0, 3_600_000_000);
+    assert_eq!((gdpr.deadline_us, gdpr.left_seconds), (72 * 3_600_000_000, 71 * 3600));
+    assert_eq!(hipaa.left_seconds, (60 * 24 - 1) * 3600);
+    assert!(clocks(0, i64::MAX)[0].left_seconds < 0);
+    assert_eq!(clocks(i64::MAX, 0)[1].deadline_us, i64::MAX);
+}
+
+#[test]
+fn names_of_incidents_have_one_form() {
+    assert_eq!(parse_incident_id("inc-17"), Some(17));
+    for other in ["17", "inc-", "inc-017", "inc--1", "INC-1", "inc-1 ", "inc-99999999999999999999"]
+    {
+        assert_eq!(parse_incident_id(other), None, "{other}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in ".{0,400}") {
+        let _ = Playbook::parse(&text);
+    }
+
+    #[test]
+    fn the_same_facts_give_the_same_plan_in_the_order_of_phases(
+        in_service in any::<bool>(), backup in any::<bool>(), now in 0_i64..1 << 50,
+    ) {
+        let facts = PlanFacts {
+            now_us: now,
+            in_service: in_service.then(|| "m-1".to_owned()),
+            backup: backup.then(|| "m-0".to_owned()),
+            ..PlanFacts::default()
+        };
+        for playbook in shipped().values() {
+            let target = Target::Model("m-1".to_owned());
+            let steps = plan(playbook, &target, &facts, &PlanLimits::default());
+            prop_assert_eq!(&steps, &plan(playbook, &target, &facts, &PlanLimits::default()));
+            prop_assert_eq!(steps.len(), playbook.steps.len());
+            let phases: Vec<_> = steps.iter().map(|step| step.measure.action.phase()).collect();
+            prop_assert!(phases.is_sorted());
+        }
+    }
+}
