@@ -12,21 +12,23 @@
 //! - To apply or to roll back a second time, after a crash or without one, changes nothing more.
 
 use crate::facts::FixOf;
-use crate::rules::keep as keep_rules;
+use crate::rules::{keep as keep_rules, s3 as s3_rules};
 
 mod change;
 mod error;
 mod files;
 mod journal;
 mod plan;
+mod s3;
 
 #[cfg(test)]
 mod tests;
 
 pub use change::{Change, Gate};
 pub use error::FixError;
-pub use journal::{Journal, JournalStep, State, apply, rollback};
+pub use journal::{Journal, JournalStep, State, apply, apply_in, rollback, rollback_in};
 pub use plan::{ByHand, Plan, Step, Verified, plan, verify};
+pub use s3::{BucketSetting, Services};
 
 /// What would make the resources pass that a rule fails.
 #[derive(Debug)]
@@ -38,4 +40,10 @@ pub struct Fix {
 }
 
 /// All fixes, by rule.
-pub const FIXES: &[Fix] = &[keep_rules::file_modes::FIX];
+pub const FIXES: &[Fix] = &[
+    keep_rules::file_modes::FIX,
+    s3_rules::encryption::FIX,
+    s3_rules::public_access::FIX,
+    s3_rules::public_block::FIX,
+    s3_rules::tls_only::FIX,
+];

@@ -129,14 +129,21 @@ fn all(client: &Client, names: &[String]) -> Vec<Bucket> {
 
 fn bucket(client: &Client, name: &str) -> Bucket {
     let get = |question: &str| client.send(&Call::get(name, question));
+    let [acl, encryption, block] = ["acl", "encryption", "publicAccessBlock"].map(get);
+    let written = [("acl", &acl), ("encryption", &encryption), ("publicAccessBlock", &block)];
+    let documents = written.iter().filter_map(|(question, answered)| {
+        let body = &answered.as_ref().ok().filter(|answered| answered.status == 200)?.body;
+        Some(((*question).to_owned(), s3_xml::without_people(body).ok()?))
+    });
     Bucket {
         name: name.to_owned(),
-        grants: answer(get("acl"), |body| s3_xml::grants(body).map(Some)),
+        documents: documents.collect(),
+        grants: answer(acl, |body| s3_xml::grants(body).map(Some)),
         ownership: answer(get("ownershipControls"), |body| s3_xml::ownership(body).map(Some)),
-        block: answer(get("publicAccessBlock"), |body| s3_xml::block(body).map(Some)),
+        block: answer(block, |body| s3_xml::block(body).map(Some)),
         policy: answer(get("policy"), policy),
         policy_public: answer(get("policyStatus"), |body| s3_xml::policy_public(body).map(Some)),
-        encryption: answer(get("encryption"), s3_xml::encryption),
+        encryption: answer(encryption, s3_xml::encryption),
         versioning: answer(get("versioning"), s3_xml::versioning),
         log_bucket: answer(get("logging"), s3_xml::log_bucket),
         object_lock: answer(get("object-lock"), s3_xml::object_lock),
@@ -167,10 +174,7 @@ fn answer<T>(
         };
     }
     let code = answered.code();
-    if answered.status == 404 && ABSENT.contains(&code.as_str()) {
-        return Answer::Absent;
-    }
-    Answer::Unknown(code)
+    if answered.is_absent() { Answer::Absent } else { Answer::Unknown(code) }
 }
 
 /// Returns whether a name could be one of a bucket: it becomes part of an address.
@@ -183,16 +187,6 @@ pub(crate) fn is_bucket_name(name: &str) -> bool {
         && bytes.last().is_some_and(|&byte| plain(byte))
         && !name.contains("..")
 }
-
-/// What S3 says of something that a bucket does not have.
-const ABSENT: &[&str] = &[
-    "NoSuchBucketPolicy",
-    "NoSuchPublicAccessBlockConfiguration",
-    "NoSuchWebsiteConfiguration",
-    "ObjectLockConfigurationNotFoundError",
-    "OwnershipControlsNotFoundError",
-    "ServerSideEncryptionConfigurationNotFoundError",
-];
 
 /// An account has 10,000 buckets at most without asking for more, and a page has 1,000.
 const PAGES_MAX: usize = 1_000;

@@ -1,5 +1,7 @@
 //! Facts about buckets of an object store that speaks S3: AWS or another.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -73,6 +75,10 @@ pub struct Bucket {
     pub object_lock: Answer<ObjectLock>,
     /// Whether it is served as a website.
     pub website: Answer<bool>,
+    /// How `acl`, `encryption`, and `publicAccessBlock` are written down, for whoever changes them
+    /// and gives them back; without names of people.
+    #[serde(default)]
+    pub documents: BTreeMap<String, String>,
 }
 
 /// One line of an access control list.
@@ -101,6 +107,13 @@ pub enum Grantee {
     Other,
     /// A group that this program does not know.
     UnknownGroup,
+}
+
+impl Grantee {
+    /// Returns whether that is anybody.
+    pub fn is_public(self) -> bool {
+        matches!(self, Grantee::AllUsers | Grantee::AuthenticatedUsers)
+    }
 }
 
 /// Who owns what is uploaded, and with that whether access control lists count.

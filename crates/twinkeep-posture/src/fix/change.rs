@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::FixError;
 use super::files::{at, open, read_text, rewrite};
+use super::s3::{BucketSetting, Services, Setting};
 
 /// Something that a fix changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,19 @@ pub enum Change {
         to: String,
         /// Who has to accept the new text.
         gate: Option<Gate>,
+    },
+    /// A setting of a bucket.
+    SetBucket {
+        /// The address of the object store.
+        endpoint: String,
+        /// The name of the bucket.
+        bucket: String,
+        /// The setting.
+        setting: BucketSetting,
+        /// What it is; nothing if there is none.
+        from: Option<String>,
+        /// What it shall be; nothing if there shall be none.
+        to: Option<String>,
     },
 }
 
@@ -76,6 +90,9 @@ impl Change {
                 let (less, more) = differing_lines(from, to);
                 format!("edit {path}: {less} lines go, {more} lines come")
             }
+            Change::SetBucket { endpoint, bucket, setting, to, .. } => {
+                Setting { endpoint, bucket, setting: *setting }.says(to)
+            }
         }
     }
 
@@ -85,7 +102,28 @@ impl Change {
             Change::SetMode { path, .. }
             | Change::SetOwner { path, .. }
             | Change::Rewrite { path, .. } => path,
+            Change::SetBucket { bucket, .. } => bucket,
         }
+    }
+
+    /// What must come first, in a plan and on the way back: public access is blocked before lists
+    /// are changed, and must be open again before a public list can be given back.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Change::SetMode { .. } | Change::SetOwner { .. } | Change::Rewrite { .. } => 0,
+            Change::SetBucket { setting, .. } => match setting {
+                BucketSetting::PublicAccessBlock => 0,
+                BucketSetting::Acl => 1,
+                BucketSetting::Encryption => 2,
+                BucketSetting::Policy => 3,
+            },
+        }
+    }
+
+    /// Whether it is taken back before all that was changed after it.
+    pub(super) fn is_undone_first(&self) -> bool {
+        let setting = BucketSetting::PublicAccessBlock;
+        matches!(self, Change::SetBucket { setting: it, .. } if *it == setting)
     }
 
     /// The change that takes it back.
@@ -96,11 +134,14 @@ impl Change {
             Change::Rewrite { path, from, to, gate } => {
                 Change::Rewrite { path, from: to, to: from, gate }
             }
+            Change::SetBucket { endpoint, bucket, setting, from, to } => {
+                Change::SetBucket { endpoint, bucket, setting, from: to, to: from }
+            }
         }
     }
 
     /// Where it stands.
-    pub(super) fn now(&self) -> Result<Now, FixError> {
+    pub(super) fn now(&self, services: Services<'_>) -> Result<Now, FixError> {
         let path = self.path();
         let metadata = || open(path).and_then(|file| file.metadata()).map_err(at("reading", path));
         Ok(match self {
@@ -109,12 +150,15 @@ impl Change {
             Change::Rewrite { from, to, .. } => {
                 compare(&read_text(path).map_err(at("reading", path))?, from, to)
             }
+            Change::SetBucket { endpoint, bucket, setting, from, to } => {
+                Setting { endpoint, bucket, setting: *setting }.now(services, from, to)?
+            }
         })
     }
 
     /// Makes it. What is already as it shall be stays; what is neither is an error.
-    pub(super) fn make(&self) -> Result<(), FixError> {
-        match self.now()? {
+    pub(super) fn make(&self, services: Services<'_>) -> Result<(), FixError> {
+        match self.now(services)? {
             Now::After => return Ok(()),
             Now::Other => return Err(FixError::Changed { path: self.path().to_owned() }),
             Now::Before => {}
@@ -135,6 +179,9 @@ impl Change {
                 let Some(Err(says)) = gate.as_ref().map(Gate::ask) else { return Ok(()) };
                 rewrite(path, from).map_err(at("writing back", path))?;
                 Err(FixError::Refused { path: path.clone(), says })
+            }
+            Change::SetBucket { endpoint, bucket, setting, to, .. } => {
+                Setting { endpoint, bucket, setting: *setting }.make(services, to)
             }
         }
     }

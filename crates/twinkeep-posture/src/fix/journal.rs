@@ -9,6 +9,7 @@ use super::change::{Change, Now};
 use super::error::FixError;
 use super::files;
 use super::plan::{Plan, Step};
+use super::s3::Services;
 
 /// What became of the changes of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +83,11 @@ impl Journal {
 /// The first change that cannot be made ends it; what was made before stays until
 /// [`rollback`].
 pub fn apply(plan: &Plan, path: &Path) -> Result<Journal, FixError> {
+    apply_in(Services::default(), plan, path)
+}
+
+/// As [`apply`], with changes in other systems, too.
+pub fn apply_in(services: Services<'_>, plan: &Plan, path: &Path) -> Result<Journal, FixError> {
     let new = || Journal { format: JOURNAL_FORMAT.to_owned(), steps: Vec::new() };
     let mut journal = Journal::read(path)?.unwrap_or_else(new);
     let same = journal.steps.len() <= plan.steps.len()
@@ -97,7 +103,7 @@ pub fn apply(plan: &Plan, path: &Path) -> Result<Journal, FixError> {
         {
             continue;
         }
-        let before = step.change.now()?;
+        let before = step.change.now(services)?;
         let begun_before = journal.steps.get(number).is_some_and(|it| it.state == State::Begun);
         if before == Now::Other {
             return Err(FixError::Changed { path: step.change.path().to_owned() });
@@ -111,7 +117,7 @@ pub fn apply(plan: &Plan, path: &Path) -> Result<Journal, FixError> {
         }
         journal.write(path)?;
         if state == State::Begun {
-            step.change.make()?;
+            step.change.make(services)?;
             journal.steps[number].state = State::Done;
             journal.write(path)?;
         }
@@ -124,15 +130,22 @@ pub fn apply(plan: &Plan, path: &Path) -> Result<Journal, FixError> {
 /// Something that was changed since by somebody else stays as it is and is an error, after all
 /// else was taken back.
 pub fn rollback(path: &Path) -> Result<Journal, FixError> {
+    rollback_in(Services::default(), path)
+}
+
+/// As [`rollback`], with changes in other systems, too.
+pub fn rollback_in(services: Services<'_>, path: &Path) -> Result<Journal, FixError> {
     let name = path.to_string_lossy();
     let missing = || files::at("reading", &name)(io::ErrorKind::NotFound.into());
     let mut journal = Journal::read(path)?.ok_or_else(missing)?;
     let mut first_error = None;
-    for number in (0..journal.steps.len()).rev() {
+    let mut order: Vec<usize> = (0..journal.steps.len()).rev().collect();
+    order.sort_by_key(|number| !journal.steps[*number].step.change.is_undone_first());
+    for number in order {
         if !matches!(journal.steps[number].state, State::Begun | State::Done) {
             continue;
         }
-        match journal.steps[number].inverse.make() {
+        match journal.steps[number].inverse.make(services) {
             Ok(()) => {
                 journal.steps[number].state = State::Undone;
                 journal.write(path)?;

@@ -79,6 +79,7 @@ pub fn plan(facts: &FactFile, at_least: Severity) -> Plan {
             }
         }
     }
+    steps.sort_by_key(|step| step.change.rank());
     by_hand.sort();
     by_hand.dedup();
     Plan { format: PLAN_FORMAT.to_owned(), taken_us: facts.taken_us, steps, by_hand }

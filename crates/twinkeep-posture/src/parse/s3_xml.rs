@@ -137,6 +137,45 @@ fn meaning(reference: &quick_xml::events::BytesRef<'_>) -> Result<char, XmlError
     }
 }
 
+/// Writes a document again, as S3 takes it.
+pub fn write(root: &Element) -> String {
+    let mut text = String::new();
+    let space = " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
+    write_element(root, space, &mut text);
+    text
+}
+
+/// Writes a document again without the names that people have.
+pub fn without_people(bytes: &[u8]) -> Result<String, XmlError> {
+    fn strip(element: &mut Element) {
+        element.children.retain(|child| child.name != "DisplayName");
+        element.children.iter_mut().for_each(strip);
+    }
+    let mut root = parse(bytes)?;
+    strip(&mut root);
+    Ok(write(&root))
+}
+
+fn write_element(element: &Element, space: &str, text: &mut String) {
+    let name = &element.name;
+    text.push('<');
+    text.push_str(name);
+    text.push_str(space);
+    if let Some(kind) = &element.kind {
+        text.push_str(" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"");
+        text.push_str(&quick_xml::escape::escape(kind.as_str()));
+        text.push('"');
+    }
+    text.push('>');
+    text.push_str(&quick_xml::escape::escape(element.text.as_str()));
+    for child in &element.children {
+        write_element(child, "", text);
+    }
+    text.push_str("</");
+    text.push_str(name);
+    text.push('>');
+}
+
 /// Reads a document whose root has this name.
 pub fn parse_as(bytes: &[u8], root: &str) -> Result<Element, XmlError> {
     let element = parse(bytes)?;
@@ -195,6 +234,11 @@ fn who(grantee: &Element, owner: &str) -> Grantee {
         "" => Grantee::Other,
         _ => Grantee::UnknownGroup,
     }
+}
+
+/// Returns whether a grant of a list is one to anybody.
+pub fn is_public_grant(grant: &Element) -> bool {
+    grant.child("Grantee").is_some_and(|grantee| who(grantee, "").is_public())
 }
 
 /// Reads who owns what is uploaded.

@@ -5,13 +5,14 @@ use crate::outcome::{Judged, Outcome, Place};
 
 pub(super) mod access_log;
 pub(super) mod acls_off;
-mod effective;
-pub(super) mod encryption;
+pub(crate) mod effective;
+pub(crate) mod encryption;
+mod fixes;
 pub(super) mod object_lock;
 pub(super) mod other_accounts;
-pub(super) mod public_access;
-pub(super) mod public_block;
-pub(super) mod tls_only;
+pub(crate) mod public_access;
+pub(crate) mod public_block;
+pub(crate) mod tls_only;
 pub(super) mod versioning;
 
 #[cfg(test)]

@@ -204,6 +204,11 @@ impl Answered {
     pub fn code(&self) -> String {
         s3_xml::error_code(&self.body).unwrap_or_else(|| format!("status-{}", self.status))
     }
+
+    /// Returns whether the bucket is there, and what was asked for is not.
+    pub fn is_absent(&self) -> bool {
+        self.status == 404 && ABSENT.contains(&self.code().as_str())
+    }
 }
 
 impl Client {
@@ -424,6 +429,16 @@ fn crc32(bytes: &[u8]) -> u32 {
     }
     !crc
 }
+
+/// What S3 says of something that a bucket does not have.
+const ABSENT: &[&str] = &[
+    "NoSuchBucketPolicy",
+    "NoSuchPublicAccessBlockConfiguration",
+    "NoSuchWebsiteConfiguration",
+    "ObjectLockConfigurationNotFoundError",
+    "OwnershipControlsNotFoundError",
+    "ServerSideEncryptionConfigurationNotFoundError",
+];
 
 /// A bucket answers in milliseconds; a service that takes longer is down.
 const TIMEOUT: Duration = Duration::from_secs(20);

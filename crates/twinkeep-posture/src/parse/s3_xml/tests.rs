@@ -103,3 +103,11 @@ fn a_document_that_was_cut_off_is_never_half_an_answer() {
         assert!(block(&document.as_bytes()[..end]).is_err(), "{end}");
     }
 }
+
+#[test]
+fn what_is_written_again_is_read_as_it_was() {
+    let document = "<A><Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
+        xsi:type=\"Group\"><URI>http://x/?a=1&amp;b=&lt;2&gt;</URI></Grantee><B/></A>";
+    let read = parse(document.as_bytes()).unwrap();
+    assert_eq!(parse(super::write(&read).as_bytes()).unwrap(), read);
+}

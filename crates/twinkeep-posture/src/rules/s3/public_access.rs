@@ -1,11 +1,12 @@
 //! Rule `s3-public-access`: nobody on the internet can reach a bucket, whichever way that would be granted.
 
-use crate::facts::Check;
 use crate::facts::s3::{Answer, Block, Bucket, S3};
+use crate::facts::{Check, FixOf};
+use crate::fix::Fix;
 use crate::outcome::{Judged, Outcome, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
 use crate::rules::s3::effective::{Access, access};
-use crate::rules::s3::{each, place};
+use crate::rules::s3::{each, fixes, place};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "s3-public-access",
@@ -36,6 +37,8 @@ pub(in crate::rules) const RULE: Rule = Rule {
     ],
     check: Check::S3(Judge { judge }),
 };
+
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::S3(fixes::grants) };
 
 fn judge(facts: &S3) -> Vec<Judged> {
     each(facts, |bucket| outcome(bucket, &facts.account_block))

@@ -1,5 +1,7 @@
 //! A bucket that is as it should be, for tests that change one thing of it.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::facts::s3::{
@@ -31,6 +33,7 @@ pub(crate) fn closed(name: &str) -> Bucket {
         log_bucket: Answer::Is("logs".into()),
         object_lock: Answer::Is(ObjectLock { default_mode: Some("COMPLIANCE".into()) }),
         website: Answer::Absent,
+        documents: BTreeMap::new(),
     }
 }
 
