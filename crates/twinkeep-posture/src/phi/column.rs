@@ -285,7 +285,10 @@ impl Column {
         let kind = meaning.kind();
         let names = self.sampled.max(1) as f64;
         let (count, least) = match (kind, meaning) {
-            (Kind::Ssn, _) => ((self.ssn + self.ssn_digits).max(self.number), 0.5),
+            (Kind::Ssn, _) => {
+                let others = self.number.saturating_sub(self.date);
+                ((self.ssn + self.ssn_digits).max(others), 0.5)
+            }
             (Kind::Phone | Kind::Fax, Meaning::Sure(_)) => (self.phone + self.phone_digits, 0.5),
             (Kind::Phone, Meaning::Maybe(_)) => (self.phone, 0.5),
             (Kind::Email, _) => (self.email, 0.3),

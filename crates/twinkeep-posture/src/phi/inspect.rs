@@ -64,15 +64,8 @@ pub fn inspect(file: &File, size: u64, limits: Limits) -> io::Result<Inspection>
             }
         },
         Format::Zip => archive(file, size, limits),
-        _ => stream(format, head, &mut reader, limits, Depth::Outer),
+        _ => stream(format, head, &mut reader, limits, 0),
     }
-}
-
-/// Whether something was unpacked already.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
-    Outer,
-    Inner,
 }
 
 fn plain(format: &'static str, state: State, places: Vec<Place>) -> Inspection {
@@ -85,7 +78,7 @@ fn stream(
     head: Vec<u8>,
     rest: &mut dyn Read,
     limits: Limits,
-    depth: Depth,
+    depth: u8,
 ) -> io::Result<Inspection> {
     let nothing = |format, state| Ok(plain(format, state, Vec::new()));
     let scanner = match format {
@@ -104,22 +97,23 @@ fn stream(
             let why = "an archive, or a table of columns, within an archive";
             return nothing("nested", State::NotChecked(why));
         }
-        Format::Gzip if depth == Depth::Inner => {
-            return nothing("nested", State::NotChecked("compressed within an archive"));
+        Format::Gzip | Format::Tar if DEPTH_MAX <= depth => {
+            return nothing("nested", State::NotChecked("it is packed too often"));
         }
         Format::Gzip => {
             let mut unpacked = MultiGzDecoder::new(io::Cursor::new(head).chain(rest));
-            return unpack(&mut unpacked, limits);
+            return unpack(&mut unpacked, limits, depth + 1);
         }
+        Format::Tar => return tape(&mut io::Cursor::new(head).chain(rest), limits, depth + 1),
         Format::Json => Scanner::Json(Box::default()),
         Format::Hl7 => Scanner::Text(Box::default()),
         Format::Text | Format::Binary => {
             let order = utf16::order(&head);
-            if let (Some(order), Depth::Outer) = (order, depth) {
+            if let (Some(order), true) = (order, depth < DEPTH_MAX) {
                 let mut bytes = io::Cursor::new(head).chain(rest);
                 let mut text = utf16::Utf16::new(&mut bytes, order);
                 let head = read_head(&mut text)?;
-                return stream(sniff(&head), head, &mut text, limits, Depth::Inner);
+                return stream(sniff(&head), head, &mut text, limits, DEPTH_MAX);
             }
             match TableScan::begin(head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head)) {
                 Some(table) if format == Format::Text => Scanner::Table(Box::new(table)),
@@ -131,23 +125,75 @@ fn stream(
 }
 
 /// What comes out of a decompressor: what is broken or too long is not checked, and never clean.
-fn unpack(unpacked: &mut dyn Read, limits: Limits) -> io::Result<Inspection> {
-    let looked = read_head(unpacked)
-        .and_then(|head| stream(sniff(&head), head, unpacked, limits, Depth::Inner));
+fn unpack(unpacked: &mut dyn Read, limits: Limits, depth: u8) -> io::Result<Inspection> {
+    let looked =
+        read_head(unpacked).and_then(|head| stream(sniff(&head), head, unpacked, limits, depth));
     match looked {
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput
-                    | io::ErrorKind::InvalidData
-                    | io::ErrorKind::UnexpectedEof
-            ) =>
-        {
-            let why = "its compressed data is broken";
-            Ok(plain("compressed", State::NotChecked(why), Vec::new()))
+        Err(error) if is_broken(&error) => {
+            let why = "its packed data is broken";
+            Ok(plain("packed", State::NotChecked(why), Vec::new()))
         }
         other => other,
     }
+}
+
+/// Whether what was read is wrong, and not the reading of it.
+fn is_broken(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
+}
+
+/// All members of a tar archive, as they come.
+fn tape(packed: &mut dyn Read, limits: Limits, depth: u8) -> io::Result<Inspection> {
+    let mut all = plain("tar", State::Readable, Vec::new());
+    let mut archive = tar::Archive::new(packed);
+    for member in archive.entries()? {
+        let mut member = match member {
+            Ok(member) => member,
+            Err(error) if is_broken(&error) => {
+                all.state = State::NotChecked("its packed data is broken");
+                break;
+            }
+            Err(error) => return Err(error),
+        };
+        if !member.header().entry_type().is_file() {
+            continue;
+        }
+        if add(&mut all, &mut member, limits, depth)? == Next::Stop {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+/// Whether to go on with the next member.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Stop,
+}
+
+/// Looks into one more member of an archive.
+fn add(all: &mut Inspection, member: &mut dyn Read, limits: Limits, depth: u8) -> io::Result<Next> {
+    let left = limits.bytes_max.saturating_sub(all.bytes);
+    if left == 0 {
+        all.state = State::NotChecked(TOO_LARGE);
+        return Ok(Next::Stop);
+    }
+    let inner = unpack(member, Limits { bytes_max: left, ..limits }, depth)?;
+    // What is found counts by file, so the member that has most speaks for the archive.
+    if verdict(&all.places) <= verdict(&inner.places) && !inner.places.is_empty() {
+        all.places = inner.places;
+    }
+    all.bytes += inner.bytes.max(1);
+    if let State::NotChecked(why) = inner.state {
+        all.state = State::NotChecked(why);
+    }
+    if limits.rows_enough.is_some() && verdict(&all.places) == Verdict::Personal {
+        all.state = State::Readable;
+        return Ok(Next::Stop);
+    }
+    Ok(Next::GoOn)
 }
 
 /// All members of an archive, with one bound for all of them.
@@ -164,26 +210,11 @@ fn archive(file: &File, size: u64, limits: Limits) -> io::Result<Inspection> {
         return Ok(all);
     }
     for member in open {
-        let left = limits.bytes_max.saturating_sub(all.bytes);
-        if left == 0 {
-            all.state = State::NotChecked(TOO_LARGE);
-            break;
-        }
         let Some(mut unpacked) = zip::open(file, member)? else {
             all.state = State::NotChecked("a member is packed in a way that is not known here");
             continue;
         };
-        let inner = unpack(&mut unpacked, Limits { bytes_max: left, ..limits })?;
-        // What is found counts by file, so the member that has most speaks for the archive.
-        if verdict(&all.places) <= verdict(&inner.places) && !inner.places.is_empty() {
-            all.places = inner.places;
-        }
-        all.bytes += inner.bytes.max(1);
-        if let State::NotChecked(why) = inner.state {
-            all.state = State::NotChecked(why);
-        }
-        if limits.rows_enough.is_some() && verdict(&all.places) == Verdict::Personal {
-            all.state = State::Readable;
+        if add(&mut all, &mut unpacked, limits, 1)? == Next::Stop {
             break;
         }
     }
@@ -309,6 +340,9 @@ fn read_some(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 const TOO_LARGE: &str = "it is larger than the bound, and nothing was found up to there";
+
+/// Packed within packed: `.csv.gz` within `.tar.gz` within an archive.
+const DEPTH_MAX: u8 = 4;
 
 /// What formats are told by; the first table of an export fits.
 const HEAD_LEN: usize = 64 << 10;

@@ -18,6 +18,7 @@ pub(super) enum Format {
     Hl7,
     Parquet,
     Gzip,
+    Tar,
     Zip,
     Dicom,
     /// A program, or another file that holds no data of people by its kind.
@@ -52,6 +53,9 @@ pub(super) fn sniff(head: &[u8]) -> Format {
     }
     if let Some((_, format)) = PLAIN.iter().find(|(magic, _)| head.starts_with(magic)) {
         return *format;
+    }
+    if head.get(257..262) == Some(b"ustar") {
+        return Format::Tar;
     }
     if zip::begins(head) {
         return Format::Zip;

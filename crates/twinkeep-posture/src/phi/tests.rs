@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use super::{Inspection, Kind, Limits, State, Verdict, inspect, values, verdict};
 
 mod hostile;
+mod real;
 
 const ALL: Limits = Limits { bytes_max: 64 << 20, rows_enough: None, latest_year: 2026 };
 
@@ -205,7 +206,12 @@ fn compressed_archived_and_other_encodings_are_looked_into() {
     let gzip = gzip.finish().unwrap();
     let wide: Vec<u8> =
         [0xfeff].into_iter().chain(table.encode_utf16()).flat_map(u16::to_le_bytes).collect();
-    for bytes in [gzip, wide, archive(&[("export/people.csv", table.as_bytes())])] {
+    let mut tape = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(gzip.len() as u64);
+    tape.append_data(&mut header, "export/people.csv.gz", &gzip[..]).unwrap();
+    let tape = tape.into_inner().unwrap().finish().unwrap();
+    for bytes in [gzip, wide, tape, archive(&[("export/people.csv", table.as_bytes())])] {
         let inspection = look(&bytes);
         assert_eq!(verdict(&inspection.places), Verdict::Personal, "{}", inspection.format);
         assert_eq!(inspection.state, State::Readable);

@@ -51,6 +51,13 @@ fn files_that_are_cut_anywhere_are_survived() {
     let table = people(30, HEADER, ',');
     let files = [
         gzipped(table.as_bytes()),
+        {
+            let mut tape = tar::Builder::new(Vec::new());
+            let mut header = tar::Header::new_gnu();
+            header.set_size(table.len() as u64);
+            tape.append_data(&mut header, "people.csv", table.as_bytes()).unwrap();
+            tape.into_inner().unwrap()
+        },
         archive(&[("people.csv", table.as_bytes()), ("more.gz", &gzipped(b"x"))]),
         [b"PAR1", &noise(300)[..], &[200, 0, 0, 0], b"PAR1"].concat(),
         br#"{"name": {"family": "Okafor\", "given": ["Ma\\", "x"]}, "n": -1.5e9}"#.to_vec(),
