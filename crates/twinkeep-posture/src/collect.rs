@@ -1,6 +1,8 @@
 //! Collectors: they look at a target and write down what they see, without judging it.
 
+pub mod cfn;
 mod error;
+pub mod nginx;
 pub mod phi;
 pub mod s3;
 

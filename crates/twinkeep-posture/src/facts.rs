@@ -10,9 +10,11 @@ use crate::fix::Change;
 use crate::outcome::Judged;
 use crate::rule::Judge;
 
+pub mod cfn;
 pub mod file;
 pub mod host;
 pub mod keep;
+pub mod nginx;
 pub mod phi;
 pub mod s3;
 
@@ -193,4 +195,8 @@ targets! {
     Phi("phi") = phi::Phi;
     /// A computer: its disks, modes, auditing, firewall, and logins.
     Host("host") = host::Host;
+    /// The configuration of an nginx.
+    Nginx("nginx") = nginx::Nginx;
+    /// Templates of CloudFormation.
+    Cfn("cfn") = cfn::Cfn;
 }

@@ -1,4 +1,6 @@
 //! Parsers of what collectors find: bounded, without panics, and without judgment.
 
 pub mod bucket_policy;
+pub mod cfn;
+pub mod nginx;
 pub mod s3_xml;

@@ -2,8 +2,10 @@
 
 use crate::rule::Rule;
 
+pub(crate) mod cfn;
 pub(crate) mod host;
 pub(crate) mod keep;
+pub(crate) mod nginx;
 pub(crate) mod phi;
 pub(crate) mod s3;
 
@@ -27,6 +29,40 @@ pub const RULES: &[Rule] = &[
     phi::modes::RULE,
     phi::place::RULE,
     phi::plaintext::RULE,
+    nginx::access_log::RULE,
+    nginx::client_certificate::RULE,
+    nginx::framing::RULE,
+    nginx::hsts::RULE,
+    nginx::includes::RULE,
+    nginx::listener::RULE,
+    nginx::listing::RULE,
+    nginx::nosniff::RULE,
+    nginx::powered_by::RULE,
+    nginx::rate_limit::RULE,
+    nginx::server_tokens::RULE,
+    nginx::static_key::RULE,
+    nginx::tls_ciphers::RULE,
+    nginx::tls_protocols::RULE,
+    nginx::upstream_plain::RULE,
+    nginx::upstream_verify::RULE,
+    cfn::bucket_acl::RULE,
+    cfn::bucket_block::RULE,
+    cfn::bucket_encryption::RULE,
+    cfn::bucket_policy::RULE,
+    cfn::database_encryption::RULE,
+    cfn::database_public::RULE,
+    cfn::file_system_encryption::RULE,
+    cfn::ingress_gateway::RULE,
+    cfn::ingress_ports::RULE,
+    cfn::ingress_world::RULE,
+    cfn::jwt::RULE,
+    cfn::mtls::RULE,
+    cfn::notebook_internet::RULE,
+    cfn::queue_encryption::RULE,
+    cfn::table_encryption::RULE,
+    cfn::template::RULE,
+    cfn::training_encryption::RULE,
+    cfn::volume_encryption::RULE,
 ];
 
 /// A rule by its name.

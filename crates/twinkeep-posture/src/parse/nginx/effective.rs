@@ -1,0 +1,333 @@
+//! What holds at each place where an nginx answers: directives inherited as nginx inherits them.
+//!
+//! A directive with one value is taken from the nearest level that has it. So are lists
+//! (`add_header`, `limit_req`, `proxy_hide_header`), and as a whole: a location that adds one
+//! header loses all that the levels above add, unless `add_header_inherit merge` says otherwise.
+
+use crate::facts::nginx::{Header, Listen, Location, Nginx, Server, Setting, StaticKey, Zone};
+use crate::parse::nginx::tree::{Configuration, Node};
+
+mod keys;
+mod upstream;
+
+/// Works out what holds where.
+pub fn facts(configuration: &Configuration) -> Nginx {
+    let paths = configuration.files.iter().map(|file| file.path.display().to_string());
+    let files: Vec<String> = paths.collect();
+    let mut facts = Nginx {
+        main: files.first().cloned().unwrap_or_default(),
+        files,
+        unread: configuration.unread.clone(),
+        ..Nginx::default()
+    };
+    let top = configuration.nodes.as_slice();
+    for outer in top.iter().filter(|node| node.is("http") || node.is("stream")) {
+        let inside = outer.children();
+        facts.zones.extend(inside.iter().filter(|node| node.is("limit_req_zone")).filter_map(zone));
+        keys::collect(inside, &mut facts.static_keys);
+        for server in inside.iter().filter(|node| node.is("server")) {
+            let levels = Levels { above: vec![top, inside], here: server.children() };
+            facts.servers.push(self::server(server, outer.is("stream"), &levels));
+        }
+    }
+    facts
+}
+
+/// The levels that a place inherits from, the outermost first.
+#[derive(Clone)]
+struct Levels<'a> {
+    above: Vec<&'a [Node]>,
+    here: &'a [Node],
+}
+
+impl<'a> Levels<'a> {
+    fn inside(&self, here: &'a [Node]) -> Levels<'a> {
+        let mut above = self.above.clone();
+        above.push(self.here);
+        Levels { above, here }
+    }
+
+    /// The levels, the nearest first.
+    fn outward(&self) -> impl Iterator<Item = &'a [Node]> + '_ {
+        std::iter::once(self.here).chain(self.above.iter().rev().copied())
+    }
+
+    /// The nearest directive of a name.
+    fn nearest(&self, name: &str) -> Option<&'a Node> {
+        self.outward().find_map(|level| level.iter().rev().find(|node| node.is(name)))
+    }
+
+    /// All directives of a name at the nearest level that has one.
+    fn nearest_all(&self, name: &str) -> Vec<&'a Node> {
+        self.outward()
+            .map(|level| level.iter().filter(|node| node.is(name)).collect::<Vec<_>>())
+            .find(|found| !found.is_empty())
+            .unwrap_or_default()
+    }
+
+    /// All directives of a name at all levels.
+    fn everywhere(&self, name: &'a str) -> impl Iterator<Item = &'a Node> + '_ {
+        self.outward().flat_map(move |level| level.iter().filter(move |node| node.is(name)))
+    }
+
+    fn setting(&self, name: &str) -> Option<Setting> {
+        self.nearest(name).map(setting)
+    }
+
+    fn says(&self, name: &str, word: &str) -> Option<&'a Node> {
+        self.nearest(name).filter(|node| node.argument(0) == Some(word))
+    }
+}
+
+fn setting(node: &Node) -> Setting {
+    Setting { words: node.words(), at: node.at() }
+}
+
+fn zone(node: &Node) -> Option<Zone> {
+    let name = node.arguments.iter().find_map(|word| word.text.strip_prefix("zone="))?;
+    let name = name.split(':').next().unwrap_or(name);
+    Some(Zone { name: name.to_owned(), at: node.at() })
+}
+
+fn server(node: &Node, stream: bool, levels: &Levels<'_>) -> Server {
+    let listens = listens(node);
+    let name = levels
+        .here
+        .iter()
+        .filter(|node| node.is("server_name"))
+        .filter_map(|node| node.argument(0))
+        .find(|name| !name.is_empty() && *name != "_")
+        .map(str::to_owned)
+        .or_else(|| listens.first().map(|listen| listen.address.clone()));
+    Server {
+        name: name.unwrap_or_default(),
+        at: Some(node.at()),
+        stream,
+        redirects: redirects(levels.here),
+        protocols: levels.setting("ssl_protocols"),
+        ciphers: levels.setting("ssl_ciphers"),
+        client_verification: levels.setting("ssl_verify_client"),
+        unverified_refused: levels.here.iter().any(refuses_unverified),
+        tokens: levels.setting("server_tokens"),
+        locations: if stream { Vec::new() } else { locations(node, levels) },
+        listens,
+    }
+}
+
+fn listens(server: &Node) -> Vec<Listen> {
+    let ssl_on = server
+        .children()
+        .iter()
+        .any(|node| node.is("ssl") && node.argument(0).is_some_and(|word| word == "on"));
+    let mut listens: Vec<Listen> = server
+        .children()
+        .iter()
+        .filter(|node| node.is("listen"))
+        .filter_map(|node| {
+            let address = node.argument(0)?;
+            let tls =
+                node.arguments.iter().skip(1).any(|word| word.text == "ssl" || word.text == "quic");
+            Some(Listen {
+                at: node.at(),
+                address: address.to_owned(),
+                local: local_address(address),
+                tls: tls || ssl_on,
+            })
+        })
+        .collect();
+    if listens.is_empty() {
+        listens.push(Listen {
+            at: server.at(),
+            address: "*:80".to_owned(),
+            local: false,
+            tls: ssl_on,
+        });
+    }
+    listens
+}
+
+/// Whether an address of `listen`, or of an upstream, is this machine.
+fn local_address(address: &str) -> bool {
+    if address.starts_with("unix:") {
+        return true;
+    }
+    let host = match address.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => address.split(':').next().unwrap_or(address),
+    };
+    host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether a server only sends clients to `https`: it answers with nothing else.
+fn redirects(here: &[Node]) -> bool {
+    let to_https = |node: &Node| match node.name.text.as_str() {
+        "return" => {
+            matches!(node.argument(0), Some("301" | "302" | "307" | "308"))
+                && node.argument(1).is_some_and(|to| to.starts_with("https://"))
+                || node.argument(0).is_some_and(|to| to.starts_with("https://"))
+        }
+        _ => false,
+    };
+    let refuses = |node: &Node| {
+        node.is("return") && matches!(node.argument(0), Some("400" | "403" | "404" | "410" | "444"))
+    };
+    if here.iter().any(|node| to_https(node) || refuses(node)) {
+        // `return` in the server runs before any location is looked up.
+        return true;
+    }
+    let mut locations = here.iter().filter(|node| node.is("location")).peekable();
+    let all = here.iter().any(|node| node.is("location") && catches_all(node));
+    let challenge = |node: &Node| {
+        node.arguments.iter().any(|word| word.text.starts_with("/.well-known/acme-challenge"))
+    };
+    locations.peek().is_some()
+        && all
+        && locations.all(|node| {
+            challenge(node) || node.children().iter().any(|node| to_https(node) || refuses(node))
+        })
+}
+
+fn catches_all(location: &Node) -> bool {
+    let words = &location.arguments;
+    words.last().is_some_and(|word| word.text == "/")
+        && words.first().is_some_and(|word| matches!(word.text.as_str(), "/" | "^~"))
+}
+
+/// `if ($ssl_client_verify != SUCCESS) { return 403; }`
+fn refuses_unverified(node: &Node) -> bool {
+    let condition: String = node.words().concat();
+    node.is("if")
+        && condition.contains("$ssl_client_verify!=")
+        && condition.contains("SUCCESS")
+        && node.children().iter().any(|node| {
+            node.is("return") && node.argument(0).is_some_and(|code| code.starts_with('4'))
+        })
+}
+
+/// The places in a server where requests are answered.
+fn locations(server: &Node, levels: &Levels<'_>) -> Vec<Location> {
+    let mut found = Vec::new();
+    let caught = levels.here.iter().any(|node| node.is("location") && catches_all(node));
+    if !caught {
+        found.push(location("server".to_owned(), server, levels));
+    }
+    nested(levels, "", &mut found);
+    found
+}
+
+fn nested(levels: &Levels<'_>, above: &str, found: &mut Vec<Location>) {
+    for node in levels.here {
+        let own = match node.name.text.as_str() {
+            "location" => true,
+            // Such an `if` is a place of its own: what it adds replaces what the location adds.
+            "if" | "limit_except" => node
+                .children()
+                .iter()
+                .any(|inner| inner.is("add_header") || upstream::passes(inner)),
+            _ => false,
+        };
+        if own {
+            let name = format!("{above}{} {}", node.name.text, node.words().join(" "));
+            let inner = levels.inside(node.children());
+            let mut here = location(name.clone(), node, &inner);
+            if node.is("if") && here.upstream.is_none() {
+                here.upstream = upstream::find(levels);
+            }
+            found.push(here);
+            nested(&inner, &format!("{name} > "), found);
+        }
+    }
+}
+
+fn location(name: String, node: &Node, levels: &Levels<'_>) -> Location {
+    let (headers, lost) = headers(levels);
+    let upstream = upstream::find(levels);
+    let hides = match upstream.as_ref().map(|upstream| upstream.scheme.as_str()) {
+        Some("grpc" | "grpcs") => "grpc_hide_header",
+        Some("fastcgi") => "fastcgi_hide_header",
+        Some("uwsgi") => "uwsgi_hide_header",
+        Some("scgi") => "scgi_hide_header",
+        _ => "proxy_hide_header",
+    };
+    let cleared = levels.everywhere("more_clear_headers").flat_map(Node::words);
+    let hidden = levels.nearest_all(hides).into_iter().flat_map(Node::words).chain(cleared);
+    Location {
+        name,
+        at: Some(node.at()),
+        upstream,
+        headers,
+        lost,
+        limits: levels.nearest_all("limit_req").into_iter().filter_map(limit).collect(),
+        limits_dry: levels.says("limit_req_dry_run", "on").map(Node::at),
+        hidden: hidden.map(|name| name.to_ascii_lowercase()).collect(),
+        log_off: levels.says("access_log", "off").map(Node::at),
+        listing: levels.says("autoindex", "on").map(Node::at),
+    }
+}
+
+/// The zone that a `limit_req` names.
+fn limit(node: &Node) -> Option<Setting> {
+    let zone = node.arguments.iter().find_map(|word| word.text.strip_prefix("zone="))?;
+    Some(Setting { words: vec![zone.to_owned()], at: node.at() })
+}
+
+/// The headers that are added here, and the names of those that are lost.
+fn headers(levels: &Levels<'_>) -> (Vec<Header>, Vec<String>) {
+    let adds = |level: &[Node]| level.iter().any(|node| node.is("add_header"));
+    let merge = levels.says("add_header_inherit", "merge").is_some();
+    let mut headers: Vec<Header> = Vec::new();
+    let mut lost = Vec::new();
+    let mut shadowed = levels
+        .here
+        .iter()
+        .any(|node| node.is("add_header_inherit") && node.argument(0) == Some("off"));
+    for (distance, level) in levels.outward().enumerate() {
+        let own = level.iter().filter(|node| node.is("add_header")).filter_map(header);
+        if merge || !shadowed || distance == 0 {
+            headers.extend(own);
+        } else {
+            lost.extend(own.map(|header| header.name));
+        }
+        shadowed |= adds(level);
+    }
+    // What the module headers-more sets is never replaced by `add_header`.
+    headers.extend(levels.everywhere("more_set_headers").flat_map(|node| {
+        node.arguments.iter().filter_map(|word| {
+            let (name, value) = word.text.split_once(':')?;
+            Some(Header {
+                name: name.trim().to_ascii_lowercase(),
+                value: value.trim().to_owned(),
+                always: true,
+                at: node.at(),
+            })
+        })
+    }));
+    headers.retain(|header| !header.value.is_empty());
+    lost.retain(|name| !headers.iter().any(|header| header.name == *name));
+    lost.sort();
+    lost.dedup();
+    (headers, lost)
+}
+
+fn header(node: &Node) -> Option<Header> {
+    Some(Header {
+        name: node.argument(0)?.to_ascii_lowercase(),
+        value: node.argument(1)?.to_owned(),
+        always: node.argument(2) == Some("always"),
+        at: node.at(),
+    })
+}
+
+/// Whether a name of a header or variable is of something that proves who asks.
+fn proves_who(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    ["key", "token", "auth", "secret", "password"].iter().any(|word| name.contains(word))
+        && !name.ends_with("keepalive")
+}
+
+impl StaticKey {
+    fn new(name: &str, node: &Node) -> StaticKey {
+        StaticKey { name: name.to_owned(), at: node.at() }
+    }
+}

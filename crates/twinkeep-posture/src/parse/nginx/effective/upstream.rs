@@ -1,0 +1,64 @@
+//! Where requests go on to: `proxy_pass` and its likes, with `upstream` blocks resolved.
+
+use super::{Levels, local_address};
+use crate::facts::nginx::{Host, Upstream};
+use crate::parse::nginx::tree::Node;
+
+/// Whether a directive passes requests on.
+pub(super) fn passes(node: &Node) -> bool {
+    scheme_of(&node.name.text).is_some()
+}
+
+/// Where requests go on to from here. It is not inherited: only the level itself counts.
+pub(super) fn find(levels: &Levels<'_>) -> Option<Upstream> {
+    let node = levels.here.iter().find(|node| passes(node))?;
+    let default = scheme_of(&node.name.text)?;
+    let target = node.argument(0)?;
+    let (scheme, address) = match target.split_once("://") {
+        Some((scheme, address)) => (scheme.to_ascii_lowercase(), address),
+        None => (default.to_owned(), target),
+    };
+    let prefix = match default {
+        "grpc" => "grpc",
+        "uwsgi" => "uwsgi",
+        _ => "proxy",
+    };
+    let verified = levels.says(&format!("{prefix}_ssl_verify"), "on").is_some();
+    let certificate = levels.nearest(&format!("{prefix}_ssl_certificate")).is_some();
+    Some(Upstream { at: node.at(), scheme, hosts: hosts(levels, address), verified, certificate })
+}
+
+fn scheme_of(directive: &str) -> Option<&'static str> {
+    Some(match directive {
+        "proxy_pass" => "http",
+        "grpc_pass" => "grpc",
+        "fastcgi_pass" => "fastcgi",
+        "uwsgi_pass" => "uwsgi",
+        "scgi_pass" => "scgi",
+        _ => return None,
+    })
+}
+
+/// The hosts that an address stands for; none if a variable says it.
+fn hosts(levels: &Levels<'_>, address: &str) -> Vec<Host> {
+    let address = if address.starts_with("unix:") {
+        address
+    } else {
+        address.split('/').next().unwrap_or(address)
+    };
+    if address.contains('$') {
+        return Vec::new();
+    }
+    let named = levels
+        .above
+        .iter()
+        .flat_map(|level| level.iter())
+        .find(|node| node.is("upstream") && node.argument(0) == Some(address));
+    let Some(group) = named else { return vec![host(address)] };
+    let servers = group.children().iter().filter(|node| node.is("server"));
+    servers.filter_map(|node| node.argument(0)).map(host).collect()
+}
+
+fn host(address: &str) -> Host {
+    Host { name: address.to_owned(), local: local_address(address) }
+}

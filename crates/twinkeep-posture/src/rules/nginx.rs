@@ -1,0 +1,91 @@
+//! Rules over the configuration of an nginx.
+
+use crate::facts::nginx::{Location, Nginx, Server};
+use crate::outcome::{Judged, Outcome, Place};
+
+pub(super) mod access_log;
+pub(super) mod client_certificate;
+pub(super) mod framing;
+pub(super) mod hsts;
+pub(super) mod includes;
+pub(super) mod listener;
+pub(super) mod listing;
+pub(super) mod nosniff;
+pub(super) mod powered_by;
+pub(super) mod rate_limit;
+pub(super) mod server_tokens;
+pub(super) mod static_key;
+pub(super) mod tls_ciphers;
+pub(super) mod tls_protocols;
+pub(super) mod upstream_plain;
+pub(super) mod upstream_verify;
+
+#[cfg(test)]
+mod tests;
+
+/// What a server is called in reports.
+fn name(server: &Server) -> String {
+    format!("server {}", server.name)
+}
+
+/// Where a server starts.
+fn start(server: &Server) -> Place {
+    server.at.clone().unwrap_or_else(|| Place::of(&server.name))
+}
+
+/// Whether anybody can speak TLS to a server.
+fn speaks_tls(server: &Server) -> bool {
+    server.listens.iter().any(|listen| listen.tls)
+}
+
+/// Asks about each server that speaks TLS.
+fn tls_servers(facts: &Nginx, judge: impl Fn(&Server) -> Outcome) -> Vec<Judged> {
+    let servers = facts.servers.iter().filter(|server| speaks_tls(server));
+    servers.map(|server| Judged::new(name(server), judge(server))).collect()
+}
+
+/// Asks about each place where a server answers that a rule is for.
+fn locations(facts: &Nginx, judge: impl Fn(&Server, &Location) -> Option<Outcome>) -> Vec<Judged> {
+    let mut judged = Vec::new();
+    for server in &facts.servers {
+        for location in &server.locations {
+            if let Some(outcome) = judge(server, location) {
+                let resource = format!("{}, {}", name(server), location.name);
+                judged.push(Judged::new(resource, outcome));
+            }
+        }
+    }
+    judged
+}
+
+/// Where a place of answers starts.
+fn location_start(location: &Location) -> Place {
+    location.at.clone().unwrap_or_else(|| Place::of(&location.name))
+}
+
+/// What is wrong if a header is not added, naming the trap of inheritance if that is why.
+fn missing_header(location: &Location, header: &str) -> Outcome {
+    let lost = location.lost.iter().any(|lost| lost == header);
+    let why = if lost {
+        format!("loses `{header}` of the level above, because it adds headers of its own")
+    } else {
+        format!("adds no `{header}`")
+    };
+    Outcome::fail(location_start(location), why)
+}
+
+/// Asks whether a place adds a header to all answers, errors included, with a value that will do.
+fn adds_header(location: &Location, header: &str, good: impl Fn(&str) -> bool) -> Outcome {
+    let mut found: Option<Outcome> = None;
+    for added in location.headers.iter().filter(|added| added.name == header) {
+        let wrong = if !good(&added.value) {
+            "has a value that does not protect"
+        } else if !added.always {
+            "is not added to errors, without `always`"
+        } else {
+            return Outcome::Pass;
+        };
+        found = Some(Outcome::fail(added.at.clone(), format!("`{header}` {wrong}")));
+    }
+    found.unwrap_or_else(|| missing_header(location, header))
+}

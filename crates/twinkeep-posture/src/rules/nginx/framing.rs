@@ -1,0 +1,41 @@
+//! Rule `nginx-framing`: no other site shows these pages in a frame.
+//!
+//! `frame-ancestors` of a content security policy says it, and X-Frame-Options says it to older
+//! browsers: one of them will do.
+
+use super::{adds_header, locations, speaks_tls};
+use crate::facts::Check;
+use crate::facts::nginx::Nginx;
+use crate::outcome::{Judged, Outcome, Severity};
+use crate::rule::{Evidence, Judge, Rule, Strength};
+
+pub(in crate::rules) const RULE: Rule = Rule {
+    id: "nginx-framing",
+    title: "Every answer over TLS forbids frames of other sites, errors too",
+    severity: Severity::Low,
+    protects: "Another site can lay a page over this one and let a clinician click what they do not see.",
+    remedy: "add `add_header Content-Security-Policy \"frame-ancestors 'none'\" always;` or `add_header X-Frame-Options DENY always;`",
+    controls: &[Evidence {
+        control: "hipaa-164.312(c)(1)",
+        strength: Strength::Partial,
+        because: "Clicks that were stolen change records in the name of somebody else.",
+    }],
+    check: Check::Nginx(Judge { judge }),
+};
+
+fn judge(facts: &Nginx) -> Vec<Judged> {
+    locations(facts, |server, location| {
+        speaks_tls(server).then(|| {
+            let policy = adds_header(location, "content-security-policy", |value| {
+                let value = value.to_ascii_lowercase();
+                let ancestors =
+                    value.split(';').find_map(|part| part.trim().strip_prefix("frame-ancestors"));
+                ancestors.is_some_and(|list| !list.split_whitespace().any(|word| word == "*"))
+            });
+            let old = adds_header(location, "x-frame-options", |value| {
+                ["deny", "sameorigin"].contains(&value.to_ascii_lowercase().as_str())
+            });
+            if policy == Outcome::Pass { policy } else { old }
+        })
+    })
+}

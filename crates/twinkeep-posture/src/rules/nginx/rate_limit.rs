@@ -1,0 +1,62 @@
+//! Rule `nginx-rate-limit`: each way to an upstream has a limit of requests.
+//!
+//! A zone alone limits nothing: it has to be applied at the place that passes requests on, and not
+//! as a dry run.
+
+use super::locations;
+use crate::facts::Check;
+use crate::facts::nginx::Nginx;
+use crate::outcome::{Judged, Outcome, Severity};
+use crate::rule::{Evidence, Judge, Rule, Strength};
+
+pub(in crate::rules) const RULE: Rule = Rule {
+    id: "nginx-rate-limit",
+    title: "Every location that passes requests on applies a limit of their rate",
+    severity: Severity::High,
+    protects: "One client can ask a model as often as it likes: to wear it out, to copy it, or to try keys.",
+    remedy: "define `limit_req_zone $binary_remote_addr zone=clients:10m rate=10r/s;` in `http`, and say `limit_req zone=clients burst=20 nodelay;` there too, or in each location that has a `limit_req` of its own",
+    controls: &[
+        Evidence {
+            control: "hipaa-164.308(a)(1)(ii)(B)",
+            strength: Strength::Partial,
+            because: "A limit reduces the risk of guessed keys and of copied models.",
+        },
+        Evidence {
+            control: "hipaa-164.312(a)(1)",
+            strength: Strength::Partial,
+            because: "Without a limit, access by trying is a matter of time.",
+        },
+        Evidence {
+            control: "gdpr-32(1)(b)",
+            strength: Strength::Partial,
+            because: "A limit keeps the service available when one client floods it.",
+        },
+    ],
+    check: Check::Nginx(Judge { judge }),
+};
+
+fn judge(facts: &Nginx) -> Vec<Judged> {
+    locations(facts, |_, location| {
+        let upstream = location.upstream.as_ref()?;
+        Some(if let Some(dry) = &location.limits_dry {
+            Outcome::fail(dry.clone(), "counts requests and lets all of them pass")
+        } else if let Some(limit) = location.limits.first() {
+            let zone = limit.words.first().map(String::as_str).unwrap_or_default();
+            if facts.zones.iter().any(|known| known.name == zone) {
+                Outcome::Pass
+            } else {
+                Outcome::fail(limit.at.clone(), format!("no zone `{zone}` is defined"))
+            }
+        } else if facts.zones.is_empty() {
+            Outcome::fail(
+                upstream.at.clone(),
+                "passes requests on without a limit; no zone is defined",
+            )
+        } else {
+            Outcome::fail(
+                upstream.at.clone(),
+                "passes requests on without a limit; a zone is defined and not applied here",
+            )
+        })
+    })
+}
