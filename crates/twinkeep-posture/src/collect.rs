@@ -5,5 +5,6 @@ mod error;
 pub mod nginx;
 pub mod phi;
 pub mod s3;
+pub mod tree;
 
 pub use error::CollectError;

@@ -130,10 +130,15 @@ macro_rules! targets {
         /// The facts of one target.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "target", content = "facts")]
-        #[expect(clippy::large_enum_variant, reason = "a scan has one of each, never many")]
         pub enum Facts {
-            $($(#[$doc])* #[serde(rename = $word)] $name($module::$facts),)*
+            $($(#[$doc])* #[serde(rename = $word)] $name(Box<$module::$facts>),)*
         }
+
+        $(impl From<$module::$facts> for Facts {
+            fn from(facts: $module::$facts) -> Facts {
+                Facts::$name(Box::new(facts))
+            }
+        })*
 
         impl Facts {
             /// What they are of.

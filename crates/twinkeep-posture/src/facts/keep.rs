@@ -1,7 +1,10 @@
 //! What is known about a keep: its files, keys, models, certificates, settings, and ledger.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
+use super::Known;
 use super::file::File;
 
 /// A keep.
@@ -14,6 +17,93 @@ pub struct Keep {
     pub taken_us: i64,
     /// Who runs the keep.
     pub owner_uid: u32,
-    /// Every file and folder of it but those that anybody may see.
+    /// The files and folders that are the owner's alone.
     pub files: Vec<File>,
+    /// The files and folders that others may read: public keys, the configuration, the pack.
+    pub shown_files: Vec<File>,
+    /// Its own keys; never their values.
+    pub keys: Vec<Key>,
+    /// The certificates of its gate.
+    pub certificates: Vec<Certificate>,
+    /// The versions of its model that are not retired.
+    pub models: Vec<Model>,
+    /// What its operator chose.
+    pub settings: Settings,
+    /// Whether the whole ledger was recomputed, and holds.
+    pub ledger: Known<Holds>,
+    /// Whether the ledger continues a checkpoint that a witness cosigned.
+    pub witness: Known<Holds>,
+    /// For how many days there is room for what is recorded; nothing if nothing is recorded.
+    pub retention_days: Known<Option<u64>>,
+    /// When something was done the last time, by the action that the ledger has, in microseconds
+    /// since 1970.
+    pub last: BTreeMap<String, i64>,
+}
+
+/// Whether something holds that was verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holds {
+    /// It does.
+    Yes,
+    /// It does not: the permanent code of what is wrong.
+    No(String),
+}
+
+/// A key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// What it is called.
+    pub name: String,
+    /// How old it is.
+    pub age_days: i64,
+}
+
+/// A certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// Whose it is.
+    pub name: String,
+    /// Days until it ends; negative once it has.
+    pub days_left: i64,
+}
+
+/// A version of the model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Which one.
+    pub version: String,
+    /// What it is: `candidate`, `released`, `in-service`, `quarantined`.
+    pub status: String,
+    /// Whether it takes over if the one in service fails.
+    pub backup: bool,
+    /// Whether its signature and its files verify, and its weights load.
+    pub verified: Holds,
+    /// The kinds of attacks that were tried on it.
+    pub attacked: BTreeSet<String>,
+}
+
+/// What the operator of a keep chose.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The settings that take a protection away, by name.
+    pub danger: BTreeSet<String>,
+    /// The address that the gate listens on.
+    pub listen: String,
+    /// Whether clients show a certificate: `off`, `asked`, or `required`.
+    pub client_certificates: String,
+    /// Requests a second that one client may make.
+    pub rate_per_second: u32,
+    /// Requests a second that all clients may make together; any number, if 0.
+    pub total_rate_per_second: u32,
+    /// How many budgets there are for what one caller may learn.
+    pub budgets: usize,
+    /// Whether every feed is de-identified.
+    pub deidentify: bool,
+    /// How many people must agree before a version is released.
+    pub approvals_required: u32,
 }

@@ -1,6 +1,6 @@
 //! Rule `keep-file-modes`: nobody but the owner of a keep may read or change its files.
 
-use crate::facts::file::FileKind;
+use crate::facts::file::{File, FileKind};
 use crate::facts::keep::Keep;
 use crate::facts::{Check, FixOf};
 use crate::fix::{Change, Fix};
@@ -39,31 +39,37 @@ const OTHERS: u32 = 0o077;
 
 pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Keep(changes) };
 
+/// The bits of a mode that let the group or others change something.
+const CHANGE: u32 = 0o022;
+
 /// Takes from the group and from others whatever they have; what the owner has stays.
 fn changes(keep: &Keep, judged: &Judged) -> Vec<Change> {
-    let Some(file) = keep.files.iter().find(|file| file.path == judged.resource) else {
-        return Vec::new();
-    };
+    let of = |file: &&File| file.path == judged.resource;
+    let private = keep.files.iter().find(of).map(|file| (file, OTHERS));
+    let shown = || keep.shown_files.iter().find(of).map(|file| (file, CHANGE));
+    let Some((file, forbidden)) = private.or_else(shown) else { return Vec::new() };
     let mut changes = Vec::new();
     if file.uid != keep.owner_uid {
         let path = file.path.clone();
         changes.push(Change::SetOwner { path, from: file.uid, to: keep.owner_uid });
     }
-    if file.mode & OTHERS != 0 {
+    if file.mode & forbidden != 0 {
         let path = file.path.clone();
-        changes.push(Change::SetMode { path, from: file.mode, to: file.mode & !OTHERS });
+        changes.push(Change::SetMode { path, from: file.mode, to: file.mode & !forbidden });
     }
     changes
 }
 
 fn judge(keep: &Keep) -> Vec<Judged> {
-    let counted = keep.files.iter().filter(|file| file.kind != FileKind::Link);
-    counted
-        .map(|file| {
+    let private = keep.files.iter().map(|file| (file, OTHERS, "lets others than its owner in"));
+    let shown = keep.shown_files.iter().map(|file| (file, CHANGE, "lets others change it"));
+    private
+        .chain(shown)
+        .filter(|(file, ..)| file.kind != FileKind::Link)
+        .map(|(file, forbidden, what)| {
             let at = || Place::of(&file.path);
-            let outcome = if file.mode & OTHERS != 0 {
-                let mode = file.mode;
-                Outcome::fail(at(), format!("mode {mode:04o} lets others than its owner in"))
+            let outcome = if file.mode & forbidden != 0 {
+                Outcome::fail(at(), format!("mode {:04o} {what}", file.mode))
             } else if file.uid != keep.owner_uid {
                 let (uid, owner) = (file.uid, keep.owner_uid);
                 Outcome::fail(at(), format!("user {uid} owns it, and user {owner} the keep"))
@@ -102,6 +108,17 @@ mod tests {
         check(0o601, 1000, Some(false), "fail");
         check(0o600, 0, Some(false), "fail");
         check(0o600, 1000, Some(true), "fail");
+    }
+
+    #[test]
+    fn what_is_shown_may_be_read_but_not_changed() {
+        let path = "keep.json".to_owned();
+        for (mode, word) in [(0o644, "pass"), (0o664, "fail")] {
+            let (kind, acl, path) = (FileKind::File, Some(false), path.clone());
+            let shown_files = vec![File { path, kind, mode, uid: 0, gid: 0, acl }];
+            let keep = Keep { shown_files, ..Keep::default() };
+            assert_eq!(judge(&keep)[0].outcome.word(), word);
+        }
     }
 
     #[test]

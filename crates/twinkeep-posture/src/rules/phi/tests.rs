@@ -23,7 +23,7 @@ fn put(path: &Path, bytes: &[u8]) {
 
 /// What a rule says about a tree: each outcome once.
 fn outcomes(rule: &str, root: &Path) -> Vec<String> {
-    let facts = Facts::Phi(collect(root, Options::verdicts(2026)).unwrap());
+    let facts = Facts::from(collect(root, Options::verdicts(2026)).unwrap());
     let judged = find(rule).unwrap().check.judge(&facts).unwrap();
     let says = |outcome: &Outcome| format!("{} {}", outcome.word(), outcome.says());
     judged.iter().map(|it| says(&it.outcome).trim().to_owned()).collect()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::baseline::Baseline;
 use crate::collect::s3::testing::{Moto, acl, public_policy};
 use crate::collect::s3::{Buckets, collect};
-use crate::facts::{FactFile, Facts};
+use crate::facts::FactFile;
 use crate::scan::judge;
 
 /// Plants the buckets, and returns what is expected to be public.
@@ -83,7 +83,7 @@ fn twelve_buckets_get_the_verdicts_that_they_were_planted_for() {
     let Some(moto) = Moto::start() else { return };
     let expected = plant(&moto);
     let facts = collect(&moto.client(), &Buckets::default()).unwrap();
-    let report = judge(&FactFile::new(0, vec![Facts::S3(facts)]), None, &Baseline::default());
+    let report = judge(&FactFile::new(0, vec![facts.into()]), None, &Baseline::default());
     let mut said: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
     for finding in &report.findings {
         let bucket = finding.resource.trim_start_matches("s3://");
