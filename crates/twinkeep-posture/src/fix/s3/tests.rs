@@ -22,7 +22,7 @@ fn facts(moto: &Moto) -> S3 {
 }
 
 fn file(facts: &S3) -> FactFile {
-    FactFile::new(0, vec![Facts::S3(facts.clone())])
+    FactFile::new(0, vec![Facts::from(facts.clone())])
 }
 
 fn services(client: &Client) -> Services<'_> {

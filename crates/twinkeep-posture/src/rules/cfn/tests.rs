@@ -17,7 +17,7 @@ fn judge(rule: &str, text: &str) -> Vec<String> {
     let facts = collect(&[path]).unwrap();
     assert_eq!(facts.unread, [], "the fixture is a template");
     let rule = find(rule).unwrap();
-    let judged = rule.check.judge(&Facts::Cfn(facts)).unwrap();
+    let judged = rule.check.judge(&Facts::from(facts)).unwrap();
     let line = |outcome: &Outcome| match outcome {
         Outcome::Fail { at, what } => {
             format!("{}:{} {what}", at.line.unwrap(), at.column.unwrap())
@@ -341,6 +341,6 @@ fn a_folder_is_searched_and_what_is_broken_is_told() {
     let text = serde_json::to_string(&facts).unwrap();
     assert_eq!(serde_json::from_str::<crate::facts::cfn::Cfn>(&text).unwrap(), facts);
     let rule = find("cfn-template").unwrap();
-    let judged = rule.check.judge(&Facts::Cfn(facts)).unwrap();
+    let judged = rule.check.judge(&Facts::from(facts)).unwrap();
     assert_eq!(judged[0].outcome.word(), "not-checked");
 }

@@ -57,10 +57,10 @@ fn check(rule: &str, http: &str) -> Vec<String> {
     let facts = collect(&main).unwrap();
     // Facts survive the way through a file.
     let text = serde_json::to_string(&facts).unwrap();
-    let facts = serde_json::from_str(&text).unwrap();
+    let facts: crate::facts::nginx::Nginx = serde_json::from_str(&text).unwrap();
     let rule = find(rule).unwrap();
     assert!(matches!(rule.check, Check::Nginx(_)));
-    let judged = rule.check.judge(&Facts::Nginx(facts)).unwrap();
+    let judged = rule.check.judge(&Facts::from(facts)).unwrap();
     let line = |outcome: &Outcome| match outcome {
         Outcome::Fail { at, what } => format!(" at {}: {what}", at.line.unwrap()),
         other => format!(" {}", other.says()),
@@ -287,6 +287,6 @@ fn an_include_that_cannot_be_read_is_not_checked() {
     assert_eq!(addresses, ["127.0.0.1:80", "127.0.0.1:81"]);
     assert_eq!(facts.servers[1].at.as_ref().unwrap().line, Some(1));
     assert_eq!(facts.unread.len(), 1);
-    let judged = find("nginx-includes").unwrap().check.judge(&Facts::Nginx(facts)).unwrap();
+    let judged = find("nginx-includes").unwrap().check.judge(&Facts::from(facts)).unwrap();
     assert_eq!(judged[0].outcome, Outcome::not_checked("no such file"));
 }
