@@ -52,21 +52,6 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// All scopes.
-    pub const ALL: [Self; 11] = [
-        Self::Predict,
-        Self::ReadTwins,
-        Self::WriteEvents,
-        Self::WriteFeeds,
-        Self::ReadFeeds,
-        Self::DecideFeeds,
-        Self::ReadLedger,
-        Self::ExportSubjects,
-        Self::EraseSubjects,
-        Self::UseUpstreams,
-        Self::Administer,
-    ];
-
     /// What others than holders of a certificate of the keep's own authority may have. A key can be
     /// read out of a log, and what another authority or an issuer says is theirs to say.
     pub const WITHOUT_CERTIFICATE: [Self; 10] = [
@@ -81,6 +66,17 @@ impl Scope {
         Self::EraseSubjects,
         Self::UseUpstreams,
     ];
+
+    /// All scopes.
+    pub const ALL: [Self; Self::WITHOUT_CERTIFICATE.len() + 1] = {
+        let mut all = [Self::Administer; Self::WITHOUT_CERTIFICATE.len() + 1];
+        let mut at = 0;
+        while at < Self::WITHOUT_CERTIFICATE.len() {
+            all[at] = Self::WITHOUT_CERTIFICATE[at];
+            at += 1;
+        }
+        all
+    };
 
     /// What a key may do if nobody says: ask, and change nothing.
     pub const DEFAULT: [Self; 2] = [Self::Predict, Self::ReadTwins];

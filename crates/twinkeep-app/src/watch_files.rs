@@ -54,6 +54,8 @@ pub enum FileNews {
         /// How many times at least.
         count: u64,
     },
+    /// The process that sees has died: nothing is seen until it begins again.
+    Died,
 }
 
 /// What was done to one file by one program, once or many times.
@@ -120,10 +122,13 @@ pub fn record_file_news(app: &App, news: &FileNews) -> Result<(), AppError> {
 
 /// Records that the watch has ended, and whether it was meant to.
 pub fn record_watch_ended(app: &App, meant: bool) -> Result<(), AppError> {
+    app.record(&ended(app, meant)).map(drop)
+}
+
+fn ended(app: &App, meant: bool) -> Entry {
     let class = EventClass::ApplicationLifecycle;
     let entry = app.entry(&Caller::operator(), class, Activity::Stop, "watch.ended");
-    let entry = if meant { entry } else { entry.severity(Severity::High).failed("watch-died") };
-    app.record(&entry).map(drop)
+    if meant { entry } else { entry.severity(Severity::High).failed("watch-died") }
 }
 
 fn plan(keep: &Keep, mode: FileWatchMode) -> Result<Plan, AppError> {
@@ -247,6 +252,7 @@ fn entry(app: &App, news: &FileNews) -> Entry {
             let entry = app.entry(&operator, lifecycle, Activity::Other, "watch.lost");
             entry.severity(Severity::High).with("count", number(*count))
         }
+        FileNews::Died => ended(app, false),
         FileNews::Saw(seen) => sighting_entry(seen),
     }
 }

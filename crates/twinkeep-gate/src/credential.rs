@@ -35,8 +35,8 @@ pub(crate) fn shown(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
 /// Returns whether more than an API key is shown: a token may have to be verified, and a glass that
 /// is broken is recorded.
 pub(crate) fn may_wait(headers: &HeaderMap) -> bool {
-    let key = |value: &str| !value.contains('.');
-    headers.contains_key("x-break-glass") || !shown(headers).ok().flatten().is_some_and(key)
+    let token = |value: &str| value.contains('.');
+    headers.contains_key("x-break-glass") || shown(headers).ok().flatten().is_some_and(token)
 }
 
 /// Adds to a caller what the request says of why it asks, and of breaking the glass.

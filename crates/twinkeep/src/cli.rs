@@ -225,9 +225,12 @@ pub(crate) enum Command {
     /// Connect to model servers for `serve`
     #[command(hide = true)]
     ServeCourier,
-    /// Watch the files for `serve`
+    /// Watch the files for `serve`, and start the process that sees again when it dies
     #[command(hide = true)]
     ServeWatch(WatchArgs),
+    /// See for `serve-watch`
+    #[command(hide = true)]
+    ServeWatchEyes(WatchArgs),
 }
 
 /// Arguments of `init`.

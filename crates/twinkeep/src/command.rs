@@ -89,7 +89,8 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::ServeLauncher => edge::launcher(),
         Command::ServeEdge => edge::edge(),
         Command::ServeCourier => edge::courier(),
-        Command::ServeWatch(args) => watch::for_worker(global, args),
+        Command::ServeWatch(args) => watch::supervise(global, args),
+        Command::ServeWatchEyes(args) => watch::see(global, args),
         Command::Config => {
             let Keep { settings, .. } = Keep::find(&global.keep)?;
             let config = Config::from(settings);

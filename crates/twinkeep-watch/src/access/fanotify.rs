@@ -23,6 +23,8 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::fstat;
 use rustix::io::{read, write};
@@ -215,6 +217,9 @@ impl Nameless {
     }
 
     fn see_all(&mut self, recent: &Recent, eyes: &Eyes<'_>) {
+        if !self.held.is_empty() {
+            thread::sleep(Duration::from_micros(HELD_MICROS));
+        }
         self.held.drain(..).for_each(|it| eyes.see(named(it, recent)));
     }
 }
@@ -243,7 +248,7 @@ pub(super) fn readable(socket: BorrowedFd<'_>) -> Result<bool, AccessError> {
 /// Where nobody tells of changes, there is nothing to do but to stop in time.
 fn wait(eyes: &Eyes<'_>) {
     while !eyes.stopped() {
-        std::thread::sleep(std::time::Duration::from_millis(STOP_MILLIS as u64));
+        thread::sleep(Duration::from_millis(STOP_MILLIS as u64));
     }
 }
 

@@ -57,9 +57,16 @@ impl AuditStream {
         let query = AuditQuery::default();
         let mut reader = AuditReader::new(&query);
         let mut buffer = vec![0; MESSAGE_LEN_MAX];
-        while !eyes.stopped() {
-            if !readable(self.socket.as_fd())? {
-                continue;
+        let mut after_stop = 0;
+        loop {
+            // What was done before the stop has a record that may be on its way.
+            let stopped = eyes.stopped();
+            after_stop += usize::from(stopped);
+            match readable(self.socket.as_fd())? {
+                false if stopped => return Ok(()),
+                true if after_stop > RECORDS_AFTER_STOP => return Ok(()),
+                false => continue,
+                true => {}
             }
             let len = match recv(&self.socket, &mut buffer[..], RecvFlags::empty()) {
                 Ok((len, _)) => len.min(buffer.len()),
@@ -76,7 +83,6 @@ impl AuditStream {
             // A text in memory is read without an error.
             let _ = reader.read(&mut line.as_bytes(), &mut found);
         }
-        Ok(())
     }
 
     fn take(&self, event: &AuditEvent, eyes: &Eyes<'_>, recent: &Recent) {
@@ -151,6 +157,9 @@ const MESSAGE_LEN_MAX: usize = 1 << 14;
 
 /// How much may wait to be read: some thousand records.
 const RECEIVE_LEN: usize = 1 << 20;
+
+/// How many records are read when it is time to stop, however many come.
+const RECORDS_AFTER_STOP: usize = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -1,17 +1,12 @@
 //! `twinkeep watch`, and what is below it.
 
 use std::collections::VecDeque;
-use std::io::{self, Write as _};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use twinkeep_app::{
     App, AppError, FileNews, FileSighting, FileWatchMode, Keep, RetentionRequest, record_file_news,
     record_watch_ended, see_files,
 };
 
-use super::edge::outlive_signals;
 use super::receive::stop_on_signals;
 use crate::cli::{Global, WatchArgs, WatchCommand};
 use crate::clock;
@@ -19,6 +14,9 @@ use crate::output::Output;
 use crate::surroundings::open_keep;
 
 mod audit;
+mod worker;
+
+pub(super) use worker::{see, supervise};
 
 pub(crate) fn run(global: &Global, args: &WatchArgs, out: &Output) -> Result<(), AppError> {
     match &args.command {
@@ -47,30 +45,6 @@ fn files(global: &Global, args: &WatchArgs, out: &Output) -> Result<(), AppError
     let seen = see_files(&keep, mode(args), clock::now, &stopped, &mut tell);
     record_watch_ended(&app, seen.is_ok())?;
     seen.and(printed)
-}
-
-/// Watches for the worker of `serve`, which has the keys and writes the ledger: a line for each
-/// sighting, until the worker closes the other side.
-pub(super) fn for_worker(global: &Global, args: &WatchArgs) -> Result<(), AppError> {
-    outlive_signals()?;
-    let keep = Keep::find(&global.keep)?;
-    let stopped = Arc::new(AtomicBool::new(false));
-    thread::spawn({
-        let stopped = Arc::clone(&stopped);
-        move || {
-            // Nothing is said here: the worker goes on, or is gone.
-            let _ = io::copy(&mut io::stdin(), &mut io::sink());
-            stopped.store(true, Ordering::Relaxed);
-        }
-    });
-    let mut tell = |news: FileNews| {
-        let line = serde_json::to_string(&news).unwrap_or_default();
-        let mut stdout = io::stdout().lock();
-        if writeln!(stdout, "{line}").and_then(|()| stdout.flush()).is_err() {
-            stopped.store(true, Ordering::Relaxed);
-        }
-    };
-    see_files(&keep, mode(args), clock::now, &stopped, &mut tell)
 }
 
 fn mode(args: &WatchArgs) -> FileWatchMode {
@@ -114,6 +88,7 @@ fn text(news: &FileNews) -> String {
             format!("watching models and keys by {by}; {how} (stop with Ctrl-C or SIGTERM){blind}")
         }
         FileNews::Lost { count } => format!("warning: changes were not told, {count} times"),
+        FileNews::Died => "warning: the process that sees has died; it is started again".to_owned(),
         FileNews::Saw(seen) => sighting(seen),
     }
 }

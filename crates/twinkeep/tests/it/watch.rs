@@ -239,18 +239,28 @@ fn a_server_keeps_the_watch_and_the_watch_ends_with_it() {
     while !found("file.open").iter().any(stranger) {
         assert!(Instant::now() < seen_by, "the entry never came");
     }
-    // Killed, so that it cannot tell the watch to end: that hears of it all the same.
-    drop(server);
     let folder = place.folder().canonicalize().unwrap();
-    let runs = || {
-        fs::read_dir("/proc").unwrap().flatten().any(|process| {
+    let running = |name: &str| -> Vec<String> {
+        let processes = fs::read_dir("/proc").unwrap().flatten().filter(|process| {
             let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
             let here = fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder);
-            here && command.split(|byte| *byte == 0).any(|word| word == b"serve-watch")
-        })
+            here && command.split(|byte| *byte == 0).any(|word| word.starts_with(name.as_bytes()))
+        });
+        processes.map(|process| process.file_name().into_string().unwrap()).collect()
     };
+    // Whoever blinds the watch is told of, and the watch sees again.
+    let eyes = running("serve-watch-eyes");
+    assert_eq!(eyes.len(), 1, "{eyes:?}");
+    assert!(Command::new("kill").args(["-9", &eyes[0]]).status().unwrap().success());
+    while found("watch.began").len() < 2 {
+        assert!(Instant::now() < seen_by, "the watch does not begin again");
+    }
+    let died = found("watch.ended");
+    assert_eq!(died[0]["outcome"], "watch-died", "{died:#?}");
+    // Killed, so that it cannot tell the watch to end: that hears of it all the same.
+    drop(server);
     let ended_by = Instant::now() + Duration::from_secs(120);
-    while runs() {
+    while !running("serve-watch").is_empty() {
         assert!(Instant::now() < ended_by, "the watch outlives its server");
         std::thread::sleep(Duration::from_millis(20));
     }
