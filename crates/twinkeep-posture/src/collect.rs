@@ -4,7 +4,9 @@ pub mod cfn;
 mod error;
 pub mod nginx;
 pub mod phi;
+pub mod postgres;
 pub mod s3;
+pub mod sqlite;
 pub mod tree;
 
 pub use error::CollectError;

@@ -16,7 +16,9 @@ pub mod host;
 pub mod keep;
 pub mod nginx;
 pub mod phi;
+pub mod postgres;
 pub mod s3;
+pub mod sqlite;
 
 /// The facts of some targets, as they were at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -204,4 +206,8 @@ targets! {
     Nginx("nginx") = nginx::Nginx;
     /// Templates of CloudFormation.
     Cfn("cfn") = cfn::Cfn;
+    /// A server of PostgreSQL, and a database of it.
+    Postgres("postgres") = postgres::Postgres;
+    /// Database files of SQLite.
+    Sqlite("sqlite") = sqlite::Sqlite;
 }

@@ -4,3 +4,4 @@ pub mod bucket_policy;
 pub mod cfn;
 pub mod nginx;
 pub mod s3_xml;
+pub mod sqlite_schema;

@@ -31,6 +31,19 @@ mod tests;
 pub use inspect::{Inspection, Limits, State, inspect};
 pub use kind::{Kind, Weight};
 
+/// Returns the kinds of data that columns are called after, if together they lead to people: one
+/// that can hardly mean anything else, or two kinds that often do.
+pub(crate) fn kinds_of_headers(headers: &[String]) -> Vec<String> {
+    let meanings: Vec<words::Meaning> =
+        headers.iter().filter_map(|header| words::meaning(header)).collect();
+    let mut kinds: Vec<String> =
+        meanings.iter().map(|meaning| meaning.kind().code().to_owned()).collect();
+    kinds.sort();
+    kinds.dedup();
+    let is_sure = meanings.iter().any(|meaning| matches!(meaning, words::Meaning::Sure(_)));
+    if is_sure || kinds.len() > 1 { kinds } else { Vec::new() }
+}
+
 /// How much of what was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {

@@ -7,7 +7,9 @@ pub(crate) mod host;
 pub(crate) mod keep;
 pub(crate) mod nginx;
 pub(crate) mod phi;
+pub(crate) mod postgres;
 pub(crate) mod s3;
+pub(crate) mod sqlite;
 
 #[cfg(test)]
 mod tests;
@@ -78,6 +80,22 @@ pub const RULES: &[Rule] = &[
     cfn::template::RULE,
     cfn::training_encryption::RULE,
     cfn::volume_encryption::RULE,
+    postgres::anywhere::RULE,
+    postgres::audit::RULE,
+    postgres::hba_method::RULE,
+    postgres::hba_tls::RULE,
+    postgres::log_connections::RULE,
+    postgres::passwords::RULE,
+    postgres::powerful_roles::RULE,
+    postgres::public_tables::RULE,
+    postgres::role_expiry::RULE,
+    postgres::row_security::RULE,
+    postgres::storage::RULE,
+    postgres::tls::RULE,
+    postgres::tls_version::RULE,
+    postgres::trust::RULE,
+    sqlite::modes::RULE,
+    sqlite::plaintext::RULE,
 ];
 
 /// A rule by its name.

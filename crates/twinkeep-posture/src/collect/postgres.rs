@@ -1,0 +1,172 @@
+//! Collects facts about a server of PostgreSQL by asking it, and changes nothing.
+//!
+//! Whoever calls brings the connection: a function that runs one query and returns the one text
+//! that it gives. No query can fail for want of a right, because a server ends a transaction in
+//! which one did: what the role may read is asked for first. No row of a table is read.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::CollectError;
+use crate::facts::Known;
+use crate::facts::host::Storage;
+use crate::facts::postgres::{HbaRule, Postgres, Role, Table};
+use crate::phi;
+
+/// Asks a server.
+///
+/// `place` is how it is named in messages, `ask` runs a query and returns its one text, and
+/// `storage` says what a folder is stored on, if the server is on this machine.
+pub fn collect(
+    place: &str,
+    ask: &mut dyn FnMut(&'static str) -> Result<String, String>,
+    storage: &dyn Fn(&str) -> Known<Storage>,
+) -> Result<Postgres, CollectError> {
+    let mut ask = |query| {
+        let target = place.to_owned();
+        ask(query).map_err(|why| CollectError::Unreachable { target, why })
+    };
+    let general: General = read(place, &ask(GENERAL)?)?;
+    let hba = if general.may_read_hba {
+        let rules: Vec<HbaRow> = read(place, &ask(HBA)?)?;
+        Known::Seen(rules.into_iter().map(HbaRow::rule).collect())
+    } else {
+        Known::Unknown("the role may not read pg_hba_file_rules; ask as a superuser".to_owned())
+    };
+    let passwords = if general.may_read_passwords {
+        Known::Seen(read(place, &ask(PASSWORDS)?)?)
+    } else {
+        Known::Unknown("the role may not read pg_authid; ask as a superuser".to_owned())
+    };
+    let columns: Vec<TableRow> = read(place, &ask(TABLES)?)?;
+    let storage = match general.settings.get("data_directory") {
+        Some(folder) => storage(folder),
+        None => Known::Unknown("the role may not see where the data directory is".to_owned()),
+    };
+    Ok(Postgres {
+        place: place.to_owned(),
+        version: general.version,
+        settings: general.settings,
+        hba,
+        roles: general.roles,
+        passwords,
+        tables: columns.into_iter().filter_map(TableRow::table).collect(),
+        storage,
+    })
+}
+
+/// Says that nobody can look at the disks of a server that is elsewhere.
+pub fn storage_elsewhere(_: &str) -> Known<Storage> {
+    Known::Unknown("the server is not on this machine; scan the host that it is on".to_owned())
+}
+
+fn read<T: for<'a> Deserialize<'a>>(place: &str, text: &str) -> Result<T, CollectError> {
+    serde_json::from_str(text).map_err(|_| CollectError::Unexpected {
+        what: place.to_owned(),
+        why: "its catalog is not the one of PostgreSQL 10 or newer".to_owned(),
+    })
+}
+
+/// What every role may ask.
+#[derive(Deserialize)]
+struct General {
+    version: u32,
+    settings: BTreeMap<String, String>,
+    may_read_hba: bool,
+    may_read_passwords: bool,
+    roles: Vec<Role>,
+}
+
+/// A row of `pg_hba_file_rules`; columns that are new or unknown are passed over.
+#[derive(Deserialize)]
+struct HbaRow {
+    file_name: Option<String>,
+    line_number: u32,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    database: Option<Vec<String>>,
+    user_name: Option<Vec<String>>,
+    address: Option<String>,
+    netmask: Option<String>,
+    auth_method: Option<String>,
+    error: Option<Value>,
+}
+
+impl HbaRow {
+    fn rule(self) -> HbaRule {
+        HbaRule {
+            file: self.file_name.unwrap_or_else(|| "pg_hba.conf".to_owned()),
+            line: self.line_number,
+            kind: self.kind.unwrap_or_default(),
+            databases: self.database.unwrap_or_default(),
+            users: self.user_name.unwrap_or_default(),
+            address: self.address.unwrap_or_default(),
+            mask: self.netmask.unwrap_or_default(),
+            method: self.auth_method.unwrap_or_default(),
+            broken: self.error.is_some(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct TableRow {
+    name: String,
+    columns: Vec<String>,
+    row_security: bool,
+    public: bool,
+}
+
+impl TableRow {
+    /// Returns the table, if its columns are called as data of people are.
+    fn table(self) -> Option<Table> {
+        let kinds = phi::kinds_of_headers(&self.columns);
+        let (name, row_security, public) = (self.name, self.row_security, self.public);
+        (!kinds.is_empty()).then_some(Table { name, kinds, row_security, public })
+    }
+}
+
+/// Settings, roles, and what the role may read. A setting that only some may see is left out.
+const GENERAL: &str = "SELECT json_build_object(
+    'version', current_setting('server_version_num')::int,
+    'settings', (SELECT coalesce(json_object_agg(name, setting), '{}') FROM pg_settings
+        WHERE name IN ('ssl', 'ssl_min_protocol_version', 'password_encryption',
+            'log_connections', 'log_disconnections', 'shared_preload_libraries', 'pgaudit.log',
+            'data_directory', 'listen_addresses')),
+    'may_read_hba', has_table_privilege('pg_catalog.pg_hba_file_rules', 'SELECT')
+        AND has_function_privilege('pg_catalog.pg_hba_file_rules()', 'EXECUTE'),
+    'may_read_passwords', has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
+    'roles', (SELECT coalesce(json_agg(json_build_object(
+            'name', rolname, 'first', oid = 10, 'superuser', rolsuper,
+            'create_role', rolcreaterole, 'bypass_rls', rolbypassrls,
+            'expires', coalesce(rolvaliduntil < 'infinity', false)) ORDER BY rolname), '[]')
+        FROM pg_roles WHERE rolcanlogin))::text";
+
+const HBA: &str = "SELECT coalesce(json_agg(to_json(rule) ORDER BY line_number), '[]')::text
+    FROM pg_hba_file_rules rule";
+
+/// How passwords are stored; not what is stored.
+const PASSWORDS: &str = "SELECT coalesce(json_object_agg(rolname, CASE
+        WHEN rolpassword IS NULL THEN 'nothing'
+        WHEN rolpassword LIKE 'SCRAM-SHA-256$%' THEN 'scram'
+        WHEN rolpassword LIKE 'md5%' THEN 'md5'
+        ELSE 'other' END), '{}')::text FROM pg_authid WHERE rolcanlogin";
+
+/// Tables with the names of their columns.
+const TABLES: &str = "SELECT coalesce(json_agg(json_build_object(
+        'name', n.nspname || '.' || c.relname,
+        'columns', (SELECT coalesce(json_agg(a.attname ORDER BY a.attnum), '[]')
+            FROM pg_attribute a
+            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+        'row_security', c.relrowsecurity,
+        'public', has_table_privilege('public', c.oid, 'SELECT')
+            AND has_schema_privilege('public', n.oid, 'USAGE'))
+        ORDER BY n.nspname, c.relname), '[]')::text
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

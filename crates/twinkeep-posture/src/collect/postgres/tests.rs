@@ -1,0 +1,102 @@
+//! Tests beside a real server: facts as its administrator and as a role without rights.
+
+use super::testing::Server;
+use super::{collect, storage_elsewhere};
+use crate::facts::postgres::{Postgres, StoredPassword};
+use crate::rules;
+
+fn facts(server: &Server, role: &str) -> Postgres {
+    collect("ward", &mut |query| server.ask(role, query), &storage_elsewhere).unwrap()
+}
+
+/// Returns what a rule says, worst first, without what it says it of.
+fn word(facts: &Postgres, rule: &str) -> &'static str {
+    let rule = rules::find(rule).unwrap();
+    let judged = rule.check.judge(&crate::facts::Facts::Postgres(Box::new(facts.clone()))).unwrap();
+    judged.iter().map(|judged| &judged.outcome).min().map_or("nothing", |outcome| outcome.word())
+}
+
+#[test]
+fn a_careless_server_fails_what_it_should() {
+    let hba = "local all all trust\nhost all all 127.0.0.1/32 md5\nhost all all 0.0.0.0/0 password\n\
+        host all all all scram-sha-256\nhostnossl all all 10.0.0.0/8 scram-sha-256";
+    let Some(server) = Server::start(&["password_encryption=md5"], hba) else { return };
+    server.sql(
+        "CREATE ROLE ana LOGIN PASSWORD 'a'; CREATE ROLE boss SUPERUSER LOGIN; \
+         CREATE TABLE visits (id int, patient_name text, date_of_birth date, ssn text); \
+         CREATE TABLE stock (id int, amount int); GRANT SELECT ON visits TO PUBLIC",
+    );
+    let found = facts(&server, "admin");
+    assert_eq!(found.hba.seen().unwrap().len(), 6);
+    assert_eq!(found.passwords.seen().unwrap()["ana"], StoredPassword::Md5);
+    assert_eq!(found.tables.len(), 1, "{:?}", found.tables);
+    for rule in [
+        "pg-anywhere",
+        "pg-audit",
+        "pg-hba-method",
+        "pg-hba-tls",
+        "pg-log-connections",
+        "pg-passwords",
+        "pg-powerful-roles",
+        "pg-public-tables",
+        "pg-role-expiry",
+        "pg-row-security",
+        "pg-tls",
+        "pg-trust",
+    ] {
+        assert_eq!(word(&found, rule), "fail", "{rule}");
+    }
+    assert_eq!(word(&found, "pg-storage"), "not-checked");
+    assert_eq!(word(&found, "pg-tls-version"), "not-applicable");
+
+    // A role without rights gets as far as it may, and nothing that it cannot see passes.
+    let less = facts(&server, "ana");
+    for rule in ["pg-trust", "pg-hba-tls", "pg-hba-method", "pg-anywhere", "pg-audit"] {
+        assert_eq!(word(&less, rule), "not-checked", "{rule}");
+    }
+    assert_eq!(word(&less, "pg-tls"), "fail");
+}
+
+#[test]
+fn a_careful_server_passes_what_it_should() {
+    let hba = "hostssl ward twin 10.0.0.0/8 scram-sha-256\nhostssl ward app 10.0.0.0/8 cert\n\
+        host all all 0.0.0.0/0 reject";
+    let settings = ["log_connections=on", "log_disconnections=on", "ssl=on"];
+    let Some(server) = Server::start(&settings, hba) else { return };
+    server.sql(
+        "CREATE ROLE twin LOGIN PASSWORD 'a' VALID UNTIL '2099-01-01'; CREATE ROLE app LOGIN; \
+         CREATE TABLE visits (id int, patient_name text, date_of_birth date, ssn text); \
+         ALTER TABLE visits ENABLE ROW LEVEL SECURITY",
+    );
+    let found = facts(&server, "admin");
+    for rule in [
+        "pg-anywhere",
+        "pg-hba-method",
+        "pg-hba-tls",
+        "pg-log-connections",
+        "pg-passwords",
+        "pg-powerful-roles",
+        "pg-public-tables",
+        "pg-role-expiry",
+        "pg-row-security",
+        "pg-tls",
+        "pg-tls-version",
+    ] {
+        assert_eq!(word(&found, rule), "pass", "{rule}");
+    }
+    // The test itself comes by a socket without a password.
+    assert_eq!(word(&found, "pg-trust"), "fail");
+    let text = serde_json::to_string(&found).unwrap();
+    assert!(!text.contains("SCRAM-SHA-256$"), "no hash is in the facts");
+    assert_eq!(serde_json::from_str::<Postgres>(&text).unwrap(), found);
+}
+
+#[test]
+fn an_answer_that_is_none_is_an_error() {
+    for wrong in ["", "{}", "[]", "{\"version\":1}"] {
+        let failed = collect("ward", &mut |_| Ok(wrong.to_owned()), &storage_elsewhere);
+        assert_eq!(failed.unwrap_err().code(), "collect-unexpected", "{wrong}");
+    }
+    let failed = collect("ward", &mut |_| Err("gone".to_owned()), &storage_elsewhere);
+    assert_eq!(failed.unwrap_err().code(), "collect-unreachable");
+}

@@ -1,0 +1,45 @@
+//! Rule `pg-tls`: the server offers TLS.
+
+use crate::facts::Check;
+use crate::facts::postgres::Postgres;
+use crate::outcome::{Judged, Outcome, Place, Severity};
+use crate::rule::{Evidence, Judge, Rule, Strength};
+use crate::rules::postgres::{on_server, setting};
+
+pub(in crate::rules) const RULE: Rule = Rule {
+    id: "pg-tls",
+    title: "The database server offers TLS",
+    severity: Severity::High,
+    protects: "Without TLS, records and passwords cross the network for everybody on the way to \
+               read.",
+    remedy: "set `ssl = on` with a certificate and a key, and reload",
+    controls: &[
+        Evidence {
+            control: "hipaa-164.312(e)(1)",
+            strength: Strength::Partial,
+            because: "Records can travel between the database and its clients unread.",
+        },
+        Evidence {
+            control: "hipaa-164.312(e)(2)(ii)",
+            strength: Strength::Partial,
+            because: "Encryption is there to be used; rules about connections then demand it.",
+        },
+        Evidence {
+            control: "gdpr-32(1)(a)",
+            strength: Strength::Partial,
+            because: "Encryption of personal data in transit is possible.",
+        },
+    ],
+    check: Check::Postgres(Judge { judge }),
+};
+
+fn judge(facts: &Postgres) -> Vec<Judged> {
+    on_server(
+        facts,
+        match setting(facts, "ssl") {
+            Ok("on") => Outcome::Pass,
+            Ok(_) => Outcome::fail(Place::of("ssl"), "`ssl` is off"),
+            Err(unknown) => unknown,
+        },
+    )
+}
