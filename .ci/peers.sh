@@ -14,6 +14,8 @@ need curl curl               # calls the demo's server
 need softhsm2-util softhsm2  # a PKCS#11 token
 need ssh openssh-client      # the way through a bastion,
 need sshd openssh-server     # and the bastion
+need gpg gnupg               # signs commits,
+need git git                 # which are verified
 need nats-server nats-server # a message stream
 need psql postgresql-client  # a database to read
 need node nodejs             # what checks a receipt in a browser

@@ -61,7 +61,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Each heavy or delicate dependency and the crates of ours in which it may live.
 pub(crate) const LIVES_IN: &[(&str, &[&str])] = &[
-    ("aws-lc-rs", &["twinkeep-vault"]),
+    ("aws-lc-rs", &["twinkeep-vault", "twinkeep-posture"]),
     ("hpke", &["twinkeep-vault"]),
     ("jsonwebtoken", &["twinkeep-vault"]),
     ("cedar-policy", &["twinkeep-app"]),

@@ -2,6 +2,8 @@
 
 pub mod cfn;
 mod error;
+pub mod git;
+pub mod model;
 pub mod nginx;
 pub mod phi;
 pub mod postgres;

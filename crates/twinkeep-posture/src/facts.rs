@@ -12,8 +12,10 @@ use crate::rule::Judge;
 
 pub mod cfn;
 pub mod file;
+pub mod git;
 pub mod host;
 pub mod keep;
+pub mod model;
 pub mod nginx;
 pub mod phi;
 pub mod postgres;
@@ -210,4 +212,8 @@ targets! {
     Postgres("postgres") = postgres::Postgres;
     /// Database files of SQLite.
     Sqlite("sqlite") = sqlite::Sqlite;
+    /// Commits and tags of a repository.
+    Git("git") = git::Git;
+    /// Files of a model from elsewhere.
+    Model("model") = model::Model;
 }

@@ -35,6 +35,7 @@ mod rule;
 pub mod rules;
 mod scan;
 mod score;
+pub mod signature;
 
 pub use outcome::{Finding, Judged, Outcome, Place, Severity};
 pub use profile::Profile;

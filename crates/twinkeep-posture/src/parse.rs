@@ -3,5 +3,8 @@
 pub mod bucket_policy;
 pub mod cfn;
 pub mod nginx;
+pub mod pickle;
 pub mod s3_xml;
+pub mod signers;
 pub mod sqlite_schema;
+pub(crate) mod zip;

@@ -23,7 +23,6 @@ mod text;
 mod utf16;
 mod values;
 mod words;
-mod zip;
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,10 @@
 use crate::rule::Rule;
 
 pub(crate) mod cfn;
+mod git;
 pub(crate) mod host;
 pub(crate) mod keep;
+mod model;
 pub(crate) mod nginx;
 pub(crate) mod phi;
 pub(crate) mod postgres;
@@ -96,6 +98,12 @@ pub const RULES: &[Rule] = &[
     postgres::trust::RULE,
     sqlite::modes::RULE,
     sqlite::plaintext::RULE,
+    git::commits::RULE,
+    git::signers::RULE,
+    git::tags::RULE,
+    model::code::RULE,
+    model::format::RULE,
+    model::signature::RULE,
 ];
 
 /// A rule by its name.

@@ -9,7 +9,8 @@ use super::json::JsonScan;
 use super::sniff::{Format, sniff};
 use super::table::TableScan;
 use super::text::TextScan;
-use super::{Place, Verdict, medical, parquet, utf16, verdict, zip};
+use super::{Place, Verdict, medical, parquet, utf16, verdict};
+use crate::parse::zip;
 
 /// How far to look.
 #[derive(Clone, Copy, Debug)]

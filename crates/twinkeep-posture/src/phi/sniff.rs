@@ -4,7 +4,7 @@
 //! believed, and the file is read like any other.
 
 use super::medical::is_dicom;
-use super::zip;
+use crate::parse::zip;
 
 /// A format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

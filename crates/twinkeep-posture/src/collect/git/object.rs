@@ -1,0 +1,126 @@
+//! Commits and tags taken apart: what is signed, and the signature.
+
+/// An object that may be signed.
+#[derive(Debug, Default)]
+pub(super) struct Signed {
+    pub parents: Vec<String>,
+    pub time_s: i64,
+    /// What a signature is over.
+    pub payload: Vec<u8>,
+    /// All that there are; more than one is a trick.
+    pub signatures: Vec<Vec<u8>>,
+}
+
+/// Takes a commit apart: signatures are headers, and what they are over is the rest.
+pub(super) fn parse(bytes: &[u8]) -> Option<Signed> {
+    let mut commit = Signed { payload: Vec::with_capacity(bytes.len()), ..Signed::default() };
+    let mut rest = bytes;
+    let mut in_signature = false;
+    let mut committed = false;
+    loop {
+        let length = rest.iter().position(|&byte| byte == b'\n')? + 1;
+        let (line, after) = rest.split_at(length);
+        if line == b"\n" {
+            commit.payload.extend_from_slice(rest);
+            return committed.then_some(commit);
+        }
+        rest = after;
+        if let (true, [b' ', continued @ ..]) = (in_signature, line) {
+            commit.signatures.last_mut()?.extend_from_slice(continued);
+            continue;
+        }
+        let signature =
+            [&b"gpgsig "[..], b"gpgsig-sha256 "].iter().find_map(|name| line.strip_prefix(*name));
+        in_signature = signature.is_some();
+        match signature {
+            Some(first) => commit.signatures.push(first.to_vec()),
+            None => {
+                commit.payload.extend_from_slice(line);
+                if let Some(parent) = line.strip_prefix(b"parent ") {
+                    commit.parents.push(String::from_utf8(parent.trim_ascii_end().to_vec()).ok()?);
+                }
+                if let Some(committer) = line.strip_prefix(b"committer ") {
+                    commit.time_s = time(committer)?;
+                    committed = true;
+                }
+            }
+        }
+        if rest.is_empty() {
+            return committed.then_some(commit);
+        }
+    }
+}
+
+/// Takes a tag apart: its signature is the end of its message.
+pub(super) fn parse_tag(bytes: &[u8]) -> Option<Signed> {
+    let mut tag = Signed::default();
+    let head_len = bytes.windows(2).position(|two| two == b"\n\n").map_or(bytes.len(), |at| at + 1);
+    for line in bytes[..head_len].split_inclusive(|&byte| byte == b'\n') {
+        if let Some(tagger) = line.strip_prefix(b"tagger ") {
+            tag.time_s = time(tagger)?;
+        }
+    }
+    // The last beginning of a signature, as git has it: earlier ones are text.
+    let mut start = None;
+    let mut at = 0;
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        if BEGINNINGS.iter().any(|beginning| line.starts_with(beginning)) {
+            start = Some(at);
+        }
+        at += line.len();
+    }
+    let start = start.unwrap_or(bytes.len());
+    tag.payload = bytes[..start].to_vec();
+    if start < bytes.len() {
+        tag.signatures.push(bytes[start..].to_vec());
+    }
+    Some(tag)
+}
+
+/// The seconds in `Name <address> seconds zone`.
+fn time(line: &[u8]) -> Option<i64> {
+    let line = str::from_utf8(line.trim_ascii_end().rsplit(|&byte| byte == b'>').next()?).ok()?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+const BEGINNINGS: &[&[u8]] = &[
+    b"-----BEGIN PGP SIGNATURE-----",
+    b"-----BEGIN PGP MESSAGE-----",
+    b"-----BEGIN SSH SIGNATURE-----",
+    b"-----BEGIN SIGNED MESSAGE-----",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{parse, parse_tag};
+
+    const HEAD: &str = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n\
+                        author A <a@example.org> 1 +0000\ncommitter A <a@example.org> 7 +0000\n";
+
+    #[test]
+    fn a_signature_is_taken_out_of_the_header() {
+        let commit = format!(
+            "{HEAD}gpgsig -----BEGIN X-----\n \n line\n -----END X-----\nencoding x\n\nA b\n"
+        );
+        let parsed = parse(commit.as_bytes()).unwrap();
+        assert_eq!(parsed.payload, format!("{HEAD}encoding x\n\nA b\n").as_bytes());
+        assert_eq!(parsed.signatures, [b"-----BEGIN X-----\n\nline\n-----END X-----\n".to_vec()]);
+        assert_eq!(parsed.time_s, 7);
+    }
+
+    /// What looks like a header in the message is text.
+    #[test]
+    fn a_signature_in_the_message_is_none() {
+        let commit = format!("{HEAD}\ngpgsig -----BEGIN X-----\n");
+        assert!(parse(commit.as_bytes()).unwrap().signatures.is_empty());
+    }
+
+    #[test]
+    fn objects_that_are_cut_anywhere_are_survived() {
+        let commit = format!("{HEAD}parent x\ngpgsig a\n b\n\nmessage\n");
+        for length in 0..commit.len() {
+            parse(&commit.as_bytes()[..length]);
+            parse_tag(&commit.as_bytes()[..length]);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Each rule over facts that were collected from a real repository.
+
+use crate::collect::git::tests::repository::{Key, Repository};
+use crate::facts::Facts;
+use crate::facts::git::Git;
+use crate::rules::find;
+
+/// What a rule says: outcomes with their words, without names of commits and keys.
+fn says(rule: &str, git: &Git) -> Vec<String> {
+    let judged = find(rule).unwrap().check.judge(&Facts::Git(Box::new(git.clone()))).unwrap();
+    let words = judged.iter().map(|it| format!("{} {}", it.outcome.word(), it.outcome.says()));
+    let plain = words.map(|said| {
+        let plain = |word| if str::starts_with(word, "SHA256:") { "KEY" } else { word };
+        said.split(' ').map(plain).collect::<Vec<_>>().join(" ").trim().to_owned()
+    });
+    plain.collect()
+}
+
+#[test]
+fn commits_are_held_against_the_list() {
+    let mut repository = Repository::new();
+    for name in ["ada", "bo", "late", "stranger"] {
+        repository.ssh_key(name, &["-t", "ed25519"]);
+    }
+    repository.list_ssh("ada", "");
+    repository.commit(Key::Ssh("ada"), "src/main.rs");
+    assert_eq!(says("git-commits", &repository.facts()), ["pass"]);
+    repository.list_ssh("bo", "paths=\"docs/**\",roles=\"commit\"");
+    repository.list_ssh("late", "valid-before=\"20200101\"");
+    repository.commit(Key::Ssh("bo"), "docs/a/b.md");
+    assert_eq!(says("git-commits", &repository.facts()), ["pass"]);
+    repository.commit(Key::Ssh("bo"), "src/main.rs");
+    repository.commit(Key::Ssh("late"), "src/main.rs");
+    repository.commit(Key::Ssh("stranger"), "src/main.rs");
+    repository.commit(Key::None, "src/main.rs");
+    let wanted = [
+        "fail is not signed",
+        "fail is signed by the key KEY which is not on the list",
+        "fail was signed when line 3 of the list did not hold",
+        "fail changes files that line 2 of the list does not name",
+    ];
+    assert_eq!(says("git-commits", &repository.facts()), wanted);
+}
+
+#[test]
+fn a_merge_and_a_branch_need_their_own_permission() {
+    let mut repository = Repository::new();
+    repository.ssh_key("ada", &["-t", "ed25519"]);
+    repository.ssh_key("bo", &["-t", "ed25519"]);
+    repository.list_ssh("ada", "roles=\"commit\"");
+    repository.list_ssh("bo", "branches=\"release/*\"");
+    repository.commit(Key::Ssh("ada"), "file");
+    repository.git(&["switch", "--quiet", "-c", "side"]);
+    repository.commit(Key::Ssh("ada"), "other");
+    repository.git(&["switch", "--quiet", "main"]);
+    repository.signed(Key::Ssh("ada"), &["merge", "--quiet", "--no-ff", "-S", "-m", "M", "side"]);
+    repository.commit(Key::Ssh("bo"), "file");
+    assert_eq!(
+        says("git-commits", &repository.facts()),
+        [
+            "fail is on a branch that line 2 of the list does not name",
+            "fail is a merge, which line 1 of the list does not let its key sign"
+        ]
+    );
+}
+
+#[test]
+fn tags_are_held_against_the_list() {
+    let mut repository = Repository::new();
+    repository.ssh_key("ada", &["-t", "ed25519"]);
+    repository.list_ssh("ada", "");
+    repository.commit(Key::Ssh("ada"), "file");
+    repository.signed(Key::Ssh("ada"), &["tag", "-s", "-m", "Release", "v1"]);
+    assert_eq!(says("git-tags", &repository.facts()), ["pass"]);
+    repository.git(&["tag", "-a", "--no-sign", "-m", "Release", "v2"]);
+    repository.git(&["tag", "v3"]);
+    assert_eq!(
+        says("git-tags", &repository.facts()),
+        ["pass", "fail is not signed", "fail is a mere name of a commit, which cannot be signed"]
+    );
+}
+
+#[test]
+fn a_list_is_read_with_a_critical_eye() {
+    let mut repository = Repository::new();
+    repository.ssh_key("ada", &["-t", "ed25519"]);
+    repository.ssh_key("short", &["-t", "rsa", "-b", "2048"]);
+    repository.list_ssh("ada", "valid-before=\"20300101\"");
+    repository.commit(Key::Ssh("ada"), "file");
+    assert_eq!(says("git-signers", &repository.facts()), ["pass"]);
+    repository.list_ssh("ada", "");
+    repository.list_ssh("short", "valid-before=\"20300101\"");
+    repository.list_line("nobody");
+    assert_eq!(
+        says("git-signers", &repository.facts()),
+        [
+            "fail cannot be read: it has no key",
+            "pass",
+            "fail its key never ends: `valid-before` is missing",
+            "fail its key is RSA of 2048 bits"
+        ]
+    );
+}
+
+#[test]
+fn without_a_list_nobody_can_tell() {
+    let mut repository = Repository::new();
+    repository.commit(Key::None, "file");
+    let git = Git { list: None, ..repository.facts() };
+    assert_eq!(says("git-commits", &git), ["not-checked there is no list of those who may sign"]);
+}
