@@ -21,6 +21,8 @@ pub struct Keep {
     pub files: Vec<File>,
     /// The files and folders that others may read: public keys, the configuration, the pack.
     pub shown_files: Vec<File>,
+    /// Why the keep was not opened, if it was not: then nothing of what follows is known.
+    pub closed: Option<String>,
     /// Its own keys; never their values.
     pub keys: Vec<Key>,
     /// The certificates of its gate.

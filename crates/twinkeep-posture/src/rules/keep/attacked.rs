@@ -1,5 +1,6 @@
 //! Rule `keep-model-attacked`: the version in service was attacked before others do it.
 
+use super::closed;
 use crate::facts::Check;
 use crate::facts::keep::Keep;
 use crate::outcome::{Judged, Outcome, Place, Severity};
@@ -35,6 +36,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 const ATTACKS: [&str; 2] = ["membership", "extraction"];
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     let serving = keep.models.iter().filter(|model| model.status == "in-service");
     let judged = serving.map(|model| {
         let missing: Vec<&str> =

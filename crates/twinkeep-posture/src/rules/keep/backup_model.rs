@@ -1,5 +1,6 @@
 //! Rule `keep-model-backup`: a version stands by that would take over.
 
+use super::closed;
 use crate::facts::Check;
 use crate::facts::keep::{Holds, Keep, Model};
 use crate::outcome::{Judged, Outcome, Place, Severity};
@@ -32,6 +33,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     if !keep.models.iter().any(|model| model.status == "in-service") {
         return vec![Judged::new(&keep.root, Outcome::not_applicable("no version is in service"))];
     }

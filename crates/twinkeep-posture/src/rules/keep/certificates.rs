@@ -1,5 +1,6 @@
 //! Rule `keep-certificate-dates`: certificates of the gate are in date.
 
+use super::closed;
 use crate::facts::Check;
 use crate::facts::keep::Keep;
 use crate::outcome::{Judged, Outcome, Place, Severity};
@@ -35,6 +36,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 const DAYS_MIN: i64 = 14;
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     let judged = keep.certificates.iter().map(|certificate| {
         let (name, days) = (&certificate.name, certificate.days_left);
         let outcome = match days {

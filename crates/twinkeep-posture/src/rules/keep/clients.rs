@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::closed;
 use crate::facts::Check;
 use crate::facts::keep::Keep;
 use crate::outcome::{Judged, Outcome, Place, Severity};
@@ -34,6 +35,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     let settings = &keep.settings;
     let listen = settings.listen.parse::<SocketAddr>();
     let outcome = match (&listen, settings.client_certificates.as_str()) {

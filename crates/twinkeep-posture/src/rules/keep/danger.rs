@@ -1,5 +1,6 @@
 //! Rule `keep-danger-settings`: nobody chose to go without a protection.
 
+use super::closed;
 use crate::facts::Check;
 use crate::facts::keep::Keep;
 use crate::outcome::{Judged, Outcome, Place, Severity};
@@ -32,6 +33,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     if keep.settings.danger.is_empty() {
         return vec![Judged::new(&keep.root, Outcome::Pass)];
     }

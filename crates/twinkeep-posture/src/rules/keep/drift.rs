@@ -1,6 +1,6 @@
 //! Rule `keep-drift-checked`: drift is looked for every month.
 
-use super::recently;
+use super::{closed, recently};
 use crate::facts::Check;
 use crate::facts::keep::Keep;
 use crate::outcome::{Judged, Severity};
@@ -36,6 +36,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 const DAYS_MAX: i64 = 31;
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     vec![Judged::new("drift.checked", recently(keep, "drift.checked", DAYS_MAX))]
 }
 

@@ -1,5 +1,6 @@
 //! Rule `keep-key-age`: keys are no older than two years.
 
+use super::closed;
 use crate::facts::Check;
 use crate::facts::keep::Keep;
 use crate::outcome::{Judged, Outcome, Place, Severity};
@@ -30,6 +31,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 const AGE_DAYS_MAX: i64 = 730;
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     let judged = keep.keys.iter().map(|key| {
         let outcome = if AGE_DAYS_MAX < key.age_days {
             Outcome::fail(Place::of(&key.name), format!("it is {} days old", key.age_days))

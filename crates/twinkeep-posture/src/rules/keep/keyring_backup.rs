@@ -1,6 +1,6 @@
 //! Rule `keep-keyring-backup`: the keys of the data are copied every week.
 
-use super::recently;
+use super::{closed, recently};
 use crate::facts::Check;
 use crate::facts::keep::Keep;
 use crate::outcome::{Judged, Severity};
@@ -31,6 +31,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 const DAYS_MAX: i64 = 7;
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     vec![Judged::new("keyring.backed-up", recently(keep, "keyring.backed-up", DAYS_MAX))]
 }
 

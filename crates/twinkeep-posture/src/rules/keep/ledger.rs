@@ -1,5 +1,6 @@
 //! Rule `keep-ledger`: the ledger holds, all of it.
 
+use super::closed;
 use crate::facts::Check;
 use crate::facts::keep::{Holds, Keep};
 use crate::outcome::{Judged, Outcome, Place, Severity};
@@ -32,6 +33,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     let outcome = match keep.ledger.seen() {
         Ok(Holds::Yes) => Outcome::Pass,
         Ok(Holds::No(code)) => {

@@ -1,5 +1,6 @@
 //! Rule `keep-model-signature`: every version that may serve is what was signed.
 
+use super::closed;
 use crate::facts::Check;
 use crate::facts::keep::{Holds, Keep};
 use crate::outcome::{Judged, Outcome, Place, Severity};
@@ -32,6 +33,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     // What is quarantined is known to be wrong, and nothing serves it.
     let serving = keep.models.iter().filter(|model| model.status != "quarantined");
     let judged = serving.map(|model| {

@@ -1,5 +1,6 @@
 //! Rule `keep-rate-limits`: what one caller and all callers may ask is bounded.
 
+use super::closed;
 use crate::facts::Check;
 use crate::facts::keep::Keep;
 use crate::outcome::{Judged, Outcome, Place, Severity};
@@ -27,6 +28,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     let settings = &keep.settings;
     let limits = [
         ("gate.rate_per_second", settings.rate_per_second != 0, "one caller may ask without end"),

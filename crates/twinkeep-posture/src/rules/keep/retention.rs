@@ -1,5 +1,6 @@
 //! Rule `keep-retention`: there is room for six years of records.
 
+use super::closed;
 use crate::facts::Check;
 use crate::facts::keep::Keep;
 use crate::outcome::{Judged, Outcome, Place, Severity};
@@ -35,6 +36,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 const DAYS_MIN: u64 = 2192;
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     let outcome = match keep.retention_days.seen() {
         Ok(Some(days)) if *days < DAYS_MIN => {
             Outcome::fail(Place::of("ledger"), format!("there is room for {days} days"))

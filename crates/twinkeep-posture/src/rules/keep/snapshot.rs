@@ -1,6 +1,6 @@
 //! Rule `keep-snapshot`: the data is copied every week.
 
-use super::recently;
+use super::{closed, recently};
 use crate::facts::Check;
 use crate::facts::keep::Keep;
 use crate::outcome::{Judged, Severity};
@@ -36,6 +36,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
 const DAYS_MAX: i64 = 7;
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
     vec![Judged::new("keep.snapshotted", recently(keep, "keep.snapshotted", DAYS_MAX))]
 }
 
