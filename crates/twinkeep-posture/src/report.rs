@@ -3,9 +3,29 @@
 //! # Invariants
 //!
 //! - A form is a pure function of the report: the same report gives the same bytes.
+//! - Whatever is not a pass is not written as one, in any form.
 
+mod csv;
+mod html;
 mod json;
+mod ocsf;
+mod oscal;
+mod sarif;
 mod text;
+mod time;
 
+#[cfg(test)]
+mod tests;
+
+pub use csv::csv;
+pub use html::html;
 pub use json::json;
+pub use ocsf::ocsf;
+pub use oscal::oscal;
+pub use sarif::sarif;
 pub use text::text;
+
+/// The name under which other programs know us.
+const PRODUCT: &str = "Twinkeep";
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
