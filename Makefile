@@ -44,6 +44,9 @@ bench-poison: ## Plant poison into real data, and print what the panel finds and
 bench-watch: ## Measure what watching a file costs, beside auditd, and searching audit logs beside ausearch (as root)
 	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/watch/run.sh
 
+bench-posture-s3: ## Scan the buckets of a moto beside Prowler, and print where verdicts differ (2.3 GB of Prowler; PROWLER: an installed one)
+	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/posture-s3/run.sh
+
 bench-windows: ## Forecast what customers of Online Retail do, beside LightGBM in the same run
 	@CARGO="$(CARGO)" sh benches/windows/run.sh
 
@@ -68,10 +71,13 @@ conformance-http2: ## Run h2spec against a running gate (H2SPEC: a built one, el
 conformance-gate: ## Run testssl.sh, sslyze, and schemathesis against a running gate (TOOLS: which of them)
 	@CARGO="$(CARGO)" sh conformance/gate/run.sh
 
+conformance-posture: ## Have compliance-trestle, py-ocsf-models, and the schema of SARIF read our reports
+	@CARGO="$(CARGO)" sh conformance/posture/run.sh
+
 docs: ## Regenerate the reference pages from the program
 	@CARGO="$(CARGO)" sh docs/generate.sh
 
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance conformance-gate conformance-http2 bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-twin bench-watch bench-windows crash fuzz mutants docs deny
+.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny
