@@ -722,6 +722,7 @@ const KEYS: &[&str] = &[
     "verify_every_seconds",
     "watch",
     "files",
+    "permit",
 ];
 
 #[cfg(test)]

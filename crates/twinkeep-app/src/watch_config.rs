@@ -1,15 +1,20 @@
 //! What an operator chooses about the watch that `serve` keeps.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::FileWatchMode;
 
 /// Who touches the files of the keep, while the gate serves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WatchConfig {
     /// What becomes of whoever is not the keep's own program.
     pub files: FileWatch,
+    /// Programs that may read the files besides the keep's own, by the whole paths of their files:
+    /// what makes backups. They are recorded, and no reason for an incident.
+    pub permit: Vec<PathBuf>,
 }
 
 /// What becomes of whoever touches the files of models and keys.

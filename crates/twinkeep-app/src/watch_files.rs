@@ -80,6 +80,8 @@ pub struct FileSighting {
     pub answer: String,
     /// Whether it is the keep's own program.
     pub own: bool,
+    /// Whether it is a program that the operator permits.
+    pub permitted: bool,
     /// The process.
     pub pid: Option<u32>,
     /// The process that started it.
@@ -141,7 +143,13 @@ fn plan(keep: &Keep, mode: FileWatchMode) -> Result<Plan, AppError> {
         FileWatchMode::Deny => Mode::Deny,
     };
     let trees = ["models", "keys"].map(PathBuf::from).to_vec();
-    Ok(Plan { root, trees, files: vec!["store/keyring".into()], mode, owner })
+    let permitted = keep.settings.watch.permit.clone();
+    if let Some(missing) = permitted.iter().find(|path| !path.is_file()) {
+        let what = format!("`watch.permit` names `{}`, which is no file", missing.display());
+        return Err(AppError::usage("watch-permit", what)
+            .hint("name the file of the program by its whole path, as `command -v` says it"));
+    }
+    Ok(Plan { root, trees, files: vec!["store/keyring".into()], mode, owner, permitted })
 }
 
 fn refuse(error: AccessError) -> AppError {
@@ -192,6 +200,7 @@ fn sighting(group: &Group, digests: &mut Digests) -> FileSighting {
         action: first.action.word().to_owned(),
         answer: first.answer.word().to_owned(),
         own: process.is_some_and(|process| process.own),
+        permitted: process.is_some_and(|process| process.permitted),
         pid,
         parent: process.map(|process| process.parent),
         user: process.map(|process| process.user),
@@ -272,7 +281,7 @@ fn sighting_entry(seen: &FileSighting) -> Entry {
     let denied = Answer::from_word(&seen.answer) == Some(Answer::Denied);
     let severity = match () {
         () if denied => Severity::High,
-        () if seen.own => Severity::Informational,
+        () if seen.own || seen.permitted => Severity::Informational,
         () => severity,
     };
     let actor = seen.user.map_or_else(|| "unknown".to_owned(), |user| format!("uid:{user}"));
@@ -296,7 +305,10 @@ fn sighting_entry(seen: &FileSighting) -> Entry {
         entry = value.into_iter().fold(entry, |entry, value| entry.with(name, i64::from(value)));
     }
     entry = entry.with("count", number(seen.count));
-    entry = entry.with("own", i64::from(seen.own)).with("mixed", i64::from(seen.mixed));
+    let told = [("own", seen.own), ("permitted", seen.permitted), ("mixed", seen.mixed)];
+    for (name, told) in told {
+        entry = entry.with(name, i64::from(told));
+    }
     if denied { entry.failed("file-denied") } else { entry }
 }
 

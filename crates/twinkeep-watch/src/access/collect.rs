@@ -40,6 +40,8 @@ pub struct Plan {
     pub mode: Mode,
     /// The user whose processes may be the keep's own, besides root.
     pub owner: u32,
+    /// Files of programs that are let through, too, run by that user or root: a backup.
+    pub permitted: Vec<PathBuf>,
 }
 
 /// What sees.

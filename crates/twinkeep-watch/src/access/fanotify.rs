@@ -64,7 +64,7 @@ impl Watcher {
         let mount = fs::File::open(&plan.root)?.into();
         let mut groups = Groups { asked, told };
         let files = Files::mark(plan, &mut groups)?;
-        let own = Own::new(plan.owner);
+        let own = Own::new(plan)?;
         let audit = AuditStream::open(plan, groups.told.is_none());
         let (files, recent) = (RwLock::new(files), Recent::default());
         Ok(Self { mode: plan.mode, own, groups, files, mount, recent, audit })
@@ -109,7 +109,9 @@ impl Watcher {
         let answer = match (self.mode, &who) {
             _ if asked == 0 => Answer::Told,
             (Mode::Record, _) => Answer::Allowed,
-            (Mode::Deny, Who::Process(process)) if process.own => Answer::Allowed,
+            (Mode::Deny, Who::Process(process)) if process.own || process.permitted => {
+                Answer::Allowed
+            }
             (Mode::Deny, _) => Answer::Denied,
         };
         self.reply(file, asked, answer)?;

@@ -57,7 +57,16 @@ mod tests {
         let file = here.filter(|_| asked).map(|it| FileId::of(&it));
         let program = Arc::new(Program { path: "/bin/it".to_owned(), file, handle: None });
         let name = name.to_owned();
-        Process { pid, parent: 1, user: 0, login: None, name, program, own: asked }
+        Process {
+            pid,
+            parent: 1,
+            user: 0,
+            login: None,
+            name,
+            program,
+            own: asked,
+            permitted: false,
+        }
     }
 
     #[test]

@@ -110,6 +110,8 @@ pub struct Process {
     pub program: Arc<Program>,
     /// Whether it is the keep's own program, run by the keep's own user.
     pub own: bool,
+    /// Whether it is a program that the operator permits, run by the keep's own user.
+    pub permitted: bool,
 }
 
 /// The program that a process runs.

@@ -129,6 +129,7 @@ fn process(event: &AuditEvent) -> Option<Process> {
         program: Arc::new(program),
         // Of a path alone nobody is recognized.
         own: false,
+        permitted: false,
     })
 }
 

@@ -154,11 +154,19 @@ fn all_six_ways_to_read_a_model_are_seen_and_who_took_them() {
 fn others_are_refused_and_nobody_waits_for_a_watch_that_was_killed() {
     let (place, version) = Place::with_version();
     let (file, cat) = (weights(&place), reader(&place, "thief"));
+    let backup = reader(&place, "backup");
+    let config = place.path("keep/twinkeep.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let permit = format!("permit = [{:?}]", backup.to_str().unwrap());
+    write(&config, text.replace("permit = []", "permit = [\"/no/such\"]").as_bytes());
+    assert_eq!(place.run(&["watch", "--deny"]).refused(), "watch-permit");
+    write(&config, text.replace("permit = []", &permit).as_bytes());
     let mut watch = Watch::start(&place, &[], &["--deny"]);
     if !watch.knows_who() {
         return;
     }
     assert!(!read_by(&cat, &file), "a stranger");
+    assert!(read_by(&backup, &file), "a program that the operator permits");
     assert!(!read_by(&cat, &place.path("keep/keys/root.key")), "keys are watched, too");
     place.run(&["model", "verify", &version]).done();
     // Whoever asks all the time asks in the moment of the kill, too.

@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -22,21 +23,31 @@ use rustix::fs::{FsWord, Mode, OFlags, fstat, fstatfs, open};
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 
 use crate::access::recent::Recent;
-use crate::access::{FileId, Process, Program, Who};
+use crate::access::{FileId, Plan, Process, Program, Who};
 
 /// Who the keep's own processes are.
 #[derive(Clone, Debug)]
 pub(super) struct Own {
     program: Option<FileId>,
+    /// Programs that the operator permits, as they were when the watch began.
+    permitted: Vec<FileId>,
     /// Who owns the keep.
     owner: u32,
 }
 
 impl Own {
     /// Whoever runs the program that runs here, and is the owner or root.
-    pub(super) fn new(owner: u32) -> Self {
+    pub(super) fn new(plan: &Plan) -> io::Result<Self> {
         let metadata = fs::metadata("/proc/self/exe").ok();
-        Self { program: metadata.map(|it| FileId::of(&it)), owner }
+        let program = metadata.map(|it| FileId::of(&it));
+        let permitted = plan.permitted.iter().map(|path| Ok(FileId::of(&fs::metadata(path)?)));
+        Ok(Self { program, permitted: permitted.collect::<io::Result<_>>()?, owner: plan.owner })
+    }
+
+    /// Whether a program is one of those that the operator permits, and nobody has changed it.
+    fn permits(&self, program: &Program, user: u32) -> bool {
+        let own_user = user == self.owner || user == ROOT;
+        own_user && program.file.is_some_and(|file| self.permitted.contains(&file))
     }
 
     fn is(&self, program: &Program, user: u32) -> bool {
@@ -142,6 +153,7 @@ fn read(pid: u32, own: &Own) -> Option<Known> {
             login,
             name: field("Name").to_owned(),
             own: own.is(&program, user),
+            permitted: own.permits(&program, user),
             program: Arc::new(program),
         },
     })

@@ -16,6 +16,7 @@ fn seen(micros: i64, file: &str, pid: u32, name: &str) -> Sighting {
         name: name.to_owned(),
         program: Arc::new(Program { path: "/usr/bin/cat".to_owned(), file: None, handle: None }),
         own: false,
+        permitted: false,
     });
     let time = Timestamp::from_micros(micros);
     Sighting { time, file: file.to_owned(), action: Action::Open, answer: Answer::Allowed, who }
