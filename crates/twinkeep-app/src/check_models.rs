@@ -6,9 +6,11 @@
 use serde::Serialize;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
 use twinkeep_registry::{Status, VersionId};
+use twinkeep_watch::{Detection, Detector, Severity as FoundSeverity, Target};
 
+use crate::incidents::detected;
 use crate::put_in_service::load_once;
-use crate::{App, AppError, Caller};
+use crate::{App, AppError, Caller, report_detection, resume_incidents};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -54,6 +56,7 @@ fn check(app: &App) -> Result<ModelsCheck, AppError> {
         let entry = app.entry(&system, class, Activity::Create, "model.memory-changed");
         let entry = entry.severity(Severity::Critical).with("model", served.version.as_str());
         app.record(&entry)?;
+        report_detection(app, &changed_in_memory(app, &served.version))?;
     }
     last = None;
     while let Some(id) = app.registry.backup()?
@@ -62,9 +65,24 @@ fn check(app: &App) -> Result<ModelsCheck, AppError> {
         found.taken_away.extend(taken_away(app, &id)?);
         last = Some(id);
     }
+    if !found.taken_away.is_empty() {
+        resume_incidents(app)?;
+    }
     found.in_service = app.registry.in_service()?.map(|id| id.to_string());
     found.backup = app.registry.backup()?.map(|id| id.to_string());
     Ok(found)
+}
+
+/// They were read again from the disk, where they are as signed: people are told, and that is all.
+fn changed_in_memory(app: &App, version: &str) -> Detection {
+    let says = "the weights in memory changed, and were read again from the disk";
+    detected(
+        app,
+        Detector::ModelIntegrity,
+        Target::Model(version.to_owned()),
+        FoundSeverity::Medium,
+        says,
+    )
 }
 
 /// Verifies a version; returns what was wrong with it, if it was taken away for that.

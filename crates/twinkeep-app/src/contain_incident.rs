@@ -306,7 +306,7 @@ fn last_ways_in(app: &App, target: &Target) -> Result<BTreeSet<String>, AppError
 /// An incident as what was detected, for choosing its playbook again.
 fn as_detection(incident: &Incident) -> Detection {
     Detection {
-        detector: incident.detector,
+        detector: incident.rehearses.unwrap_or(incident.detector),
         target: incident.target.clone(),
         severity: incident.severity,
         began_us: incident.began_us,

@@ -27,11 +27,13 @@ use twinkeep_vault::files::read_bounded;
 use twinkeep_watch::detect::{
     About, BaselineSeries, DriftParameters, Finding, Measured, Verdict, judge,
 };
+use twinkeep_watch::{Detection, Detector, Severity as FoundSeverity, Target};
 
 use crate::feeds::{feed_name, parse_feed};
 use crate::given_splits::{cohorts, regroup};
+use crate::incidents::detected;
 use crate::models::version_to_measure;
-use crate::{App, AppError, Caller};
+use crate::{App, AppError, Caller, report_detection};
 
 mod observe;
 
@@ -127,7 +129,21 @@ pub fn check_drift(
         Ok(report) => describe(entry, report),
         Err(_) => entry,
     };
-    app.conclude(entry, result)
+    let report = app.conclude(entry, result)?;
+    if report.verdict == Verdict::Alarm {
+        report_detection(app, &drifted(app, &report))?;
+    }
+    Ok(report)
+}
+
+/// What comes in is not what the version was made from: a person has to look.
+fn drifted(app: &App, report: &DriftReport) -> Detection {
+    let target = Target::Model(report.model.clone());
+    let says = format!("{} alarms of drift among {} people", report.alarms, report.people);
+    let mut found = detected(app, Detector::Drift, target, FoundSeverity::Medium, &says);
+    let figures = [("alarms", report.alarms), ("moved", report.moved), ("people", report.people)];
+    found.figures = figures.map(|(name, count)| (name.to_owned(), count as f64)).into();
+    found
 }
 
 fn describe(entry: Entry, report: &DriftReport) -> Entry {

@@ -4,7 +4,7 @@
 //! is contained at once, as its playbook says ([`crate::contain_incident`]). Undoing that takes a
 //! person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use twinkeep_store::{IncidentRecord, Incidents};
 use twinkeep_watch::incident::{
     About, Incident, Note, Step, clocks, incident_id, parse_incident_id,
 };
-use twinkeep_watch::{Detection, Severity, Target};
+use twinkeep_watch::{Detection, Detector, Severity, Target};
 
 use crate::contain_incident::contain;
 use crate::reason::check_reason;
@@ -30,6 +30,9 @@ pub struct IncidentReport {
     pub state: &'static str,
     /// Who found it.
     pub detector: String,
+    /// The detector that a drill rehearses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearses: Option<String>,
     /// What it is about.
     pub target: Target,
     /// How bad it is.
@@ -128,6 +131,34 @@ pub struct NoteLine {
 /// Opens an incident, or extends the open one of the same detector and target, and contains it at
 /// once. Any number of threads and processes may call this at a time.
 pub fn report_detection(app: &App, detection: &Detection) -> Result<IncidentReport, AppError> {
+    report_as(app, &Caller::system(), detection, None)
+}
+
+/// The same for a drill, which rehearses another detector.
+pub(crate) fn report_as(
+    app: &App,
+    caller: &Caller,
+    detection: &Detection,
+    rehearses: Option<Detector>,
+) -> Result<IncidentReport, AppError> {
+    let number = open(app, caller, detection, rehearses)?;
+    contain(app, number)?;
+    crate::contain_incident::resume_incidents(app)?;
+    load(app, number).map(|incident| report(app, number, &incident))
+}
+
+/// Opens or extends an incident, and leaves containing to whoever resumes: for use cases that may
+/// themselves be part of containing another.
+pub(crate) fn note_detection(app: &App, detection: &Detection) -> Result<(), AppError> {
+    open(app, &Caller::system(), detection, None).map(drop)
+}
+
+fn open(
+    app: &App,
+    caller: &Caller,
+    detection: &Detection,
+    rehearses: Option<Detector>,
+) -> Result<u64, AppError> {
     let now = app.now().micros();
     let (mut number, mut count) = (0, 0);
     let mut damaged = None;
@@ -135,8 +166,8 @@ pub fn report_detection(app: &App, detection: &Detection) -> Result<IncidentRepo
         let mut found = None;
         for record in known {
             match read(record) {
-                Ok(incident) if incident.is_of(detection) => {
-                    found = Some((record.number, incident))
+                Ok(incident) if incident.is_of(detection, rehearses) => {
+                    found = Some((record.number, incident));
                 }
                 Ok(_) => {}
                 Err(error) => damaged = Some(error),
@@ -147,7 +178,7 @@ pub fn report_detection(app: &App, detection: &Detection) -> Result<IncidentRepo
                 incident.extend(detection, now);
                 (own, incident)
             }
-            None => (next, Incident::open(detection, now)),
+            None => (next, Incident { rehearses, ..Incident::open(detection, now) }),
         };
         (number, count) = (own, incident.count);
         write(own, &incident).map_err(|error| damaged = Some(error)).ok()
@@ -155,20 +186,45 @@ pub fn report_detection(app: &App, detection: &Detection) -> Result<IncidentRepo
     if number == 0 {
         return Err(damaged.unwrap_or_else(unknown));
     }
-    record_found(app, number, detection, count)?;
-    contain(app, number)?;
-    crate::contain_incident::resume_incidents(app)?;
-    load(app, number).map(|incident| report(app, number, &incident))
+    record_found(app, caller, (number, count), detection)?;
+    Ok(number)
+}
+
+/// Says what was found just now, without figures.
+pub(crate) fn detected(
+    app: &App,
+    detector: Detector,
+    target: Target,
+    severity: Severity,
+    says: &str,
+) -> Detection {
+    let now = app.now().micros();
+    Detection {
+        detector,
+        target,
+        severity,
+        began_us: now,
+        seen_us: now,
+        says: says.to_owned(),
+        figures: BTreeMap::new(),
+        evidence: BTreeMap::new(),
+        subjects: BTreeSet::new(),
+    }
 }
 
 /// The first report of an incident is the entry that the incident names.
-fn record_found(app: &App, number: u64, detection: &Detection, count: u64) -> Result<(), AppError> {
+fn record_found(
+    app: &App,
+    caller: &Caller,
+    (number, count): (u64, u64),
+    detection: &Detection,
+) -> Result<(), AppError> {
     let (action, activity) = match count {
         1 => ("incident.opened", Activity::Create),
         _ => ("incident.extended", Activity::Update),
     };
     let entry = app
-        .entry(&Caller::system(), EventClass::DetectionFinding, activity, action)
+        .entry(caller, EventClass::DetectionFinding, activity, action)
         .severity(event_severity(detection.severity))
         .with("incident", incident_id(number).as_str())
         .with("detector", word(&detection.detector).as_str())
@@ -358,6 +414,7 @@ pub(crate) fn report(app: &App, number: u64, incident: &Incident) -> IncidentRep
         id: incident_id(number),
         state: incident.state().name(),
         detector: word(&incident.detector),
+        rehearses: incident.rehearses.as_ref().map(word),
         target: incident.target.clone(),
         severity: word(&incident.severity),
         began: time(incident.began_us),

@@ -23,16 +23,18 @@ use twinkeep_store::{Delivery, Disposition, FeedState, FeedWriter, NewFeed, Open
 use twinkeep_vault::Pseudonymizer;
 use twinkeep_vault::identity::PublicIdentity;
 use twinkeep_vault::sealed_feed::{Expectation, FeedError, FeedReader, inspect};
+use twinkeep_watch::{Detection, Detector, Severity as FoundSeverity, Target};
 
 use crate::announced_feed::{self, Announcement};
 use crate::config::Deidentify;
 use crate::feed_history::{SenderLine, departures};
 use crate::feeds::{feed_name, write_reasons};
+use crate::incidents::detected;
 use crate::open_feed::{open_file, refuse_feed};
 use crate::score_senders::{ScoredFeed, plain_sender};
 use crate::sites::{LOCAL_SITE, check_site};
 use crate::store_feed::{Taken, Unread, feed_counts, finish, take};
-use crate::{App, AppError, Caller, Progress};
+use crate::{App, AppError, Caller, Progress, report_detection};
 
 /// Which feed.
 #[derive(Clone, Copy, Debug)]
@@ -333,6 +335,8 @@ pub(crate) fn store(
     let subjects = writer.subject_count()?;
     let totals = writer.totals();
     let contradictions = scored.iter().flat_map(|(_, scored)| scored.reasons.iter().cloned());
+    let contradictions: Vec<String> = contradictions.collect();
+    let poisoned = contradictions.len();
     let held_because = reasons_to_hold(place.request, departures.chain(contradictions));
     let held = write_reasons(&held_because);
     let disposition = match held_because.is_empty() {
@@ -342,6 +346,10 @@ pub(crate) fn store(
     let id = finish(app, caller, writer, place.site, &feed, disposition)?;
     if let Some((panel, scored)) = scored {
         scored.remember(app, panel, id)?;
+    }
+    if 0 < poisoned {
+        let suspects = suspects.values().sum();
+        report_detection(app, &poisoned_feed(app, &feed_name(id), suspects, poisoned))?;
     }
     for (reason, count) in [("duplicate", totals.duplicates), ("erased-subject", totals.erased)] {
         if 0 < count {
@@ -368,6 +376,16 @@ pub(crate) fn store(
         passed_over,
         removed: summary.removed,
     })
+}
+
+/// The panel has more against a feed than chance explains; the store holds it already.
+fn poisoned_feed(app: &App, feed: &str, suspects: u64, reasons: usize) -> Detection {
+    let says = format!("{feed} contradicts what the keep knows; nothing of it is used");
+    let target = Target::Feed(feed.to_owned());
+    let mut found = detected(app, Detector::FeedPoisoning, target, FoundSeverity::High, &says);
+    found.figures.insert("suspect_rows".to_owned(), suspects as f64);
+    found.figures.insert("reasons".to_owned(), reasons as f64);
+    found
 }
 
 /// Returns why nothing of a feed is to be read before somebody has looked at it.

@@ -44,6 +44,7 @@ mod copy_folder;
 mod crypto_inventory;
 mod decide_feed;
 mod drift;
+mod drill_incident;
 mod drop_folder;
 mod edit_policy;
 mod envelope;
@@ -66,6 +67,7 @@ mod given_splits;
 mod handed_feed;
 mod identities;
 mod import_model;
+mod incident_report;
 mod incidents;
 mod incoming;
 mod ingest_database;
@@ -212,6 +214,7 @@ pub use crypto_inventory::{
 };
 pub use decide_feed::{DecisionReport, reject_feed, release_feed};
 pub use drift::{DriftLine, DriftReport, DriftRequest, check_drift};
+pub use drill_incident::{DrillRequest, drill_incident, plan_drill};
 pub use drop_folder::serve_drop_folder;
 pub use edit_policy::{
     POLICY_LEN_MAX, PolicyDecision, PolicyQuestion, PolicyReport, apply_policy, check_policy,
@@ -240,6 +243,7 @@ pub use identities::{IdentityReport, new_identity, show_identity};
 pub use import_model::{
     ImportFile, ImportModelRequest, ImportReport, import_model, usual_signature,
 };
+pub use incident_report::{BreachField, BreachReport, breach_page, report_incident};
 pub use incidents::{
     ClockLine, IncidentReport, NoteLine, StepLine, acknowledge_incident, close_incident,
     list_incidents, note_incident, report_detection, show_incident,
@@ -266,7 +270,10 @@ pub use nats_server::NatsServer;
 pub use obligation::Obligations;
 pub use open_feed::{OpenReport, OpenRequest, open_feed};
 pub use permit::{GlassLine, list_broken_glass};
-pub use playbooks::{PlaybookLine, PlaybookList, check_playbook, list_playbooks, show_playbook};
+pub use playbooks::{
+    PlaybookLine, PlaybookList, check_playbook, export_playbook, import_playbook, list_playbooks,
+    show_playbook,
+};
 pub use policy::PolicyAction;
 pub use predict::{HistoryEvent, PredictRequest, predict};
 pub use privacy_cost::PrivacyCost;

@@ -16,7 +16,9 @@ use twinkeep_domain::Subject;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
 use twinkeep_vault::digest::to_hex;
 use twinkeep_vault::{Purpose, open, random_bytes, seal};
+use twinkeep_watch::{Detection, Detector, Severity as FoundSeverity, Target};
 
+use crate::incidents::{detected, note_detection};
 use crate::obligation::{Obligations, unmet};
 use crate::policy::{DEFAULT_POLICY, Decided, Policy, PolicyAction, Question};
 use crate::reason::check_reason;
@@ -154,8 +156,8 @@ impl App {
             None => entry,
         };
         let sealed = seal(self.access_key(), Purpose::Access, id.as_bytes(), reason.as_bytes());
-        let (now, caller, action) = (rfc3339(self.now()), &caller.id, action.name());
-        let line = format!("{id} {now} {caller} {action} {}", STANDARD.encode(sealed));
+        let (now, who, action_name) = (rfc3339(self.now()), &caller.id, action.name());
+        let line = format!("{id} {now} {who} {action_name} {}", STANDARD.encode(sealed));
         let kept = self.store.change_setting(GLASS, &mut |known| {
             let known = known.unwrap_or_default();
             let surplus = (known.lines().count() + 1).saturating_sub(GLASS_COUNT_MAX);
@@ -163,8 +165,22 @@ impl App {
             lines.push(&line);
             Some(lines.iter().map(|line| format!("{line}\n")).collect())
         });
-        self.conclude(entry, kept.map_err(AppError::from))
+        self.conclude(entry, kept.map_err(AppError::from))?;
+        note_detection(self, &glass_broken(self, &caller.id, action.name()))
     }
+}
+
+/// Somebody says that it was an emergency: a person has to look whether it was.
+fn glass_broken(app: &App, caller: &str, action: &str) -> Detection {
+    let says =
+        format!("somebody broke the glass ({action}); `twinkeep policy glass` has the reason");
+    detected(
+        app,
+        Detector::BreakGlass,
+        Target::Identity(caller.to_owned()),
+        FoundSeverity::Medium,
+        &says,
+    )
 }
 
 /// Lists who broke the glass, and why; the newest last.

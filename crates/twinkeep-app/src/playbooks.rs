@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use twinkeep_vault::files::read_bounded;
-use twinkeep_watch::incident::{Playbook, PlaybookError};
+use serde_json::Value;
+use twinkeep_ledger::{Activity, Class as EventClass, Severity};
+use twinkeep_vault::digest::{sha256, to_hex};
+use twinkeep_vault::files::{PRIVATE_FILE, create_private_dir, read_bounded, write_atomic};
+use twinkeep_watch::incident::{Playbook, from_cacao, to_cacao};
 
-use crate::{App, AppError};
+use crate::{App, AppError, Caller};
 
 /// The playbooks of a keep, and what is wrong with its files.
 pub(crate) struct Playbooks {
@@ -75,9 +78,53 @@ pub fn show_playbook(app: &App, name: &str) -> Result<String, AppError> {
     }
 }
 
-/// Checks a file.
+/// Checks a file: TOML as a keep has it, or CACAO 2.0.
 pub fn check_playbook(file: &Path) -> Result<Playbook, AppError> {
-    Playbook::parse(&read(file)?).map_err(|error| refuse(error, file))
+    let text = read(file)?;
+    if text.trim_start().starts_with(['{', '[']) {
+        return from_cacao(&text).map_err(|error| refuse(error.code(), error, file));
+    }
+    Playbook::parse(&text).map_err(|error| refuse(error.code(), error, file))
+}
+
+/// Puts a playbook into the keep, in the place of the shipped one of its name. One that may do what
+/// cannot be undone needs `confirm`.
+pub fn import_playbook(
+    app: &App,
+    caller: &Caller,
+    file: &Path,
+    confirm: bool,
+) -> Result<Playbook, AppError> {
+    let class = EventClass::EntityManagement;
+    let entry = app.entry(caller, class, Activity::Update, "playbook.imported");
+    let result = check_playbook(file).and_then(|playbook| {
+        if playbook.irreversible && !confirm {
+            let attempt = format!("the playbook `{}` may do what cannot be undone", playbook.name);
+            return Err(AppError::refused("playbook-confirm", attempt)
+                .hint("`--confirm` says that this is meant"));
+        }
+        let unwritable = |error| {
+            AppError::environment("playbook-write", "cannot write the playbook").because(error)
+        };
+        create_private_dir(&app.layout.playbooks()).map_err(unwritable)?;
+        let text = playbook.to_toml();
+        write_atomic(&app.playbook_file(&playbook.name), text.as_bytes(), PRIVATE_FILE)
+            .map_err(unwritable)?;
+        Ok((playbook, to_hex(&sha256(text.as_bytes()))))
+    });
+    let entry = match &result {
+        Ok((playbook, digest)) => {
+            entry.with("playbook", playbook.name.as_str()).with("sha256", digest.as_str())
+        }
+        Err(_) => entry,
+    };
+    app.conclude(entry.severity(Severity::High), result.map(|(playbook, _)| playbook))
+}
+
+/// Returns a playbook as CACAO 2.0.
+pub fn export_playbook(app: &App, name: &str) -> Result<Value, AppError> {
+    let found = app.playbooks().known;
+    found.get(name).map(to_cacao).ok_or_else(unknown)
 }
 
 impl App {
@@ -120,14 +167,18 @@ fn read(file: &Path) -> Result<String, AppError> {
     String::from_utf8(bytes).map_err(|error| unreadable().because(error))
 }
 
-pub(crate) fn refuse(error: PlaybookError, file: &Path) -> AppError {
+fn refuse(
+    code: &'static str,
+    error: impl std::error::Error + Send + Sync + 'static,
+    file: &Path,
+) -> AppError {
     let attempt = format!("the playbook `{}` cannot be used", file.display());
-    AppError::usage(error.code(), attempt)
+    AppError::usage(code, attempt)
         .because(error)
         .hint("`twinkeep incident playbook show model` shows one that can")
 }
 
-pub(crate) fn unknown() -> AppError {
+fn unknown() -> AppError {
     AppError::refused("playbook-unknown", "there is no such playbook")
         .hint("`twinkeep incident playbook list` shows the names")
 }
@@ -135,6 +186,6 @@ pub(crate) fn unknown() -> AppError {
 const SUFFIX: &str = ".toml";
 
 /// Pages of text.
-pub(crate) const SIZE_MAX: u64 = 1 << 20;
+const SIZE_MAX: u64 = 1 << 20;
 
 const FILE_COUNT_MAX: usize = 100;

@@ -8,7 +8,9 @@ use twinkeep_forecast::Model;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
 use twinkeep_registry::{ImportId, LoadedModel, RegistryError, VersionId};
 use twinkeep_vault::digest::{sha256, to_hex};
+use twinkeep_watch::{Detection, Detector, Severity as FoundSeverity, Target};
 
+use crate::incidents::{detected, note_detection};
 use crate::train_model::weights_digest;
 use crate::{App, AppError, Caller};
 
@@ -192,8 +194,22 @@ impl App {
             None => entry,
         };
         self.record(&entry)?;
+        note_detection(self, &not_as_signed(self, version.as_str(), code))?;
         Ok(found.replaced_by)
     }
+}
+
+/// What is on the disk is not what was signed. It is in quarantine already; whoever resumes
+/// incidents does the rest.
+fn not_as_signed(app: &App, version: &str, code: &str) -> Detection {
+    let says = format!("the files of the version are not what was signed ({code})");
+    detected(
+        app,
+        Detector::ModelIntegrity,
+        Target::Model(version.to_owned()),
+        FoundSeverity::Critical,
+        &says,
+    )
 }
 
 fn none_in_service() -> AppError {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::FileWatchMode;
 
 /// Who touches the files of the keep, while the gate serves.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WatchConfig {
     /// What becomes of whoever is not the keep's own program.
@@ -15,6 +15,14 @@ pub struct WatchConfig {
     /// Programs that may read the files besides the keep's own, by the whole paths of their files:
     /// what makes backups. They are recorded, and no reason for an incident.
     pub permit: Vec<PathBuf>,
+    /// Every how many hours what came in is compared with what serves; never, if 0.
+    pub drift_hours: u32,
+}
+
+impl Default for WatchConfig {
+    fn default() -> Self {
+        Self { files: FileWatch::Off, permit: Vec::new(), drift_hours: 24 }
+    }
 }
 
 /// What becomes of whoever touches the files of models and keys.

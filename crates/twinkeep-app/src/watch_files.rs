@@ -17,7 +17,9 @@ use twinkeep_vault::digest::{Sha256, to_hex};
 use twinkeep_watch::access::{
     AccessError, Action, Answer, Collector, FileId, Group, Mode, News, Plan, Program, Who, watch,
 };
+use twinkeep_watch::{Detection, Detector, Severity as FoundSeverity, Target};
 
+use crate::incidents::{detected, note_detection};
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller, Keep};
 
@@ -119,7 +121,32 @@ pub fn see_files(
 
 /// Writes what was seen into the ledger.
 pub fn record_file_news(app: &App, news: &FileNews) -> Result<(), AppError> {
-    app.record(&entry(app, news)).map(drop)
+    app.record(&entry(app, news))?;
+    match news {
+        FileNews::Saw(seen) => touched(app, seen).map_or(Ok(()), |it| note_detection(app, &it)),
+        FileNews::Began { .. } | FileNews::Lost { .. } => Ok(()),
+    }
+}
+
+/// Somebody who is not the keep's own program touched a file. Where nobody knows who it was, it may
+/// have been the keep itself.
+fn touched(app: &App, seen: &FileSighting) -> Option<Detection> {
+    let process = seen.process.as_ref().filter(|_| !seen.own)?;
+    let reads = matches!(seen.action.as_str(), "open" | "read" | "execute");
+    let denied = Answer::from_word(&seen.answer) == Some(Answer::Denied);
+    let severity = if reads || denied { FoundSeverity::Medium } else { FoundSeverity::High };
+    let version = seen.file.strip_prefix("models/").and_then(|it| it.split_once('/'));
+    let target = match version {
+        Some((version, _)) if version.starts_with("m-") => Target::Model(version.to_owned()),
+        _ => Target::File(seen.file.clone()),
+    };
+    let says = format!("{} by {process}, {}: {}", seen.action, seen.answer, seen.file);
+    let mut found = detected(app, Detector::FileAccess, target, severity, &says);
+    found.began_us = seen.time_ms.saturating_mul(1000);
+    found.figures.insert("times".to_owned(), seen.count as f64);
+    let digest = seen.executable_sha256.as_ref().map(|it| format!("sha256:{it}"));
+    found.evidence.extend(digest.map(|digest| ("program".to_owned(), digest)));
+    Some(found)
 }
 
 /// Records that the watch has ended, and whether it was meant to.

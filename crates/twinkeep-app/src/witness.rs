@@ -23,9 +23,11 @@ use twinkeep_ledger::{
 use twinkeep_vault::digest::{from_hex, to_hex};
 use twinkeep_vault::files::read_bounded;
 use twinkeep_vault::sign::VerifyingKey;
+use twinkeep_watch::{Detection, Detector, Severity as FoundSeverity, Target};
 
+use crate::incidents::detected;
 use crate::ledger_key::{LedgerKey, vkey};
-use crate::{App, AppError, Caller};
+use crate::{App, AppError, Caller, report_detection};
 
 /// A ledger that is watched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -148,6 +150,7 @@ pub fn cosign_checkpoint(app: &App, caller: &Caller, path: &Path) -> Result<Cosi
         Ok(()) => {}
         Err(error) if ALARMS.contains(&error.code()) => {
             app.record(&entry.severity(Severity::High).failed(error.code()))?;
+            report_detection(app, &rewritten(app, &origin, &error))?;
             return Err(error);
         }
         Err(error) => return app.conclude(entry, Err(error)),
@@ -163,6 +166,12 @@ pub fn cosign_checkpoint(app: &App, caller: &Caller, path: &Path) -> Result<Cosi
         witness,
         checkpoint: format!("{}{line}", signed.note),
     })
+}
+
+/// Two of a ledger's histories cannot both be true.
+fn rewritten(app: &App, origin: &str, error: &AppError) -> Detection {
+    let says = format!("{origin}: {error}");
+    detected(app, Detector::LedgerDisagreement, Target::Keep, FoundSeverity::Critical, &says)
 }
 
 fn read(path: &Path) -> Result<WitnessRequest, AppError> {

@@ -15,6 +15,7 @@
 //! - A step never goes back: what is done is not intended again.
 
 mod action;
+mod cacao;
 mod clock;
 mod plan;
 mod playbook;
@@ -24,6 +25,7 @@ mod record;
 mod tests;
 
 pub use action::{Action, Measure, Phase, Takes};
+pub use cacao::{CacaoError, from_cacao, to_cacao};
 pub use clock::{Clock, clocks};
 pub use plan::{Judged, PlanFacts, PlanLimits, plan};
 pub use playbook::{OnFailure, Playbook, PlaybookError, PlaybookStep};

@@ -4,6 +4,7 @@ mod attack;
 mod certs;
 mod delivery;
 mod drift;
+mod incident;
 mod ledger;
 mod models;
 mod policy;
@@ -28,6 +29,9 @@ pub(crate) use attack::{
 pub(crate) use certs::{CertCommand, CertFiles, IssueArgs, RenewArgs};
 pub(crate) use delivery::{NatsArgs, ReceiveCommand, ReceiveNatsArgs, SendArgs};
 pub(crate) use drift::DriftArgs;
+pub(crate) use incident::{
+    IncidentCommand, IncidentDrillArgs, IncidentNoteArgs, IncidentReportArgs, PlaybookCommand,
+};
 pub(crate) use ledger::{ExportAs, LedgerCommand, QueryArgs};
 pub(crate) use models::{
     ApproverCommand, EvaluateArgs, ImportModelArgs, ModelCommand, PurposeName, ReleaseArgs,
@@ -197,6 +201,9 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Watch who touches the files of models and keys
     Watch(WatchArgs),
+    /// Look after incidents: what detectors found, what was done about it, and the report of it
+    #[command(subcommand)]
+    Incident(IncidentCommand),
     /// Attack your own deployment, and say what held
     Selfattack(SelfattackArgs),
     /// Show, verify, and prove what is in the ledger

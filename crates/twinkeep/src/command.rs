@@ -11,6 +11,7 @@ mod event;
 mod export;
 mod feed;
 mod identity;
+mod incident;
 mod ingest;
 mod ingest_database;
 mod init;
@@ -78,6 +79,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Policy(args) => policy::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),
         Command::Watch(args) => watch::run(global, args, out),
+        Command::Incident(args) => incident::run(global, args, out),
         Command::Selfattack(args) => selfattack::run(args, out),
         Command::Crypto(args) => crypto::run(global, args, out),
         Command::Ledger(args) => ledger::run(global, args, out),

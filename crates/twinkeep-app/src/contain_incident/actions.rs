@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use twinkeep_registry::{Status, VersionId};
+use twinkeep_store::FeedState;
 use twinkeep_vault::digest::to_hex;
 use twinkeep_vault::files::digest_file;
 use twinkeep_watch::Target;
@@ -107,6 +108,10 @@ pub(super) fn in_place(app: &App, target: &Target) -> Result<BTreeSet<Measure>, 
         found.insert(paused);
     }
     match target {
+        // What the store holds counts for nothing, until a person releases it.
+        Target::Feed(feed) if is_held(app, feed).unwrap_or(false) => {
+            found.insert(Measure::new(Action::HoldFeed, feed));
+        }
         Target::Model(model) if is_quarantined(app, model).unwrap_or(false) => {
             found.insert(Measure::new(Action::QuarantineModel, model));
         }
@@ -183,6 +188,10 @@ fn files_of_version(app: &App, version: &str) -> Vec<(String, String)> {
 fn holders(app: &App, measure: &Measure) -> Result<String, AppError> {
     let holders: Vec<String> = app.holders(measure)?.into_iter().collect();
     Ok(holders.join(" "))
+}
+
+fn is_held(app: &App, feed: &str) -> Result<bool, AppError> {
+    Ok(parse_feed(app, feed)?.state != FeedState::Admitted)
 }
 
 pub(super) fn is_quarantined(app: &App, version: &str) -> Result<bool, AppError> {

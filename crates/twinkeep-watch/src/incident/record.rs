@@ -16,6 +16,9 @@ pub type Before = BTreeMap<String, String>;
 pub struct Incident {
     /// Who found it.
     pub detector: Detector,
+    /// The detector that a drill rehearses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearses: Option<Detector>,
     /// What it is about.
     pub target: Target,
     /// The worst that was said of it.
@@ -224,6 +227,7 @@ impl Incident {
     pub fn open(detection: &Detection, now_us: i64) -> Self {
         let mut opened = Self {
             detector: detection.detector,
+            rehearses: None,
             target: detection.target.clone(),
             severity: detection.severity,
             began_us: detection.began_us.min(now_us),
@@ -251,9 +255,10 @@ impl Incident {
         opened
     }
 
-    /// Returns whether this is the incident of what was detected.
-    pub fn is_of(&self, detection: &Detection) -> bool {
+    /// Returns whether this is the open incident of what was detected, or of what a drill rehearses.
+    pub fn is_of(&self, detection: &Detection, rehearses: Option<Detector>) -> bool {
         self.closed_us.is_none()
+            && self.rehearses == rehearses
             && self.detector == detection.detector
             && self.target == detection.target
     }

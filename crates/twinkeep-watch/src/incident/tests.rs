@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::{
-    Action, Incident, Measure, PlanFacts, PlanLimits, Playbook, PlaybookError, State, Step,
-    StepState, clocks, parse_incident_id, plan,
+    Action, CacaoError, Incident, Measure, OnFailure, PlanFacts, PlanLimits, Playbook,
+    PlaybookError, State, Step, StepState, clocks, from_cacao, parse_incident_id, plan, to_cacao,
 };
 use crate::{Detection, Detector, Severity, Target};
 
@@ -191,9 +191,9 @@ fn an_incident_takes_only_so_much_and_nothing_that_a_terminal_obeys() {
     assert!(
         !incident.says.contains('\u{1b}') && incident.figures.values().all(|it| it.is_finite())
     );
-    assert!(incident.is_of(&wild));
+    assert!(incident.is_of(&wild, None));
     incident.closed_us = Some(9);
-    assert!(!incident.is_of(&wild) && incident.state() == State::Closed);
+    assert!(!incident.is_of(&wild, None) && incident.state() == State::Closed);
 }
 
 #[test]
@@ -230,10 +230,93 @@ fn names_of_incidents_have_one_form() {
     }
 }
 
+#[test]
+fn every_shipped_playbook_comes_back_from_cacao() {
+    for playbook in shipped().values() {
+        let document = to_cacao(playbook).to_string();
+        assert_eq!(&from_cacao(&document).unwrap(), playbook);
+    }
+}
+
+#[test]
+fn what_follows_a_step_that_fails_survives_cacao_and_is_in_its_words() {
+    let mut playbook = shipped()["model"].clone();
+    for follows in [OnFailure::Continue, OnFailure::Stop, OnFailure::Undo] {
+        playbook.steps[1].on_failure = follows;
+        let document = to_cacao(&playbook);
+        let workflow = document["workflow"].as_object().unwrap();
+        let named = |name: &str| workflow.iter().find(|step| step.1["name"] == name).unwrap();
+        let (backup, quarantine) = (named("activate-backup").1, named("quarantine-model").0);
+        let told = named("notify").0;
+        match follows {
+            OnFailure::Continue => {
+                assert_eq!(backup["on_completion"], quarantine.as_str());
+                assert!(backup["on_success"].is_null() && backup["on_failure"].is_null());
+            }
+            OnFailure::Stop | OnFailure::Undo => {
+                assert_eq!(backup["on_success"], quarantine.as_str());
+                assert_eq!(backup["on_failure"], told.as_str());
+                assert!(backup["on_completion"].is_null());
+            }
+        }
+        assert_eq!(from_cacao(&document.to_string()).unwrap(), playbook);
+    }
+    // Success alone says nothing of failure: then people are told, and nothing more is done.
+    let mut document = to_cacao(&playbook);
+    let workflow = document["workflow"].as_object_mut().unwrap();
+    let backup = workflow.values_mut().find(|step| step["name"] == "activate-backup").unwrap();
+    backup.as_object_mut().unwrap().remove("on_failure");
+    backup["step_extensions"] = serde_json::from_str(
+        &backup["step_extensions"].to_string().replace("\"undo\"", "\"stop\""),
+    )
+    .unwrap();
+    assert_eq!(from_cacao(&document.to_string()).unwrap().steps[1].on_failure, OnFailure::Stop);
+}
+
+#[test]
+fn a_workflow_that_is_no_plain_list_of_our_actions_is_refused() {
+    let model = to_cacao(&shipped()["model"]).to_string();
+    let refused = |text: &str| from_cacao(text).unwrap_err();
+    let document: serde_json::Value = serde_json::from_str(&model).unwrap();
+    let ids: Vec<&String> = document["workflow"].as_object().unwrap().keys().collect();
+    let of = |kind: &str| ids.iter().filter(|id| id.starts_with(kind)).collect::<Vec<_>>();
+    let (first, end) = (of("action--")[0].as_str(), of("end--")[0].as_str());
+    // Back to the first step: it would never end.
+    let circle = model.replace(
+        &format!("\"on_completion\":\"{end}\""),
+        &format!("\"on_completion\":\"{first}\""),
+    );
+    assert!(matches!(refused(&circle), CacaoError::Branch { .. }));
+    let nowhere =
+        model.replace(&format!("\"on_completion\":\"{end}\""), "\"on_completion\":\"end--x\"");
+    assert!(matches!(refused(&nowhere), CacaoError::Branch { .. }));
+    for (old, new, code) in [
+        ("\"type\":\"action\"", "\"type\":\"parallel\"", "cacao-step"),
+        ("\"action\":\"quarantine-model\"", "\"action\":\"format-disk\"", "cacao-step"),
+        ("cacao-2.0", "cacao-1.1", "cacao-form"),
+        ("\"revoked\":false", "\"revoked\":true", "cacao-form"),
+        ("\"detectors\":[", "\"detectors\":[7,", "cacao-form"),
+        ("\"action\":\"preserve-evidence\"", "\"action\":\"notify\"", "playbook-order"),
+        (
+            "\"action\":\"quarantine-model\"",
+            "\"action\":\"revoke-credential\"",
+            "playbook-irreversible",
+        ),
+    ] {
+        let changed = model.replace(old, new);
+        assert_ne!(changed, model, "{old}");
+        assert_eq!(refused(&changed).code(), code, "{new}");
+    }
+    for text in ["", "[]", "{}", "null", "{\"type\":\"playbook\",\"spec_version\":\"cacao-2.0\"}"] {
+        assert!(from_cacao(text).is_err(), "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in ".{0,400}") {
         let _ = Playbook::parse(&text);
+        let _ = from_cacao(&text);
     }
 
     #[test]

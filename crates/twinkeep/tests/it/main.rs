@@ -26,6 +26,7 @@ mod fhir;
 mod folder;
 mod harness;
 mod import_model;
+mod incident;
 mod interop;
 mod isolation;
 mod keep;

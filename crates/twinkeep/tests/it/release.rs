@@ -20,7 +20,7 @@ fn release(place: &Place, version: &str) -> Value {
 }
 
 /// A keep with two versions that served, the second one still does.
-fn two_versions() -> (Place, [String; 2]) {
+pub(crate) fn two_versions() -> (Place, [String; 2]) {
     let place = template::copy("two-versions", || {
         let place = Place::with_patients(240);
         let versions = ["42", "7"].map(|seed| train(&place, &["--seed", seed]));
@@ -49,7 +49,7 @@ fn forecast(place: &Place) -> Value {
 }
 
 /// Changes a byte of the weights of a version.
-fn damage(place: &Place, version: &str) {
+pub(crate) fn damage(place: &Place, version: &str) {
     let folder = format!("keep/models/{version}");
     let files = place.files(&folder);
     let largest = files.iter().max_by_key(|file| fs::metadata(file).unwrap().len()).unwrap();
@@ -172,13 +172,13 @@ fn a_version_comes_out_the_same_again_as_long_as_its_data_is_there() {
 }
 
 /// Makes an identity and names it an approver.
-fn approver(place: &Place, name: &str) {
+pub(crate) fn approver(place: &Place, name: &str) {
     place.run(&["identity", "new", name, "--key-file", &format!("{name}.kek")]).done();
     place.run(&["model", "approver", "add", &format!("{name}.identity.pub")]).done();
 }
 
 /// Somebody agrees to a request; returns where the approval is.
-fn approve(place: &Place, name: &str, request: &str) -> String {
+pub(crate) fn approve(place: &Place, name: &str, request: &str) -> String {
     let (identity, key) = (format!("{name}.identity"), format!("{name}.kek"));
     let out = format!("{request}.{name}");
     let args = ["model", "approve", request, "--identity", &identity, "--key-file", &key];

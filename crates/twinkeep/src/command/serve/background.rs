@@ -6,8 +6,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use twinkeep_app::{
-    App, ClientCaWatch, IssuerWatch, check_models, fold_live_when_due, read_client_cas,
-    refresh_issuers, renew_server_certificate, tidy_catalog,
+    App, Caller, ClientCaWatch, DriftRequest, IssuerWatch, check_drift, check_models,
+    fold_live_when_due, read_client_cas, refresh_issuers, renew_server_certificate,
+    resume_incidents, tidy_catalog,
 };
 use twinkeep_gate::Stopper;
 
@@ -25,6 +26,8 @@ impl Background {
         let mut background = Self { app: Arc::clone(app), running: Vec::new() };
         background.run(fold_live);
         background.run(verify_models);
+        background.run(contain);
+        background.run(watch_drift);
         background.run(ask_issuers);
         background.run(tidy);
         background.run(move |app, closed| renew_certificate(app, &stopper, closed));
@@ -63,6 +66,29 @@ fn verify_models(app: &App, closed: &Receiver<()>) {
     while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
         // What it finds is in the ledger, and so is its own failure; serving goes on.
         let _ = check_models(app);
+    }
+}
+
+/// Goes on with what is not contained yet, whoever found it and whoever was interrupted, until the
+/// gate closes.
+fn contain(app: &App, closed: &Receiver<()>) {
+    let mut pause = Duration::ZERO;
+    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        // What fails is in the incident, or the disk is full; serving goes on.
+        pause = if resume_incidents(app).is_ok() { CONTAIN_EVERY } else { AFTER_FAILURE };
+    }
+}
+
+/// Compares what came in with what serves, again and again, until the gate closes.
+fn watch_drift(app: &App, closed: &Receiver<()>) {
+    let hours = app.settings().watch.drift_hours;
+    if hours == 0 {
+        return;
+    }
+    let pause = Duration::from_secs(3600 * u64::from(hours));
+    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        // An alarm is an incident; that nothing serves yet, or too few came, is in the ledger.
+        let _ = check_drift(app, &Caller::system(), &DriftRequest::default());
     }
 }
 
@@ -105,6 +131,9 @@ fn ask_issuers(app: &App, closed: &Receiver<()>) {
         pause = ISSUERS_LOOK_EVERY;
     }
 }
+
+/// What was found beside a request waits so long, at most, for the rest of its playbook.
+const CONTAIN_EVERY: Duration = Duration::from_millis(500);
 
 /// How soon a key that is missing is looked for, at best.
 const ISSUERS_LOOK_EVERY: Duration = Duration::from_millis(500);
