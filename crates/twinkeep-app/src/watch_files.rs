@@ -124,14 +124,16 @@ pub fn record_file_news(app: &App, news: &FileNews) -> Result<(), AppError> {
     app.record(&entry(app, news))?;
     match news {
         FileNews::Saw(seen) => touched(app, seen).map_or(Ok(()), |it| note_detection(app, &it)),
-        FileNews::Began { .. } | FileNews::Lost { .. } => Ok(()),
+        FileNews::Began { .. } | FileNews::Lost { .. } | FileNews::Died => Ok(()),
     }
 }
 
 /// Somebody who is not the keep's own program touched a file. Where nobody knows who it was, it may
 /// have been the keep itself.
 fn touched(app: &App, seen: &FileSighting) -> Option<Detection> {
-    let process = seen.process.as_ref().filter(|_| !seen.own)?;
+    // A process that is about to end has no program any more.
+    let known = seen.executable.as_ref().is_some_and(|it| !it.is_empty());
+    let process = seen.process.as_ref().filter(|_| known && !seen.own && !seen.permitted)?;
     let reads = matches!(seen.action.as_str(), "open" | "read" | "execute");
     let denied = Answer::from_word(&seen.answer) == Some(Answer::Denied);
     let severity = if reads || denied { FoundSeverity::Medium } else { FoundSeverity::High };
