@@ -33,6 +33,7 @@ use crate::incidents::{IncidentReport, StepLine, change, find, load, read, repor
 use crate::{App, AppError, Caller};
 
 mod actions;
+mod concerned;
 mod undo;
 
 pub use undo::{RollBackRequest, request_rollback, roll_back_incident};
@@ -78,15 +79,19 @@ pub fn plan_containment(app: &App, detection: &Detection) -> Result<ContainmentP
 
 /// Goes on with every incident that was interrupted; returns their names.
 pub fn resume_incidents(app: &App) -> Result<Vec<String>, AppError> {
-    let mut resumed = Vec::new();
+    let (mut resumed, mut failed) = (Vec::new(), None);
     for record in app.store.incidents(Incidents::Open)? {
         let incident = read(&record)?;
-        if incident.pending().is_some() || incident.playbook.is_none() {
-            contain(app, record.number)?;
-            resumed.push(incident_id(record.number));
+        if incident.pending().is_none() && incident.playbook.is_some() {
+            continue;
+        }
+        // One that cannot be contained does not keep others waiting.
+        match contain(app, record.number) {
+            Ok(()) => resumed.push(incident_id(record.number)),
+            Err(error) => failed = failed.or(Some(error)),
         }
     }
-    Ok(resumed)
+    failed.map_or(Ok(resumed), Err)
 }
 
 /// Goes on with one incident.
@@ -112,7 +117,13 @@ pub(crate) fn contain(app: &App, number: u64) -> Result<(), AppError> {
     if incident.pending().is_none() {
         plan_more(app, number, &incident)?;
     }
-    go_on(app, number)
+    if go_on(app, number)? {
+        let people = concerned::concerned(app, &incident)?;
+        if !people.is_empty() {
+            change(app, number, &mut |incident| incident.add_subjects(people.iter().cloned()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds to an incident what its playbook says and it has not yet.
@@ -140,12 +151,14 @@ fn plan_more(app: &App, number: u64, incident: &Incident) -> Result<(), AppError
     Ok(())
 }
 
-/// Does what is pending, one step after the other.
-fn go_on(app: &App, number: u64) -> Result<(), AppError> {
+/// Does what is pending, one step after the other; returns whether there was any.
+fn go_on(app: &App, number: u64) -> Result<bool, AppError> {
+    let mut did = false;
     loop {
         let incident = load(app, number)?;
         let Some(index) = incident.pending() else { break };
         let Some(step) = incident.steps.get(index).cloned() else { break };
+        did = true;
         match step.state {
             StepState::Planned => intend(app, number, index, &step)?,
             StepState::Intended => act(app, number, index, &step)?,
@@ -157,7 +170,7 @@ fn go_on(app: &App, number: u64) -> Result<(), AppError> {
     if load(app, number)?.contained_us.is_none() {
         change(app, number, &mut |incident| incident.settle(now))?;
     }
-    Ok(())
+    Ok(did)
 }
 
 /// Writes down what is there before, and that it is to be changed.

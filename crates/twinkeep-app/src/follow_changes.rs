@@ -15,6 +15,7 @@ use serde::Serialize;
 use twinkeep_domain::Subject;
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 use twinkeep_store::{ApiKeyRecord, ChangeCursor, Changes, EventChange, FeedChange};
+use twinkeep_watch::incident::Action;
 
 use crate::answer::ForecastAnswer;
 use crate::api_keys::caller_id;
@@ -97,8 +98,8 @@ pub struct ChangedEvent {
 pub struct Pulse {
     /// Grows with every change of the keep.
     epoch: u64,
-    /// What each API key, certificate, and token may do that is neither revoked nor expired, by
-    /// caller.
+    /// What each API key, certificate, and token may do that is neither revoked, nor expired, nor
+    /// suspended, by caller.
     keys: BTreeMap<String, Vec<Scope>>,
 }
 
@@ -129,6 +130,8 @@ pub fn pulse(app: &App) -> Result<Pulse, AppError> {
     for caller in app.known_issuers()?.callers(now) {
         keys.entry(caller.id.clone()).or_default().extend(&caller.scopes);
     }
+    let suspended = app.contained_by(Action::SuspendIdentity)?;
+    keys.retain(|caller, _| !suspended.contains(caller));
     Ok(Pulse { epoch, keys })
 }
 

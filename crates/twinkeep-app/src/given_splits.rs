@@ -119,7 +119,8 @@ fn find(app: &App, row: &SplitRow) -> Result<Subject, AppError> {
     }
 }
 
-fn everybody(app: &App) -> Result<Vec<Subject>, AppError> {
+/// Returns everybody of whom there are events.
+pub(crate) fn everybody(app: &App) -> Result<Vec<Subject>, AppError> {
     let (mut everybody, mut after) = (Vec::new(), None);
     loop {
         let page = app.store.subjects(after, PAGE_SUBJECTS)?;

@@ -31,6 +31,7 @@ pub(crate) use running::DOCUMENT;
 
 mod budgets;
 mod certificates;
+mod incidents;
 mod keys;
 mod models;
 mod running;
@@ -120,6 +121,24 @@ pub(crate) const API: &[Route] = &[
         path: "/admin/v1/budgets/reset",
         access: Access::Admin,
         mount: || post(budgets::reset),
+    },
+    Route {
+        method: "get",
+        path: "/admin/v1/incidents",
+        access: Access::Admin,
+        mount: || get(incidents::list),
+    },
+    Route {
+        method: "get",
+        path: "/admin/v1/incidents/{id}",
+        access: Access::Admin,
+        mount: || get(incidents::show),
+    },
+    Route {
+        method: "post",
+        path: "/admin/v1/incidents/{id}/ack",
+        access: Access::Admin,
+        mount: || post(incidents::acknowledge),
     },
     Route {
         method: "get",

@@ -93,6 +93,7 @@ pub(crate) fn refuse(error: &AppError) -> Refusal {
             | "feed-unknown"
             | "feed-profile-missing"
             | "model-unknown"
+            | "incident-unknown"
             | "tile-unknown",
             _,
         ) => StatusCode::NOT_FOUND,

@@ -7,7 +7,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use twinkeep_app::Scope;
+use twinkeep_app::{Caller, DetectionTarget, DrillRequest, Scope, drill_incident};
 
 use super::certificates::{client_who_may, revoke};
 use super::openapi::check;
@@ -290,6 +290,20 @@ async fn what_is_looked_at_is_as_described() {
         let answer = served.operate(&shown, "GET", path, "").await;
         assert_eq!(answer.status, 200, "{path} {}", answer.body);
         described(path, "get", &answer);
+    }
+    let target = DetectionTarget::Keep;
+    let drill = DrillRequest { detector: "drill", severity: "low", target };
+    let incident = drill_incident(&keep.app, &Caller::operator(), &drill).unwrap().id;
+    for (path, method, pattern) in [
+        ("/admin/v1/incidents".to_owned(), "GET", "/admin/v1/incidents"),
+        (format!("/admin/v1/incidents/{incident}"), "GET", "/admin/v1/incidents/{id}"),
+        (format!("/admin/v1/incidents/{incident}/ack"), "POST", "/admin/v1/incidents/{id}/ack"),
+        ("/admin/v1/incidents/inc-0".to_owned(), "GET", "/admin/v1/incidents/{id}"),
+    ] {
+        let answer = served.operate(&shown, method, &path, "").await;
+        let expected = if path.ends_with("inc-0") { 404 } else { 200 };
+        assert_eq!(answer.status, expected, "{path} {}", answer.body);
+        described(pattern, &method.to_ascii_lowercase(), &answer);
     }
     let path = format!("/admin/v1/certificates/{id}/revoke");
     let answer = served.operate(&shown, "POST", &path, "").await;

@@ -75,7 +75,7 @@ fn contain(app: &App, closed: &Receiver<()>) {
     let mut pause = Duration::ZERO;
     while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
         // What fails is in the incident, or the disk is full; serving goes on.
-        pause = if resume_incidents(app).is_ok() { CONTAIN_EVERY } else { AFTER_FAILURE };
+        pause = if resume_incidents(app).is_ok() { CONTAIN_EVERY } else { LOOK_EVERY };
     }
 }
 

@@ -1,0 +1,53 @@
+//! Who is concerned by an incident, where the keep knows: whom somebody asked about, and whose
+//! events came by a feed. Looked up after containing, which must not wait for it.
+
+use std::collections::BTreeSet;
+
+use twinkeep_ledger::{Query, search};
+use twinkeep_watch::Target;
+use twinkeep_watch::incident::Incident;
+
+use crate::feeds::parse_feed;
+use crate::given_splits::everybody;
+use crate::{App, AppError};
+
+/// Returns keyed references of the people concerned.
+pub(super) fn concerned(app: &App, incident: &Incident) -> Result<BTreeSet<String>, AppError> {
+    match &incident.target {
+        Target::Identity(name) => asked_about(app, name, incident.began_us),
+        Target::Feed(feed) => people_of(app, feed),
+        _ => Ok(BTreeSet::new()),
+    }
+}
+
+/// Whom somebody asked about, or was refused to, since a day before it began: a detector is sure
+/// later than whoever it is about begins.
+fn asked_about(app: &App, name: &str, began_us: i64) -> Result<BTreeSet<String>, AppError> {
+    let query = Query {
+        from_ms: Some(began_us.div_euclid(1000).saturating_sub(DAY_MS)),
+        actor: Some(name.to_owned()),
+        ..Query::default()
+    };
+    let index = app.layout.ledger_index();
+    let found = search(&app.ledger_view()?, Some(index.as_path()), &query, ENTRY_COUNT_MAX)
+        .map_err(|error| {
+            AppError::refused("ledger-search", "cannot find out who is concerned").because(error)
+        })?;
+    Ok(found.into_iter().filter_map(|found| found.entry.subject).collect())
+}
+
+fn people_of(app: &App, feed: &str) -> Result<BTreeSet<String>, AppError> {
+    let feed = parse_feed(app, feed)?.id;
+    let mut people = BTreeSet::new();
+    for subject in everybody(app)? {
+        if app.store.feeds_of(subject)?.contains(&feed) {
+            people.insert(app.reference(subject));
+        }
+    }
+    Ok(people)
+}
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// More than a caller's budget lets them ask in a day.
+const ENTRY_COUNT_MAX: usize = 100_000;
