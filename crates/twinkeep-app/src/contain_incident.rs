@@ -174,7 +174,12 @@ fn go_on(app: &App, number: u64) -> Result<bool, AppError> {
 }
 
 /// Writes down what is there before, and that it is to be changed.
+///
+/// What only keeps or tells changes nothing that could be put back: it is done at once.
 fn intend(app: &App, number: u64, index: usize, step: &Step) -> Result<(), AppError> {
+    if !step.measure.action.contains() {
+        return act(app, number, index, step);
+    }
     let before = match actions::capture(app, &step.measure) {
         Ok(before) => before,
         Err(error) => return fail(app, number, index, step, &error),
@@ -248,6 +253,9 @@ pub(crate) fn set(
             step.at_us = now;
             code.clone_into(&mut step.code);
             says.clone_into(&mut step.says);
+        }
+        if state == StepState::Done {
+            incident.settle(now);
         }
     })?;
     Ok(())

@@ -83,8 +83,12 @@ fn what_came_since_is_compared_with_the_baseline_and_drift_is_an_alarm() {
 
     let text = place.show(&["drift", "--source", &changed, "--all"]).stdout;
     assert!(text.contains("ALARM") && text.contains(&format!("of {changed}, compared")), "{text}");
-    let entry = place.run(&["ledger", "show", "--limit", "1"]).lines();
-    assert_eq!(entry[0]["action"], "drift.checked");
+    let entries = place.run(&["ledger", "show", "--limit", "20"]).lines();
+    assert!(entries.iter().any(|entry| entry["action"] == "drift.checked"));
+    let incidents = place.run(&["incident", "list"]).lines();
+    assert_eq!(incidents.len(), 1, "an alarm is an incident, and another one is the same");
+    assert_eq!(incidents[0]["target"]["name"], version.as_str());
+    assert_eq!((&incidents[0]["detector"], &incidents[0]["count"]), (&"drift".into(), &2.into()));
 
     let learned = place.run(&["drift", "--source", "feed-1"]);
     assert_eq!(learned.refused(), "drift-feed");
