@@ -19,6 +19,8 @@ need git git                 # which are verified
 need nats-server nats-server # a message stream
 need psql postgresql-client  # a database to read
 need node nodejs             # what checks a receipt in a browser
+need nft nftables            # drops a port
+need ip iproute2             # in a network of its own
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need initdb postgresql
 if [ -n "$missing" ]; then
     echo "installing$missing"
@@ -84,4 +86,19 @@ python hypercorn fastapi uvicorn websockets hypercorn # model servers that stand
     echo "installing scipy"
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check scipy
+}
+# Those who are told when something is wrong: a mail server, the reference library of Standard
+# Webhooks, and the models of OCSF.
+"$venv/bin/python3" -c 'import aiosmtpd, standardwebhooks, py_ocsf_models' 2>/dev/null || {
+    echo "installing aiosmtpd, standardwebhooks, and py-ocsf-models"
+    [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check aiosmtpd standardwebhooks py-ocsf-models
+}
+# Takes syslog; unpacked, because installing it would start it.
+[ -x "$venv/rsyslog/usr/sbin/rsyslogd" ] || {
+    echo "unpacking rsyslog"
+    mkdir -p "$venv/rsyslog"
+    packages='rsyslog rsyslog-openssl libestr0 libfastjson4 liblognorm5'
+    # shellcheck disable=SC2086
+    (cd "$venv/rsyslog" && { apt-get download -qq $packages || { apt-get update -qq && apt-get download -qq $packages; } } 2>/dev/null && for package in *.deb; do dpkg -x "$package" .; done)
 }

@@ -86,6 +86,7 @@ pub(crate) const LIVES_IN: &[(&str, &[&str])] = &[
     ("aws-sigv4", &["twinkeep-connect", "twinkeep-posture"]),
     ("tokio-postgres", &["twinkeep-connect"]),
     ("async-nats", &["twinkeep-connect"]),
+    ("lettre", &["twinkeep-connect"]),
     ("notify", &["twinkeep-app"]),
     ("clap", &["twinkeep"]),
     ("indicatif", &["twinkeep"]),

@@ -14,6 +14,7 @@ use twinkeep_vault::{
     DateShift, KekSource, Pseudonymizer, Purpose, SecretBytes, SecretKey, SplitHasher,
 };
 
+use crate::act_on_host::HostHand;
 use crate::anchor::Anchor;
 use crate::api_keys::{KeyFacts, NotedUses};
 use crate::budget::Budgets;
@@ -58,6 +59,8 @@ pub struct App {
     pub(crate) screening_key: SecretKey,
     pub(crate) source_marks: SecretKey,
     pub(crate) training_key: SecretKey,
+    pub(crate) alert_key: SecretKey,
+    pub(crate) evidence_key: SecretKey,
     server_key: SecretBytes,
     authority_key: SecretBytes,
     pub(crate) prover: SigningKey,
@@ -85,6 +88,8 @@ pub struct App {
     pub(crate) drop_folder: Feeder,
     /// How the message stream stands, while there is one.
     pub(crate) stream: Feeder,
+    /// Who acts on the host for this process.
+    pub(crate) host: HostHand,
     clock: fn() -> Timestamp,
 }
 
@@ -114,6 +119,8 @@ impl App {
         let screening_key = keys.root.derive(Purpose::Screening, b"");
         let source_marks = keys.root.derive(Purpose::SourceMark, b"");
         let training_key = keys.root.derive(Purpose::Training, b"");
+        let alert_key = keys.root.derive(Purpose::Alert, b"");
+        let evidence_key = keys.root.derive(Purpose::Evidence, b"");
         let witness = witness_key(&keys.root)?;
         let paths = watermark_paths(&keep, surroundings.state_dir.as_deref());
         let watermark = Watermark::read(paths, &keys.root)?;
@@ -138,6 +145,8 @@ impl App {
             screening_key,
             source_marks,
             training_key,
+            alert_key,
+            evidence_key,
             server_key: keys.server,
             authority_key: keys.authority,
             prover,
@@ -154,6 +163,7 @@ impl App {
             noted_uses: Mutex::default(),
             drop_folder: Feeder::new("folder.watched"),
             stream: Feeder::new("stream.watched"),
+            host: HostHand::default(),
             clock: surroundings.clock,
             layout: keep.layout,
             settings: keep.settings,

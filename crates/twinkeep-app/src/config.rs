@@ -6,17 +6,22 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::alert_config::check_alerts;
 use crate::budget_config::check_budgets;
 use crate::client_ca_config::check_client_cas;
 use crate::issuer_config::check_issuers;
 use crate::source_attributes::is_attribute;
 use crate::upstream_config::check_upstreams;
 use crate::{
-    BudgetConfig, ClientCaConfig, ClientCertificateMode, IssuerConfig, UpstreamConfig, WatchConfig,
+    AlertConfig, BudgetConfig, ClientCaConfig, ClientCertificateMode, HostConfig, IssuerConfig,
+    UpstreamConfig, WatchConfig,
 };
 use serde::{Deserialize, Serialize};
 use twinkeep_connect::{DatabaseUrl, NatsUrl};
 use twinkeep_intake::mapping::shipped_names as shipped_mapping_names;
+
+#[cfg(test)]
+mod tests;
 
 /// The file as it is typed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -51,6 +56,11 @@ pub struct Config {
     /// Model servers behind the gate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub upstream: Vec<UpstreamConfig>,
+    /// Who is told when something is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alert: Vec<AlertConfig>,
+    /// What incidents may do on the host.
+    pub host: HostConfig,
     /// Databases to read, by the name that `twinkeep ingest source:NAME` gives them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub source: BTreeMap<String, SourceConfig>,
@@ -439,6 +449,10 @@ pub struct Settings {
     pub client_cas: Vec<ClientCaConfig>,
     /// Model servers behind the gate; paths are resolved.
     pub upstreams: Vec<UpstreamConfig>,
+    /// Who is told when something is wrong; paths are resolved.
+    pub alerts: Vec<AlertConfig>,
+    /// What incidents may do on the host; paths are resolved.
+    pub host: HostConfig,
     /// Databases to read, by name; paths are resolved.
     pub(crate) source: BTreeMap<String, SourceConfig>,
 }
@@ -520,6 +534,8 @@ impl Config {
             issuer,
             client_ca,
             upstream,
+            alert,
+            host,
             source,
         } = self;
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });
@@ -558,6 +574,8 @@ impl Config {
         let issuers = check_issuers(issuer, keep)?;
         let client_cas = check_client_cas(client_ca, keep)?;
         let upstreams = check_upstreams(upstream, keep)?;
+        let alerts = check_alerts(alert, keep)?;
+        let host = host.check(keep)?;
         Ok(Settings {
             key_file,
             intake,
@@ -571,6 +589,8 @@ impl Config {
             issuers,
             client_cas,
             upstreams,
+            alerts,
+            host,
             source,
         })
     }
@@ -591,6 +611,8 @@ impl From<Settings> for Config {
             issuer: settings.issuers,
             client_ca: settings.client_cas,
             upstream: settings.upstreams,
+            alert: settings.alerts,
+            host: settings.host,
             source: settings.source,
         }
     }
@@ -723,69 +745,20 @@ const KEYS: &[&str] = &[
     "watch",
     "files",
     "permit",
+    "alert",
+    "attempts",
+    "secret_file",
+    "secret_file_before",
+    "allow_private",
+    "server",
+    "tls",
+    "from",
+    "to",
+    "size_max",
+    "host",
+    "drop_ports",
+    "keep_ports",
+    "service",
+    "pid_file",
+    "start",
 ];
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::{Config, ConfigError};
-
-    #[test]
-    fn what_is_written_reads_back() {
-        let config = Config::default();
-        assert_eq!(Config::parse(&config.to_text()).unwrap(), config);
-        assert!(config.check(Path::new("keep")).is_ok());
-    }
-
-    #[test]
-    fn an_unknown_key_gets_the_nearest_known_one() {
-        let error = Config::parse("[gate]\nrate_per_secnd = 3\n").unwrap_err();
-        let ConfigError::Syntax { reason, nearest } = error else { panic!("wrong kind") };
-        assert!(reason.starts_with("line 2: unknown field `rate_per_secnd`"), "{reason}");
-        assert_eq!(nearest, Some("rate_per_second"));
-    }
-
-    #[test]
-    fn half_a_login_to_a_stream_is_refused() {
-        let stream = "[intake.nats]\nurl = \"tls://h:4222\"\nstream = \"S\"\nconsumer = \"k\"\n";
-        let check = |more: &str| {
-            Config::parse(&format!("{stream}{more}")).unwrap().check(Path::new("/keep"))
-        };
-        let settings = check("credentials = \"nats.creds\"\n").unwrap();
-        let nats = settings.intake.nats.unwrap();
-        assert_eq!(nats.credentials.as_deref(), Some(Path::new("/keep/nats.creds")));
-        for half in [
-            "user = \"a\"\n",
-            "password_file = \"p\"\n",
-            "client_key = \"k\"\n",
-            "user = \"a\"\npassword_file = \"p\"\ncredentials = \"c\"\n",
-        ] {
-            assert_eq!(check(half).unwrap_err().code(), "config-value", "{half}");
-        }
-        let url = stream.replace("tls://h", "tls://me:secret@h");
-        assert!(Config::parse(&url).unwrap().check(Path::new("keep")).is_err());
-    }
-
-    #[test]
-    fn every_known_key_is_offered() {
-        for key in super::KEYS {
-            assert_eq!(super::nearest_key(&format!("{key}x")), Some(*key));
-        }
-        let text = Config::default().to_text();
-        for line in text.lines().filter(|line| line.contains('=')) {
-            let key = line.split('=').next().unwrap_or_default().trim();
-            assert!(super::KEYS.contains(&key), "{key}");
-        }
-    }
-
-    #[test]
-    fn values_out_of_range_are_refused_by_name() {
-        let config = Config::parse("[gate]\nrate_per_second = 0\n").unwrap();
-        let error = config.check(Path::new("keep")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`gate.rate_per_second` in the configuration must be 1 to 1,000,000"
-        );
-    }
-}

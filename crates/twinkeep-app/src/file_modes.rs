@@ -19,6 +19,8 @@ pub(crate) fn check_modes(layout: &Layout) -> Result<(), AppError> {
         layout.keys(),
         layout.models(),
         layout.training(),
+        layout.alerts(),
+        layout.evidence(),
         store.join("events"),
         store.join("quarantine"),
         store.clone(),

@@ -74,6 +74,16 @@ impl Layout {
         self.root.join("incoming")
     }
 
+    /// Alerts that wait to be delivered.
+    pub fn alerts(&self) -> PathBuf {
+        self.root.join("alerts")
+    }
+
+    /// What was there when something was noticed.
+    pub fn evidence(&self) -> PathBuf {
+        self.root.join("evidence")
+    }
+
     /// How drift is judged, where the operator wants it otherwise than usual.
     pub fn drift(&self) -> PathBuf {
         self.root.join("drift.toml")

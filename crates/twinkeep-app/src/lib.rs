@@ -12,6 +12,9 @@
 
 mod access_token;
 mod account_subject;
+mod act_on_host;
+mod alert_config;
+mod alerts;
 mod anchor;
 mod announced_feed;
 mod answer;
@@ -52,6 +55,7 @@ mod erase_subject;
 mod error;
 mod escrow_key;
 mod evaluate_model;
+mod evidence;
 mod explain_twin;
 mod export_meds;
 mod export_model;
@@ -65,6 +69,7 @@ mod fold_live;
 mod follow_changes;
 mod given_splits;
 mod handed_feed;
+mod host_config;
 mod identities;
 mod import_model;
 mod incident_report;
@@ -160,6 +165,12 @@ mod witness;
 pub use account_subject::{
     About, AccountedEntry, Accounting, AccountingReport, account_subject, write_accounting,
 };
+pub use act_on_host::{HostOrder, HostPipes, act_on_host_by, help_on_host};
+pub use alert_config::{AlertConfig, AlertKind, MailTls};
+pub use alerts::{
+    Alert, AlertLine, AlertStage, AlertState, AlertsToTry, dead_alerts, deliver_alerts,
+    list_alerts, queue_alert, retry_alerts, test_alerts,
+};
 pub use announced_feed::{Announcement, ingest_announced_feed};
 pub use answer::{
     CompetingAnswer, ForecastAnswer, LastAnswer, PointAnswer, ProbabilityAnswer, TargetAnswer,
@@ -226,6 +237,7 @@ pub use escrow_key::{RecoveryReport, RecoveryShares, recover_keep, split_kek};
 pub use evaluate_model::{
     EvaluateOn, EvaluateReport, EvaluateRequest, EvaluateSource, ScreenedSource, evaluate_model,
 };
+pub use evidence::{Evidence, EvidenceReport, FileEvidence, show_evidence};
 pub use explain_twin::{
     BackTestAnswer, DRIVERS_DEFAULT, DriverAnswer, ExplainAnswer, ExplainRequest, explain_twin,
 };
@@ -239,6 +251,7 @@ pub use fold_live::{FoldReport, fold_live_when_due};
 pub use follow_changes::{
     ChangeData, ChangeMessage, ChangedEvent, FollowRequest, Follower, Pulse, follow_changes, pulse,
 };
+pub use host_config::{HostConfig, ServiceConfig};
 pub use identities::{IdentityReport, new_identity, show_identity};
 pub use import_model::{
     ImportFile, ImportModelRequest, ImportReport, import_model, usual_signature,
@@ -348,6 +361,7 @@ pub use twinkeep_forecast::{Evaluation, NoisePlan, TrajectoryEvaluation, WindowE
 pub use twinkeep_intake::pack_file::{
     shipped_names as shipped_pack_names, shipped_text as shipped_pack_text,
 };
+pub use twinkeep_intake::synth::Season;
 pub use twinkeep_intake::{Dates, Mapping};
 pub use twinkeep_ledger::{Activity, Class as EventClass, Entry, Severity};
 pub use twinkeep_twin::chart::{Letters, readable_unit};

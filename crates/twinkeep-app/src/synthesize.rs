@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use twinkeep_intake::synth::Synth;
+use twinkeep_intake::synth::{Season, Synth};
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
 use crate::AppError;
@@ -19,6 +19,8 @@ pub struct SynthRequest<'a> {
     pub poisoned: u32,
     /// The same seed gives the same bytes.
     pub seed: u64,
+    /// Who comes.
+    pub season: Season,
 }
 
 /// What was made.
@@ -46,7 +48,7 @@ pub fn synthesize(request: SynthRequest<'_>) -> Result<SynthReport, AppError> {
         return Err(AppError::usage("synth-poisoned", attempt));
     }
     let synth = Synth { seed: request.seed, stays: request.stays, poisoned_rows: request.poisoned };
-    let made = synth.make();
+    let made = synth.make_in(request.season);
     let write = |bytes: Vec<u8>| write_atomic(request.out, &bytes, PRIVATE_FILE);
     made.tar_gz().and_then(write).map_err(|error| {
         let attempt = format!("cannot write `{}`", request.out.display());

@@ -180,7 +180,7 @@ fn read(mut body: Body) -> Result<Vec<u8>, ureq::Error> {
     body.with_config().limit(ANSWER_LEN_MAX).read_to_vec()
 }
 
-fn roots(trust: &Trust) -> Result<RootCerts, HttpsError> {
+pub(crate) fn roots(trust: &Trust) -> Result<RootCerts, HttpsError> {
     let certificates: Vec<Certificate<'static>> = match trust {
         Trust::System => {
             let found = rustls_native_certs::load_native_certs().certs;
@@ -198,6 +198,9 @@ fn roots(trust: &Trust) -> Result<RootCerts, HttpsError> {
         false => Ok(RootCerts::Specific(Arc::new(certificates))),
     }
 }
+
+/// All authorities that a system trusts take about 250 KiB.
+pub(crate) const CERTIFICATES_SIZE_MAX: u64 = 4 << 20;
 
 /// A wrapped key takes milliseconds; a service that takes longer is down.
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,5 +1,5 @@
 //! What Twinkeep opens to other systems as a client: databases, tunnels, message streams,
-//! keys held elsewhere.
+//! keys held elsewhere, and those who are alerted.
 //!
 //! A connection goes to whom it was meant for, or it is not made: certificates and host keys are
 //! checked, and there is no mode that prefers a check over none.
@@ -23,6 +23,7 @@
 
 #![deny(clippy::expect_used)]
 
+pub mod alert;
 mod database;
 mod database_error;
 mod database_url;

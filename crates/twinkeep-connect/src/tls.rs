@@ -10,6 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use twinkeep_vault::files::{open_to_others, read_bounded, read_secret_bounded};
 
+use crate::https::CERTIFICATES_SIZE_MAX;
+
 /// What proves to a server who we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
@@ -158,12 +160,17 @@ fn roots_of(path: &Path) -> Result<RootCertStore, TlsError> {
 fn system_roots() -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     // A certificate of the system that cannot be read is one authority less to trust.
-    let (added, _) =
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let (added, _) = roots.add_parsable_certificates(system_certificates());
     if added == 0 { Err(TlsError::NoRoots) } else { Ok(roots) }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// Returns what the system trusts.
+pub(crate) fn system_certificates() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
+/// Reads the certificates of a PEM file.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let problem = |problem| TlsError::Content { path: path.to_path_buf(), problem };
     let bytes = read_bounded(path, CERTIFICATES_SIZE_MAX)
         .map_err(|source| TlsError::File { path: path.to_path_buf(), source })?;
@@ -201,9 +208,6 @@ fn reason(error: &CertificateError) -> &'static str {
         _ => "it breaks a rule",
     }
 }
-
-/// All authorities that a system trusts take about 250 KiB.
-const CERTIFICATES_SIZE_MAX: u64 = 4 << 20;
 
 /// An RSA key of 16,384 bits takes 13 KiB.
 const KEY_SIZE_MAX: u64 = 64 << 10;

@@ -15,6 +15,7 @@ use std::io;
 
 use flate2::{Compression, GzBuilder};
 
+use crate::synth::body::Health;
 use crate::synth::stay::Stay;
 
 mod body;
@@ -37,6 +38,16 @@ pub struct Synth {
     pub poisoned_rows: u32,
 }
 
+/// Who comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Season {
+    /// Whoever comes most of the year.
+    #[default]
+    Usual,
+    /// More old and very sick people among them: each of them is like such people of any season.
+    Winter,
+}
+
 /// What was made.
 #[derive(Clone)]
 pub struct SynthCohort {
@@ -53,11 +64,22 @@ pub struct SynthCohort {
 impl Synth {
     /// Makes the cohort.
     pub fn make(&self) -> SynthCohort {
+        self.make_in(Season::Usual)
+    }
+
+    /// Makes the cohort of a season.
+    pub fn make_in(&self, season: Season) -> SynthCohort {
         let mut cohort = SynthCohort { files: Vec::new(), rows: 0, missing: 0, poisoned: 0 };
         let spoiled = poison::spread(self);
         for (number, spoiled) in (0..self.stays).zip(spoiled) {
             let mut random = random::Random::new(self.seed, u64::from(number) + 1);
-            let stay = Stay::make(FIRST_RECORD + number, &mut random);
+            // Another stream: who comes in winter is otherwise who comes at any time.
+            let mut chance = random::Random::new(self.seed, u64::MAX - u64::from(number));
+            let health = match season {
+                Season::Winter if chance.chance(FRAIL) => Health::Frail,
+                _ => Health::Usual,
+            };
+            let stay = Stay::make(FIRST_RECORD + number, health, &mut random);
             let mut lines = stay.lines;
             poison::spoil(&mut lines, spoiled, &mut random);
             cohort.rows += lines.len() as u64;
@@ -89,6 +111,9 @@ impl SynthCohort {
         builder.into_inner()?.finish()
     }
 }
+
+/// How many of those who come in winter are old and very sick.
+const FRAIL: f64 = 0.7;
 
 /// Far from the numbers of PhysioNet 2012 (132539 to 163017), so that nobody takes them for it.
 const FIRST_RECORD: u32 = 900_001;

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::{constant_time, digest, hmac};
 
-use crate::SecretKey;
+use crate::{SecretBytes, SecretKey};
 
 /// Returns the SHA-256 digest of `bytes`.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -38,6 +38,14 @@ impl Sha256 {
 /// Returns HMAC-SHA-256 of `bytes` (RFC 2104).
 pub fn hmac_sha256(key: &SecretKey, bytes: &[u8]) -> [u8; 32] {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
+    let mut out = [0; 32];
+    out.copy_from_slice(hmac::sign(&key, bytes).as_ref());
+    out
+}
+
+/// The same under a secret of any length that somebody else chose, such as that of a webhook.
+pub fn hmac_sha256_of(secret: &SecretBytes, bytes: &[u8]) -> [u8; 32] {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
     let mut out = [0; 32];
     out.copy_from_slice(hmac::sign(&key, bytes).as_ref());
     out

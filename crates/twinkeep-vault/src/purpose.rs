@@ -45,6 +45,10 @@ pub enum Purpose {
     Access,
     /// Authenticates what a verification of the ledger has established.
     Verification,
+    /// Seals alerts that wait to be delivered.
+    Alert,
+    /// Seals what was found on the host before something was done to it.
+    Evidence,
     /// Wraps the content key of a sealed feed.
     FeedContent,
 }
@@ -74,6 +78,8 @@ impl Purpose {
             Self::Witness => "twinkeep/v1/witness",
             Self::Access => "twinkeep/v1/access",
             Self::Verification => "twinkeep/v1/verification",
+            Self::Alert => "twinkeep/v1/alert",
+            Self::Evidence => "twinkeep/v1/evidence",
             Self::FeedContent => "twinkeep/v1/feed-content",
         }
     }

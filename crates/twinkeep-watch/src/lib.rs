@@ -1,4 +1,5 @@
-//! The watch: who touched the files of a keep, and what departs from the usual.
+//! The watch: who touched the files of a keep, what departs from the usual, and what is done on the
+//! host about it.
 //!
 //! What collects facts from the system and what judges them are files apart.
 //!
@@ -11,6 +12,7 @@
 pub mod access;
 pub mod detect;
 mod detection;
+pub mod host;
 pub mod incident;
 
 pub use detection::{Detection, Detector, Severity, Target};

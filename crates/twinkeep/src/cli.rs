@@ -1,5 +1,6 @@
 //! The shape and the words of the command line; what the commands do is in `command/`.
 
+mod alert;
 mod attack;
 mod certs;
 mod delivery;
@@ -13,6 +14,7 @@ mod seal;
 mod selfattack;
 mod senders;
 mod store;
+mod synth;
 mod tokens;
 mod twins;
 mod upstreams;
@@ -23,6 +25,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use alert::AlertCommand;
 pub(crate) use attack::{
     AttackCommand, AttackedArgs, ExtractionArgs, MembershipArgs, PoisoningArgs,
 };
@@ -43,6 +46,7 @@ pub(crate) use seal::{OpenArgs, SealArgs};
 pub(crate) use selfattack::SelfattackArgs;
 pub(crate) use senders::{SenderCommand, SenderDates};
 pub(crate) use store::{KeyringCommand, StoreCommand};
+pub(crate) use synth::{SeasonName, SynthArgs};
 pub(crate) use tokens::{IssuerCommand, TokenArgs, TokenCommand};
 pub(crate) use twins::{SimilarArgs, SimulateArgs, TwinCommand, WhatIfArgs};
 pub(crate) use upstreams::UpstreamCommand;
@@ -204,6 +208,9 @@ pub(crate) enum Command {
     /// Look after incidents: what detectors found, what was done about it, and the report of it
     #[command(subcommand)]
     Incident(IncidentCommand),
+    /// Tell people when something is wrong
+    #[command(subcommand)]
+    Alert(AlertCommand),
     /// Attack your own deployment, and say what held
     Selfattack(SelfattackArgs),
     /// Show, verify, and prove what is in the ledger
@@ -238,6 +245,9 @@ pub(crate) enum Command {
     /// See for `serve-watch`
     #[command(hide = true)]
     ServeWatchEyes(WatchArgs),
+    /// Act on the host for `serve`
+    #[command(hide = true)]
+    ServeHost,
 }
 
 /// Arguments of `init`.
@@ -273,26 +283,6 @@ pub(crate) enum IdentityCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-}
-
-/// Arguments of `synth`.
-#[derive(Debug, Args)]
-pub(crate) struct SynthArgs {
-    /// File to write: a tar.gz of one text file a stay, as in PhysioNet 2012
-    #[arg(value_name = "FILE")]
-    pub(crate) out: PathBuf,
-
-    /// How many stays
-    #[arg(long, default_value_t = 400)]
-    pub(crate) stays: u32,
-
-    /// How many bad rows to hide among them
-    #[arg(long, default_value_t = 0)]
-    pub(crate) poisoned: u32,
-
-    /// The same seed gives the same bytes
-    #[arg(long, default_value_t = 42)]
-    pub(crate) seed: u64,
 }
 
 /// Arguments of `ingest`.

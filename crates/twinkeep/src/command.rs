@@ -1,5 +1,6 @@
 //! One file a command, or a group of commands for one thing.
 
+mod alert;
 mod attack;
 mod budget;
 mod cert;
@@ -80,6 +81,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Serve(args) => serve::run(global, args, out),
         Command::Watch(args) => watch::run(global, args, out),
         Command::Incident(args) => incident::run(global, args, out),
+        Command::Alert(args) => alert::run(global, args, out),
         Command::Selfattack(args) => selfattack::run(args, out),
         Command::Crypto(args) => crypto::run(global, args, out),
         Command::Ledger(args) => ledger::run(global, args, out),
@@ -93,6 +95,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::ServeCourier => edge::courier(),
         Command::ServeWatch(args) => watch::supervise(global, args),
         Command::ServeWatchEyes(args) => watch::see(global, args),
+        Command::ServeHost => edge::host_helper(global),
         Command::Config => {
             let Keep { settings, .. } = Keep::find(&global.keep)?;
             let config = Config::from(settings);

@@ -6,23 +6,26 @@
 //!   somebody who does not know how far they came.
 
 use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
 
 use twinkeep_registry::{Status, VersionId};
 use twinkeep_store::FeedState;
 use twinkeep_vault::digest::to_hex;
 use twinkeep_vault::files::digest_file;
 use twinkeep_watch::Target;
-use twinkeep_watch::incident::{Action, Before, Measure, incident_id};
+use twinkeep_watch::incident::{Action, Before, Incident, Measure, Step, StepState, incident_id};
 
+use crate::act_on_host::{apply_on_host, plan_on_host};
 use crate::api_keys::CALLER_PREFIX;
 use crate::client_certificates::CERTIFICATE_PREFIX;
+use crate::evidence::preserve_evidence;
 use crate::feeds::parse_feed;
 use crate::incidents::{change, load};
 use crate::models::parse_version;
 use crate::put_in_service::load_once;
 use crate::{
-    App, AppError, Caller, promote_model, quarantine_model, revoke_api_key, revoke_certificate,
-    roll_back_model,
+    Alert, AlertStage, App, AppError, Caller, HostOrder, promote_model, quarantine_model,
+    queue_alert, revoke_api_key, revoke_certificate, roll_back_model,
 };
 
 /// Returns what is there before an action, or why it cannot be done.
@@ -56,6 +59,9 @@ pub(super) fn capture(app: &App, measure: &Measure) -> Result<Before, AppError> 
             keep("holders", holders(app, measure)?);
         }
         Action::PauseTraining => keep("holders", holders(app, measure)?),
+        Action::DropPort | Action::StopService | Action::FreezeService => {
+            return Ok(plan_on_host(app, &host_order(measure)?)?.before);
+        }
     }
     Ok(before)
 }
@@ -72,7 +78,11 @@ pub(super) fn apply(
     let reason = format!("incident {id}");
     match action {
         Action::PreserveEvidence => preserve(app, number),
-        Action::Notify => Ok("no channel is configured".to_owned()),
+        Action::Notify => notify(app, number),
+        Action::DropPort | Action::StopService | Action::FreezeService => {
+            apply_on_host(app, &host_order(measure)?, before)?;
+            Ok(action.expected().to_owned())
+        }
         Action::ActivateBackup => activate_backup(app, before, &reason),
         Action::QuarantineModel => {
             if is_quarantined(app, on)? {
@@ -149,6 +159,54 @@ fn activate_backup(app: &App, before: &Before, reason: &str) -> Result<String, A
         .hint("`twinkeep model backup VERSION --reason TEXT` names one"))
 }
 
+/// Puts an alert into the outbox for whoever is to be told; the same one, if this is done again.
+fn notify(app: &App, number: u64) -> Result<String, AppError> {
+    let incident = load(app, number)?;
+    let of = |state| {
+        let contains = move |step: &&Step| step.state == state && step.measure.action.contains();
+        incident.steps.iter().filter(contains)
+    };
+    let stage = match (of(StepState::Failed).next(), of(StepState::Done).next()) {
+        (Some(_), _) => AlertStage::NotContained,
+        (None, Some(_)) => AlertStage::Contained,
+        (None, None) => AlertStage::Noticed,
+    };
+    let queued = queue_alert(
+        app,
+        &Alert {
+            incident: Some(incident_id(number)),
+            stage,
+            detector: incident.detector,
+            target: incident.target.clone(),
+            severity: incident.severity,
+            began_us: incident.began_us,
+            seen_us: incident.last_us,
+            figures: incident.figures.clone(),
+            subjects: incident.subjects_more.saturating_add(incident.subjects.len() as u64),
+            actions: of(StepState::Done)
+                .map(|step| step.measure.action.name().to_owned())
+                .collect(),
+        },
+    )?;
+    Ok(match queued.len() {
+        0 => "nobody is to be told of this: no `[[alert]]` speaks at its severity".to_owned(),
+        1 => "one alert waits to be delivered".to_owned(),
+        count => format!("{count} alerts wait to be delivered"),
+    })
+}
+
+/// Returns what an action means on the host.
+pub(super) fn host_order(measure: &Measure) -> Result<HostOrder, AppError> {
+    let Measure { action, on } = measure;
+    match action {
+        Action::DropPort => HostOrder::drop_port(on).ok_or_else(|| {
+            AppError::usage("port-name", "this names no port").hint("as in `tcp/8443`")
+        }),
+        Action::FreezeService => Ok(HostOrder::FreezeService { name: on.clone() }),
+        _ => Ok(HostOrder::StopService { name: on.clone() }),
+    }
+}
+
 /// Keeps digests of what an incident is about, and where the ledger stands.
 fn preserve(app: &App, number: u64) -> Result<String, AppError> {
     let incident = load(app, number)?;
@@ -159,6 +217,9 @@ fn preserve(app: &App, number: u64) -> Result<String, AppError> {
     for model in &incident.models {
         evidence.extend(files_of_version(app, model));
     }
+    let id = incident_id(number);
+    let kept = preserve_evidence(app, &id, &files_concerned(app, &incident))?;
+    evidence.push(("evidence".to_owned(), kept.digest));
     let count = evidence.len();
     change(app, number, &mut |incident| {
         for (name, digest) in &evidence {
@@ -166,7 +227,29 @@ fn preserve(app: &App, number: u64) -> Result<String, AppError> {
             incident.evidence.entry(name.clone()).or_insert_with(|| digest.clone());
         }
     })?;
-    Ok(format!("{count} digests are kept"))
+    Ok(format!(
+        "{count} digests are kept, and sealed what was there: {} files, open in {} programs",
+        kept.files, kept.open
+    ))
+}
+
+/// Returns the files that an incident is about, wherever they lie.
+fn files_concerned(app: &App, incident: &Incident) -> Vec<PathBuf> {
+    let models = app.layout.models();
+    let mut files = Vec::new();
+    for id in incident.models.iter().filter_map(|model| parse_version(model).ok()) {
+        for place in [models.join(id.as_str()), models.join("quarantine").join(id.as_str())] {
+            let found = std::fs::read_dir(place).into_iter().flatten().flatten();
+            files.extend(found.take(FILE_COUNT_MAX).map(|file| file.path()));
+        }
+    }
+    if let Target::File(name) = &incident.target {
+        // As the watch has it: a path within the keep, and none that leads out of it.
+        let path = Path::new(name);
+        let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+        files.extend(plain.then(|| app.layout.root().join(path)));
+    }
+    files
 }
 
 /// Returns the digests of a version's files, wherever it lies. What cannot be read has none.

@@ -11,7 +11,9 @@ use twinkeep_registry::{Decision, Status};
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_watch::incident::{Action, Incident, Measure, Step, StepState, incident_id};
 
+use super::actions::host_order;
 use super::{Containing, record_step, set};
+use crate::act_on_host::undo_on_host;
 use crate::approve_model::{ApprovalRequest, Purpose, agreed_to};
 use crate::incidents::{IncidentReport, find, load, report};
 use crate::models::parse_version;
@@ -158,6 +160,10 @@ fn undo(app: &App, by: &By, id: &str, step: &Step) -> Result<String, AppError> {
         }
         Action::QuarantineModel => give_back(app, by, on),
         Action::ActivateBackup => put_back(app, by, step),
+        Action::DropPort | Action::StopService | Action::FreezeService => {
+            undo_on_host(app, &host_order(&step.measure)?, &step.before)?;
+            Ok("it is as it was".to_owned())
+        }
         Action::PreserveEvidence | Action::RevokeCredential | Action::Notify => Ok(String::new()),
     }
 }

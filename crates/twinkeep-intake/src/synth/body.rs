@@ -17,6 +17,33 @@ pub(super) struct Body {
     clock: f64,
 }
 
+/// How well somebody was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// As people are.
+    Usual,
+    /// Old, and sicker than most.
+    Frail,
+}
+
+impl Health {
+    /// The mean age.
+    pub(super) fn age(self) -> f64 {
+        match self {
+            Self::Usual => 65.0,
+            Self::Frail => 80.0,
+        }
+    }
+
+    /// How much sicker than people in the mean.
+    fn illness(self) -> f64 {
+        match self {
+            Self::Usual => 0.0,
+            Self::Frail => 1.6,
+        }
+    }
+}
+
 /// How one drive behaves.
 struct Drive {
     /// Pull to the mean per hour.
@@ -37,8 +64,8 @@ const SPECS: [Drive; DRIVES] = [
 ];
 
 impl Body {
-    pub(super) fn new(random: &mut Random) -> Self {
-        let illness = random.normal();
+    pub(super) fn new(health: Health, random: &mut Random) -> Self {
+        let illness = health.illness() + random.normal();
         let treated_from = random.between(1.0, 20.0);
         // The sicker a patient, the likelier the treatment.
         let treated = random.chance(0.35 + 0.15 * illness.clamp(-2.0, 3.0));

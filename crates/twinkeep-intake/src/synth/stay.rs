@@ -1,6 +1,6 @@
 //! One made-up stay as the lines of its file.
 
-use super::body::Body;
+use super::body::{Body, Health};
 use super::channel::{CHANNELS, Panel};
 use super::random::Random;
 
@@ -22,12 +22,12 @@ pub(super) struct Stay {
 pub(super) const DESCRIPTORS: usize = 6;
 
 impl Stay {
-    pub(super) fn make(record: u32, random: &mut Random) -> Self {
+    pub(super) fn make(record: u32, health: Health, random: &mut Random) -> Self {
         let mut lines = Vec::new();
         let mut missing = 0;
         let male = random.chance(0.56);
         let height = if male { 176.0 } else { 162.0 } + 7.5 * random.normal();
-        let age = (65.0 + 16.0 * random.normal()).clamp(18.0, 90.0);
+        let age = (health.age() + 16.0 * random.normal()).clamp(18.0, 90.0);
         let mut descriptor = |name: &str, value: f64, known: bool| {
             let value = if known { value.round() } else { -1.0 };
             missing += u64::from(!known);
@@ -39,7 +39,7 @@ impl Stay {
         descriptor("Height", height.clamp(140.0, 210.0), random.chance(0.55));
         descriptor("ICUType", 1.0 + random.below(4) as f64, true);
         descriptor("Weight", -1.0, false);
-        let mut seen = observe(random);
+        let mut seen = observe(health, random);
         seen.sort_by_key(|seen| (seen.0, seen.1));
         lines.extend(seen.into_iter().map(|(minute, _, text)| Line { minute, text }));
         Self { lines, missing }
@@ -47,8 +47,8 @@ impl Stay {
 }
 
 /// Measures the panels over 48 hours: minute, place within the minute, line.
-fn observe(random: &mut Random) -> Vec<(u32, usize, String)> {
-    let body = Body::new(random);
+fn observe(health: Health, random: &mut Random) -> Vec<(u32, usize, String)> {
+    let body = Body::new(health, random);
     let severe = body.at(0)[0];
     let base: Vec<f64> =
         CHANNELS.iter().map(|channel| channel.mean + channel.between * random.normal()).collect();

@@ -24,6 +24,12 @@ pub enum Action {
     HoldFeed,
     /// Makes no new version.
     PauseTraining,
+    /// Drops what comes to a port of this host.
+    DropPort,
+    /// Stops a service of this host.
+    StopService,
+    /// Holds a service of this host where it is.
+    FreezeService,
     /// Tells people.
     Notify,
 }
@@ -56,6 +62,10 @@ pub enum Takes {
     Identity,
     /// A feed.
     Feed,
+    /// A port of this host: `tcp/8443`.
+    Port,
+    /// A service of this host, by its name in the configuration.
+    Service,
 }
 
 /// An action, and the name of what it is done to; empty, if that is the keep.
@@ -71,7 +81,7 @@ pub struct Measure {
 
 impl Action {
     /// All of them, in the order of their phases.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::PreserveEvidence,
         Self::ActivateBackup,
         Self::QuarantineModel,
@@ -80,6 +90,9 @@ impl Action {
         Self::RevokeCredential,
         Self::HoldFeed,
         Self::PauseTraining,
+        Self::DropPort,
+        Self::StopService,
+        Self::FreezeService,
         Self::Notify,
     ];
 
@@ -94,6 +107,9 @@ impl Action {
             Self::RevokeCredential => "revoke-credential",
             Self::HoldFeed => "hold-feed",
             Self::PauseTraining => "pause-training",
+            Self::DropPort => "drop-port",
+            Self::StopService => "stop-service",
+            Self::FreezeService => "freeze-service",
             Self::Notify => "notify",
         }
     }
@@ -113,7 +129,10 @@ impl Action {
             | Self::SuspendIdentity
             | Self::RevokeCredential
             | Self::HoldFeed
-            | Self::PauseTraining => Phase::Isolate,
+            | Self::PauseTraining
+            | Self::DropPort
+            | Self::StopService
+            | Self::FreezeService => Phase::Isolate,
             Self::Notify => Phase::Notify,
         }
     }
@@ -125,6 +144,8 @@ impl Action {
             Self::CloseRoute => Takes::Route,
             Self::SuspendIdentity | Self::RevokeCredential => Takes::Identity,
             Self::HoldFeed => Takes::Feed,
+            Self::DropPort => Takes::Port,
+            Self::StopService | Self::FreezeService => Takes::Service,
             Self::PreserveEvidence | Self::PauseTraining | Self::Notify => Takes::Keep,
         }
     }
@@ -150,6 +171,9 @@ impl Action {
             Self::RevokeCredential => "the credential opens nothing, for good",
             Self::HoldFeed => "nothing is learned from the feed",
             Self::PauseTraining => "`train` refuses with `training-paused`",
+            Self::DropPort => "what comes to the port is dropped",
+            Self::StopService => "the service does not run",
+            Self::FreezeService => "the service does nothing, and keeps its memory",
             Self::Notify => "an alert waits for each channel that is configured",
         }
     }

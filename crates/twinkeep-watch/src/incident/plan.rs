@@ -40,6 +40,10 @@ pub struct PlanLimits {
     pub routes_max: usize,
     /// How many feeds one incident holds.
     pub feeds_max: usize,
+    /// How many ports one incident drops.
+    pub ports_max: usize,
+    /// How many services one incident stops or freezes.
+    pub services_max: usize,
 }
 
 /// Whether something is to be done.
@@ -60,6 +64,8 @@ impl Default for PlanLimits {
             models_max: 2,
             routes_max: 3,
             feeds_max: 10,
+            ports_max: 3,
+            services_max: 3,
         }
     }
 }
@@ -142,6 +148,8 @@ fn judge(
         Takes::Route => limits.routes_max,
         Takes::Identity => limits.identities_max,
         Takes::Feed => limits.feeds_max,
+        Takes::Port => limits.ports_max,
+        Takes::Service => limits.services_max,
     };
     let taken = taken.entry(action.takes()).or_default();
     match cooled {

@@ -163,6 +163,10 @@ impl Playbook {
             if !step.on.as_ref().is_none_or(plain) {
                 return refuse("`on`", "1 to 200 characters");
             }
+            // No detection is about one of these.
+            if step.on.is_none() && matches!(step.action.takes(), Takes::Port | Takes::Service) {
+                return refuse("`on`", "there for what is done to a port or a service");
+            }
             if step.on.is_some() && step.action.takes() == Takes::Keep {
                 return refuse("`on`", "absent, where something is done to the keep as a whole");
             }

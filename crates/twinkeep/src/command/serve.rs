@@ -21,11 +21,13 @@ use crate::output::Output;
 mod background;
 mod feeders;
 mod file_watch;
+mod host_helper;
 mod isolated;
 
 use background::Background;
 use feeders::{Feeder, Stream};
 use file_watch::FileWatch;
+use host_helper::HostHelper;
 
 pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(), AppError> {
     let keep = Keep::find(&global.keep)?;
@@ -38,8 +40,10 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     let upstreams = UpstreamPlans::new(&keep.settings.upstreams);
     let upstreams = upstreams.map_err(|error| refuse(listen, error))?;
     let watch = FileWatch::start(&keep)?;
+    let mut helper = HostHelper::start(&keep)?;
     let (app, front) = isolated::open(global, args, &keep, listen)?;
     let app = Arc::new(app);
+    helper.serve(&app);
     if !app.keys_locked() {
         out.remark(
             "warning: keys may be swapped to disk; raise the limit of locked memory (ulimit -l)",
@@ -89,6 +93,7 @@ pub(crate) fn run(global: &Global, args: &ServeArgs, out: &Output) -> Result<(),
     feeders.into_iter().for_each(Feeder::close);
     background.close();
     watch.into_iter().for_each(file_watch::Recording::close);
+    helper.close(&app);
     forget_upstreams(&app)?;
     record_closed(&app)?;
     served.map_err(|error| refuse(listen, error))

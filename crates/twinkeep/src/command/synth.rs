@@ -1,8 +1,8 @@
 //! `twinkeep synth`.
 
-use twinkeep_app::{AppError, SynthRequest, synthesize};
+use twinkeep_app::{AppError, Season, SynthRequest, synthesize};
 
-use crate::cli::SynthArgs;
+use crate::cli::{SeasonName, SynthArgs};
 use crate::output::{Output, thousands};
 
 pub(crate) fn run(args: &SynthArgs, out: &Output) -> Result<(), AppError> {
@@ -11,6 +11,10 @@ pub(crate) fn run(args: &SynthArgs, out: &Output) -> Result<(), AppError> {
         stays: args.stays,
         poisoned: args.poisoned,
         seed: args.seed,
+        season: match args.season {
+            SeasonName::Usual => Season::Usual,
+            SeasonName::Winter => Season::Winter,
+        },
     })?;
     out.result(&report, |report| {
         format!(

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod admin;
+mod alert;
 mod answers;
 mod attack;
 mod attendance;

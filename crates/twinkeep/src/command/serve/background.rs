@@ -6,8 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use twinkeep_app::{
-    App, Caller, ClientCaWatch, DriftRequest, IssuerWatch, check_drift, check_models,
-    fold_live_when_due, read_client_cas, refresh_issuers, renew_server_certificate,
+    AlertsToTry, App, Caller, ClientCaWatch, DriftRequest, IssuerWatch, check_drift, check_models,
+    deliver_alerts, fold_live_when_due, read_client_cas, refresh_issuers, renew_server_certificate,
     resume_incidents, tidy_catalog,
 };
 use twinkeep_gate::Stopper;
@@ -29,6 +29,7 @@ impl Background {
         background.run(contain);
         background.run(watch_drift);
         background.run(ask_issuers);
+        background.run(tell);
         background.run(tidy);
         background.run(move |app, closed| renew_certificate(app, &stopper, closed));
         background.run(move |app, closed| read_authorities(app, client_cas, closed));
@@ -101,6 +102,14 @@ fn read_authorities(app: &App, mut watch: ClientCaWatch, closed: &Receiver<()>) 
     }
 }
 
+/// Delivers alerts whenever some are due, until the gate closes.
+fn tell(app: &App, closed: &Receiver<()>) {
+    while closed.recv_timeout(ALERTS_LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+        // What fails is in the ledger, and waits for its next turn.
+        let _ = deliver_alerts(app, AlertsToTry::Due);
+    }
+}
+
 /// Lets go of what the catalog has no use for any more, now and then, until the gate closes.
 fn tidy(app: &App, closed: &Receiver<()>) {
     let mut pause = TIDY_FIRST;
@@ -134,6 +143,9 @@ fn ask_issuers(app: &App, closed: &Receiver<()>) {
 
 /// What was found beside a request waits so long, at most, for the rest of its playbook.
 const CONTAIN_EVERY: Duration = Duration::from_millis(500);
+
+/// A look reads the names in one folder.
+const ALERTS_LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How soon a key that is missing is looked for, at best.
 const ISSUERS_LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -1,9 +1,11 @@
 //! The house that `twinkeep serve` works in: which files and which port its worker needs.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use twinkeep_app::{App, AppError, Isolation, IssuerConfig, Keep, NatsConfig, Settings};
+use twinkeep_app::{
+    AlertConfig, App, AppError, Isolation, IssuerConfig, Keep, NatsConfig, Settings,
+};
 use twinkeep_gate::{Confinement, Front, House, IsolationReport, WorkerFiles};
 
 use super::refuse;
@@ -47,10 +49,12 @@ pub(super) fn open(
     Ok((app, Front::Apart(house)))
 }
 
-/// Where the worker has to connect to: a message stream, and issuers of access tokens.
+/// Where the worker has to connect to: a message stream, issuers of access tokens, and those who are
+/// told when something is wrong.
 fn ports(settings: &Settings) -> Vec<u16> {
     let stream = settings.intake.nats.as_ref().and_then(NatsConfig::port);
-    settings.issuers.iter().filter_map(IssuerConfig::port).chain(stream).collect()
+    let alerts = settings.alerts.iter().filter_map(AlertConfig::port);
+    settings.issuers.iter().filter_map(IssuerConfig::port).chain(stream).chain(alerts).collect()
 }
 
 /// What the worker reads and writes.
@@ -71,8 +75,12 @@ fn files(global: &Global, args: &ServeArgs, keep: &Keep) -> Result<WorkerFiles, 
         writable.push(dir);
     }
     // A file that is full is renamed, so its folder is needed.
-    let traces = settings.gate.trace_file.as_deref().and_then(std::path::Path::parent);
-    writable.extend(traces.map(std::path::Path::to_path_buf));
+    let traces = settings.gate.trace_file.as_deref().and_then(Path::parent);
+    writable.extend(traces.map(Path::to_path_buf));
+    for alert in &settings.alerts {
+        // The same, for a file of events.
+        writable.extend(alert.file.as_deref().and_then(folder_of));
+    }
     let given = &global.secret;
     let secrets = [&given.passphrase_file, &given.key_file, &settings.key_file];
     let mut readable: Vec<PathBuf> = secrets.into_iter().flatten().cloned().collect();
@@ -89,10 +97,17 @@ fn files(global: &Global, args: &ServeArgs, keep: &Keep) -> Result<WorkerFiles, 
         let files = std::iter::once(&authority.file).chain(&authority.crl);
         readable.extend(files.filter_map(|file| Some(file.parent()?.to_path_buf())));
     }
+    // Secrets are changed while the gate serves: a file that is replaced is known by its folder only.
+    let of_alerts = settings.alerts.iter().flat_map(AlertConfig::files_read);
+    readable.extend(of_alerts.filter_map(|file| folder_of(file)));
     if !ports(settings).is_empty() {
         readable.extend(NAMES_AND_AUTHORITIES.map(PathBuf::from));
     }
     Ok(WorkerFiles { writable, readable })
+}
+
+fn folder_of(file: &Path) -> Option<PathBuf> {
+    file.parent().map(Path::to_path_buf)
 }
 
 /// Says where the kernel did not confine what it should.

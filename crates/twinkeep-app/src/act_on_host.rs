@@ -1,0 +1,291 @@
+//! Use cases: act on the host around the keep, and look at it, as an incident says.
+//!
+//! The process that has the keys gave up what it takes: it starts no programs, signals nobody, and
+//! sees no other process. So `serve` starts a helper before that, a process of its own that has no
+//! key. They speak a line of JSON at a time. A command that an operator runs acts by itself.
+//!
+//! # Invariants
+//!
+//! - The helper does what its own configuration names, and nothing else: whoever takes over the
+//!   process with the keys cannot have it run a program or touch a service of their choice.
+//! - What is never cut is asked where it is done.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use twinkeep_watch::host::{
+    self, HostAction, HostBefore, HostError, HostEvidence, HostPlan, Protocol, look_at_host,
+};
+
+use crate::{App, AppError, Keep, Settings};
+
+#[cfg(test)]
+mod tests;
+
+/// Something to be done on the host, by the names of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "order", deny_unknown_fields)]
+pub enum HostOrder {
+    /// What comes to a port is dropped.
+    DropPort {
+        /// The port.
+        port: u16,
+        /// Of which protocol.
+        protocol: Protocol,
+    },
+    /// A service is stopped.
+    StopService {
+        /// Its name in the configuration.
+        name: String,
+    },
+    /// A service is held where it is.
+    FreezeService {
+        /// Its name in the configuration.
+        name: String,
+    },
+}
+
+impl HostOrder {
+    /// Reads what a port is called in playbooks: `tcp/8443`.
+    pub(crate) fn drop_port(name: &str) -> Option<Self> {
+        let (protocol, port) = name.split_once('/')?;
+        let protocol = match protocol {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            _ => return None,
+        };
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        Some(Self::DropPort { port, protocol })
+    }
+}
+
+/// What a helper is asked by, and what it answers by.
+pub type HostPipes = (Box<dyn Write + Send>, Box<dyn Read + Send>);
+
+/// Who acts on the host for this process.
+#[derive(Default)]
+pub(crate) struct HostHand(Mutex<Hand>);
+
+#[derive(Default)]
+enum Hand {
+    /// This process does.
+    #[default]
+    Own,
+    /// Nobody: the process is closed in, and the configuration asks for no helper.
+    None,
+    /// A helper, at the other end of these.
+    Helper(Box<dyn Write + Send>, Box<dyn BufRead + Send>),
+}
+
+/// What the helper is asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "ask", deny_unknown_fields)]
+enum Ask {
+    Plan { order: HostOrder },
+    Apply { order: HostOrder, before: HostBefore },
+    Undo { order: HostOrder, before: HostBefore },
+    Look { files: Vec<PathBuf> },
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "answer", deny_unknown_fields)]
+enum Answer {
+    Plan { plan: HostPlan },
+    Done,
+    Seen { evidence: HostEvidence },
+    Refused { code: String, says: String },
+}
+
+/// Says what an order would do, and captures what is there.
+pub(crate) fn plan_on_host(app: &App, order: &HostOrder) -> Result<HostPlan, AppError> {
+    match app.host.ask(&app.settings, &Ask::Plan { order: order.clone() })? {
+        Answer::Plan { plan } => Ok(plan),
+        other => Err(refusal(other)),
+    }
+}
+
+/// Does it.
+pub(crate) fn apply_on_host(
+    app: &App,
+    order: &HostOrder,
+    before: &HostBefore,
+) -> Result<(), AppError> {
+    let ask = Ask::Apply { order: order.clone(), before: before.clone() };
+    done(app.host.ask(&app.settings, &ask)?)
+}
+
+/// Restores what was there before.
+pub(crate) fn undo_on_host(
+    app: &App,
+    order: &HostOrder,
+    before: &HostBefore,
+) -> Result<(), AppError> {
+    let ask = Ask::Undo { order: order.clone(), before: before.clone() };
+    done(app.host.ask(&app.settings, &ask)?)
+}
+
+/// Looks who has `files` of the keep open, and who listens on this host.
+pub(crate) fn see_host(app: &App, files: &[PathBuf]) -> Result<HostEvidence, AppError> {
+    match app.host.ask(&app.settings, &Ask::Look { files: files.to_vec() })? {
+        Answer::Seen { evidence } => Ok(evidence),
+        other => Err(refusal(other)),
+    }
+}
+
+/// Has everything that is done on the host done by a helper from now on, or by nobody.
+pub fn act_on_host_by(app: &App, helper: Option<HostPipes>) {
+    let hand = match helper {
+        None => Hand::None,
+        Some((to, from)) => Hand::Helper(to, Box::new(BufReader::new(from))),
+    };
+    *app.host.0.lock().unwrap_or_else(PoisonError::into_inner) = hand;
+}
+
+/// The helper: does what it is asked, until nobody asks any more. Needs no key of the keep.
+pub fn help_on_host(
+    keep: &Keep,
+    from: &mut dyn BufRead,
+    to: &mut dyn Write,
+) -> Result<(), AppError> {
+    let root = keep.layout.root();
+    let failed = |error| AppError::environment("host-helper", "cannot answer").because(error);
+    loop {
+        let mut line = Vec::new();
+        from.take(LINE_LEN_MAX).read_until(b'\n', &mut line).map_err(failed)?;
+        if line.is_empty() {
+            return Ok(());
+        }
+        let answer = match serde_json::from_slice(&line) {
+            Ok(ask) => answer(&keep.settings, &ask, Some(root)),
+            Err(_) => refused("host-ask", "the helper does not understand what it is asked"),
+        };
+        let mut text = serde_json::to_vec(&answer).unwrap_or_default();
+        text.push(b'\n');
+        to.write_all(&text).and_then(|()| to.flush()).map_err(failed)?;
+    }
+}
+
+impl HostHand {
+    fn ask(&self, settings: &Settings, ask: &Ask) -> Result<Answer, AppError> {
+        let mut hand = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = || {
+            AppError::environment("host-helper", "the helper for the host has ended")
+                .hint("start `serve` again")
+        };
+        match &mut *hand {
+            Hand::Own => Ok(answer(settings, ask, None)),
+            Hand::None => {
+                Ok(refused("host-off", "nothing is done on the host: `[host]` says nothing"))
+            }
+            Hand::Helper(to, from) => {
+                let mut text = serde_json::to_vec(ask).map_err(|error| lost().because(error))?;
+                text.push(b'\n');
+                to.write_all(&text)
+                    .and_then(|()| to.flush())
+                    .map_err(|error| lost().because(error))?;
+                let mut line = Vec::new();
+                from.take(LINE_LEN_MAX)
+                    .read_until(b'\n', &mut line)
+                    .map_err(|error| lost().because(error))?;
+                serde_json::from_slice(&line).map_err(|error| lost().because(error))
+            }
+        }
+    }
+}
+
+/// Does what is asked. Only files `within` are looked for, if that is said.
+fn answer(settings: &Settings, ask: &Ask, within: Option<&Path>) -> Answer {
+    let guards = settings.host.guards(&settings.gate);
+    let run = |order: &HostOrder, act: &dyn Fn(&HostAction) -> Result<Answer, HostError>| {
+        match permitted(settings, order) {
+            None => refused("host-off", "`[host]` of the configuration does not permit this"),
+            Some(action) => act(&action).unwrap_or_else(|error| {
+                let cause = std::error::Error::source(&error);
+                let says = cause.map_or_else(|| error.to_string(), |it| format!("{error}: {it}"));
+                refused(error.code(), &says)
+            }),
+        }
+    };
+    match ask {
+        Ask::Plan { order } => {
+            run(order, &|action| host::plan(action, &guards).map(|plan| Answer::Plan { plan }))
+        }
+        Ask::Apply { order, before } => {
+            run(order, &|action| host::apply(action, &guards, before).map(|()| Answer::Done))
+        }
+        Ask::Undo { order, before } => {
+            run(order, &|action| host::undo(action, before).map(|()| Answer::Done))
+        }
+        Ask::Look { files } => {
+            let ours = |file: &&PathBuf| within.is_none_or(|root| file.starts_with(root));
+            let files: Vec<PathBuf> =
+                files.iter().filter(ours).take(FILE_COUNT_MAX).cloned().collect();
+            Answer::Seen { evidence: look_at_host(&files) }
+        }
+    }
+}
+
+/// Returns what an order means here, if the configuration permits it.
+fn permitted(settings: &Settings, order: &HostOrder) -> Option<HostAction> {
+    let host = &settings.host;
+    match order {
+        HostOrder::DropPort { port, protocol } => {
+            host.drop_ports.then_some(HostAction::DropPort { port: *port, protocol: *protocol })
+        }
+        HostOrder::StopService { name } => {
+            host.service(name).map(|service| HostAction::StopService { service })
+        }
+        HostOrder::FreezeService { name } => {
+            host.service(name).map(|service| HostAction::FreezeService { service })
+        }
+    }
+}
+
+fn done(answer: Answer) -> Result<(), AppError> {
+    match answer {
+        Answer::Done => Ok(()),
+        other => Err(refusal(other)),
+    }
+}
+
+fn refused(code: &str, says: &str) -> Answer {
+    Answer::Refused { code: code.to_owned(), says: says.to_owned() }
+}
+
+/// A code comes back as text: only known ones are passed on.
+fn refusal(answer: Answer) -> AppError {
+    let Answer::Refused { code, says } = answer else {
+        return AppError::environment("host-helper", "the helper answered something else");
+    };
+    let known = CODES.iter().find(|known| **known == code).copied().unwrap_or("host-failed");
+    let error = AppError::refused(known, says);
+    match known {
+        "host-off" => error.hint("docs/guides/host.md says how `[host]` permits it"),
+        "host-not-permitted" => error.hint("`serve` must be started with the privilege for it"),
+        _ => error,
+    }
+}
+
+/// What can be wrong, by permanent names.
+const CODES: [&str; 11] = [
+    "host-off",
+    "host-ask",
+    "host-guarded",
+    "host-missing",
+    "host-not-permitted",
+    "host-failed",
+    "host-timed-out",
+    "host-no-service",
+    "host-no-way-back",
+    "host-system",
+    "host-helper",
+];
+
+/// A listing of a thousand open files and sockets.
+const LINE_LEN_MAX: u64 = 4 << 20;
+
+/// A version has some ten.
+const FILE_COUNT_MAX: usize = 200;

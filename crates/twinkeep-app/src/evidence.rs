@@ -1,0 +1,217 @@
+//! Use cases: keep what was there when something was noticed, before anything is done about it; show
+//! it later.
+//!
+//! Containment changes what it is about: a version is moved, a service is stopped. So first the
+//! digests of the files concerned are taken, who has them open, who listens on the host, and the
+//! newest entries of the ledger. All of it is sealed into one file, whose digest is in the ledger.
+//!
+//! # Invariants
+//!
+//! - What was kept first stays: what is there later may be our own doing.
+//! - Whatever cannot be seen is said, and holds nothing up.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use twinkeep_ledger::{Activity, Class as EventClass, Entry};
+use twinkeep_vault::digest::{sha256, to_hex};
+use twinkeep_vault::files::{
+    PRIVATE_FILE, create_private_dir, digest_file, read_bounded, write_atomic,
+};
+use twinkeep_vault::{Purpose, open, seal};
+use twinkeep_watch::host::HostEvidence;
+
+use crate::act_on_host::see_host;
+use crate::time_text::rfc3339;
+use crate::verify_ledger::line;
+use crate::{App, AppError, Caller};
+
+/// What was there when something was noticed.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    version: u32,
+    /// The incident.
+    pub incident: String,
+    /// When it was taken (RFC 3339).
+    pub taken: String,
+    /// The files concerned, as paths within the keep.
+    pub files: BTreeMap<String, FileEvidence>,
+    /// Who had them open, and who listened; none, if that could not be seen.
+    pub host: Option<HostEvidence>,
+    /// Why it could not be seen; empty, if it could.
+    pub unseen: String,
+    /// The newest entries of the ledger.
+    pub ledger: Vec<Value>,
+}
+
+/// A file as it lay there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEvidence {
+    /// Its digest: `sha256:...`; empty, if it cannot be read.
+    pub digest: String,
+    /// Its size.
+    pub size: u64,
+    /// Its mode, in octal.
+    pub mode: String,
+    /// Its owner.
+    pub user: u32,
+    /// Its number in its file system.
+    pub inode: u64,
+    /// When it was changed last, in seconds since 1970.
+    pub changed: i64,
+}
+
+/// What was kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EvidenceReport {
+    /// The digest of the sealed file: `sha256:...`.
+    pub digest: String,
+    /// How many files were looked at.
+    pub files: usize,
+    /// How many programs had one of them open.
+    pub open: usize,
+}
+
+/// Keeps what is there now for an incident, unless something is kept already.
+pub(crate) fn preserve_evidence(
+    app: &App,
+    incident: &str,
+    files: &[PathBuf],
+) -> Result<EvidenceReport, AppError> {
+    let path = path(app, incident);
+    if path.exists() {
+        let (kept, digest) = read(app, incident)?;
+        return Ok(report(&kept, digest));
+    }
+    let entry = app.entry(
+        &Caller::system(),
+        EventClass::DetectionFinding,
+        Activity::Create,
+        "evidence.preserved",
+    );
+    let kept = take(app, incident, files)?;
+    let result = keep(app, &path, &kept).map(|digest| report(&kept, digest));
+    let entry = entry.with("incident", incident);
+    let entry = match &result {
+        Ok(report) => entry.with("digest", report.digest.as_str()),
+        Err(_) => entry,
+    };
+    app.conclude(entry, result)
+}
+
+/// Shows what was kept for an incident.
+pub fn show_evidence(app: &App, caller: &Caller, incident: &str) -> Result<Evidence, AppError> {
+    let class = EventClass::DetectionFinding;
+    let entry = app.entry(caller, class, Activity::Read, "evidence.shown");
+    let known = incident.len() <= NAME_LEN_MAX
+        && incident.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let result = match known && path(app, incident).exists() {
+        true => read(app, incident).map(|(kept, _)| kept),
+        false => Err(AppError::usage("evidence-none", "nothing is kept for such an incident")
+            .hint("`twinkeep incident list --all` has the incidents")),
+    };
+    let entry = if result.is_ok() { entry.with("incident", incident) } else { entry };
+    app.conclude(entry, result)
+}
+
+fn take(app: &App, incident: &str, files: &[PathBuf]) -> Result<Evidence, AppError> {
+    let root = app.layout.root();
+    let whole = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let files: Vec<PathBuf> = files.iter().take(FILE_COUNT_MAX).map(whole).collect();
+    let base = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+    let described = files.iter().filter_map(|path| {
+        let name = path.strip_prefix(&base).unwrap_or(path).display().to_string();
+        Some((name, describe(path)?))
+    });
+    let (host, unseen) = match see_host(app, &files) {
+        Ok(seen) => (Some(seen), String::new()),
+        Err(error) => (None, error.code().to_owned()),
+    };
+    let view = app.ledger_view()?;
+    let size = view.checkpoint().checkpoint.size;
+    let first = size.saturating_sub(ENTRY_COUNT_MAX);
+    let entries = view.entries(first..size)?;
+    let ledger = entries.iter().zip(first..).filter_map(|(bytes, index)| {
+        serde_json::to_value(line(index, Entry::decode(bytes).ok()?)).ok()
+    });
+    Ok(Evidence {
+        version: VERSION,
+        incident: incident.to_owned(),
+        taken: rfc3339(app.now()),
+        files: described.collect(),
+        host,
+        unseen,
+        ledger: ledger.collect(),
+    })
+}
+
+fn describe(path: &Path) -> Option<FileEvidence> {
+    let found = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let digest = digest_file(path).map(|digest| format!("sha256:{}", to_hex(&digest)));
+    Some(FileEvidence {
+        digest: digest.unwrap_or_default(),
+        size: found.len(),
+        mode: format!("{:o}", found.permissions().mode() & 0o7777),
+        user: found.uid(),
+        inode: found.ino(),
+        changed: found.ctime(),
+    })
+}
+
+fn keep(app: &App, path: &Path, kept: &Evidence) -> Result<String, AppError> {
+    let failed = |error: std::io::Error| {
+        AppError::environment("evidence-write", "cannot keep evidence of an incident")
+            .because(error)
+    };
+    let text = serde_json::to_vec(kept).map_err(|error| {
+        AppError::environment("evidence-write", "cannot write evidence down").because(error)
+    })?;
+    let context = kept.incident.as_bytes();
+    let sealed = seal(&app.evidence_key, Purpose::Evidence, context, &text);
+    create_private_dir(&app.layout.evidence()).map_err(failed)?;
+    write_atomic(path, &sealed, PRIVATE_FILE).map_err(failed)?;
+    Ok(format!("sha256:{}", to_hex(&sha256(&sealed))))
+}
+
+fn read(app: &App, incident: &str) -> Result<(Evidence, String), AppError> {
+    let damaged = || AppError::refused("evidence-damaged", "the evidence that was kept is damaged");
+    let sealed = read_bounded(&path(app, incident), SIZE_MAX).map_err(|error| {
+        AppError::environment("evidence-read", "cannot read the evidence that was kept")
+            .because(error)
+    })?;
+    let digest = format!("sha256:{}", to_hex(&sha256(&sealed)));
+    let key = &app.evidence_key;
+    let text = open(key, Purpose::Evidence, incident.as_bytes(), &sealed)
+        .map_err(|error| damaged().because(error))?;
+    let kept: Evidence =
+        serde_json::from_slice(text.expose()).map_err(|error| damaged().because(error))?;
+    if kept.version == VERSION { Ok((kept, digest)) } else { Err(damaged()) }
+}
+
+fn report(kept: &Evidence, digest: String) -> EvidenceReport {
+    let open = kept.host.as_ref().map_or(0, |host| host.open.len());
+    EvidenceReport { digest, files: kept.files.len(), open }
+}
+
+fn path(app: &App, incident: &str) -> PathBuf {
+    app.layout.evidence().join(format!("{incident}.sealed"))
+}
+
+const VERSION: u32 = 1;
+
+/// What came just before: a page of the ledger.
+const ENTRY_COUNT_MAX: u64 = 100;
+
+/// A version has some ten.
+const FILE_COUNT_MAX: usize = 200;
+
+/// Two thousand files and sockets, and a hundred entries, with room.
+const SIZE_MAX: u64 = 16 << 20;
+
+const NAME_LEN_MAX: usize = 64;
