@@ -8,6 +8,9 @@ help: ## List the targets
 demo: ## Build, run the main job end to end on made-up patients, and serve it (CHECK=1: check itself and stop)
 	@CARGO="$(CARGO)" CHECK="$(CHECK)" sh demo/run.sh
 
+demo-attack: ## Attack a running keep in many ways, and show what is noticed, contained, and lost (CHECK=1: smaller, and stop)
+	@CARGO="$(CARGO)" CHECK="$(CHECK)" PROFILE="$(or $(PROFILE),release)" sh demo/attack.sh
+
 test: ## Run everything that can fail, checks included
 	@CARGO="$(CARGO)" sh .ci/test.sh
 
@@ -83,4 +86,4 @@ docs: ## Regenerate the reference pages from the program
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny bench-incident
+.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny bench-incident demo-attack

@@ -14,40 +14,15 @@ DIR=target/demo
 KEEP=$DIR/keep
 started=$(date +%s)
 
-step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
-run() { printf '$ twinkeep %s\n' "$*" >&2; "$BIN" "$@"; }
-fail() { printf 'demo: %s\n' "$*" >&2; exit 1; }
-# Runs a command that must be refused with this code, and shows how it is refused.
-refused() {
-    code=$1; shift
-    printf '$ twinkeep %s\n' "$*"
-    if "$BIN" --json "$@" >"$DIR/refusal" 2>&1; then fail "this was accepted: twinkeep $*"; fi
-    grep -q "\"code\":\"$code\"" "$DIR/refusal" || { cat "$DIR/refusal" >&2; fail "expected a refusal with $code"; }
-    "$BIN" "$@" || true
-}
-json() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" | head -n 1; }
+. demo/parts.sh
 
-step "Build"
-[ -n "${BUILT:-}" ] || "$CARGO" build --quiet --locked --package twinkeep --profile "$PROFILE"
-case $PROFILE in dev) out=debug ;; *) out=$PROFILE ;; esac
-BIN=$PWD/${CARGO_TARGET_DIR:-target}/$out/twinkeep
-[ -x "$BIN" ] || BIN=${CARGO_TARGET_DIR:-target}/$out/twinkeep
-rm -rf "$DIR"
-mkdir -p "$DIR"
-chmod 700 "$DIR"
-# The demo keeps its state to itself.
-XDG_STATE_HOME=$PWD/$DIR/state
-export XDG_STATE_HOME
+build
 
-step "Make a keep, and a sender that it accepts"
-run init "$KEEP" --pack icu --key-file "$DIR/keep.kek"
-run identity new general-hospital --dir "$DIR" --key-file "$DIR/hospital.kek"
-run --keep "$KEEP" sender add "$DIR/general-hospital.identity.pub"
+make_keep
 
 step "Make up $STAYS stays in intensive care, with 40 bad rows among them, and seal them"
 run synth "$DIR/monday.tar.gz" --stays "$STAYS" --poisoned 40
-run seal "$DIR/monday.tar.gz" --identity "$DIR/general-hospital.identity" \
-    --key-file "$DIR/hospital.kek" --to "$KEEP/public/keep.identity.pub"
+seal "$DIR/monday.tar.gz"
 
 step "A forged feed: one byte is changed"
 cp "$DIR/monday.tar.gz.sealed" "$DIR/forged.sealed"
@@ -106,14 +81,7 @@ one="$call '$base/api/v1/twins?limit=3'"
 two="$call $base/api/v1/twins/$twin/forecast"
 three="$call --json @$DIR/request.json $base/predict"
 
-command -v curl >/dev/null || fail "curl is missing: install it, or open the address below by hand"
-ready=
-for _ in $(seq 100); do
-    curl --silent --fail --cacert "$KEEP/public/ca.pem" "$base/healthz" >/dev/null 2>&1 && { ready=1; break; }
-    kill -0 "$server" 2>/dev/null || fail "the server stopped"
-    sleep 0.1
-done
-[ -n "$ready" ] || fail "the server did not answer within 10 s"
+wait_until_it_serves
 
 printf '\nThree calls that work as printed, from this folder:\n\n  %s\n\n  %s\n\n  %s\n' "$one" "$two" "$three"
 printf '\nOpen %s/ in a browser and sign in with the key in %s\n' "$base" "$DIR/api.key"
