@@ -57,11 +57,9 @@ impl EventsFile {
     }
 
     fn open(&self) -> io::Result<File> {
-        if let Ok(found) = fs::symlink_metadata(&self.path) {
-            if !found.is_file() {
-                let message = "the target is not a regular file";
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
-            }
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| !found.is_file()) {
+            let message = "the target is not a regular file";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
         OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(&self.path)
     }
