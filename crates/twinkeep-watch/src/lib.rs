@@ -14,5 +14,6 @@ pub mod detect;
 mod detection;
 pub mod host;
 pub mod incident;
+pub mod probe;
 
 pub use detection::{Detection, Detector, Severity, Target};

@@ -112,7 +112,8 @@ impl Sketch {
         }
     }
 
-    fn part(&self, value: f64) -> usize {
+    /// Returns in which part a value lies.
+    pub(crate) fn part(&self, value: f64) -> usize {
         self.marks.partition_point(|&mark| mark < value).min(self.counts.len().saturating_sub(1))
     }
 
