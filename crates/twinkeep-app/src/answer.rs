@@ -28,6 +28,9 @@ pub struct ForecastAnswer {
     /// Whether it has two significant digits, because the budget of the caller is used up.
     #[serde(skip_serializing_if = "is_false")]
     pub coarse: bool,
+    /// Whether it has no numbers, because the caller probed the model.
+    #[serde(skip_serializing_if = "is_false")]
+    pub labels_only: bool,
     /// The model version that made it.
     pub model: String,
     /// The pack it speaks about, as `name@version`.
@@ -71,6 +74,10 @@ pub struct TargetAnswer {
     /// Of an event, by increasing horizon up to the window.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub probabilities: Vec<ProbabilityAnswer>,
+    /// In place of all numbers: `up`, `down`, or `same`, compared with the last value or the window
+    /// before; of an event `likely`, `possible`, or `unlikely`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<&'static str>,
 }
 
 /// The probability of an event by one horizon.
@@ -139,12 +146,41 @@ pub struct PointAnswer {
 }
 
 impl TargetAnswer {
+    /// Leaves a label in place of all numbers: what is nearer to the last value than a quarter of
+    /// the cases are to the middle is the same.
+    fn leave_label(&mut self) {
+        let before = self.last.as_ref().map(|last| last.value).or(self.before);
+        let direction = |point: &PointAnswer| {
+            let moved = point.q50 - before?;
+            let width = point.q75.zip(point.q25).map_or(0.0, |(high, low)| (high - low) / 2.0);
+            Some(if moved.abs() <= width {
+                "same"
+            } else if 0.0 < moved {
+                "up"
+            } else {
+                "down"
+            })
+        };
+        let likely = |point: &ProbabilityAnswer| match point.probability {
+            p if p < 0.2 => "unlikely",
+            p if p < 0.5 => "possible",
+            _ => "likely",
+        };
+        let of_event = self.probabilities.last().map(likely);
+        self.label = of_event.or_else(|| self.points.last().and_then(direction));
+        self.points.clear();
+        self.probabilities.clear();
+    }
+
     /// Says in words what is to be expected of a window; nothing of a value, which has a chart.
     pub fn words(&self) -> Option<String> {
         let window = duration(self.window_hours?);
         let text = match (self.basis, self.points.first(), self.probabilities.last()) {
             ("already-happened", ..) => {
                 "It has happened already, or something that rules it out.".to_owned()
+            }
+            _ if self.label.is_some() => {
+                format!("Within {window}: {}.", self.label.unwrap_or_default())
             }
             (_, Some(point), _) => self.total_words(point, &window),
             (_, _, Some(last)) => self.probability_words(last),
@@ -207,6 +243,7 @@ impl ForecastAnswer {
             prediction_time: rfc3339(forecast.prediction_time),
             looks_back: false,
             coarse: false,
+            labels_only: false,
             model: model.to_owned(),
             pack: format!("{}@{}", pack.name(), pack.version()),
             targets: forecast
@@ -239,12 +276,17 @@ impl ForecastAnswer {
 }
 
 impl ForecastAnswer {
-    /// Leaves two significant digits, if no more are paid for.
+    /// Leaves two significant digits, if no more are paid for, or labels.
     pub(crate) fn with_precision(mut self, precision: Precision) -> Self {
-        if precision == Precision::Full {
-            return self;
+        match precision {
+            Precision::Full => return self,
+            Precision::Coarse => self.coarse = true,
+            Precision::Labels => {
+                self.labels_only = true;
+                self.targets.iter_mut().for_each(TargetAnswer::leave_label);
+                return self;
+            }
         }
-        self.coarse = true;
         for target in &mut self.targets {
             target.points.iter_mut().for_each(PointAnswer::coarsen);
             for point in &mut target.probabilities {
@@ -318,6 +360,7 @@ fn target_answer(pack: &Pack, target: &TargetForecast) -> TargetAnswer {
             .map(|(value, age)| LastAnswer { value: tidy(value), age_hours: tidy(age) }),
         points: target.points.iter().map(point_answer).collect(),
         probabilities: Vec::new(),
+        label: None,
     }
 }
 
@@ -340,6 +383,7 @@ fn window_answer(pack: &Pack, target: &WindowTarget, window: &WindowForecast) ->
         last: None,
         points,
         probabilities,
+        label: None,
     }
 }
 
@@ -416,6 +460,7 @@ mod tests {
             last: None,
             points: vec![],
             probabilities: vec![],
+            label: None,
         }
     }
 

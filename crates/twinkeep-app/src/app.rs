@@ -16,6 +16,7 @@ use twinkeep_vault::{
 
 use crate::act_on_host::HostHand;
 use crate::anchor::Anchor;
+use crate::answer_tiers::Tiers;
 use crate::api_keys::{KeyFacts, NotedUses};
 use crate::budget::Budgets;
 use crate::client_certificates::ClientCertificates;
@@ -27,6 +28,7 @@ use crate::issuers::Issuers;
 use crate::permit::Policies;
 use crate::served::Served;
 use crate::use_upstream::Logins;
+use crate::watch_queries::Questions;
 use crate::watermark::{Marks, Watermark};
 use crate::{AppError, Caller, Deidentify, Keep, Layout, Settings};
 
@@ -79,6 +81,10 @@ pub struct App {
     pub(crate) contained: Contained,
     /// How much callers may learn.
     pub(crate) budgets: Budgets,
+    /// In what form callers who probed get answers.
+    pub(crate) tiers: Tiers,
+    /// What was asked and not looked at yet.
+    pub(crate) questions: Questions,
     /// What the gate logs in to upstreams with.
     pub(crate) upstream_logins: Logins,
     access_key: SecretKey,
@@ -158,6 +164,8 @@ impl App {
             consents: Consents::default(),
             contained: Contained::default(),
             budgets: Budgets::default(),
+            tiers: Tiers::default(),
+            questions: Questions::default(),
             upstream_logins: Logins::default(),
             access_key: keys.root.derive(Purpose::Access, b""),
             noted_uses: Mutex::default(),

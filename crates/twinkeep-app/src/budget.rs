@@ -36,12 +36,14 @@ use crate::{App, AppError, Caller};
 mod tests;
 
 /// How precise an answer may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Precision {
     /// As the model gives it.
     Full,
     /// Two significant digits.
     Coarse,
+    /// No number at all: a direction, or how likely.
+    Labels,
 }
 
 /// What this process set aside and did not use yet, by budget.
@@ -92,8 +94,23 @@ pub struct BudgetLine {
 impl App {
     /// Charges what an answer gives away; `item` is what costs something once only.
     ///
-    /// Returns how precise the answer may be, or refuses it.
+    /// Returns how precise the answer may be, or refuses it. Whoever probes gets no more than what
+    /// that leaves them.
     pub(crate) fn spend(
+        &self,
+        caller: &Caller,
+        unit: BudgetUnit,
+        model: &str,
+        item: &[u8],
+    ) -> Result<Precision, AppError> {
+        let most = match unit {
+            BudgetUnit::FullAnswers => self.precision_of(caller)?,
+            BudgetUnit::NewSubjects | BudgetUnit::DistinctInputs => Precision::Full,
+        };
+        Ok(self.spend_budget(caller, unit, model, item)?.max(most))
+    }
+
+    fn spend_budget(
         &self,
         caller: &Caller,
         unit: BudgetUnit,
@@ -135,9 +152,15 @@ impl App {
         model: &str,
         item: &[u8],
     ) -> Result<(), AppError> {
-        match self.spend(caller, unit, model, item)? {
+        if unit == BudgetUnit::FullAnswers && Precision::Full < self.precision_of(caller)? {
+            let attempt = "this caller gets coarser answers, and this one has no coarser form";
+            return Err(
+                AppError::refused("probing", attempt).hint("`twinkeep probe show CALLER` says why")
+            );
+        }
+        match self.spend_budget(caller, unit, model, item)? {
             Precision::Full => Ok(()),
-            Precision::Coarse => {
+            Precision::Coarse | Precision::Labels => {
                 let attempt = format!("the budget of {} is used up", unit.name());
                 let budget = self.settings.budgets.iter().find(|it| it.is_of(caller, unit));
                 let wait = budget.map_or(0, |budget| seconds_left(budget.per, self.now()));
@@ -254,7 +277,7 @@ impl App {
     }
 
     /// Returns whose budget a caller uses: that of the first of a line of keys or certificates.
-    fn budget_of(&self, caller: &Caller) -> Result<String, AppError> {
+    pub(crate) fn budget_of(&self, caller: &Caller) -> Result<String, AppError> {
         if let Some(lineage) = self.certificate_lineage(&caller.id)? {
             return Ok(lineage);
         }

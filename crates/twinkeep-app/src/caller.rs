@@ -1,5 +1,7 @@
 //! Who asks: an operator at the command line, or whoever shows an API key or an access token.
 
+use std::fmt;
+
 use crate::AppError;
 use crate::obligation::Obligations;
 
@@ -22,6 +24,26 @@ pub struct Caller {
     pub glass: Option<String>,
     /// In what form it may have answers, once the policy was asked.
     pub obligations: Obligations,
+    /// From where it asks, if it does over the network.
+    pub from: Option<CallerAddress>,
+}
+
+/// The address of a caller, or the network of one, in whatever bits the gate counts addresses by: it
+/// can identify a person, and only tells whether two callers ask from the same place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CallerAddress(pub u128);
+
+impl CallerAddress {
+    /// Returns what a keyed digest is made of.
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
+impl fmt::Debug for CallerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CallerAddress(hidden)")
+    }
 }
 
 /// What a caller may do.
@@ -136,6 +158,7 @@ impl Caller {
             purpose: None,
             glass: None,
             obligations: Obligations::default(),
+            from: None,
         }
     }
 

@@ -21,6 +21,8 @@ pub struct ModelsCheck {
     pub backup: Option<String>,
     /// Whether the weights in memory had changed, and were read again.
     pub reloaded: bool,
+    /// Whether the version that serves answers its canaries otherwise than when it was signed.
+    pub canaries_differ: bool,
     /// Codes of what was wrong with versions that were taken away.
     pub taken_away: Vec<String>,
 }
@@ -57,6 +59,13 @@ fn check(app: &App) -> Result<ModelsCheck, AppError> {
         let entry = entry.severity(Severity::Critical).with("model", served.version.as_str());
         app.record(&entry)?;
         report_detection(app, &changed_in_memory(app, &served.version))?;
+    }
+    if let Some(served) = app.served_already()?
+        && let Some(canaries) = &served.canaries
+        && let Some(detection) = app.ask_canaries(&served.version, canaries, &served.model)?
+    {
+        found.canaries_differ = true;
+        report_detection(app, &detection)?;
     }
     last = None;
     while let Some(id) = app.registry.backup()?

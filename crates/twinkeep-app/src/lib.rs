@@ -18,6 +18,7 @@ mod alerts;
 mod anchor;
 mod announced_feed;
 mod answer;
+mod answer_tiers;
 mod api_keys;
 mod app;
 mod approve_model;
@@ -29,6 +30,7 @@ mod audit_rules;
 mod budget;
 mod budget_config;
 mod caller;
+mod canaries;
 mod canonical_json;
 mod certificates;
 mod check_models;
@@ -102,6 +104,7 @@ mod playbooks;
 mod policy;
 mod predict;
 mod privacy_cost;
+mod probe_config;
 mod prove_entry;
 mod publish_feed;
 mod put_in_service;
@@ -156,8 +159,10 @@ mod upstream_config;
 mod use_upstream;
 mod verify_ledger;
 mod verify_receipt;
+mod watch_access;
 mod watch_config;
 mod watch_files;
+mod watch_queries;
 mod watch_retention;
 mod watermark;
 mod witness;
@@ -175,6 +180,7 @@ pub use announced_feed::{Announcement, ingest_announced_feed};
 pub use answer::{
     CompetingAnswer, ForecastAnswer, LastAnswer, PointAnswer, ProbabilityAnswer, TargetAnswer,
 };
+pub use answer_tiers::{ProbeAlarm, Tier, TierLine, TierReport, clear_tier, list_tiers, show_tier};
 pub use api_keys::{
     ApiKeyReport, NewApiKeyRequest, list_api_keys, new_api_key, new_api_key_once, revoke_api_key,
     rotate_api_key,
@@ -198,7 +204,7 @@ pub use audit_rules::{
 };
 pub use budget::{BudgetLine, list_budgets, reset_budgets};
 pub use budget_config::{BudgetConfig, BudgetUnit, Exhausted, Period};
-pub use caller::{Caller, Scope, is_purpose};
+pub use caller::{Caller, CallerAddress, Scope, is_purpose};
 pub use certificates::{
     CertificateReport, IssuedCertificate, NewCertificateRequest, issue_certificate,
     list_certificates, renew_certificate, revocation_list, revocation_list_text,
@@ -290,6 +296,7 @@ pub use playbooks::{
 pub use policy::PolicyAction;
 pub use predict::{HistoryEvent, PredictRequest, predict};
 pub use privacy_cost::PrivacyCost;
+pub use probe_config::{ProbeLimits, probe_limits};
 pub use prove_entry::{
     ConsistencyReport, EntryProof, LedgerState, check_entry_proof, compare_states, ledger_vkey,
     prove_entry, write_proof,
@@ -386,10 +393,12 @@ pub use verify_ledger::{
 pub use verify_receipt::{
     ReceiptReport, VerifiedReceipt, VerifyReceiptRequest, verify_receipt, write_receipt,
 };
+pub use watch_access::AccessReader;
 pub use watch_config::{FileWatch, WatchConfig};
 pub use watch_files::{
     FileNews, FileSighting, FileWatchMode, record_file_news, record_watch_ended, see_files,
 };
+pub use watch_queries::{QueryWatch, end_query_watch};
 pub use watch_retention::{Lasting, RetentionReport, RetentionRequest, watch_retention};
 pub use witness::{
     Cosigned, WatchedLedger, cosign_checkpoint, watch_ledger, watched_ledgers, witness_vkey,

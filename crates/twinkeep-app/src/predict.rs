@@ -3,6 +3,8 @@
 //! The history is screened as a feed is: a code that the pack does not know, a value outside its
 //! range, or a time that makes no sense refuses the request, by index and field.
 
+use std::sync::Arc;
+
 use twinkeep_domain::{
     Code, Event, Events, Forecast, Pack, Subject, Timestamp, VariableKind, limits,
 };
@@ -12,6 +14,7 @@ use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 use crate::answer::ForecastAnswer;
 use crate::budget::Precision;
 use crate::receipt::{Grounds, forecast_request, input_text};
+use crate::watch_queries::{Tapped, What};
 use crate::{App, AppError, BudgetUnit, Caller, Scope};
 
 /// What the caller wants to know.
@@ -98,8 +101,15 @@ fn answer(
         .with_precision(inputs)
         .with_precision(answers)
         .withhold(&caller.obligations);
-    let grounds =
-        request.receipt.then(|| Grounds { input: input(), served, scope: Scope::Predict });
+    let grounds = request.receipt.then(|| {
+        let served = Arc::clone(&served);
+        Grounds { input: input(), served, scope: Scope::Predict }
+    });
+    if app.questions.is_open() {
+        let (codes, events, state) = (events.codes().to_vec(), events.rows, Box::new(state));
+        let what = What::History { codes, events, state, prediction_time };
+        app.questions.put(Tapped { caller: caller.clone(), at: app.now(), served, what });
+    }
     Ok((answer, grounds))
 }
 

@@ -1,15 +1,19 @@
 //! What a version must show before it is released: that its intervals hold, and that it is not
 //! worse than the version in service, on people neither was learned from.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 use serde_json::Value;
 use twinkeep_domain::{Cohort, Split};
 use twinkeep_forecast::{Comparison, EvaluationPlan, compare};
 use twinkeep_registry::{LoadedModel, VersionId};
+use twinkeep_watch::{Detection, Detector, Severity, Target};
 
 use crate::evaluate_model::{EvaluateOn, Record};
 use crate::given_splits::{GivenSplits, cohorts};
 use crate::put_in_service::ReleaseRequest;
+use crate::watch_queries::report;
 use crate::{App, AppError};
 
 /// Something that was checked, and held.
@@ -53,8 +57,36 @@ pub(crate) fn check_release(
     let model = app.model_of(&new)?;
     let plan = EvaluationPlan::of(&app.pack);
     let found = compare(&app.pack, &plan, [&model, &before_model], &held_out);
-    checks.push(check_accuracy(id, &found)?);
+    match check_accuracy(id, &found) {
+        Ok(check) => checks.push(check),
+        Err(worse) => {
+            report(app, &poisoned(app, id, &found, &worse))?;
+            return Err(worse);
+        }
+    }
     Ok(checks)
+}
+
+/// A candidate that is worse where it must not be was taught something: by a season, or by somebody.
+fn poisoned(app: &App, id: &VersionId, found: &Comparison, worse: &AppError) -> Detection {
+    let now = app.now().micros();
+    let slices = found
+        .slices
+        .iter()
+        .map(|slice| (format!("error-of-{}-{}", slice.by, slice.group), slice.difference.mean));
+    let figures = slices.chain([("error".to_owned(), found.all.mean)]);
+    Detection {
+        detector: Detector::ModelPoisoning,
+        target: Target::Model(id.to_string()),
+        // It is not released, so that nothing has to be taken away.
+        severity: Severity::Medium,
+        began_us: now,
+        seen_us: now,
+        says: worse.to_string(),
+        figures: figures.collect(),
+        evidence: BTreeMap::new(),
+        subjects: BTreeSet::new(),
+    }
 }
 
 /// The version says itself, under its signature, how many of the values its intervals covered.

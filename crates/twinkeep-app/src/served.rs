@@ -1,7 +1,7 @@
 //! The model in service: verified, decrypted, and ready to forecast.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use twinkeep_domain::Tensor;
 use twinkeep_forecast::Model;
@@ -10,6 +10,8 @@ use twinkeep_registry::{ImportId, LoadedModel, RegistryError, VersionId};
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_watch::{Detection, Detector, Severity as FoundSeverity, Target};
 
+use crate::canaries::Canaries;
+use crate::probe_config::PROFILE_FILE;
 use crate::incidents::{detected, note_detection};
 use crate::train_model::weights_digest;
 use crate::{App, AppError, Caller};
@@ -26,12 +28,21 @@ pub(crate) struct Served {
     pub(crate) model: Model,
     /// What its weights were when it was loaded.
     weights_sha256: String,
+    /// What it knows by heart.
+    pub(crate) canaries: Option<Canaries>,
+    /// Its profile, as it was signed, until whoever follows questions takes it.
+    profile: Mutex<Option<Vec<u8>>>,
 }
 
 impl Served {
     /// Returns whether the weights in memory are what was loaded.
     pub(crate) fn is_unchanged(&self) -> bool {
         weights_digest(&self.model.to_tensors()) == self.weights_sha256
+    }
+
+    /// Hands the profile out, once.
+    pub(crate) fn take_profile(&self) -> Option<Vec<u8>> {
+        self.profile.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -86,17 +97,26 @@ impl App {
 
     fn load(&self, version: &VersionId) -> Result<Served, AppError> {
         let loaded = self.registry.load(version).map_err(|error| self.distrust(version, error))?;
+        let profile = loaded.documents.get(PROFILE_FILE).cloned();
         let model = self.model_of(&loaded)?;
         let system = Caller::system();
         let entry =
             self.entry(&system, EventClass::EntityManagement, Activity::Read, "model.loaded");
         self.record(&entry.with("model", version.as_str()))?;
+        let canaries = self.canaries_of(&loaded);
+        if let Some(canaries) = &canaries {
+            // It goes on: weights are what was signed, and another version would fare no better.
+            // The next look at all models reports it; here the model is locked.
+            let _recorded = self.ask_canaries(version.as_str(), canaries, &model)?;
+        }
         let record = loaded.documents.get(TRAINING_RECORD).map(|record| to_hex(&sha256(record)));
         Ok(Served {
             version: version.to_string(),
             digest: loaded.digest.clone(),
             training_record: record.unwrap_or_default(),
             weights_sha256: weights_digest(&model.to_tensors()),
+            profile: Mutex::new(profile),
+            canaries,
             model,
         })
     }

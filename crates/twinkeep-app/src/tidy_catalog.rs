@@ -19,7 +19,8 @@ pub struct TidyReport {
 
 /// Tidies up; where there is nothing to do, nothing is recorded.
 pub fn tidy_catalog(app: &App) -> Result<TidyReport, AppError> {
-    let budgets = app.budgets_over()?;
+    let mut budgets = app.budgets_over()?;
+    budgets.extend(app.tiers_over(app.now())?);
     let certificates = app.certificates_long_over()?;
     let report = TidyReport { budgets: budgets.len(), certificates: certificates.len() };
     if report == TidyReport::default() {

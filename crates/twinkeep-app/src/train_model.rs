@@ -19,10 +19,12 @@ use twinkeep_store::FeedState;
 use twinkeep_vault::digest::{Sha256, to_hex};
 
 use crate::attestations::{Origin, bill_of_materials, provenance};
+use crate::canaries::{CANARIES_FILE, Canaries};
 use crate::drift::{BASELINE_FILE, Baseline, Outcomes, baseline};
 use crate::given_splits::{GivenSplits, cohorts};
 use crate::model_card::card;
 use crate::privacy_cost::{PrivacyCost, cost, privacy_statement, protected};
+use crate::probe_config::{PROFILE_FILE, Profile};
 use crate::source_attributes::source_attributes;
 use crate::training_folder::{Ingredients, TrainingFolder, data_digest};
 use crate::{App, AppError, Caller, Progress};
@@ -142,6 +144,9 @@ fn learn(
         Some(_) => &[&tuning, &held_out],
     };
     let baseline = baseline(app, &plan, &model, inputs_of, (&held_out, outcomes))?;
+    // With noise, nobody is to be known again.
+    let known_again: &[&Cohort] = if config.noise.is_none() { &[&training, &tuning] } else { &[] };
+    let profile = Profile::of(app, inputs_of, known_again);
     let people = [&training, &tuning, &held_out];
     let privacy = cost(&app.pack, &config, &evaluation, request.privacy_cost, people)?;
     let tensors = model.to_tensors();
@@ -152,7 +157,7 @@ fn learn(
         &config,
         &model,
         &evaluation,
-        (&weights_sha256, &spreads, &baseline),
+        (&weights_sha256, &spreads, &baseline, profile.as_ref()),
         [training.timelines.len(), tuning.timelines.len(), held_out.timelines.len()],
     )?;
     folder.refuse_if_deleted()?;
@@ -209,7 +214,12 @@ fn documents(
     config: &TrainConfig,
     model: &Model,
     evaluation: &Evaluation,
-    (weights_sha256, spreads, baseline): (&str, &[Option<f32>], &Baseline),
+    (weights_sha256, spreads, baseline, profile): (
+        &str,
+        &[Option<f32>],
+        &Baseline,
+        Option<&Profile>,
+    ),
     subjects: [usize; 3],
 ) -> Result<BTreeMap<String, Vec<u8>>, AppError> {
     let shards: Vec<String> = app
@@ -255,7 +265,7 @@ fn documents(
     card["source_attributes"] =
         source_attributes(&app.pack, evaluation, subjects, &app.settings.card);
     let origin = Origin { pack: &app.pack, record: &record, evaluation, commit };
-    Ok(BTreeMap::from([
+    let mut documents = BTreeMap::from([
         ("pack.toml".to_owned(), pack),
         ("training.json".to_owned(), text(&record)?),
         ("evaluation.json".to_owned(), text(&json!(evaluation))?),
@@ -263,7 +273,26 @@ fn documents(
         ("provenance.json".to_owned(), text(&provenance(&origin))?),
         (BASELINE_FILE.to_owned(), text(&json!(baseline))?),
         ("bom.json".to_owned(), text(&bill_of_materials(&origin))?),
-    ]))
+    ]);
+    if let Some(profile) = profile {
+        documents.extend(watched(app, model, profile)?);
+    }
+    Ok(documents)
+}
+
+/// Returns what those who watch a version compare it with: on one line each, as there are hundreds
+/// of thousands of numbers.
+fn watched(
+    app: &App,
+    model: &Model,
+    profile: &Profile,
+) -> Result<[(String, Vec<u8>); 2], AppError> {
+    let failed = |error| AppError::environment("json", "cannot write the profile").because(error);
+    let canaries = Canaries::of(&app.pack, model, &profile.population);
+    Ok([
+        (PROFILE_FILE.to_owned(), serde_json::to_vec(profile).map_err(failed)?),
+        (CANARIES_FILE.to_owned(), serde_json::to_vec(&canaries).map_err(failed)?),
+    ])
 }
 
 /// Returns all that the result depends on; what it is called is part of the report.

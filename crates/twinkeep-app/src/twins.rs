@@ -20,6 +20,7 @@ use crate::receipt::{Grounds, Receipt, forecast_request, input_text};
 use crate::served::Served;
 use crate::sites::unknown_subject;
 use crate::time_text::rfc3339;
+use crate::watch_queries::{Tapped, What};
 use crate::{App, AppError, BudgetUnit, Caller, Scope};
 
 /// A page of twins.
@@ -210,6 +211,17 @@ pub fn forecast_twin(
             .looking_back(found.timeline.end() > Some(forecast.prediction_time))
             .with_precision(precision)
             .withhold(&caller.obligations);
+        if request.at != Moment::LastEvent {
+            app.questions.put(Tapped {
+                caller: caller.clone(),
+                at: app.now(),
+                served: Arc::clone(&served),
+                what: What::Moment {
+                    subject: found.subject.reveal(),
+                    time: forecast.prediction_time,
+                },
+            });
+        }
         let grounds = request.receipt.then(|| {
             let horizons = check_horizons(&app.pack, &request.horizons_hours).unwrap_or_default();
             found.grounds(

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
+use twinkeep_app::CallerAddress;
+
 /// One IPv4 address, or one IPv6 /64: what a single customer of a provider holds.
 ///
 /// Counting single IPv6 addresses would give every client 2^64 separate allowances.
@@ -20,6 +22,11 @@ impl AddressKey {
 }
 
 impl AddressKey {
+    /// Returns what tells whether two callers ask from the same place.
+    pub(crate) fn mark(self) -> CallerAddress {
+        CallerAddress(self.0)
+    }
+
     /// Returns the address, or the network, for an operator who must know it.
     pub(crate) fn reveal(self) -> String {
         let address = Ipv6Addr::from_bits(self.0);

@@ -34,6 +34,7 @@ mod certificates;
 mod incidents;
 mod keys;
 mod models;
+mod probes;
 mod running;
 
 /// The routes; `admin-openapi.json` describes exactly these.
@@ -139,6 +140,18 @@ pub(crate) const API: &[Route] = &[
         path: "/admin/v1/incidents/{id}/ack",
         access: Access::Admin,
         mount: || post(incidents::acknowledge),
+    },
+    Route {
+        method: "get",
+        path: "/admin/v1/probes",
+        access: Access::Admin,
+        mount: || get(probes::list),
+    },
+    Route {
+        method: "post",
+        path: "/admin/v1/probes/clear",
+        access: Access::Admin,
+        mount: || post(probes::clear),
     },
     Route {
         method: "get",

@@ -216,6 +216,8 @@ fn judge(gate: &Gate, post: (Access, &str), peer: &Peer, headers: &HeaderMap) ->
         Ok(caller) => caller,
         Err(refusal) => return Judged::unknown(gate, peer, refusal),
     };
+    let from = Some(address.mark());
+    let caller = caller.map(|caller| Caller { from, ..caller });
     let id = caller.as_ref().map(|caller| caller.id.clone());
     // Whoever was never here and is right now may have guessed.
     let new = id.as_ref().filter(|_| access.by_credential());

@@ -169,6 +169,7 @@ pub(crate) async fn render(gate: &Arc<Gate>) -> Option<String> {
             .await
             .ok()?;
     metrics.count_turned_away(&gate.tally.totals());
+    metrics.count_turned_away(&BTreeMap::from([(QUESTIONS_LOST, gate.app.questions_lost())]));
     let under_way = gate.settings.request_count_max - gate.permits.available_permits();
     metrics.under_way.set(i64::try_from(under_way).unwrap_or(i64::MAX));
     metrics.streams.set(i64::try_from(gate.streams.count()).unwrap_or(i64::MAX));
@@ -187,6 +188,9 @@ pub(crate) async fn render(gate: &Arc<Gate>) -> Option<String> {
 fn histogram() -> Histogram {
     Histogram::new((0..17).map(|power| 0.000_5 * f64::from(1 << power)))
 }
+
+/// Questions that were answered, and found no room to be looked at.
+const QUESTIONS_LOST: &str = "questions-lost";
 
 /// The route of what has none.
 const NO_ROUTE: &str = "none";

@@ -80,7 +80,8 @@ pub(crate) fn refuse(error: &AppError) -> Refusal {
     let status = match (error.code(), error.class()) {
         (
             "scope-missing" | "role-missing" | "site-foreign" | "subject-foreign" | "policy-denied"
-            | "consent-withdrawn" | "consent-missing" | "obligation-unmet" | "identity-suspended",
+            | "consent-withdrawn" | "consent-missing" | "obligation-unmet" | "identity-suspended"
+            | "probing",
             _,
         ) => StatusCode::FORBIDDEN,
         ("route-closed", _) => StatusCode::SERVICE_UNAVAILABLE,

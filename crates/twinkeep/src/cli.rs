@@ -9,6 +9,7 @@ mod incident;
 mod ledger;
 mod models;
 mod policy;
+mod probe;
 mod receipt;
 mod seal;
 mod selfattack;
@@ -41,6 +42,7 @@ pub(crate) use models::{
     SignModelArgs, SplitName, TrainArgs, VerifyModelArgs,
 };
 pub(crate) use policy::{BudgetCommand, PolicyCommand, PolicyTestArgs};
+pub(crate) use probe::ProbeCommand;
 pub(crate) use receipt::{ProofCommand, ReceiptCommand};
 pub(crate) use seal::{OpenArgs, SealArgs};
 pub(crate) use selfattack::SelfattackArgs;
@@ -198,6 +200,9 @@ pub(crate) enum Command {
     /// Look after how much each caller may learn
     #[command(subcommand)]
     Budget(BudgetCommand),
+    /// See who probes the model, and give them full answers again
+    #[command(subcommand)]
+    Probe(ProbeCommand),
     /// Say who may do what, by role and purpose
     #[command(subcommand)]
     Policy(PolicyCommand),

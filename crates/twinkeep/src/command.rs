@@ -22,6 +22,7 @@ mod manifest;
 mod mapping;
 mod model;
 mod policy;
+mod probe;
 mod receipt;
 mod receive;
 mod seal;
@@ -77,6 +78,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Token(args) => token::run(global, args, out),
         Command::Upstream(args) => upstream::run(global, args, out),
         Command::Budget(args) => budget::run(global, args, out),
+        Command::Probe(args) => probe::run(global, args, out),
         Command::Policy(args) => policy::run(global, args, out),
         Command::Serve(args) => serve::run(global, args, out),
         Command::Watch(args) => watch::run(global, args, out),

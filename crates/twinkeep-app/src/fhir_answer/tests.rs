@@ -20,6 +20,7 @@ fn target(code: &str, kind: &'static str, unit: &str) -> TargetAnswer {
         last: None,
         points: Vec::new(),
         probabilities: Vec::new(),
+        label: None,
     }
 }
 
@@ -44,6 +45,7 @@ fn answer() -> ForecastAnswer {
         prediction_time: "2000-01-02T00:00:00Z".to_owned(),
         looks_back: false,
         coarse: false,
+        labels_only: false,
         model: "m-1".to_owned(),
         pack: "icu@6".to_owned(),
         targets: vec![

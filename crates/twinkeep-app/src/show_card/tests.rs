@@ -30,6 +30,7 @@ fn target(title: &str, last: f32, median: f32) -> TargetAnswer {
         last: Some(LastAnswer { value: last, age_hours: 1.0 }),
         points: vec![point],
         probabilities: Vec::new(),
+        label: None,
     }
 }
 
@@ -39,6 +40,7 @@ fn answer(targets: Vec<TargetAnswer>) -> ForecastAnswer {
         prediction_time: "2000-01-01T00:00:00Z".to_owned(),
         looks_back: false,
         coarse: false,
+        labels_only: false,
         model: "m-1".to_owned(),
         pack: "icu@6".to_owned(),
         targets,

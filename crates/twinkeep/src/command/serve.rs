@@ -23,6 +23,7 @@ mod feeders;
 mod file_watch;
 mod host_helper;
 mod isolated;
+mod watching;
 
 use background::Background;
 use feeders::{Feeder, Stream};

@@ -46,6 +46,7 @@ mod peers;
 mod physionet;
 mod poison;
 mod policy;
+mod probe;
 mod receipt;
 mod refusals;
 mod release;

@@ -13,6 +13,7 @@ use twinkeep_app::{
 use twinkeep_gate::Stopper;
 
 use super::material;
+use super::watching::{follow_ledger, follow_questions};
 
 /// Threads that end when the gate closes.
 pub(super) struct Background {
@@ -31,6 +32,8 @@ impl Background {
         background.run(ask_issuers);
         background.run(tell);
         background.run(tidy);
+        background.run(follow_questions);
+        background.run(follow_ledger);
         background.run(move |app, closed| renew_certificate(app, &stopper, closed));
         background.run(move |app, closed| read_authorities(app, client_cas, closed));
         background
