@@ -11,8 +11,8 @@ use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_watch::{Detection, Detector, Severity as FoundSeverity, Target};
 
 use crate::canaries::Canaries;
-use crate::probe_config::PROFILE_FILE;
 use crate::incidents::{detected, note_detection};
+use crate::probe_config::PROFILE_FILE;
 use crate::train_model::weights_digest;
 use crate::{App, AppError, Caller};
 
