@@ -15,6 +15,7 @@ export PATH
 "$CARGO" test --workspace --locked --quiet --no-run
 BUILT=1 sh docs/generate.sh --check
 BUILT=1 PROFILE=dev CHECK=1 sh demo/run.sh
+BUILT=1 PROFILE=dev CHECK=1 sh demo/attack.sh
 # Many tests wait for others (a client that stalls, a server that starts): more of them than cores
 # keep the cores busy.
 RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}

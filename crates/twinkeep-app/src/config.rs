@@ -548,16 +548,7 @@ impl Config {
         if !(1..=86_400).contains(&models.verify_every_seconds) {
             return refuse("models.verify_every_seconds", "1 to 86,400");
         }
-        let told = |(key, text): (&String, &String)| {
-            is_attribute(key) && !text.is_empty() && text.len() <= CARD_TEXT_LEN_MAX
-        };
-        if !card.iter().all(told) {
-            return refuse(
-                "card",
-                "source attributes by their keys, as docs/guides/releases.md lists them, each of 1 \
-                 to 4,000 bytes",
-            );
-        }
+        check_card(&card)?;
         if source.values().any(|source| DatabaseUrl::parse(&source.url).is_err()) {
             return refuse(
                 "source.url",
@@ -615,6 +606,21 @@ impl From<Settings> for Config {
             host: settings.host,
             source: settings.source,
         }
+    }
+}
+
+/// Checks what only people can know: attributes of sources, each with a text.
+fn check_card(card: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    let told = |(key, text): (&String, &String)| {
+        is_attribute(key) && !text.is_empty() && text.len() <= CARD_TEXT_LEN_MAX
+    };
+    match card.iter().all(told) {
+        true => Ok(()),
+        false => Err(ConfigError::Value {
+            key: "card",
+            expected: "source attributes by their keys, as docs/guides/releases.md lists them, \
+                       each of 1 to 4,000 bytes",
+        }),
     }
 }
 

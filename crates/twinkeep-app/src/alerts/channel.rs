@@ -26,7 +26,7 @@ pub(super) struct Channel<'a> {
 
 enum Way {
     Webhook(Webhook),
-    Mail(Mail),
+    Mail(Box<Mail>),
     Syslog(Syslog),
     File(EventsFile),
 }
@@ -36,7 +36,7 @@ impl<'a> Channel<'a> {
     pub(super) fn open(app: &'a App, config: &AlertConfig) -> Result<Self, AppError> {
         let way = match config.kind {
             AlertKind::Webhook => Way::Webhook(webhook(config)?),
-            AlertKind::Email => Way::Mail(mail(config)?),
+            AlertKind::Email => Way::Mail(Box::new(mail(config)?)),
             AlertKind::Syslog => Way::Syslog(syslog(config)?),
             AlertKind::OcsfFile => {
                 let path = config.file.as_deref().unwrap_or(Path::new(""));
