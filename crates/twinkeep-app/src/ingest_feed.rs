@@ -348,8 +348,7 @@ pub(crate) fn store(
         scored.remember(app, panel, id)?;
     }
     if 0 < poisoned {
-        let suspects = suspects.values().sum();
-        report_detection(app, &poisoned_feed(app, &feed_name(id), suspects, poisoned))?;
+        report_detection(app, &poisoned_feed(app, &feed_name(id), &suspects, poisoned))?;
     }
     for (reason, count) in [("duplicate", totals.duplicates), ("erased-subject", totals.erased)] {
         if 0 < count {
@@ -379,10 +378,16 @@ pub(crate) fn store(
 }
 
 /// The panel has more against a feed than chance explains; the store holds it already.
-fn poisoned_feed(app: &App, feed: &str, suspects: u64, reasons: usize) -> Detection {
+fn poisoned_feed(
+    app: &App,
+    feed: &str,
+    suspects: &BTreeMap<&'static str, u64>,
+    reasons: usize,
+) -> Detection {
     let says = format!("{feed} contradicts what the keep knows; nothing of it is used");
     let target = Target::Feed(feed.to_owned());
     let mut found = detected(app, Detector::FeedPoisoning, target, FoundSeverity::High, &says);
+    let suspects: u64 = suspects.values().sum();
     found.figures.insert("suspect_rows".to_owned(), suspects as f64);
     found.figures.insert("reasons".to_owned(), reasons as f64);
     found
