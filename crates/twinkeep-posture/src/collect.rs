@@ -10,5 +10,6 @@ pub mod postgres;
 pub mod s3;
 pub mod sqlite;
 pub mod tree;
+pub mod windows;
 
 pub use error::CollectError;

@@ -21,6 +21,7 @@ pub mod phi;
 pub mod postgres;
 pub mod s3;
 pub mod sqlite;
+pub mod windows;
 
 /// The facts of some targets, as they were at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -216,4 +217,6 @@ targets! {
     Git("git") = git::Git;
     /// Files of a model from elsewhere.
     Model("model") = model::Model;
+    /// A Windows workstation.
+    Windows("windows") = windows::Windows;
 }

@@ -20,6 +20,7 @@ mod files;
 mod journal;
 mod plan;
 mod s3;
+pub mod windows;
 
 #[cfg(test)]
 mod tests;

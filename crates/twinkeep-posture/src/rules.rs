@@ -12,6 +12,7 @@ pub(crate) mod phi;
 pub(crate) mod postgres;
 pub(crate) mod s3;
 pub(crate) mod sqlite;
+pub(crate) mod windows;
 
 #[cfg(test)]
 mod tests;
@@ -104,6 +105,16 @@ pub const RULES: &[Rule] = &[
     model::code::RULE,
     model::format::RULE,
     model::signature::RULE,
+    windows::audit::RULE,
+    windows::bitlocker::RULE,
+    windows::defender_cloud::RULE,
+    windows::defender_exclusions::RULE,
+    windows::defender_realtime::RULE,
+    windows::defender_samples::RULE,
+    windows::defender_tamper::RULE,
+    windows::firewall::RULE,
+    windows::jupyter_port::RULE,
+    windows::screen_lock::RULE,
 ];
 
 /// A rule by its name.

@@ -1,0 +1,65 @@
+//! Reads what `twinkeep-collect.ps1` wrote down on a Windows workstation.
+//!
+//! Needs the path of its output, and what was decided where advice conflicts. PowerShell writes
+//! UTF-16 or UTF-8, with or without a byte order mark: all are read.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::CollectError;
+use crate::facts::windows::{Choices, WINDOWS_FORMAT, Windows};
+
+#[cfg(test)]
+mod tests;
+
+/// The collector: reads only, and prints one JSON object.
+pub const COLLECTOR: &str = include_str!("windows/twinkeep-collect.ps1");
+
+/// Reads the facts of a workstation.
+pub fn collect(path: &Path, choices: Choices) -> Result<Windows, CollectError> {
+    let shown = path.display().to_string();
+    let failed = |source| CollectError::Read { path: shown.clone(), source };
+    let unexpected = |why: String| CollectError::Unexpected { what: shown.clone(), why };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > BYTES_MAX {
+        return Err(unexpected(format!("it has more than {BYTES_MAX} bytes")));
+    }
+    let text = decoded(&bytes).ok_or_else(|| {
+        unexpected("it is neither UTF-8 nor UTF-16; run the collector again".to_owned())
+    })?;
+    let mut facts: Windows = serde_json::from_str(&text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        unexpected(format!(
+            "line {line}, column {column} is not what the collector writes; \
+             print it with `twinkeep scan windows --collector`, and run it again"
+        ))
+    })?;
+    if facts.format != WINDOWS_FORMAT {
+        return Err(unexpected(format!(
+            "its format is not `{WINDOWS_FORMAT}`; run the collector of this version"
+        )));
+    }
+    facts.choices = choices;
+    Ok(facts)
+}
+
+/// The text of what PowerShell wrote.
+fn decoded(bytes: &[u8]) -> Option<String> {
+    let wide = |bytes: &[u8], join: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|&pair| join(pair)).collect();
+        if rest.is_empty() { String::from_utf16(&units).ok() } else { None }
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
+        _ => String::from_utf8(bytes.to_vec()).ok(),
+    }
+}
+
+/// A workstation has some thousand rules of the firewall, at some hundred bytes each.
+const BYTES_MAX: u64 = 64 << 20;
