@@ -67,6 +67,8 @@ python hypercorn fastapi uvicorn websockets hypercorn # model servers that stand
     mkdir -p "$venv/nginx"
     (cd "$venv/nginx" && { apt-get download -qq nginx || { apt-get update -qq && apt-get download -qq nginx; } } 2>/dev/null && dpkg -x nginx_*.deb .)
 }
+mkdir -p "$venv/bin"
+ln -sf ../nginx/usr/sbin/nginx "$venv/bin/nginx"
 # Searches audit logs; unpacked for the same reason.
 [ -x "$venv/auditd/sbin/ausearch" ] || {
     echo "unpacking auditd"

@@ -12,6 +12,7 @@
 //! - To apply or to roll back a second time, after a crash or without one, changes nothing more.
 
 use crate::facts::FixOf;
+use crate::rules::nginx as nginx_rules;
 use crate::rules::{keep as keep_rules, s3 as s3_rules};
 
 mod change;
@@ -43,6 +44,16 @@ pub struct Fix {
 /// All fixes, by rule.
 pub const FIXES: &[Fix] = &[
     keep_rules::file_modes::FIX,
+    nginx_rules::rate_limit::FIX,
+    nginx_rules::tls_ciphers::FIX,
+    nginx_rules::tls_protocols::FIX,
+    nginx_rules::access_log::FIX,
+    nginx_rules::hsts::FIX,
+    nginx_rules::listing::FIX,
+    nginx_rules::framing::FIX,
+    nginx_rules::nosniff::FIX,
+    nginx_rules::powered_by::FIX,
+    nginx_rules::server_tokens::FIX,
     s3_rules::encryption::FIX,
     s3_rules::public_access::FIX,
     s3_rules::public_block::FIX,

@@ -9,16 +9,27 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::collect::CollectError;
-use crate::facts::nginx::{Nginx, Unread};
+use crate::facts::nginx::{Nginx, Repairs, Unread};
 use crate::parse::nginx::effective;
 use crate::parse::nginx::tree::{Configuration, Node, Source};
 use crate::parse::nginx::{Directive, parse};
+use crate::rules::nginx::repairs;
 
 mod pattern;
 
 /// Reads the configuration and works out what holds where.
 pub fn collect(main: &Path) -> Result<Nginx, CollectError> {
-    Ok(effective::facts(&load(main)?))
+    let configuration = load(main)?;
+    let mut facts = effective::facts(&configuration);
+    let sources = configuration.files.iter().map(|file| {
+        let text = String::from_utf8(file.text.clone()).ok()?;
+        Some((file.path.display().to_string(), text))
+    });
+    // A file that is not text cannot be written back as one: then nothing is edited.
+    if let Some(sources) = sources.collect() {
+        facts.repairs = Repairs { sources, edits: repairs::find(&configuration, &facts) };
+    }
+    Ok(facts)
 }
 
 /// Reads the main file and all that it includes.

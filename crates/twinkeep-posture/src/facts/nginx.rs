@@ -3,6 +3,8 @@
 //! Settings are *effective*: what a location inherits is written out, and what it loses is too.
 //! Keys that stand in the files are named by their place only.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Place;
@@ -23,6 +25,42 @@ pub struct Nginx {
     pub static_keys: Vec<StaticKey>,
     /// The servers.
     pub servers: Vec<Server>,
+    /// What could be edited. It is never written down, as keys may stand in the files: facts that
+    /// were taken elsewhere have no repairs.
+    #[serde(skip)]
+    pub repairs: Repairs,
+}
+
+/// The files as they are, and edits that would make rules pass.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// The paths of the files, and their text.
+    pub sources: Vec<(String, String)>,
+    /// The edits.
+    pub edits: Vec<Edit>,
+}
+
+impl fmt::Debug for Repairs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Repairs({} edits)", self.edits.len())
+    }
+}
+
+/// An edit of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// The rule that asks for it.
+    pub rule: String,
+    /// The resource that it is for.
+    pub resource: String,
+    /// The path of the file.
+    pub path: String,
+    /// The first byte that goes.
+    pub start: usize,
+    /// The byte after the last one that goes.
+    pub end: usize,
+    /// What comes instead.
+    pub text: String,
 }
 
 /// An `include` that led to nothing that could be read.

@@ -191,7 +191,9 @@ impl Gate {
     /// Asks the program; what it says if it refuses.
     fn ask(&self) -> Result<(), String> {
         let Gate::Nginx { config } = self;
-        let asked = Command::new("nginx").args(["-t", "-q", "-c", config]).output();
+        let ask = |program| Command::new(program).args(["-t", "-q", "-c", config]).output();
+        // Debian has it where only root looks.
+        let asked = ask("nginx").or_else(|_| ask("/usr/sbin/nginx"));
         let output =
             asked.map_err(|error| format!("`nginx -t` could not be run to check it ({error})"))?;
         if output.status.success() {

@@ -2,26 +2,43 @@
 
 use crate::facts::nginx::{Location, Nginx, Server};
 use crate::outcome::{Judged, Outcome, Place};
+use crate::rule::Rule;
 
-pub(super) mod access_log;
+pub(crate) mod access_log;
 pub(super) mod client_certificate;
-pub(super) mod framing;
-pub(super) mod hsts;
+pub(crate) mod framing;
+pub(crate) mod hsts;
 pub(super) mod includes;
 pub(super) mod listener;
-pub(super) mod listing;
-pub(super) mod nosniff;
-pub(super) mod powered_by;
-pub(super) mod rate_limit;
-pub(super) mod server_tokens;
+pub(crate) mod listing;
+pub(crate) mod nosniff;
+pub(crate) mod powered_by;
+pub(crate) mod rate_limit;
+pub(crate) mod repairs;
+pub(crate) mod server_tokens;
 pub(super) mod static_key;
-pub(super) mod tls_ciphers;
-pub(super) mod tls_protocols;
+pub(crate) mod tls_ciphers;
+pub(crate) mod tls_protocols;
 pub(super) mod upstream_plain;
 pub(super) mod upstream_verify;
 
 #[cfg(test)]
 mod tests;
+
+/// The rules whose failures can be repaired, the worst first: a plan for what is bad alone is then
+/// the start of the plan for everything. The table of all rules has them in the same order.
+const REPAIRED: &[&Rule] = &[
+    &rate_limit::RULE,
+    &tls_ciphers::RULE,
+    &tls_protocols::RULE,
+    &access_log::RULE,
+    &hsts::RULE,
+    &listing::RULE,
+    &framing::RULE,
+    &nosniff::RULE,
+    &powered_by::RULE,
+    &server_tokens::RULE,
+];
 
 /// What a server is called in reports.
 fn name(server: &Server) -> String {

@@ -4,10 +4,12 @@
 //! browsers: one of them will do.
 
 use super::{adds_header, locations, speaks_tls};
-use crate::facts::Check;
 use crate::facts::nginx::Nginx;
+use crate::facts::{Check, FixOf};
+use crate::fix::Fix;
 use crate::outcome::{Judged, Outcome, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
+use crate::rules::nginx::repairs;
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "nginx-framing",
@@ -21,6 +23,11 @@ pub(in crate::rules) const RULE: Rule = Rule {
         because: "Clicks that were stolen change records in the name of somebody else.",
     }],
     check: Check::Nginx(Judge { judge }),
+};
+
+pub(crate) const FIX: Fix = Fix {
+    rule: RULE.id,
+    changes: FixOf::Nginx(|facts, judged| repairs::changes(facts, judged, RULE.id)),
 };
 
 fn judge(facts: &Nginx) -> Vec<Judged> {

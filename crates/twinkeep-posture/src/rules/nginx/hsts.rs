@@ -4,10 +4,12 @@
 //! one if only a level above adds it.
 
 use super::{adds_header, locations, speaks_tls};
-use crate::facts::Check;
 use crate::facts::nginx::Nginx;
+use crate::facts::{Check, FixOf};
+use crate::fix::Fix;
 use crate::outcome::{Judged, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
+use crate::rules::nginx::repairs;
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "nginx-hsts",
@@ -28,6 +30,11 @@ pub(in crate::rules) const RULE: Rule = Rule {
         },
     ],
     check: Check::Nginx(Judge { judge }),
+};
+
+pub(crate) const FIX: Fix = Fix {
+    rule: RULE.id,
+    changes: FixOf::Nginx(|facts, judged| repairs::changes(facts, judged, RULE.id)),
 };
 
 fn judge(facts: &Nginx) -> Vec<Judged> {

@@ -3,10 +3,12 @@
 //! It is judged per location, as it is sent.
 
 use super::{adds_header, locations, speaks_tls};
-use crate::facts::Check;
 use crate::facts::nginx::Nginx;
+use crate::facts::{Check, FixOf};
+use crate::fix::Fix;
 use crate::outcome::{Judged, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
+use crate::rules::nginx::repairs;
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "nginx-nosniff",
@@ -20,6 +22,11 @@ pub(in crate::rules) const RULE: Rule = Rule {
         because: "Scripts that were smuggled into answers could change what a clinician sees or sends.",
     }],
     check: Check::Nginx(Judge { judge }),
+};
+
+pub(crate) const FIX: Fix = Fix {
+    rule: RULE.id,
+    changes: FixOf::Nginx(|facts, judged| repairs::changes(facts, judged, RULE.id)),
 };
 
 fn judge(facts: &Nginx) -> Vec<Judged> {

@@ -4,10 +4,12 @@
 //! as a dry run.
 
 use super::locations;
-use crate::facts::Check;
 use crate::facts::nginx::Nginx;
+use crate::facts::{Check, FixOf};
+use crate::fix::Fix;
 use crate::outcome::{Judged, Outcome, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
+use crate::rules::nginx::repairs;
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "nginx-rate-limit",
@@ -33,6 +35,11 @@ pub(in crate::rules) const RULE: Rule = Rule {
         },
     ],
     check: Check::Nginx(Judge { judge }),
+};
+
+pub(crate) const FIX: Fix = Fix {
+    rule: RULE.id,
+    changes: FixOf::Nginx(|facts, judged| repairs::changes(facts, judged, RULE.id)),
 };
 
 fn judge(facts: &Nginx) -> Vec<Judged> {

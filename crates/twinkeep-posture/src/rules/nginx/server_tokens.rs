@@ -3,10 +3,12 @@
 //! The default is to tell it.
 
 use super::{name, start};
-use crate::facts::Check;
 use crate::facts::nginx::Nginx;
+use crate::facts::{Check, FixOf};
+use crate::fix::Fix;
 use crate::outcome::{Judged, Outcome, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
+use crate::rules::nginx::repairs;
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "nginx-server-tokens",
@@ -20,6 +22,11 @@ pub(in crate::rules) const RULE: Rule = Rule {
         because: "It makes a search for known holes harder, no more.",
     }],
     check: Check::Nginx(Judge { judge }),
+};
+
+pub(crate) const FIX: Fix = Fix {
+    rule: RULE.id,
+    changes: FixOf::Nginx(|facts, judged| repairs::changes(facts, judged, RULE.id)),
 };
 
 fn judge(facts: &Nginx) -> Vec<Judged> {
