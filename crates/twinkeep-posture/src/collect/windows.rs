@@ -34,7 +34,7 @@ pub fn collect(path: &Path, choices: Choices) -> Result<Windows, CollectError> {
         let (line, column) = (error.line(), error.column());
         unexpected(format!(
             "line {line}, column {column} is not what the collector writes; \
-             print it with `twinkeep scan windows --collector`, and run it again"
+             run the collector of this version again"
         ))
     })?;
     if facts.format != WINDOWS_FORMAT {
