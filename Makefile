@@ -68,6 +68,12 @@ bench-forecast: ## Forecast PhysioNet 2012 beside LightGBM, on the same stays in
 bench-attack: ## Attack a served model with ART and SACRO-ML over HTTPS, beside our own attack (6 GB of PyTorch)
 	@CARGO="$(CARGO)" sh benches/attack/run.sh
 
+bench-posture-phi: ## Find data of people in generated files, beside Presidio (400 MB of it; PROFILE=dev: as built for tests)
+	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/posture-phi/run.sh
+
+bench-posture-git: ## Verify 10,000 signed commits, beside git verify-commit (PROFILE=dev: as built for tests)
+	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/posture-git/run.sh
+
 bench-twin: ## Measure a live event into a twin, and one forecast of everything (PhysioNet 2012)
 	@$(CARGO) run --release --locked --quiet --package twinkeep-app --example forecast-latency -- "$${TWINKEEP_DATA:-../shared/data}/physionet2012/set-a.tar.gz"
 
@@ -89,4 +95,4 @@ docs: ## Regenerate the reference pages from the program
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny bench-incident demo-attack bench-probe
+.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny bench-incident demo-attack bench-probe bench-posture-git bench-posture-phi

@@ -9,6 +9,7 @@ pub mod phi;
 pub mod postgres;
 pub mod s3;
 pub mod sqlite;
+pub mod tls;
 pub mod tree;
 pub mod windows;
 

@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod s3;
 pub mod sqlite;
 pub mod windows;
+pub mod tls;
 
 /// The facts of some targets, as they were at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,4 +220,6 @@ targets! {
     Model("model") = model::Model;
     /// A Windows workstation.
     Windows("windows") = windows::Windows;
+    /// An address that answers over TLS.
+    Tls("tls") = tls::Tls;
 }

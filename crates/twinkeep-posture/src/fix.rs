@@ -13,7 +13,7 @@
 
 use crate::facts::FixOf;
 use crate::rules::nginx as nginx_rules;
-use crate::rules::{keep as keep_rules, s3 as s3_rules};
+use crate::rules::{keep as keep_rules, phi as phi_rules, s3 as s3_rules};
 
 mod change;
 mod error;
@@ -54,6 +54,7 @@ pub const FIXES: &[Fix] = &[
     nginx_rules::nosniff::FIX,
     nginx_rules::powered_by::FIX,
     nginx_rules::server_tokens::FIX,
+    phi_rules::modes::FIX,
     s3_rules::encryption::FIX,
     s3_rules::public_access::FIX,
     s3_rules::public_block::FIX,

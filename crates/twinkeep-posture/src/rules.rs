@@ -13,6 +13,7 @@ pub(crate) mod postgres;
 pub(crate) mod s3;
 pub(crate) mod sqlite;
 pub(crate) mod windows;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -116,6 +117,11 @@ pub const RULES: &[Rule] = &[
     windows::firewall::RULE,
     windows::jupyter_port::RULE,
     windows::screen_lock::RULE,
+    tls::certificate::RULE,
+    tls::expiry::RULE,
+    tls::headers::RULE,
+    tls::old::RULE,
+    tls::version::RULE,
 ];
 
 /// A rule by its name.

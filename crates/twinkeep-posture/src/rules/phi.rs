@@ -1,7 +1,7 @@
 //! Rules over files that hold data of people.
 
 pub(super) mod combination;
-pub(super) mod modes;
+pub(crate) mod modes;
 pub(super) mod place;
 pub(super) mod plaintext;
 

@@ -1,8 +1,9 @@
 //! Rule `phi-modes`: readable data of people is open to its owner only.
 
 use super::readable;
-use crate::facts::Check;
 use crate::facts::phi::Phi;
+use crate::facts::{Check, FixOf};
+use crate::fix::{Change, Fix};
 use crate::outcome::{Judged, Outcome, Place, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
 
@@ -33,6 +34,8 @@ pub(in crate::rules) const RULE: Rule = Rule {
     check: Check::Phi(Judge { judge }),
 };
 
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Phi(changes) };
+
 /// The bits of a mode that give anything to the group or to others.
 const OTHERS: u32 = 0o077;
 
@@ -54,4 +57,15 @@ fn judge(phi: &Phi) -> Vec<Judged> {
             Judged::new(&file.path, outcome)
         })
         .collect()
+}
+
+/// Takes from the group and from others whatever they have; what the owner has stays.
+fn changes(phi: &Phi, judged: &Judged) -> Vec<Change> {
+    let found = readable(phi).map(|found| &found.file).find(|file| file.path == judged.resource);
+    let open = found.filter(|file| file.mode & OTHERS != 0);
+    let change = open.map(|file| {
+        let path = file.path.clone();
+        Change::SetMode { path, from: file.mode, to: file.mode & !OTHERS }
+    });
+    change.into_iter().collect()
 }

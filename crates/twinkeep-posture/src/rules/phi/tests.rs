@@ -4,10 +4,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use crate::baseline::Baseline;
 use crate::collect::phi::{Options, collect};
-use crate::facts::Facts;
-use crate::outcome::Outcome;
+use crate::facts::{FactFile, Facts};
+use crate::fix::{apply, plan, rollback, verify};
+use crate::outcome::{Outcome, Severity};
 use crate::rules::find;
+use crate::scan::judge;
 
 const PEOPLE: &str = "mrn,last_name,ssn\n4471123,Okafor,212-12-1234\n4471124,Smith,213-12-1234\n";
 
@@ -85,4 +88,32 @@ fn births_without_names_count() {
     assert!(said[0].starts_with("fail has no names, and has birth-date (5)"), "{said:?}");
     put(&root.path().join("cohort.csv"), b"age,sex\n74,F\n63,M\n84,F\n49,M\n36,F\n");
     assert_eq!(outcomes("phi-combination", root.path()), ["pass"]);
+}
+
+/// Plan, apply, verify, roll back, and verify.
+#[test]
+fn a_mode_is_closed_by_a_plan_and_given_back_as_it_was() {
+    let root = tempfile::tempdir().unwrap();
+    let beside = tempfile::tempdir().unwrap();
+    let path = root.path().join("people.csv");
+    put(&path, PEOPLE.as_bytes());
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let taken = || {
+        let phi = collect(root.path(), Options::verdicts(2026)).unwrap();
+        FactFile::new(0, vec![Facts::from(phi)])
+    };
+    let planned = plan(&taken(), Severity::Low);
+    let steps: Vec<&str> = planned.steps.iter().map(|step| step.rule.as_str()).collect();
+    assert_eq!(steps, ["phi-modes"]);
+    let verified = || {
+        let report = judge(&taken(), None, &Baseline::default());
+        verify(&planned, &report)[0].outcome.word().to_owned()
+    };
+    assert_eq!(verified(), "fail");
+    let journal = beside.path().join("journal");
+    apply(&planned, &journal).unwrap();
+    assert_eq!(verified(), "pass");
+    rollback(&journal).unwrap();
+    assert_eq!(verified(), "fail");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
 }
