@@ -129,6 +129,11 @@ impl Reader<'_> {
             .env("GIT_OPTIONAL_LOCKS", "0")
             .stdin(Stdio::null())
             .stderr(Stdio::piped());
+        for name in OBJECT_PLACES {
+            if let Some(place) = std::env::var_os(name) {
+                command.env(name, place);
+            }
+        }
         command
     }
 
@@ -356,6 +361,11 @@ fn verified(object: &object::Signed, keys: &Keys) -> Signature {
         Verified::Unsupported(why) => Signature::Unsupported { why: why.to_owned() },
     }
 }
+
+/// Where git keeps what is being pushed until a hook has taken it: without these, the hook would not
+/// find the commits that it is asked about.
+const OBJECT_PLACES: &[&str] =
+    &["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH"];
 
 /// How objects are asked for.
 const BATCH: &[&str] = &["cat-file", "--batch", "--buffer"];
