@@ -21,11 +21,22 @@ render() {
     done
 }
 
+rules=docs/reference/rules.md
+render_rules() {
+    printf '# Rules of the posture\n\nThis page is written by `make docs` from what the program says of its rules.\n'
+    "$BIN" scan explain --json | sed 's/^{"id":"\([a-z0-9-]*\)".*/\1/' | while read -r rule; do
+        printf '\n## `%s`\n\n```text\n' "$rule"; "$BIN" scan explain "$rule"; printf '```\n'
+    done
+}
+
 if [ "${1:-}" = --check ]; then
+    render_rules | diff -u "$rules" - || { echo "run \`make docs\` and commit $rules" >&2; exit 1; }
     render | diff -u "$page" - || { echo "run \`make docs\` and commit $page" >&2; exit 1; }
 else
     mkdir -p docs/reference
     render >"$page.part"
     mv "$page.part" "$page"
-    echo "wrote $page"
+    render_rules >"$rules.part"
+    mv "$rules.part" "$rules"
+    echo "wrote $page and $rules"
 fi

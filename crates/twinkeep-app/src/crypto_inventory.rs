@@ -100,7 +100,7 @@ fn take(app: &App) -> Result<CryptoInventory, AppError> {
     Ok(CryptoInventory { algorithms, keys, certificates, findings, bom })
 }
 
-fn keys(app: &App, keep: &Keep, now: Timestamp) -> Result<Vec<KeyLine>, AppError> {
+pub(crate) fn keys(app: &App, keep: &Keep, now: Timestamp) -> Result<Vec<KeyLine>, AppError> {
     let made = crate::parse_rfc3339(&keep.descriptor.created).unwrap_or(now);
     let kek = &keep.descriptor.kek.method;
     let days = |since: Timestamp| (now.hours_since(since) / 24.0).floor() as i64;
@@ -144,7 +144,7 @@ fn keys(app: &App, keep: &Keep, now: Timestamp) -> Result<Vec<KeyLine>, AppError
     Ok(found)
 }
 
-fn certificates(app: &App, now: Timestamp) -> Result<Vec<CertificateLine>, AppError> {
+pub(crate) fn certificates(app: &App, now: Timestamp) -> Result<Vec<CertificateLine>, AppError> {
     let mut found = Vec::new();
     for name in [AUTHORITY_PUBLIC, SERVER_PUBLIC] {
         let path = app.layout().public().join(name);

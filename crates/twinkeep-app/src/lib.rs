@@ -102,6 +102,7 @@ mod outbox;
 mod permit;
 mod playbooks;
 mod policy;
+mod posture_facts;
 mod predict;
 mod privacy_cost;
 mod probe_config;
@@ -294,6 +295,9 @@ pub use playbooks::{
     show_playbook,
 };
 pub use policy::PolicyAction;
+pub use posture_facts::{
+    FixAction, PostureRequest, closed_keep_facts, keep_facts, record_fix, record_scan,
+};
 pub use predict::{HistoryEvent, PredictRequest, predict};
 pub use privacy_cost::PrivacyCost;
 pub use probe_config::{ProbeLimits, probe_limits};

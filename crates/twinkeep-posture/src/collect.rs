@@ -3,6 +3,7 @@
 pub mod cfn;
 mod error;
 pub mod git;
+pub mod host;
 pub mod model;
 pub mod nginx;
 pub mod phi;

@@ -13,7 +13,7 @@
 
 use crate::facts::FixOf;
 use crate::rules::nginx as nginx_rules;
-use crate::rules::{keep as keep_rules, phi as phi_rules, s3 as s3_rules};
+use crate::rules::{host as host_rules, keep as keep_rules, phi as phi_rules, s3 as s3_rules};
 
 mod change;
 mod error;
@@ -43,6 +43,7 @@ pub struct Fix {
 
 /// All fixes, by rule.
 pub const FIXES: &[Fix] = &[
+    host_rules::modes::FIX,
     keep_rules::file_modes::FIX,
     nginx_rules::rate_limit::FIX,
     nginx_rules::tls_ciphers::FIX,

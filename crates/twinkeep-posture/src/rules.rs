@@ -20,7 +20,22 @@ mod tests;
 
 /// All rules, by target and then by name.
 pub const RULES: &[Rule] = &[
+    host::audit_boot::RULE,
+    host::audit_canary::RULE,
+    host::audit_loss::RULE,
+    host::audit_retention::RULE,
+    host::audit_rules::RULE,
+    host::audit_running::RULE,
+    host::clock::RULE,
+    host::core_dumps::RULE,
+    host::firewall::RULE,
+    host::modes::RULE,
+    host::parents::RULE,
+    host::ssh_idle::RULE,
+    host::ssh_password::RULE,
+    host::ssh_root::RULE,
     host::storage::RULE,
+    host::swap::RULE,
     keep::approvals::RULE,
     keep::attacked::RULE,
     keep::backup_model::RULE,

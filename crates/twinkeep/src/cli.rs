@@ -11,6 +11,7 @@ mod models;
 mod policy;
 mod probe;
 mod receipt;
+mod scan;
 mod seal;
 mod selfattack;
 mod senders;
@@ -44,6 +45,9 @@ pub(crate) use models::{
 pub(crate) use policy::{BudgetCommand, PolicyCommand, PolicyTestArgs};
 pub(crate) use probe::ProbeCommand;
 pub(crate) use receipt::{ProofCommand, ReceiptCommand};
+pub(crate) use scan::{
+    ComplianceCommand, ComplianceFormat, ScanArgs, ScanCommand, ScanFormat, ScannedArgs,
+};
 pub(crate) use seal::{OpenArgs, SealArgs};
 pub(crate) use selfattack::SelfattackArgs;
 pub(crate) use senders::{SenderCommand, SenderDates};
@@ -216,6 +220,11 @@ pub(crate) enum Command {
     /// Tell people when something is wrong
     #[command(subcommand)]
     Alert(AlertCommand),
+    /// Look whether everything around the twins is closed, fix what is not, and undo that
+    Scan(Box<ScanArgs>),
+    /// Write how the requirements of HIPAA, the GDPR, or AISVS stand
+    #[command(subcommand)]
+    Compliance(ComplianceCommand),
     /// Attack your own deployment, and say what held
     Selfattack(SelfattackArgs),
     /// Show, verify, and prove what is in the ledger

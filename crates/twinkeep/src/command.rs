@@ -25,6 +25,7 @@ mod policy;
 mod probe;
 mod receipt;
 mod receive;
+mod scan;
 mod seal;
 mod selfattack;
 mod send;
@@ -84,6 +85,8 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), AppError> {
         Command::Watch(args) => watch::run(global, args, out),
         Command::Incident(args) => incident::run(global, args, out),
         Command::Alert(args) => alert::run(global, args, out),
+        Command::Scan(args) => scan::run(global, args, out),
+        Command::Compliance(command) => scan::compliance(global, command, out),
         Command::Selfattack(args) => selfattack::run(args, out),
         Command::Crypto(args) => crypto::run(global, args, out),
         Command::Ledger(args) => ledger::run(global, args, out),

@@ -49,6 +49,17 @@ impl Output {
         }
     }
 
+    /// Prints text that is in its form already, whatever was asked for.
+    pub(crate) fn verbatim(&self, text: &str) -> Result<(), AppError> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(|error| {
+                AppError::environment("stdout", "cannot print the result").because(error)
+            }),
+        }
+    }
+
     /// Prints a list: as one JSON object a line, or as the text that `text` makes of all of it.
     pub(crate) fn list<T: Serialize>(
         &self,

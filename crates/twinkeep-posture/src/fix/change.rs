@@ -96,6 +96,11 @@ impl Change {
         }
     }
 
+    /// Whether it is made in an object store.
+    pub fn needs_s3(&self) -> bool {
+        matches!(self, Change::SetBucket { .. })
+    }
+
     /// What it changes.
     pub fn path(&self) -> &str {
         match self {

@@ -50,6 +50,7 @@ mod probe;
 mod receipt;
 mod refusals;
 mod release;
+mod scan;
 mod selfattack;
 mod send;
 mod serve;

@@ -11,7 +11,7 @@ pub(in crate::rules) const RULE: Rule = Rule {
     title: "Certificates of the gate are in date, and stay so for two weeks",
     severity: Severity::High,
     protects: "Clients cannot tell a gate with an expired certificate from somebody who pretends to be it; people learn to click warnings away.",
-    remedy: "run `twinkeep cert renew-server`, or restart `twinkeep serve`, which renews its own certificate when 20 days are left",
+    remedy: "start `twinkeep serve` anew: it renews its own certificate when 20 days are left",
     controls: &[
         Evidence {
             control: "hipaa-164.312(d)",

@@ -1,0 +1,255 @@
+//! Use cases: say what the rules of the posture have to know of a keep, and record what a scan
+//! found and what a fix changed.
+//!
+//! Nothing is changed here: a version that does not verify stays where it is, and is a fact.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use twinkeep_domain::Timestamp;
+use twinkeep_ledger::{Activity, Class as EventClass, Severity};
+use twinkeep_posture::collect::tree;
+use twinkeep_posture::facts::Known;
+use twinkeep_posture::facts::keep::{Certificate, Holds, Keep as KeepFacts, Key, Model, Settings};
+use twinkeep_posture::{Outcome, Report};
+use twinkeep_registry::VersionRecord;
+use twinkeep_vault::digest::{sha256, to_hex};
+
+use crate::crypto_inventory::{CertificateLine, KeyLine, certificates, keys};
+use crate::{
+    App, AppError, Caller, ClientCertificateMode, Isolation, Keep, Layout, LedgerQuery,
+    RetentionRequest, SearchWith, VerifyLedgerRequest, parse_rfc3339, search_ledger, verify_ledger,
+    watch_retention,
+};
+
+/// What else is given to look at a keep.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PostureRequest<'a> {
+    /// A checkpoint that a witness cosigned, and the public key of that witness.
+    pub witnessed: Option<(&'a Path, &'a Path)>,
+    /// Where this user's programs keep state.
+    pub state_dir: Option<&'a Path>,
+}
+
+/// Says what is known of an open keep.
+pub fn keep_facts(
+    app: &App,
+    caller: &Caller,
+    request: PostureRequest<'_>,
+) -> Result<KeepFacts, AppError> {
+    let entry = app.entry(caller, EventClass::EntityManagement, Activity::Read, "keep.inspected");
+    app.conclude(entry, inspect(app, request))
+}
+
+/// Says what can be seen of a keep from outside, if it does not open.
+pub fn closed_keep_facts(root: &Path, now: Timestamp, why: &str) -> Result<KeepFacts, AppError> {
+    let mut facts = files(&Layout::new(root), now)?;
+    facts.closed = Some(why.to_owned());
+    Ok(facts)
+}
+
+fn inspect(app: &App, request: PostureRequest<'_>) -> Result<KeepFacts, AppError> {
+    let keep = Keep::find(app.layout().root())?;
+    let now = app.now();
+    let mut facts = files(app.layout(), now)?;
+    facts.keys = keys(app, &keep, now)?.into_iter().filter_map(own_key).collect();
+    facts.certificates = certificates(app, now)?.into_iter().map(certificate).collect();
+    let backup = app.registry.backup()?;
+    for record in app.registry.list()? {
+        if record.status.name() != "retired" {
+            let backup = backup.as_ref() == Some(&record.id);
+            facts.models.push(model(app, &record, backup));
+        }
+    }
+    facts.settings = settings(app)?;
+    let verified = |trusted: &[PathBuf], witnesses: &[PathBuf]| {
+        let demand = VerifyLedgerRequest { trusted, witnesses, resume: None };
+        let root = app.layout().root();
+        match verify_ledger(root, request.state_dir, &demand, &mut |_, _| {}) {
+            Ok(_) => Known::Seen(Holds::Yes),
+            Err(error) if error.class() == crate::Class::Refused => {
+                Known::Seen(Holds::No(error.code().to_owned()))
+            }
+            Err(error) => Known::Unknown(error.to_string()),
+        }
+    };
+    facts.ledger = verified(&[], &[]);
+    facts.witness = match request.witnessed {
+        Some((checkpoint, key)) => verified(&[checkpoint.to_owned()], &[key.to_owned()]),
+        None => Known::Unknown("no cosigned checkpoint was named".to_owned()),
+    };
+    let nowhere = RetentionRequest { log: Path::new(""), conf: Path::new("") };
+    facts.retention_days = match watch_retention(app.layout().root(), nowhere, now) {
+        Ok(report) => Known::Seen(report.ledger.days),
+        Err(error) => Known::Unknown(error.to_string()),
+    };
+    for action in RECURRING {
+        if let Some(last) = last(app, action)? {
+            facts.last.insert((*action).to_owned(), last.micros());
+        }
+    }
+    Ok(facts)
+}
+
+/// The actions that have to be done again and again.
+const RECURRING: &[&str] = &["drift.checked", "keep.snapshotted", "keyring.backed-up"];
+
+fn files(layout: &Layout, now: Timestamp) -> Result<KeepFacts, AppError> {
+    let root = layout.root();
+    let mut facts = KeepFacts {
+        root: root.display().to_string(),
+        taken_us: now.micros(),
+        owner_uid: twinkeep_vault::process::effective_user(),
+        ..KeepFacts::default()
+    };
+    let shown = [
+        layout.descriptor(),
+        layout.config(),
+        layout.pack(),
+        layout.policy(),
+        layout.drift(),
+        layout.public(),
+        layout.playbooks(),
+    ];
+    let walked = tree::walk(root, FILE_COUNT_MAX, &mut |file, path| {
+        if shown.iter().any(|shown| path.starts_with(shown)) {
+            facts.shown_files.push(file);
+        } else {
+            facts.files.push(file);
+        }
+    });
+    match walked {
+        Ok(false) => Ok(facts),
+        Ok(true) => Err(AppError::environment(
+            "posture-files",
+            format!("`{}` has more than {FILE_COUNT_MAX} files", root.display()),
+        )
+        .hint("`twinkeep store compact` makes few large files of many small ones")),
+        Err(error) => {
+            let attempt = format!("cannot look at the files of `{}`", root.display());
+            Err(AppError::environment("keep-read", attempt).because(error))
+        }
+    }
+}
+
+/// A keep with more files than this needs to be compacted first.
+const FILE_COUNT_MAX: u64 = 1_000_000;
+
+/// The age of other people's public keys is not ours to judge.
+fn own_key(line: KeyLine) -> Option<Key> {
+    (line.kind != "public").then_some(Key { name: line.name, age_days: line.age_days })
+}
+
+fn certificate(line: CertificateLine) -> Certificate {
+    Certificate { name: line.subject, days_left: line.days_left }
+}
+
+fn model(app: &App, record: &VersionRecord, backup: bool) -> Model {
+    let verified = match app.registry.load_to_measure(&record.id) {
+        Ok(_) => Holds::Yes,
+        Err(error) => Holds::No(error.code().to_owned()),
+    };
+    Model {
+        version: record.id.to_string(),
+        status: record.status.name().to_owned(),
+        backup,
+        verified,
+        attacked: record.attacks.iter().map(|attack| attack.kind.clone()).collect(),
+    }
+}
+
+fn settings(app: &App) -> Result<Settings, AppError> {
+    let gate = &app.settings().gate;
+    let mut danger = std::collections::BTreeSet::new();
+    if gate.isolation == Isolation::DangerOff {
+        danger.insert("gate.isolation".to_owned());
+    }
+    let client_certificates = match gate.client_certificates {
+        ClientCertificateMode::Off => "off",
+        ClientCertificateMode::Asked => "asked",
+        ClientCertificateMode::Required => "required",
+    };
+    let (_, approvals_required) = app.registry.approvers()?;
+    Ok(Settings {
+        danger,
+        listen: gate.listen.clone(),
+        client_certificates: client_certificates.to_owned(),
+        rate_per_second: gate.rate_per_second,
+        total_rate_per_second: gate.total_rate_per_second,
+        budgets: app.settings().budgets.len(),
+        deidentify: app.settings().intake.deidentify.is_some(),
+        approvals_required,
+    })
+}
+
+fn last(app: &App, action: &str) -> Result<Option<Timestamp>, AppError> {
+    let query = LedgerQuery {
+        action: Some(action.to_owned()),
+        outcome: Some("success".to_owned()),
+        ..LedgerQuery::default()
+    };
+    let found = search_ledger(app.layout().root(), &query, SearchWith::Index, 1)?;
+    Ok(found.last().and_then(|line| parse_rfc3339(&line.time)))
+}
+
+/// Records what a scan found, with the digest of its report.
+pub fn record_scan(app: &App, caller: &Caller, report: &Report) -> Result<u64, AppError> {
+    let class = EventClass::DetectionFinding;
+    let [failed, not_checked, passed, _] = report.counts().map(|(_, count)| count as i64);
+    let targets: Vec<&str> = report.targets.iter().map(String::as_str).collect();
+    let mut entry = app
+        .entry(caller, class, Activity::Create, "posture.scanned")
+        .with("targets", targets.join(" ").as_str())
+        .with("failed", failed)
+        .with("not_checked", not_checked)
+        .with("passed", passed)
+        .with("report_sha256", digest(report)?.as_str());
+    if let (Some(profile), Some(score)) = (report.profile, report.score) {
+        entry = entry
+            .with("profile", profile.word())
+            .with("requirements_met", score.met as i64)
+            .with("requirements", score.of as i64);
+    }
+    let worst = report.findings.iter().find(|it| matches!(it.outcome, Outcome::Fail { .. }));
+    let severity = match worst.map(|it| it.severity) {
+        Some(twinkeep_posture::Severity::Critical | twinkeep_posture::Severity::High) => {
+            Severity::High
+        }
+        Some(_) => Severity::Medium,
+        None => Severity::Informational,
+    };
+    app.record(&entry.severity(severity))
+}
+
+/// Records that changes of a plan were made or taken back, with the digest of the journal.
+pub fn record_fix(
+    app: &App,
+    caller: &Caller,
+    action: FixAction,
+    journal: &twinkeep_posture::fix::Journal,
+) -> Result<u64, AppError> {
+    let (name, activity) = match action {
+        FixAction::Applied => ("posture.applied", Activity::Update),
+        FixAction::RolledBack => ("posture.rolled-back", Activity::Update),
+    };
+    let entry = app
+        .entry(caller, EventClass::EntityManagement, activity, name)
+        .with("changes", journal.steps.len() as i64)
+        .with("journal_sha256", digest(journal)?.as_str());
+    app.record(&entry.severity(Severity::Medium))
+}
+
+/// What was done with a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FixAction {
+    /// Its changes were made.
+    Applied,
+    /// They were taken back.
+    RolledBack,
+}
+
+fn digest<T: Serialize>(of: &T) -> Result<String, AppError> {
+    let text = serde_json::to_vec(of)
+        .map_err(|error| AppError::environment("json", "cannot write a report").because(error))?;
+    Ok(to_hex(&sha256(&text)))
+}

@@ -1,0 +1,270 @@
+//! Collects facts about a computer: it reads `/proc`, `/sys`, and `/etc`, and asks `auditctl`,
+//! `nft`, and `sshd`. It changes nothing; a canary makes one audit event, if that is asked for.
+//!
+//! Whatever cannot be read, or asked, is a fact that is unknown.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::tree;
+use crate::facts::Known;
+use crate::facts::file::{File, FileKind};
+use crate::facts::host::{CoreDumps, Host, Listener, SensitivePath, Swap, Tree};
+
+mod audit;
+mod storage;
+
+#[cfg(test)]
+mod tests;
+
+/// Where things are.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// `/proc`.
+    pub proc: PathBuf,
+    /// `/sys`.
+    pub sys: PathBuf,
+    /// `/etc`.
+    pub etc: PathBuf,
+    /// The newest log of `auditd`.
+    pub audit_log: PathBuf,
+}
+
+impl Default for Places {
+    fn default() -> Places {
+        Places {
+            proc: "/proc".into(),
+            sys: "/sys".into(),
+            etc: "/etc".into(),
+            audit_log: "/var/log/audit/audit.log".into(),
+        }
+    }
+}
+
+/// Whether to make an audit event and look for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Canary {
+    /// Make one.
+    Make,
+    /// Make none.
+    Leave,
+}
+
+/// Looks at a computer, and at the folders on it that have to be protected.
+pub fn collect(places: &Places, sensitive: &[&Path], canary: Canary, taken_us: i64) -> Host {
+    Host {
+        taken_us,
+        sensitive: sensitive.iter().map(|path| sensitive_path(places, path)).collect(),
+        audit: audit::collect(places, canary, taken_us),
+        firewall: firewall(),
+        listeners: known(listeners(places)),
+        swaps: known(swaps(places)),
+        core_dumps: known(core_dumps(places)),
+        clock_daemons: known(clock_daemons(places)),
+        ssh: ssh(),
+    }
+}
+
+/// No small file of the system is longer.
+const TEXT_BYTES_MAX: u64 = 16 << 20;
+
+/// More files of a folder are not looked at.
+const FILES_MAX: u64 = 1_000_000;
+
+/// More of those that are open to others are not named.
+const OPEN_FILES_MAX: usize = 1000;
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(TEXT_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn known<T>(found: io::Result<T>) -> Known<T> {
+    match found {
+        Ok(fact) => Known::Seen(fact),
+        Err(error) => Known::Unknown(error.to_string()),
+    }
+}
+
+/// What a program of the system says; why not, if it cannot be asked.
+fn ask(program: &str, arguments: &[&str]) -> Result<String, String> {
+    let asked = Command::new(program)
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .stdin(std::process::Stdio::null())
+        .output();
+    match asked {
+        Ok(output) if output.status.success() => {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
+        Ok(_) => Err(format!("`{program}` refused; run the scan as root")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(format!("`{program}` is not installed"))
+        }
+        Err(error) => Err(format!("`{program}` could not be run ({error})")),
+    }
+}
+
+fn sensitive_path(places: &Places, path: &Path) -> SensitivePath {
+    let real = match fs::canonicalize(path) {
+        Ok(real) => real,
+        Err(error) => {
+            let why = error.to_string();
+            return SensitivePath {
+                path: path.display().to_string(),
+                chain: Known::Unknown(why.clone()),
+                tree: Known::Unknown(why.clone()),
+                storage: Known::Unknown(why),
+            };
+        }
+    };
+    SensitivePath {
+        path: real.display().to_string(),
+        chain: known(real.ancestors().map(tree::file).collect()),
+        tree: known(look_into(&real)),
+        storage: storage::under(places, &real),
+    }
+}
+
+fn look_into(root: &Path) -> io::Result<Tree> {
+    let mut found = Tree::default();
+    let mut see = |file: File, _: &Path| {
+        found.count += 1;
+        if file.acl.is_none() {
+            found.unread += 1;
+        }
+        let open = file.mode & 0o077 != 0 || file.acl == Some(true);
+        if open && file.kind != FileKind::Link && found.open.len() < OPEN_FILES_MAX {
+            found.open.push(file);
+        }
+    };
+    let cut = tree::walk(root, FILES_MAX, &mut see)?;
+    found.cut = cut;
+    Ok(found)
+}
+
+fn firewall() -> Known<serde_json::Value> {
+    let said = ask("nft", &["-j", "list", "ruleset"]);
+    match said.and_then(|text| {
+        serde_json::from_str(&text).map_err(|_| "`nft` said something that is no JSON".to_owned())
+    }) {
+        Ok(rules) => Known::Seen(rules),
+        Err(why) => Known::Unknown(why),
+    }
+}
+
+fn listeners(places: &Places) -> io::Result<Vec<Listener>> {
+    let mut found = Vec::new();
+    for name in ["tcp", "tcp6"] {
+        match read(&places.proc.join("net").join(name)) {
+            Ok(text) => found.extend(text.lines().skip(1).filter_map(listener)),
+            // A kernel without IPv6 has no such table.
+            Err(error) if name == "tcp6" && error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// A line of `/proc/net/tcp`: number, local address, remote address, state, ..., user.
+fn listener(line: &str) -> Option<Listener> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    const LISTEN: &str = "0A";
+    if *fields.get(3)? != LISTEN {
+        return None;
+    }
+    let (address, port) = fields.get(1)?.split_once(':')?;
+    let words: Vec<u32> = address
+        .as_bytes()
+        .chunks(8)
+        .map(|digits| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())
+        .collect::<Option<_>>()?;
+    // The kernel prints words of network order as numbers of this machine.
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let address = match bytes.len() {
+        4 => IpAddr::from(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+        16 => IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)).to_canonical(),
+        _ => return None,
+    };
+    let port = u16::from_str_radix(port, 16).ok()?;
+    Some(Listener { address, port, uid: fields.get(7)?.parse().ok()? })
+}
+
+fn swaps(places: &Places) -> io::Result<Vec<Swap>> {
+    let text = read(&places.proc.join("swaps"))?;
+    let paths = text.lines().skip(1).filter_map(|line| line.split_whitespace().next());
+    Ok(paths.map(|path| storage::swap(places, path)).collect())
+}
+
+fn core_dumps(places: &Places) -> io::Result<CoreDumps> {
+    let pattern = read(&places.proc.join("sys/kernel/core_pattern"))?.trim().to_owned();
+    let limits = read(&places.proc.join("1/limits"))?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
+    let limit = line.and_then(|line| line.split_whitespace().nth(1)).unwrap_or("unlimited");
+    let settings = read(&places.etc.join("systemd/coredump.conf")).unwrap_or_default();
+    let mut storage = settings.lines().filter_map(|line| line.trim().strip_prefix("Storage="));
+    Ok(CoreDumps {
+        pattern,
+        limit: limit.to_owned(),
+        storage: storage.next_back().map(|it| it.trim().to_owned()),
+    })
+}
+
+/// The programs that set the clock, as the kernel shortens their names.
+const CLOCK_DAEMONS: &[&str] = &["chronyd", "ntpd", "openntpd", "systemd-timesyn", "ptp4l"];
+
+fn clock_daemons(places: &Places) -> io::Result<Vec<String>> {
+    let mut found: Vec<String> = running(places)?
+        .into_iter()
+        .filter(|name| CLOCK_DAEMONS.contains(&name.as_str()))
+        .collect();
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// The names of all programs that run.
+fn running(places: &Places) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&places.proc)? {
+        let path = entry?.path();
+        let number = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if number.bytes().all(|byte| byte.is_ascii_digit())
+            && let Ok(name) = read(&path.join("comm"))
+        {
+            names.push(name.trim().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn ssh() -> Known<Option<BTreeMap<String, Vec<String>>>> {
+    // The usual place, as `sshd` is run by its whole path only.
+    let program = Path::new("/usr/sbin/sshd");
+    if !program.exists() {
+        return Known::Seen(None);
+    }
+    match ask("/usr/sbin/sshd", &["-T"]) {
+        Ok(text) => Known::Seen(Some(settings(&text, ' '))),
+        Err(why) => Known::Unknown(why),
+    }
+}
+
+/// Settings, a line each, by name in small letters; one that occurs twice has two values.
+fn settings(text: &str, between: char) -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+        if let Some((name, value)) = line.split_once(between) {
+            let name = name.trim().to_ascii_lowercase();
+            found.entry(name).or_default().push(value.trim().to_owned());
+        }
+    }
+    found
+}

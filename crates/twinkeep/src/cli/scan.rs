@@ -1,0 +1,226 @@
+//! The words of `scan` and `compliance`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use twinkeep_posture::{Profile, Severity};
+
+/// Arguments of `scan`.
+///
+/// Facts are collected from targets and judged by rules; nothing is changed. What could not be
+/// checked, and what does not apply, never counts as passed. Exit codes: 0 clean, 1 findings, 2
+/// wrong usage, 3 nothing found, but something could not be checked.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Targets: keep, host, phi:FOLDER, s3, s3:BUCKET, nginx:FILE, cfn:PATH, git:FOLDER, sqlite:PATH\n\
+                  Example: twinkeep scan keep host --profile hipaa --fail-on high\n\
+                  Example: twinkeep scan phi:/srv/exports --format sarif --out phi.sarif"
+)]
+pub(crate) struct ScanArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ScanCommand>,
+
+    #[command(flatten)]
+    pub(crate) scanned: ScannedArgs,
+
+    /// Hold the outcome against the requirements of this source, and score it
+    #[arg(long, value_enum)]
+    pub(crate) profile: Option<ProfileName>,
+
+    /// How to write the report; `facts` writes what was collected, for `--facts`
+    #[arg(long, value_enum, default_value_t = ScanFormat::Text)]
+    pub(crate) format: ScanFormat,
+
+    /// Exit with 1 if something fails that is at least so bad
+    #[arg(long, value_enum, default_value_t = SeverityName::Low, value_name = "SEVERITY")]
+    pub(crate) fail_on: SeverityName,
+
+    /// An earlier report (JSON): what failed in it is known, and does not count
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+
+    /// Write the report to this file (mode 0600) instead of the terminal
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// git: print a hook and a line of a pipeline that verify commits, and scan nothing
+    #[arg(long)]
+    pub(crate) install_hint: bool,
+}
+
+/// What is scanned.
+#[derive(Debug, Args)]
+pub(crate) struct ScannedArgs {
+    /// What to look at, each with what it needs after a colon [default: keep host]
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+
+    /// Judge the facts in this file, and collect none (repeat for several)
+    #[arg(long, value_name = "FILE", conflicts_with = "targets")]
+    pub(crate) facts: Vec<PathBuf>,
+
+    /// host: a folder that has to be protected (repeat for several) [default: the keep]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sensitive: Vec<PathBuf>,
+
+    /// host: make an audit event, and see whether it comes into the log; needs root
+    #[arg(long)]
+    pub(crate) canary: bool,
+
+    /// keep: a checkpoint of its ledger that a witness cosigned
+    #[arg(long, value_name = "FILE", requires = "witness_key")]
+    pub(crate) cosigned: Option<PathBuf>,
+
+    /// keep: the public key of that witness
+    #[arg(long, value_name = "FILE", requires = "cosigned")]
+    pub(crate) witness_key: Option<PathBuf>,
+
+    /// git: the branch [default: the one that is checked out]
+    #[arg(long, value_name = "BRANCH")]
+    pub(crate) branch: Option<String>,
+
+    /// git: the list of those who may sign
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signers: Option<PathBuf>,
+
+    /// git: the commit up to which everything was verified before
+    #[arg(long, value_name = "COMMIT")]
+    pub(crate) since: Option<String>,
+
+    /// Record it in the ledger of the keep, even if the keep is no target
+    #[arg(long)]
+    pub(crate) record: bool,
+}
+
+/// `scan ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScanCommand {
+    /// Say what a rule is about, what it protects, and what it is evidence for
+    Explain {
+        /// The rule; all of them if none is named
+        rule: Option<String>,
+    },
+    /// Write down what would be changed so that rules pass; change nothing
+    Plan {
+        #[command(flatten)]
+        scanned: ScannedArgs,
+        /// Only what is at least so bad
+        #[arg(long, value_enum, default_value_t = SeverityName::Low, value_name = "SEVERITY")]
+        at_least: SeverityName,
+        /// Where to write the plan: mode 0600, as it may have contents of files
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Make the changes of a plan; a second time, or after a crash, it goes on
+    Apply {
+        /// The plan
+        plan: PathBuf,
+        /// The journal of what was changed [default: PLAN.journal]
+        #[arg(long, value_name = "FILE")]
+        journal: Option<PathBuf>,
+        /// Record it in the ledger of the keep
+        #[arg(long)]
+        record: bool,
+    },
+    /// Scan again, and say whether the changes of a plan helped
+    Verify {
+        /// The plan
+        plan: PathBuf,
+        #[command(flatten)]
+        scanned: ScannedArgs,
+    },
+    /// Take back what a journal has, the last first
+    Rollback {
+        /// The journal
+        journal: PathBuf,
+        /// Record it in the ledger of the keep
+        #[arg(long)]
+        record: bool,
+    },
+}
+
+/// `compliance ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ComplianceCommand {
+    /// Write how the requirements of a source stand, requirement by requirement
+    #[command(after_help = "Example: twinkeep compliance report --profile hipaa --out hipaa.html")]
+    Report {
+        #[command(flatten)]
+        scanned: ScannedArgs,
+        /// The source of requirements
+        #[arg(long, value_enum)]
+        profile: ProfileName,
+        /// How to write it
+        #[arg(long, value_enum, default_value_t = ComplianceFormat::Html)]
+        format: ComplianceFormat,
+        /// Where to write it (mode 0600) [default: the terminal]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// The forms of a report of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScanFormat {
+    Text,
+    Json,
+    Csv,
+    Html,
+    Sarif,
+    Ocsf,
+    Oscal,
+    Facts,
+}
+
+/// The forms of a report about requirements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ComplianceFormat {
+    Html,
+    Oscal,
+    Json,
+}
+
+/// The words of severities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SeverityName {
+    Informational,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+impl From<SeverityName> for Severity {
+    fn from(name: SeverityName) -> Severity {
+        match name {
+            SeverityName::Informational => Severity::Informational,
+            SeverityName::Low => Severity::Low,
+            SeverityName::Medium => Severity::Medium,
+            SeverityName::High => Severity::High,
+            SeverityName::Critical => Severity::Critical,
+        }
+    }
+}
+
+/// The words of sources of requirements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProfileName {
+    Hipaa,
+    Gdpr,
+    /// HIPAA as proposed in 2025; not in force
+    #[value(name = "hipaa-nprm-2025")]
+    HipaaNprm2025,
+    Aisvs,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Profile {
+        match name {
+            ProfileName::Hipaa => Profile::Hipaa,
+            ProfileName::Gdpr => Profile::Gdpr,
+            ProfileName::HipaaNprm2025 => Profile::HipaaProposed,
+            ProfileName::Aisvs => Profile::Aisvs,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What a scan looks at: words of the command line, turned into facts.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use twinkeep_app::{App, AppError, Caller, Class, PostureRequest, closed_keep_facts, keep_facts};
+use twinkeep_posture::collect::s3::client::Client;
+use twinkeep_posture::collect::s3::credentials::{Asked, Settings};
+use twinkeep_posture::collect::s3::{self, Buckets};
+use twinkeep_posture::collect::{CollectError, cfn, git, host, nginx, phi, sqlite};
+use twinkeep_posture::facts::{FactFile, Facts};
+
+use crate::cli::{Global, ScannedArgs};
+use crate::clock;
+use crate::surroundings::{open_keep, state_dir};
+
+/// What was collected.
+pub(super) struct Collected {
+    pub(super) facts: FactFile,
+    /// The keep that it is to be recorded in, if any.
+    pub(super) app: Option<App>,
+}
+
+/// A target, with what it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Target {
+    Keep,
+    Host,
+    Phi(PathBuf),
+    S3(Vec<String>),
+    Nginx(PathBuf),
+    Cfn(PathBuf),
+    Git(PathBuf),
+    Sqlite(PathBuf),
+}
+
+/// Collects facts from all targets, or reads them from files.
+pub(super) fn collect(global: &Global, args: &ScannedArgs) -> Result<Collected, AppError> {
+    let targets = targets(args)?;
+    let mut app = args.record.then(|| open_keep(global)).transpose()?;
+    let now = clock::now();
+    let mut facts = Vec::new();
+    for target in &targets {
+        facts.push(match target {
+            Target::Keep => keep(global, args, &mut app)?,
+            Target::Host => host_facts(global, args, now.micros()),
+            Target::Phi(root) => phi::collect(root, phi::Options::verdicts(year(now.micros())))
+                .map_err(collecting)?
+                .into(),
+            Target::S3(names) => {
+                let buckets = Buckets { names: names.clone() };
+                let found = s3::collect(&s3_client()?, &buckets);
+                found
+                    .map_err(|error| AppError::environment(error.code(), error.to_string()))?
+                    .into()
+            }
+            Target::Nginx(main) => nginx::collect(main).map_err(collecting)?.into(),
+            Target::Cfn(path) => {
+                cfn::collect(std::slice::from_ref(path)).map_err(collecting)?.into()
+            }
+            Target::Git(repository) => {
+                git::collect(repository, signed(args)).map_err(collecting)?.into()
+            }
+            Target::Sqlite(root) => sqlite::collect(root).map_err(collecting)?.into(),
+        });
+    }
+    let mut file = FactFile::new(now.micros(), facts);
+    for path in &args.facts {
+        let given = FactFile::parse(&super::read(path)?)
+            .map_err(|error| AppError::usage(error.code(), error.to_string()))?;
+        // A report is as old as the oldest of its facts.
+        file.taken_us = file.taken_us.min(given.taken_us);
+        file.facts.extend(given.facts);
+    }
+    Ok(Collected { facts: file, app })
+}
+
+/// What the options say about commits.
+fn signed(args: &ScannedArgs) -> git::Options<'_> {
+    git::Options {
+        branch: args.branch.as_deref(),
+        signers: args.signers.as_deref(),
+        since: args.since.as_deref(),
+    }
+}
+
+fn targets(args: &ScannedArgs) -> Result<Vec<Target>, AppError> {
+    if args.targets.is_empty() {
+        let usual = vec![Target::Keep, Target::Host];
+        return Ok(if args.facts.is_empty() { usual } else { Vec::new() });
+    }
+    args.targets.iter().map(|word| target(word)).collect()
+}
+
+fn target(word: &str) -> Result<Target, AppError> {
+    let (name, of) = word.split_once(':').unwrap_or((word, ""));
+    Ok(match (name, of) {
+        ("keep", "") => Target::Keep,
+        ("host", "") => Target::Host,
+        ("s3", "") => Target::S3(Vec::new()),
+        ("s3", bucket) => Target::S3(vec![bucket.to_owned()]),
+        ("phi", root) if !root.is_empty() => Target::Phi(root.into()),
+        ("nginx", "") => Target::Nginx("/etc/nginx/nginx.conf".into()),
+        ("nginx", main) => Target::Nginx(main.into()),
+        ("cfn", path) if !path.is_empty() => Target::Cfn(path.into()),
+        ("git", "") => Target::Git(".".into()),
+        ("git", repository) => Target::Git(repository.into()),
+        ("sqlite", root) if !root.is_empty() => Target::Sqlite(root.into()),
+        _ => {
+            let attempt = "a target is none of those that can be scanned";
+            return Err(AppError::usage("scan-target", attempt).hint(
+                "keep, host, phi:FOLDER, s3, s3:BUCKET, nginx:FILE, cfn:PATH, git:FOLDER, sqlite:PATH; \
+                 `twinkeep scan --help` has examples",
+            ));
+        }
+    })
+}
+
+/// The facts of the keep. One that refuses to open for what it is, is looked at from outside: that
+/// is when somebody wants to know what is wrong.
+fn keep(global: &Global, args: &ScannedArgs, app: &mut Option<App>) -> Result<Facts, AppError> {
+    if app.is_none() {
+        match open_keep(global) {
+            Ok(opened) => *app = Some(opened),
+            Err(error) if error.class() == Class::Refused && global.keep.is_dir() => {
+                return Ok(closed_keep_facts(&global.keep, clock::now(), error.code())?.into());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let Some(app) = app.as_ref() else {
+        return Err(AppError::environment("keep-read", "the keep did not open"));
+    };
+    let witnessed = args.cosigned.as_deref().zip(args.witness_key.as_deref());
+    let state_dir = state_dir();
+    let request = PostureRequest { witnessed, state_dir: state_dir.as_deref() };
+    Ok(keep_facts(app, &Caller::operator(), request)?.into())
+}
+
+fn host_facts(global: &Global, args: &ScannedArgs, taken_us: i64) -> Facts {
+    let sensitive: Vec<&Path> = match args.sensitive.as_slice() {
+        [] if global.keep.is_dir() => vec![&global.keep],
+        folders => folders.iter().map(PathBuf::as_path).collect(),
+    };
+    let canary = if args.canary { host::Canary::Make } else { host::Canary::Leave };
+    host::collect(&host::Places::default(), &sensitive, canary, taken_us).into()
+}
+
+/// A client of the object store that the environment names, as other clients of AWS read it.
+pub(super) fn s3_client() -> Result<Client, AppError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    Settings::find(&Asked::default(), &variable)
+        .and_then(|settings| Client::new(settings, system_time))
+        .map_err(|error| AppError::usage(error.code(), error.to_string()))
+}
+
+/// The time as signatures of requests take it.
+fn system_time() -> SystemTime {
+    let micros = u64::try_from(clock::now().micros()).unwrap_or(0);
+    UNIX_EPOCH + Duration::from_micros(micros)
+}
+
+/// The present year: no date of birth is later.
+fn year(now_us: i64) -> u16 {
+    const YEAR_US: i64 = 31_556_952_000_000;
+    u16::try_from(1970 + now_us.div_euclid(YEAR_US)).unwrap_or(u16::MAX)
+}
+
+fn collecting(error: CollectError) -> AppError {
+    AppError::environment(error.code(), error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Target, target};
+
+    #[test]
+    fn a_target_has_what_it_needs_after_a_colon() {
+        assert_eq!(target("keep").unwrap(), Target::Keep);
+        assert_eq!(target("s3").unwrap(), Target::S3(Vec::new()));
+        assert_eq!(target("cfn:a:b.yaml").unwrap(), Target::Cfn("a:b.yaml".into()));
+        for word in ["", "phi", "phi:", "cfn", "keep:other", "everything"] {
+            assert!(target(word).is_err(), "{word}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A scan of a real keep and a real folder: what it says, how it ends, and what a fix does.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use crate::harness::{Place, write};
+
+fn findings<'a>(report: &'a Value, rule: &str) -> Vec<&'a Value> {
+    let of_rule = |it: &&Value| it["rule"] == rule;
+    report["findings"].as_array().unwrap().iter().filter(of_rule).collect()
+}
+
+#[test]
+fn a_keep_is_scanned_recorded_and_held_against_requirements() {
+    let (place, version) = Place::with_model();
+    let ran = place.run(&["scan", "keep", "--profile", "hipaa", "--out", "report.json"]);
+    // Nobody has taken a snapshot of it.
+    assert_eq!((ran.code, ran.refused().as_str()), (1, "scan-findings"));
+    let report: Value =
+        serde_json::from_slice(&fs::read(place.folder().join("report.json")).unwrap()).unwrap();
+    let model = findings(&report, "keep-model-signature");
+    assert!(model.iter().any(|it| it["resource"] == version.as_str() && it["outcome"] == "pass"));
+    assert!(findings(&report, "keep-file-modes").iter().all(|it| it["outcome"] == "pass"));
+    assert_eq!(findings(&report, "keep-ledger")[0]["outcome"], "pass");
+    assert_eq!(findings(&report, "keep-witness")[0]["outcome"], "not-checked");
+    assert_eq!(findings(&report, "keep-snapshot")[0]["outcome"], "fail");
+    let score = &report["score"];
+    assert!(score["met"].as_u64().unwrap() < score["of"].as_u64().unwrap(), "{score}");
+
+    // What is known is no longer a finding, but what could not be checked stays so.
+    let again = place.run(&["scan", "keep", "--baseline", "report.json"]);
+    assert_eq!((again.code, again.refused().as_str()), (3, "scan-not-checked"));
+}
+
+#[test]
+fn a_keep_that_refuses_to_open_is_repaired_by_a_plan() {
+    let place = Place::with_patients(60);
+    let store = place.folder().join("keep/store/catalog.sqlite");
+    fs::set_permissions(&store, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(place.run(&["feed", "list"]).refused(), "keep-permissions");
+    let ran = place.run(&["scan", "keep", "--out", "report.json"]);
+    assert_eq!(ran.code, 1);
+    let report: Value =
+        serde_json::from_slice(&fs::read(place.folder().join("report.json")).unwrap()).unwrap();
+    assert_eq!(findings(&report, "keep-ledger")[0]["outcome"], "not-checked");
+
+    let planned = place.run(&["scan", "plan", "keep", "--out", "plan"]).done();
+    assert_eq!(planned["changes"].as_array().unwrap().len(), 1, "{planned}");
+    place.run(&["scan", "apply", "plan"]).done();
+    let verified = place.run(&["scan", "verify", "plan", "keep"]).done();
+    assert_eq!(verified["outcome"], "pass");
+    place.run(&["feed", "list"]);
+    place.run(&["scan", "rollback", "plan.journal"]).done();
+    assert_eq!(place.run(&["scan", "verify", "plan", "keep"]).code, 1);
+    assert_eq!(fs::metadata(&store).unwrap().permissions().mode() & 0o777, 0o644);
+}
+
+#[test]
+fn wrong_words_and_hostile_files_are_usage() {
+    let place = Place::empty();
+    for args in [
+        &["scan", "everything"][..],
+        &["scan", "phi:"],
+        &["scan", "explain", "no-such-rule"],
+        &["scan", "--facts", "missing"],
+        &["scan", "--facts", "hostile"],
+        &["scan", "host", "--baseline", "hostile"],
+        &["scan", "apply", "hostile"],
+        &["scan", "rollback", "hostile"],
+    ] {
+        write(&place.folder().join("hostile"), "[".repeat(100_000).as_bytes());
+        assert_eq!(place.run(args).code, 2, "{args:?}");
+    }
+    let all = place.run(&["scan", "explain"]);
+    assert_eq!(all.code, 0);
+    assert!(all.stdout.lines().count() > 20);
+}
