@@ -21,8 +21,8 @@ pub mod phi;
 pub mod postgres;
 pub mod s3;
 pub mod sqlite;
-pub mod windows;
 pub mod tls;
+pub mod windows;
 
 /// The facts of some targets, as they were at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -12,8 +12,8 @@ pub(crate) mod phi;
 pub(crate) mod postgres;
 pub(crate) mod s3;
 pub(crate) mod sqlite;
-pub(crate) mod windows;
 mod tls;
+pub(crate) mod windows;
 
 #[cfg(test)]
 mod tests;

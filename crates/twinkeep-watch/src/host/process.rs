@@ -114,9 +114,9 @@ pub(super) fn owners(of: &BTreeSet<Listener>) -> BTreeMap<u64, u32> {
     let mut found = BTreeMap::new();
     for pid in all() {
         for (_, target) in open_of(pid) {
-            let inode = target
-                .to_str()
-                .and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
+            let inode = target.to_str().and_then(|text| {
+                text.strip_prefix("socket:[")?.strip_suffix(']')?.parse::<u64>().ok()
+            });
             if let Some(inode) = inode.filter(|inode| wanted.contains(inode)) {
                 // The first has it; a child has it, too, until it runs another program.
                 found.entry(inode).or_insert(pid);
