@@ -181,7 +181,7 @@ def compare(ours, theirs):
         said[rule, bucket] = word
     by_check = {}
     for row in theirs:
-        by_check.setdefault((row["CHECK_ID"], row["RESOURCE_ID"]), set()).add(row["STATUS"])
+        by_check.setdefault((row["CHECK_ID"], row["RESOURCE_NAME"]), set()).add(row["STATUS"])
     same = different = missing = 0
     print(f"{'rule':20}{'bucket':20}{'ours':16}prowler")
     for (rule, bucket), word in sorted(said.items()):

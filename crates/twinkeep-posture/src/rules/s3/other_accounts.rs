@@ -1,10 +1,11 @@
 //! Rule `s3-other-accounts`: only this account can reach a bucket, unless somebody decided otherwise.
 
 use crate::facts::Check;
-use crate::facts::s3::{Answer, Bucket, Grantee, S3};
+use crate::facts::s3::{Answer, Bucket, Grantee, Ownership, S3};
 use crate::outcome::{Judged, Outcome, Severity};
 use crate::parse::bucket_policy::Policy;
 use crate::rule::{Evidence, Judge, Rule, Strength};
+use crate::rules::s3::effective::{Access, access};
 use crate::rules::s3::{each, place, unknown};
 
 pub(in crate::rules) const RULE: Rule = Rule {
@@ -37,19 +38,32 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(facts: &S3) -> Vec<Judged> {
-    each(facts, |bucket| outcome(bucket, &facts.account))
+    each(facts, |bucket| match access(bucket, &facts.account_block) {
+        Access::Public(_) => Outcome::fail(place(bucket, "access"), "anybody is let in"),
+        Access::Unknown(why) => Outcome::not_checked(format!("anybody could be let in: {why}")),
+        Access::Closed => listed(bucket).unwrap_or_else(|| named(bucket, &facts.account)),
+    })
 }
 
-fn outcome(bucket: &Bucket, account: &Answer<String>) -> Outcome {
+/// Says what is wrong with its access control list, if it counts.
+fn listed(bucket: &Bucket) -> Option<Outcome> {
+    match &bucket.ownership {
+        Answer::Is(Ownership::BucketOwnerEnforced) => return None,
+        Answer::Is(_) | Answer::Absent => {}
+        Answer::Unknown(why) => return Some(unknown("object ownership", why)),
+    }
     let grants = match &bucket.grants {
         Answer::Is(grants) => grants.as_slice(),
         Answer::Absent => &[],
-        Answer::Unknown(why) => return unknown("access control list", why),
+        Answer::Unknown(why) => return Some(unknown("access control list", why)),
     };
     let foreign = |grantee| matches!(grantee, Grantee::Other | Grantee::UnknownGroup);
-    if grants.iter().any(|grant| foreign(grant.grantee)) {
-        return Outcome::fail(place(bucket, "acl"), "its access control list lets others in");
-    }
+    let is_foreign = grants.iter().any(|grant| foreign(grant.grantee));
+    is_foreign.then(|| Outcome::fail(place(bucket, "acl"), "its list lets others in"))
+}
+
+/// Says whom its policy names.
+fn named(bucket: &Bucket, account: &Answer<String>) -> Outcome {
     let policy = match &bucket.policy {
         Answer::Is(value) => Policy::parse(value),
         Answer::Absent => return Outcome::Pass,
@@ -79,7 +93,7 @@ mod tests {
     use serde_json::json;
 
     use super::judge;
-    use crate::facts::s3::{Answer, Grant, Grantee};
+    use crate::facts::s3::{Answer, Grant, Grantee, Ownership};
     use crate::rules::s3::testing::{closed, facts, judged, word};
 
     #[test]
@@ -98,12 +112,28 @@ mod tests {
     }
 
     #[test]
-    fn lists_name_others_without_saying_whom() {
+    fn lists_name_others_without_saying_whom_where_they_count() {
         let mut shared = closed("ward");
         let grant = Grant { grantee: Grantee::Other, permission: "READ".into() };
         shared.grants = Answer::Is(vec![grant]);
+        assert_eq!(word(judge, facts(shared.clone())), "pass", "lists do not count");
+        shared.ownership = Answer::Is(Ownership::ObjectWriter);
         assert_eq!(word(judge, facts(shared.clone())), "fail");
+        shared.ownership = Answer::Unknown("AccessDenied".into());
+        assert_eq!(word(judge, facts(shared.clone())), "not-checked");
+        shared.ownership = Answer::Absent;
         shared.grants = Answer::Unknown("AccessDenied".into());
         assert_eq!(word(judge, facts(shared)), "not-checked");
+    }
+
+    #[test]
+    fn whoever_lets_anybody_in_lets_every_account_in() {
+        let mut open = closed("ward");
+        open.block = Answer::Absent;
+        open.policy = Answer::Is(json!({"Statement": [{"Effect": "Allow", "Principal": "*",
+            "Action": "s3:GetObject", "Resource": "arn:aws:s3:::ward/*"}]}));
+        assert_eq!(word(judge, facts(open.clone())), "fail");
+        open.block = Answer::Unknown("AccessDenied".into());
+        assert_eq!(word(judge, facts(open)), "not-checked");
     }
 }
