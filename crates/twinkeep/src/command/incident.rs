@@ -21,9 +21,7 @@ pub(crate) fn run(global: &Global, args: &IncidentCommand, out: &Output) -> Resu
     let app = open_keep(global)?;
     let operator = Caller::operator();
     match args {
-        IncidentCommand::List { all } => {
-            out.list(&list_incidents(&app, &operator, *all)?, |incidents| list(incidents))
-        }
+        IncidentCommand::List { all } => out.list(&list_incidents(&app, &operator, *all)?, list),
         IncidentCommand::Show { incident } => {
             out.result(&show_incident(&app, &operator, incident)?, show)
         }

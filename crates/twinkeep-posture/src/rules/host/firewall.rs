@@ -105,13 +105,13 @@ mod tests {
         assert_eq!(word("0.0.0.0", 8888, &[], "drop"), "pass");
         assert_eq!(word("127.0.0.1", 8888, &[], "accept"), "nothing");
         let named = json!([port(json!(443)), accept()]);
-        assert_eq!(word("0.0.0.0", 443, &[named.clone()], "drop"), "pass");
+        assert_eq!(word("0.0.0.0", 443, std::slice::from_ref(&named), "drop"), "pass");
         assert_eq!(word("0.0.0.0", 8888, &[named], "drop"), "pass");
         let range = json!([port(json!({"range": [8000, 9000]})), {"drop": null}]);
         assert_eq!(word("0.0.0.0", 8888, &[range], "accept"), "pass");
         let set = json!([port(json!({"set": [22, {"range": [8880, 8890]}]})), {"reject": null}]);
-        assert_eq!(word("::", 8888, &[set.clone()], "accept"), "pass");
-        assert_eq!(word("::", 22, &[set.clone()], "accept"), "pass");
+        assert_eq!(word("::", 8888, std::slice::from_ref(&set), "accept"), "pass");
+        assert_eq!(word("::", 22, std::slice::from_ref(&set), "accept"), "pass");
         assert_eq!(word("::", 23, &[set], "accept"), "fail");
     }
 

@@ -301,7 +301,7 @@ fn an_include_that_cannot_be_read_is_not_checked() {
 #[test]
 fn what_is_planned_is_applied_helps_and_is_taken_back() {
     if Command::new("nginx").arg("-v").output().is_err() && !Path::new("/usr/sbin/nginx").exists() {
-        eprintln!("skipped: there is no nginx in PATH");
+        let _ = writeln!(std::io::stderr(), "skipped: there is no nginx in PATH");
         return;
     }
     let (folder, main) = fixture(&format!(
