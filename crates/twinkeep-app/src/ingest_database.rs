@@ -258,8 +258,41 @@ impl FileSource for Tables<'_> {
 }
 
 fn open(url: &DatabaseUrl, request: &IngestDatabaseRequest<'_>) -> Result<Database, AppError> {
-    let source = request.source;
-    let tunnel = source.ssh.as_deref().map(|through| tunnel(url, through, source)).transpose()?;
+    let IngestDatabaseRequest { source, password, danger_no_tls, .. } = *request;
+    let access = DatabaseAccess { source, password, danger_no_tls };
+    open_database(url, access).map_err(|error| match error {
+        OpenError::Refused(error) => error,
+        OpenError::Database(error) => refuse_database(error),
+    })
+}
+
+/// Which database, and how to get in.
+#[derive(Clone, Copy)]
+pub(crate) struct DatabaseAccess<'a> {
+    /// Where it is; paths are resolved.
+    pub(crate) source: &'a SourceConfig,
+    /// What logs in, if the server asks for a password.
+    pub(crate) password: Option<&'a SecretBytes>,
+    /// Whether to go without TLS, where nobody on the network can listen.
+    pub(crate) danger_no_tls: bool,
+}
+
+/// Why a database was not opened.
+pub(crate) enum OpenError {
+    /// What was asked makes no sense.
+    Refused(AppError),
+    /// The database, or the way to it, failed.
+    Database(DatabaseError),
+}
+
+/// Opens a database in a transaction that can only read.
+pub(crate) fn open_database(
+    url: &DatabaseUrl,
+    access: DatabaseAccess<'_>,
+) -> Result<Database, OpenError> {
+    let DatabaseAccess { source, password, danger_no_tls } = access;
+    let tunnel = source.ssh.as_deref().map(|through| tunnel(url, through, source)).transpose();
+    let tunnel = tunnel.map_err(OpenError::Refused)?;
     let client = match (&source.client_cert, &source.client_key) {
         (Some(chain), Some(key)) => {
             Some(ClientCertificate { chain: chain.clone(), key: key.clone() })
@@ -267,15 +300,14 @@ fn open(url: &DatabaseUrl, request: &IngestDatabaseRequest<'_>) -> Result<Databa
         (None, None) => None,
         _ => {
             let attempt = "a client certificate is useless without its key, and a key without it";
-            return Err(AppError::usage("database-client", attempt));
+            return Err(OpenError::Refused(AppError::usage("database-client", attempt)));
         }
     };
-    let security = match request.danger_no_tls {
+    let security = match danger_no_tls {
         true => Security::DangerPlaintext,
         false => Security::Verified { ca: source.ca.as_deref(), client: client.as_ref() },
     };
-    let password = request.password;
-    Database::open(DatabaseRequest { url, password, security, tunnel }).map_err(refuse_database)
+    Database::open(DatabaseRequest { url, password, security, tunnel }).map_err(OpenError::Database)
 }
 
 fn tunnel(url: &DatabaseUrl, through: &str, source: &SourceConfig) -> Result<Tunnel, AppError> {
@@ -294,7 +326,7 @@ fn tunnel(url: &DatabaseUrl, through: &str, source: &SourceConfig) -> Result<Tun
     .map_err(refuse_tunnel)
 }
 
-fn parse_url(text: &str) -> Result<DatabaseUrl, AppError> {
+pub(crate) fn parse_url(text: &str) -> Result<DatabaseUrl, AppError> {
     DatabaseUrl::parse(text).map_err(|error| {
         let refused = AppError::usage(error.code(), "cannot use the database URL").because(error);
         match error {

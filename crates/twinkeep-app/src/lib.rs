@@ -102,7 +102,9 @@ mod outbox;
 mod permit;
 mod playbooks;
 mod policy;
+mod posture_database;
 mod posture_facts;
+mod posture_models;
 mod predict;
 mod privacy_cost;
 mod probe_config;
@@ -295,9 +297,11 @@ pub use playbooks::{
     show_playbook,
 };
 pub use policy::PolicyAction;
+pub use posture_database::postgres_facts;
 pub use posture_facts::{
     FixAction, PostureRequest, closed_keep_facts, keep_facts, record_fix, record_scan,
 };
+pub use posture_models::model_facts;
 pub use predict::{HistoryEvent, PredictRequest, predict};
 pub use privacy_cost::PrivacyCost;
 pub use probe_config::{ProbeLimits, probe_limits};
@@ -352,8 +356,8 @@ pub use serving::{
 pub use show_card::{Card, CardRequest, show_card};
 pub use show_feed::{DepartureLine, FeedPicture, VariableLine, show_feed};
 pub use sign_model::{
-    ModelTrust, SignModelRequest, SignedModel, VerifyModelRequest, sign_model_folder,
-    verify_model_folder,
+    ModelTrust, SignModelRequest, SignedModel, VerifyModelRequest, read_certificates,
+    sign_model_folder, verify_model_folder,
 };
 pub use simulate_twin::{
     ConditionAnswer, PATH_COUNT_DEFAULT, PATH_COUNT_MAX, PathAnswer, SimulateAnswer,

@@ -222,7 +222,8 @@ fn read_public(path: &Path) -> Result<String, AppError> {
     }
 }
 
-fn read_certificates(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, AppError> {
+/// Reads certificates from PEM files, as DER.
+pub fn read_certificates(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, AppError> {
     let mut found: Vec<Vec<u8>> = Vec::new();
     for path in paths {
         let code = "model-certificate-file";

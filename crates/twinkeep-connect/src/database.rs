@@ -135,6 +135,15 @@ impl Database {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
+    /// Runs a query of our own and returns the one text that it gives.
+    pub fn text(&mut self, query: &str) -> Result<String, DatabaseError> {
+        let row = self.wait(async |client| client.query_one(query, &[]).await)?;
+        let found: Option<Option<String>> = row.try_get(0).ok();
+        found
+            .flatten()
+            .ok_or_else(|| DatabaseError::Query { answer: Answer::ours("it gives no text") })
+    }
+
     /// Runs a query and returns its rows as CSV with a header. The query is checked on its own
     /// first.
     pub fn copy(

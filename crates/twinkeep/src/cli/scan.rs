@@ -13,7 +13,8 @@ use twinkeep_posture::{Profile, Severity};
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Targets: keep, host, phi:FOLDER, s3, s3:BUCKET, nginx:FILE, cfn:PATH, git:FOLDER, sqlite:PATH\n\
+    after_help = "Targets: keep, host, phi:FOLDER, s3, s3:BUCKET, postgres://USER@HOST/DATABASE, sqlite:PATH, nginx:FILE, \
+                  cfn:PATH, windows:FILE, git:FOLDER, model:PATH, tls:HOST:PORT/PATH\n\
                   Example: twinkeep scan keep host --profile hipaa --fail-on high\n\
                   Example: twinkeep scan phi:/srv/exports --format sarif --out phi.sarif"
 )]
@@ -47,6 +48,10 @@ pub(crate) struct ScanArgs {
     /// git: print a hook and a line of a pipeline that verify commits, and scan nothing
     #[arg(long)]
     pub(crate) install_hint: bool,
+
+    /// windows: print the collector for PowerShell, which only reads, and scan nothing
+    #[arg(long)]
+    pub(crate) collector: bool,
 }
 
 /// What is scanned.
@@ -88,6 +93,26 @@ pub(crate) struct ScannedArgs {
     #[arg(long, value_name = "COMMIT")]
     pub(crate) since: Option<String>,
 
+    /// tls, postgres: the authorities to trust, a PEM file [default: those of the system]
+    #[arg(long, value_name = "FILE", env = "PGSSLROOTCERT")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// model: the public key of whoever must have signed it, a PEM file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model_key: Option<PathBuf>,
+
+    /// windows: Defender is not to ask the cloud, as the CIS benchmark has it
+    #[arg(long)]
+    pub(crate) defender_offline: bool,
+
+    /// windows: Defender may send a file if somebody was asked
+    #[arg(long)]
+    pub(crate) defender_prompts: bool,
+
+    /// windows: a network from which Jupyter may be reached, such as 10.8.0.0/16 (repeat)
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) jupyter_network: Vec<String>,
+
     /// Record it in the ledger of the keep, even if the keep is no target
     #[arg(long)]
     pub(crate) record: bool,
@@ -110,6 +135,15 @@ pub(crate) enum ScanCommand {
         at_least: SeverityName,
         /// Where to write the plan: mode 0600, as it may have contents of files
         #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Write scripts for PowerShell that repair a Windows workstation, and that take the repair back
+    Scripts {
+        /// What the collector wrote down there: windows:FILE
+        #[command(flatten)]
+        scanned: ScannedArgs,
+        /// The folder for `repair.ps1` and `rollback.ps1`
+        #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
     /// Make the changes of a plan; a second time, or after a crash, it goes on

@@ -9,6 +9,7 @@ use serde::Serialize;
 use twinkeep_app::{AppError, Caller, record_scan};
 use twinkeep_posture::baseline::Baseline;
 use twinkeep_posture::collect::git::{PIPELINE_LINE, PRE_RECEIVE_HOOK};
+use twinkeep_posture::collect::windows::COLLECTOR;
 use twinkeep_posture::rules::{RULES, find};
 use twinkeep_posture::{Report, Rule, Severity, Verdict, controls, judge, report};
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
@@ -23,6 +24,9 @@ pub(crate) fn run(global: &Global, args: &ScanArgs, out: &Output) -> Result<(), 
         Some(ScanCommand::Explain { rule }) => explain(rule.as_deref(), out),
         Some(ScanCommand::Plan { scanned, at_least, out: file }) => {
             fixes::plan_to(global, scanned, (*at_least).into(), file, out)
+        }
+        Some(ScanCommand::Scripts { scanned, out: folder }) => {
+            fixes::write_scripts(global, scanned, folder, out)
         }
         Some(ScanCommand::Apply { plan, journal, record }) => {
             let beside = || plan.with_added_extension("journal");
@@ -41,6 +45,9 @@ pub(crate) fn run(global: &Global, args: &ScanArgs, out: &Output) -> Result<(), 
 fn scan(global: &Global, args: &ScanArgs, out: &Output) -> Result<(), AppError> {
     if args.install_hint {
         return out.verbatim(&format!("{PRE_RECEIVE_HOOK}\n# In a pipeline:\n# {PIPELINE_LINE}\n"));
+    }
+    if args.collector {
+        return out.verbatim(COLLECTOR);
     }
     // A baseline that cannot be read is known before anything is looked at.
     let baseline = match &args.baseline {

@@ -51,6 +51,7 @@ mod receipt;
 mod refusals;
 mod release;
 mod scan;
+mod scan_stores;
 mod selfattack;
 mod send;
 mod serve;

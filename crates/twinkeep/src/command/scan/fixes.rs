@@ -5,6 +5,8 @@ use std::path::Path;
 use serde::Serialize;
 use twinkeep_app::{AppError, Caller, FixAction, record_fix};
 use twinkeep_posture::baseline::Baseline;
+use twinkeep_posture::facts::Facts;
+use twinkeep_posture::fix::windows::scripts;
 use twinkeep_posture::fix::{
     Change, FixError, Journal, Plan, Services, State, Verified, apply_in, plan, rollback_in, verify,
 };
@@ -57,6 +59,49 @@ pub(super) fn plan_to(
             planned.plan
         ));
         text
+    })
+}
+
+/// Scripts that were written.
+#[derive(Serialize)]
+struct Written {
+    repair: String,
+    rollback: String,
+    changes: usize,
+}
+
+/// Writes scripts for the one workstation among the targets.
+pub(super) fn write_scripts(
+    global: &Global,
+    scanned: &ScannedArgs,
+    folder: &Path,
+    out: &Output,
+) -> Result<(), AppError> {
+    let Collected { facts, .. } = collect(global, scanned)?;
+    let mut workstations = facts.facts.iter().filter_map(|facts| match facts {
+        Facts::Windows(windows) => Some(windows),
+        _ => None,
+    });
+    let (Some(workstation), None) = (workstations.next(), workstations.next()) else {
+        let attempt = "scripts are for one Windows workstation";
+        return Err(AppError::usage("scan-scripts", attempt).hint(
+            "name what its collector wrote down, as `windows:FILE`; `twinkeep scan --collector` \
+             prints the collector",
+        ));
+    };
+    let scripts = scripts(workstation);
+    let (repair, rollback) = (folder.join("repair.ps1"), folder.join("rollback.ps1"));
+    // What takes a repair back is there before the repair is.
+    write_private(&rollback, scripts.rollback.as_bytes())?;
+    write_private(&repair, scripts.apply.as_bytes())?;
+    let written = Written {
+        repair: repair.display().to_string(),
+        rollback: rollback.display().to_string(),
+        changes: scripts.change_count,
+    };
+    out.result(&written, |written| {
+        let Written { repair, rollback, changes } = written;
+        format!("{changes} changes in {repair}; {rollback} takes them back")
     })
 }
 

@@ -3,15 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use twinkeep_app::{App, AppError, Caller, Class, PostureRequest, closed_keep_facts, keep_facts};
+use twinkeep_app::{
+    App, AppError, Caller, Class, PostureRequest, SourceConfig, closed_keep_facts, keep_facts,
+    model_facts, names_database, postgres_facts, read_certificates,
+};
+use twinkeep_domain::Timestamp;
 use twinkeep_posture::collect::s3::client::Client;
 use twinkeep_posture::collect::s3::credentials::{Asked, Settings};
 use twinkeep_posture::collect::s3::{self, Buckets};
-use twinkeep_posture::collect::{CollectError, cfn, git, host, nginx, phi, sqlite};
+use twinkeep_posture::collect::{CollectError, cfn, git, host, nginx, phi, sqlite, tls, windows};
+use twinkeep_posture::facts::windows::{Choices, Cloud, Samples};
 use twinkeep_posture::facts::{FactFile, Facts};
 
-use crate::cli::{Global, ScannedArgs};
+use crate::cli::{DatabaseArgs, Global, ScannedArgs};
 use crate::clock;
+use crate::database_password;
 use crate::surroundings::{open_keep, state_dir};
 
 /// What was collected.
@@ -32,6 +38,10 @@ enum Target {
     Cfn(PathBuf),
     Git(PathBuf),
     Sqlite(PathBuf),
+    Postgres(String),
+    Windows(PathBuf),
+    Model(PathBuf),
+    Tls { host: String, port: u16, path: String },
 }
 
 /// Collects facts from all targets, or reads them from files.
@@ -44,24 +54,7 @@ pub(super) fn collect(global: &Global, args: &ScannedArgs) -> Result<Collected, 
         facts.push(match target {
             Target::Keep => keep(global, args, &mut app)?,
             Target::Host => host_facts(global, args, now.micros()),
-            Target::Phi(root) => phi::collect(root, phi::Options::verdicts(year(now.micros())))
-                .map_err(collecting)?
-                .into(),
-            Target::S3(names) => {
-                let buckets = Buckets { names: names.clone() };
-                let found = s3::collect(&s3_client()?, &buckets);
-                found
-                    .map_err(|error| AppError::environment(error.code(), error.to_string()))?
-                    .into()
-            }
-            Target::Nginx(main) => nginx::collect(main).map_err(collecting)?.into(),
-            Target::Cfn(path) => {
-                cfn::collect(std::slice::from_ref(path)).map_err(collecting)?.into()
-            }
-            Target::Git(repository) => {
-                git::collect(repository, signed(args)).map_err(collecting)?.into()
-            }
-            Target::Sqlite(root) => sqlite::collect(root).map_err(collecting)?.into(),
+            other => elsewhere(other, args, now)?,
         });
     }
     let mut file = FactFile::new(now.micros(), facts);
@@ -73,6 +66,60 @@ pub(super) fn collect(global: &Global, args: &ScannedArgs) -> Result<Collected, 
         file.facts.extend(given.facts);
     }
     Ok(Collected { facts: file, app })
+}
+
+/// The facts of what is neither the keep nor this computer as a whole.
+fn elsewhere(target: &Target, args: &ScannedArgs, now: Timestamp) -> Result<Facts, AppError> {
+    let collected = match target {
+        Target::Phi(root) => {
+            phi::collect(root, phi::Options::verdicts(year(now.micros()))).map(Facts::from)
+        }
+        Target::S3(names) => {
+            let buckets = Buckets { names: names.clone() };
+            let found = s3::collect(&s3_client()?, &buckets);
+            let found =
+                found.map_err(|error| AppError::environment(error.code(), error.to_string()))?;
+            return Ok(found.into());
+        }
+        Target::Nginx(main) => nginx::collect(main).map(Facts::from),
+        Target::Cfn(path) => cfn::collect(std::slice::from_ref(path)).map(Facts::from),
+        Target::Git(repository) => git::collect(repository, signed(args)).map(Facts::from),
+        Target::Sqlite(root) => sqlite::collect(root).map(Facts::from),
+        Target::Windows(file) => windows::collect(file, choices(args)).map(Facts::from),
+        Target::Postgres(url) => return postgres(url, args),
+        Target::Model(root) => {
+            return Ok(model_facts(root, args.model_key.as_deref(), now)?.into());
+        }
+        Target::Tls { host, port, path } => {
+            let now_s = now.micros().div_euclid(1_000_000);
+            let question = tls::Question { host, port: *port, path, now_s };
+            match &args.ca {
+                Some(file) => {
+                    let authorities = read_certificates(std::slice::from_ref(file))?;
+                    tls::collect(question, tls::Trust::Authorities(&authorities)).map(Facts::from)
+                }
+                None => tls::collect(question, tls::Trust::System).map(Facts::from),
+            }
+        }
+        Target::Keep | Target::Host => return Err(unknown_target()),
+    };
+    collected.map_err(collecting)
+}
+
+/// Asks a server; the password is had as PostgreSQL's own clients have it.
+fn postgres(url: &str, args: &ScannedArgs) -> Result<Facts, AppError> {
+    let source = SourceConfig { url: url.to_owned(), ca: args.ca.clone(), ..Default::default() };
+    let password = database_password::get(&DatabaseArgs::default(), &source)?;
+    Ok(postgres_facts(&source, password.as_ref())?.into())
+}
+
+/// What was decided where advice about workstations conflicts.
+fn choices(args: &ScannedArgs) -> Choices {
+    Choices {
+        cloud: if args.defender_offline { Cloud::Off } else { Cloud::Advanced },
+        samples: if args.defender_prompts { Samples::Prompt } else { Samples::Never },
+        jupyter_networks: args.jupyter_network.clone(),
+    }
 }
 
 /// What the options say about commits.
@@ -106,14 +153,38 @@ fn target(word: &str) -> Result<Target, AppError> {
         ("git", "") => Target::Git(".".into()),
         ("git", repository) => Target::Git(repository.into()),
         ("sqlite", root) if !root.is_empty() => Target::Sqlite(root.into()),
-        _ => {
-            let attempt = "a target is none of those that can be scanned";
-            return Err(AppError::usage("scan-target", attempt).hint(
-                "keep, host, phi:FOLDER, s3, s3:BUCKET, nginx:FILE, cfn:PATH, git:FOLDER, sqlite:PATH; \
-                 `twinkeep scan --help` has examples",
-            ));
-        }
+        ("windows", file) if !file.is_empty() => Target::Windows(file.into()),
+        ("model", root) if !root.is_empty() => Target::Model(root.into()),
+        ("tls", address) => address_of(address).ok_or_else(unknown_target)?,
+        _ if names_database(word) => Target::Postgres(word.to_owned()),
+        _ => return Err(unknown_target()),
     })
+}
+
+/// `HOST`, `HOST:PORT`, or either with a path; an address of IPv6 is in brackets.
+fn address_of(text: &str) -> Option<Target> {
+    let (authority, path) = match text.find('/') {
+        Some(at) => text.split_at(at),
+        None => (text, "/"),
+    };
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']')?;
+            (host, rest.strip_prefix(':').or(rest.is_empty().then_some("443"))?)
+        }
+        None => authority.rsplit_once(':').unwrap_or((authority, "443")),
+    };
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    let found = || Target::Tls { host: host.to_owned(), port, path: path.to_owned() };
+    (!host.is_empty()).then(found)
+}
+
+fn unknown_target() -> AppError {
+    AppError::usage("scan-target", "a target is none of those that can be scanned").hint(
+        "keep, host, phi:FOLDER, s3, s3:BUCKET, postgres://USER@HOST/DATABASE, sqlite:PATH, \
+         nginx:FILE, cfn:PATH, windows:FILE, git:FOLDER, model:PATH, tls:HOST:PORT/PATH; `twinkeep \
+         scan --help` has examples",
+    )
 }
 
 /// The facts of the keep. One that refuses to open for what it is, is looked at from outside: that
@@ -179,7 +250,19 @@ mod tests {
         assert_eq!(target("keep").unwrap(), Target::Keep);
         assert_eq!(target("s3").unwrap(), Target::S3(Vec::new()));
         assert_eq!(target("cfn:a:b.yaml").unwrap(), Target::Cfn("a:b.yaml".into()));
-        for word in ["", "phi", "phi:", "cfn", "keep:other", "everything"] {
+        let tls = |host: &str, port, path: &str| Target::Tls {
+            host: host.to_owned(),
+            port,
+            path: path.to_owned(),
+        };
+        assert_eq!(target("tls:twin.example").unwrap(), tls("twin.example", 443, "/"));
+        assert_eq!(target("tls:twin.example:8443/a:b").unwrap(), tls("twin.example", 8443, "/a:b"));
+        assert_eq!(target("tls:[::1]:8443").unwrap(), tls("::1", 8443, "/"));
+        let database = "postgres://reader@db.example/ward";
+        assert_eq!(target(database).unwrap(), Target::Postgres(database.to_owned()));
+        for word in
+            ["", "phi", "phi:", "cfn", "keep:other", "everything", "tls:", "tls:a:0", "tls:[::1"]
+        {
             assert!(target(word).is_err(), "{word}");
         }
     }
