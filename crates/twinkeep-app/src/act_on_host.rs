@@ -94,7 +94,8 @@ enum Ask {
 #[serde(rename_all = "kebab-case", tag = "answer", deny_unknown_fields)]
 enum Answer {
     Plan { plan: HostPlan },
-    Done,
+    // Not a unit: of one, unknown fields would be taken.
+    Done {},
     Seen { evidence: HostEvidence },
     Refused { code: String, says: String },
 }
@@ -214,10 +215,10 @@ fn answer(settings: &Settings, ask: &Ask, within: Option<&Path>) -> Answer {
             run(order, &|action| host::plan(action, &guards).map(|plan| Answer::Plan { plan }))
         }
         Ask::Apply { order, before } => {
-            run(order, &|action| host::apply(action, &guards, before).map(|()| Answer::Done))
+            run(order, &|action| host::apply(action, &guards, before).map(|()| Answer::Done {}))
         }
         Ask::Undo { order, before } => {
-            run(order, &|action| host::undo(action, before).map(|()| Answer::Done))
+            run(order, &|action| host::undo(action, before).map(|()| Answer::Done {}))
         }
         Ask::Look { files } => {
             let ours = |file: &&PathBuf| within.is_none_or(|root| file.starts_with(root));
@@ -246,7 +247,7 @@ fn permitted(settings: &Settings, order: &HostOrder) -> Option<HostAction> {
 
 fn done(answer: Answer) -> Result<(), AppError> {
     match answer {
-        Answer::Done => Ok(()),
+        Answer::Done {} => Ok(()),
         other => Err(refusal(other)),
     }
 }

@@ -751,6 +751,7 @@ const KEYS: &[&str] = &[
     "watch",
     "files",
     "permit",
+    "drift_hours",
     "alert",
     "attempts",
     "secret_file",

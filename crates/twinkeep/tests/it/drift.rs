@@ -85,10 +85,12 @@ fn what_came_since_is_compared_with_the_baseline_and_drift_is_an_alarm() {
     assert!(text.contains("ALARM") && text.contains(&format!("of {changed}, compared")), "{text}");
     let entries = place.run(&["ledger", "show", "--limit", "20"]).lines();
     assert!(entries.iter().any(|entry| entry["action"] == "drift.checked"));
-    let incidents = place.run(&["incident", "list"]).lines();
+    let mut incidents = place.run(&["incident", "list"]).lines();
+    // The panel may have doubted the feed, too.
+    incidents.retain(|incident| incident["detector"] == "drift");
     assert_eq!(incidents.len(), 1, "an alarm is an incident, and another one is the same");
     assert_eq!(incidents[0]["target"]["name"], version.as_str());
-    assert_eq!((&incidents[0]["detector"], &incidents[0]["count"]), (&"drift".into(), &2.into()));
+    assert_eq!(incidents[0]["count"], 2);
 
     let learned = place.run(&["drift", "--source", "feed-1"]);
     assert_eq!(learned.refused(), "drift-feed");

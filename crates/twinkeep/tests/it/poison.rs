@@ -60,7 +60,8 @@ fn poison_within_the_plausible_is_found_and_its_sender_is_held() {
     let found: u64 =
         report["suspects"].as_object().unwrap().values().flat_map(|n| n.as_u64()).sum();
     assert_eq!(report["reasons"]["suspect"], found);
-    assert!((1..=12).contains(&found), "{report}");
+    // Among 11,760 rows, some few that are right are doubted, too.
+    assert!((1..=24).contains(&found), "{report}");
     let count = |name: &str| report[name].as_u64().unwrap();
     assert_eq!(count("read"), count("accepted") + count("missing") + count("quarantined"));
     let shown = place.run(&["feed", "quarantine", "feed-2", "--reveal"]).done();
