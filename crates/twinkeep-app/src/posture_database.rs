@@ -36,10 +36,8 @@ pub fn postgres_facts(
 fn refuse(error: DatabaseError) -> AppError {
     let (code, hint) = (error.code(), error.hint());
     let attempt = "cannot ask the database; nothing was scanned";
-    let refused = match error.is_environment() {
-        true => AppError::environment(code, attempt),
-        false => AppError::refused(code, attempt),
-    };
+    // Whatever the reason: nothing could be checked, and that is no finding.
+    let refused = AppError::environment(code, attempt);
     let refused = refused.because(error);
     match hint {
         Some(hint) => refused.hint(hint),

@@ -3,7 +3,7 @@
 //! Nothing of it is loaded. What counts as data says the same list that decides about imports.
 
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use twinkeep_domain::Timestamp;
 use twinkeep_posture::collect::model;
@@ -19,10 +19,26 @@ pub fn model_facts(
     public_key: Option<&Path>,
     at: Timestamp,
 ) -> Result<Model, AppError> {
-    let signature = signature(root, public_key, at);
-    model::collect(root, &judge, signature).map_err(|error| {
+    let file = signature_file(root);
+    let signature = signature(root, &file, public_key, at);
+    let verified = matches!(signature, ModelSignature::Verified { .. });
+    let mut model = model::collect(root, &judge, signature).map_err(|error| {
         AppError::environment(error.code(), "cannot look into the model").because(error)
-    })
+    })?;
+    if verified {
+        // What was verified as a signature is one, and nothing that is loaded.
+        let shown = file.display().to_string();
+        model.files.retain(|it| it.path != shown);
+    }
+    Ok(model)
+}
+
+/// Where the reference client writes a signature.
+fn signature_file(root: &Path) -> PathBuf {
+    match root.is_dir() {
+        true => root.join(SIGNATURE),
+        false => root.with_added_extension("sig"),
+    }
 }
 
 /// Reads a file to its end, and says what it is.
@@ -44,11 +60,7 @@ fn judge(name: &str, bytes: &mut dyn Read) -> io::Result<Content> {
     })
 }
 
-fn signature(root: &Path, public_key: Option<&Path>, at: Timestamp) -> ModelSignature {
-    let file = match root.is_dir() {
-        true => root.join(SIGNATURE),
-        false => root.with_added_extension("sig"),
-    };
+fn signature(root: &Path, file: &Path, public_key: Option<&Path>, at: Timestamp) -> ModelSignature {
     if !file.is_file() {
         return ModelSignature::Missing;
     }
@@ -58,7 +70,7 @@ fn signature(root: &Path, public_key: Option<&Path>, at: Timestamp) -> ModelSign
     };
     let request = VerifyModelRequest {
         model: root,
-        signature: &file,
+        signature: file,
         trust: ModelTrust::PublicKey(public_key),
         revoked: &[],
         ignored: &[],
