@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::collect::CollectError;
 use crate::facts::nginx::{Nginx, Repairs, Unread};
 use crate::parse::nginx::effective;
@@ -54,11 +56,15 @@ impl Loader {
     fn file(&mut self, path: &Path, text: Vec<u8>) -> Result<Vec<Node>, CollectError> {
         let shown = path.display().to_string();
         let number = self.configuration.files.len();
-        if number >= FILES_MAX || text.len() as u64 > FILE_BYTES_MAX {
+        let held: usize = self.configuration.files.iter().map(|file| file.text.len()).sum();
+        let is_large = text.len() as u64 > FILE_BYTES_MAX
+            || held.saturating_add(text.len()) as u64 > ALL_BYTES_MAX;
+        if number >= FILES_MAX || is_large {
             return Err(CollectError::Unexpected {
                 what: shown,
                 why: format!(
-                    "more than {FILES_MAX} files or {FILE_BYTES_MAX} bytes; is it the main file?"
+                    "more than {FILES_MAX} files, {FILE_BYTES_MAX} bytes in one, or \
+                     {ALL_BYTES_MAX} bytes in all; is it the main file?"
                 ),
             });
         }
@@ -129,7 +135,9 @@ impl Loader {
 
 /// Reads a file, but never more than the most that one may have and one byte.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+    // A pipe is not waited for.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
@@ -143,6 +151,9 @@ const FILES_MAX: usize = 4096;
 
 /// Lists of addresses in `geo` blocks are the largest, at some megabytes.
 const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// A file counts as often as it is included.
+const ALL_BYTES_MAX: u64 = 32 << 20;
 
 /// Files include files a few levels deep.
 const INCLUDE_DEPTH_MAX: usize = 16;

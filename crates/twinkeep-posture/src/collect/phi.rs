@@ -60,7 +60,11 @@ pub fn collect(root: &Path, options: Options) -> Result<Phi, CollectError> {
         facts: Phi { root: root.display().to_string(), ..Phi::default() },
     };
     let mut folders = Vec::new();
-    walk.entry(root, &metadata, &mut folders);
+    if metadata.is_dir() || metadata.is_file() {
+        walk.entry(root, &metadata, &mut folders);
+    } else {
+        walk.skip(root, "it is a link or no regular file; name what it leads to");
+    }
     while let Some((folder, repository)) = folders.pop() {
         walk.folder(&folder, repository, &mut folders);
     }

@@ -30,6 +30,9 @@ pub fn collect(root: &Path) -> Result<Sqlite, CollectError> {
         folders.push(root.to_path_buf());
     } else if metadata.is_file() {
         look(root, &mut facts);
+    } else {
+        let why = io::Error::other("it is a link or no regular file; name what it leads to");
+        missed(&mut facts, root, &why);
     }
     let mut count = 0_u64;
     while let Some(folder) = folders.pop() {

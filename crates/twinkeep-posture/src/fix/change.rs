@@ -1,6 +1,7 @@
 //! One change: from a state to another, so that its inverse is the same with both exchanged.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::fs::{Gid, Mode, Uid};
@@ -99,6 +100,26 @@ impl Change {
     /// Whether it is made in an object store.
     pub fn needs_s3(&self) -> bool {
         matches!(self, Change::SetBucket { .. })
+    }
+
+    /// Makes its paths absolute: it means the same from whatever folder it is made, or taken back.
+    pub fn make_absolute(&mut self) {
+        let whole = |path: &mut String| {
+            let found = std::path::absolute(&*path).ok();
+            if let Some(text) = found.as_deref().and_then(Path::to_str) {
+                *path = text.to_owned();
+            }
+        };
+        match self {
+            Change::SetMode { path, .. } | Change::SetOwner { path, .. } => whole(path),
+            Change::Rewrite { path, gate, .. } => {
+                whole(path);
+                if let Some(Gate::Nginx { config }) = gate {
+                    whole(config);
+                }
+            }
+            Change::SetBucket { .. } => {}
+        }
     }
 
     /// What it changes.

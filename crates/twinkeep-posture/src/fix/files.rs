@@ -63,8 +63,10 @@ fn replace(
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = folder.join(format!(".{name}.{}.tmp", std::process::id()));
     let written = (|| {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        // What a run that was killed left there goes; a link that somebody put there is never
+        // followed.
+        let _ = std::fs::remove_file(&beside);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         settle(&file)?;
         file.write_all(text)?;
         file.sync_all()?;

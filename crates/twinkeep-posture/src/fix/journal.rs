@@ -67,7 +67,13 @@ impl Journal {
         let malformed = |line| FixError::Malformed { path: name.clone().into_owned(), line };
         let journal: Journal =
             serde_json::from_slice(&text).map_err(|error| malformed(error.line()))?;
-        if journal.format == JOURNAL_FORMAT { Ok(Some(journal)) } else { Err(malformed(1)) }
+        // The way back is that of the change which is shown, and never another one.
+        let honest = |it: &JournalStep| it.inverse == it.step.change.inverse();
+        if journal.format == JOURNAL_FORMAT && journal.steps.iter().all(honest) {
+            Ok(Some(journal))
+        } else {
+            Err(malformed(1))
+        }
     }
 
     fn write(&self, path: &Path) -> Result<(), FixError> {

@@ -51,7 +51,8 @@ pub fn tables(pages: &mut dyn Pages) -> Result<Vec<Table>, SchemaError> {
     let usable = size.checked_sub(reserved).filter(|usable| *usable >= 480);
     let usable = usable.ok_or(SchemaError::Damaged)?;
     let encoding = be32(&header, 56)?;
-    let mut reader = Reader { pages, size, usable, encoding, pages_left: PAGES_MAX };
+    let (pages_left, bytes_left) = (PAGES_MAX, ROWS_LEN_MAX);
+    let mut reader = Reader { pages, size, usable, encoding, pages_left, bytes_left };
     let mut tables = Vec::new();
     // A page comes once: a damaged file cannot lead in a circle.
     let mut waiting = vec![1_u32];
@@ -69,6 +70,8 @@ struct Reader<'a> {
     usable: usize,
     encoding: u32,
     pages_left: usize,
+    /// Cells may name the same bytes again and again: what they give together is bounded, too.
+    bytes_left: usize,
 }
 
 impl Reader<'_> {
@@ -123,6 +126,7 @@ impl Reader<'_> {
         if length > ROW_LEN_MAX {
             return Err(SchemaError::TooLarge);
         }
+        self.bytes_left = self.bytes_left.checked_sub(length).ok_or(SchemaError::TooLarge)?;
         let most = self.usable - 35;
         let here = if length <= most {
             length
@@ -327,6 +331,9 @@ const COLUMNS_MAX: usize = 32_767;
 
 /// A statement that makes a table of 2,000 columns has 60 KB.
 const ROW_LEN_MAX: usize = 4 << 20;
+
+/// All statements of a schema of ten thousand tables have a few megabytes.
+const ROWS_LEN_MAX: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests;

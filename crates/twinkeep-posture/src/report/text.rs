@@ -15,6 +15,7 @@ pub fn text(report: &Report) -> String {
             Outcome::Fail { what, at } => failure(&mut out, finding, what, &at.to_string()),
             Outcome::NotChecked { why } => {
                 let about = about(finding);
+                let why = plain(why);
                 let _ = writeln!(out, "not checked  {}{about}: {why}", finding.rule);
             }
             Outcome::Pass | Outcome::NotApplicable { .. } => {}
@@ -40,9 +41,9 @@ pub fn text(report: &Report) -> String {
 fn failure(out: &mut String, finding: &Finding, what: &str, at: &str) {
     let known = if finding.known { " (known)" } else { "" };
     let _ = writeln!(out, "{:<11}  {}{}{known}", finding.severity, finding.rule, about(finding));
-    let _ = writeln!(out, "             {what}");
+    let _ = writeln!(out, "             {}", plain(what));
     if at != finding.resource {
-        let _ = writeln!(out, "             at {at}");
+        let _ = writeln!(out, "             at {}", plain(at));
     }
     if let Some(rule) = rules::find(&finding.rule) {
         let _ = writeln!(out, "             fix: {}", rule.remedy);
@@ -50,7 +51,13 @@ fn failure(out: &mut String, finding: &Finding, what: &str, at: &str) {
 }
 
 fn about(finding: &Finding) -> String {
-    if finding.resource.is_empty() { String::new() } else { format!("  {}", finding.resource) }
+    let resource = plain(&finding.resource);
+    if resource.is_empty() { String::new() } else { format!("  {resource}") }
+}
+
+/// Names of files are not ours: they neither move the cursor nor begin a line.
+fn plain(text: &str) -> String {
+    text.chars().map(|it| if it.is_control() { '?' } else { it }).collect()
 }
 
 fn requirements(out: &mut String, report: &Report) {

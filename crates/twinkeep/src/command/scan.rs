@@ -92,6 +92,11 @@ fn conclude(report: &Report, fail_on: Severity) -> Result<(), AppError> {
                 "`twinkeep scan explain RULE` says more; `twinkeep scan plan` what to change",
             ))
         }
+        Verdict::NotChecked if not_checked == 0 => {
+            let attempt = "the scan saw nothing that it could judge";
+            Err(AppError::environment("scan-not-checked", attempt)
+                .hint("is the target the right one?"))
+        }
         Verdict::NotChecked => {
             let attempt =
                 format!("the scan found nothing, but could not check {not_checked} things");

@@ -21,7 +21,15 @@ pub(super) fn expand(pattern: &Path) -> io::Result<Vec<PathBuf>> {
             let folder = if path.as_os_str().is_empty() { Path::new(".") } else { path };
             let entries = match fs::read_dir(folder) {
                 Ok(entries) => entries,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                // What is no folder has nothing in it: a file beside the folders that were meant.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    ) =>
+                {
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             for entry in entries {

@@ -10,7 +10,7 @@ use crate::rule::{Evidence, Judge, Rule, Strength};
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "cfn-template",
     title: "Every template could be read, with nothing left to macros and other templates",
-    severity: Severity::Informational,
+    severity: Severity::High,
     protects: "What was not read may open what the other rules found closed.",
     remedy: "scan the template that macros produce (`aws cloudformation get-template --template-stage Processed`), and nested templates too",
     controls: &[Evidence {

@@ -10,7 +10,7 @@ use crate::rule::{Evidence, Judge, Rule, Strength};
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "nginx-includes",
     title: "Every file that the configuration includes could be read",
-    severity: Severity::Informational,
+    severity: Severity::High,
     protects: "What was not read may undo what the other rules found in order.",
     remedy: "scan as a user who may read all files, or on the machine itself",
     controls: &[Evidence {

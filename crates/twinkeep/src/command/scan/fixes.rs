@@ -34,7 +34,10 @@ pub(super) fn plan_to(
     out: &Output,
 ) -> Result<(), AppError> {
     let Collected { facts, .. } = collect(global, scanned)?;
-    let plan = plan(&facts, at_least);
+    let mut plan = plan(&facts, at_least);
+    for step in &mut plan.steps {
+        step.change.make_absolute();
+    }
     let text = serde_json::to_vec_pretty(&plan)
         .map_err(|error| AppError::environment("json", "cannot write the plan").because(error))?;
     write_private(file, &text)?;
