@@ -51,12 +51,14 @@ report() {
     [ -z "$CHECK" ] || [ -z "$gone" ] || fail "something was lost"
 }
 
-# Somebody asks for a forecast three times a second; what was not answered is lost.
+# Somebody asks for a forecast three times a second; what was not answered, or not in full, is lost.
 ask_all_the_time() {
     while :; do
-        curl --silent --output /dev/null --write-out '%{http_code}\n' --max-time 60 \
+        code=$(curl --silent --output "$DIR/answer.json" --write-out '%{http_code}' --max-time 60 \
             --cacert "$KEEP/public/ca.pem" --config "$DIR/curl.conf" \
-            --json @"$DIR/request.json" "$base/predict" >>"$DIR/answers" || echo none >>"$DIR/answers"
+            --json @"$DIR/request.json" "$base/predict") || code=none
+        ! grep -qE '"(coarse|labels_only)":true' "$DIR/answer.json" || code=coarse
+        echo "$code" >>"$DIR/answers"
         sleep 0.33
     done
 }
@@ -65,9 +67,10 @@ unanswered() {
     sleep 1
     asked=$(wc -l <"$DIR/answers")
     not=$(grep -vc '^200$' "$DIR/answers" || true)
-    [ "$not" -eq 0 ] || echo "$not of $asked forecasts were not answered"
+    [ "$not" -eq 0 ] || echo "$not of $asked forecasts were not answered in full"
 }
 
+command -v python3 >/dev/null || fail "python3 is missing: it asks what attackers ask"
 build
 "$BIN" incident list --help >/dev/null 2>&1 || fail "this program knows no incidents: build a newer one"
 if [ -n "$CHECK" ]; then
@@ -106,7 +109,9 @@ stop() {
 }
 
 step "Serve, and look at models every second"
-sed -i 's/^verify_every_seconds = .*/verify_every_seconds = 1/' "$KEEP/twinkeep.toml"
+# With the rates as they are, attackers are slowed to five questions a second: not what is shown here.
+sed -i -e 's/^verify_every_seconds = .*/verify_every_seconds = 1/' \
+    -e 's/^rate_per_second = .*/rate_per_second = 10000/' "$KEEP/twinkeep.toml"
 cat >>"$KEEP/twinkeep.toml" <<TOML
 
 [[alert]]
@@ -180,6 +185,39 @@ else
     step "A copy of a model by another user"
     printf 'left out: it takes root (CAP_SYS_ADMIN) and setpriv to be another user here, and to refuse files\n'
 fi
+
+# Others attack over HTTPS, each from an address of their own, and with a key of their own.
+attack() {
+    what=$1 source=$2 count=$3; shift 3
+    "$BIN" --keep "$KEEP" --quiet --json key new "$what" --out "$DIR/$what.key" >"$DIR/$what.json"
+    caller=key:$(json id <"$DIR/$what.json")
+    began=$(now_ms)
+    python3 demo/attack.py "$what" "$PORT" "$KEEP/public/ca.pem" "$source" "$count" "$DIR/$what.key" "$@" ||
+        fail "the attack was not stopped"
+}
+is_refused() {
+    "$BIN" --keep "$KEEP" --json probe list | grep "\"caller\":\"$caller\"" | grep -q '"tier":"refused"' ||
+        fail "$caller is not among those who get nothing"
+    printf '  answers     none for a day: twinkeep probe show %s\n' "$caller"
+}
+if [ -n "$CHECK" ]; then questions=150 steps=150 guesses=60; else questions=10000 steps=300 guesses=2000; fi
+
+begin "A copy of the model by its answers: $questions random histories, with a key that is right"
+attack copy 127.0.0.2 "$questions"
+report extraction unanswered
+is_refused
+
+begin "Did this patient teach the model? Somebody has their record, and asks with small changes"
+"$BIN" --keep "$KEEP" --json twin list --limit 50 | grep -o '"subject":"[^"]*","event_count":[0-9]*,"split":"train"' |
+    sort -t : -k 3,3nr >"$DIR/taught"
+"$BIN" --keep "$KEEP" --json twin history "$(json subject <"$DIR/taught")" --limit 1000 >"$DIR/person.json"
+attack member 127.0.0.3 "$steps" "$DIR/person.json"
+report membership-probing unanswered
+is_refused
+
+begin "A storm of forged keys and unsigned tokens"
+attack guess 127.0.0.4 "$guesses"
+report authentication-failures unanswered
 
 begin "Winter comes to another hospital: more people who are old and very sick"
 run identity new st-elsewhere --dir "$DIR" --key-file "$DIR/elsewhere.kek" >/dev/null
