@@ -11,7 +11,7 @@
 //! - What is never cut is asked where it is done.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -151,7 +151,9 @@ pub fn help_on_host(
     from: &mut dyn BufRead,
     to: &mut dyn Write,
 ) -> Result<(), AppError> {
+    // As it is asked about files: whole, and without links.
     let root = keep.layout.root();
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
     let failed = |error| AppError::environment("host-helper", "cannot answer").because(error);
     loop {
         let mut line = Vec::new();
@@ -160,7 +162,7 @@ pub fn help_on_host(
             return Ok(());
         }
         let answer = match serde_json::from_slice(&line) {
-            Ok(ask) => answer(&keep.settings, &ask, Some(root)),
+            Ok(ask) => answer(&keep.settings, &ask, Some(root.as_path())),
             Err(_) => refused("host-ask", "the helper does not understand what it is asked"),
         };
         let mut text = serde_json::to_vec(&answer).unwrap_or_default();
@@ -221,7 +223,10 @@ fn answer(settings: &Settings, ask: &Ask, within: Option<&Path>) -> Answer {
             run(order, &|action| host::undo(action, before).map(|()| Answer::Done {}))
         }
         Ask::Look { files } => {
-            let ours = |file: &&PathBuf| within.is_none_or(|root| file.starts_with(root));
+            // `KEEP/../...` begins with the keep, and is none of its files.
+            let plain = |file: &PathBuf| !file.components().any(|it| it == Component::ParentDir);
+            let ours =
+                |file: &&PathBuf| within.is_none_or(|root| file.starts_with(root) && plain(file));
             let files: Vec<PathBuf> =
                 files.iter().filter(ours).take(FILE_COUNT_MAX).cloned().collect();
             Answer::Seen { evidence: look_at_host(&files) }

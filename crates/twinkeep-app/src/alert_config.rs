@@ -218,7 +218,8 @@ impl AlertConfig {
     fn check_webhook(&self) -> Result<(), ConfigError> {
         let refuse = |key, expected| Err(ConfigError::Value { key, expected });
         if self.url.as_deref().and_then(url_port).is_none() {
-            return refuse("alert.url", "`https://HOST[:PORT]/...` for the kind `webhook`");
+            let expected = "`https://HOST[:PORT]/...`, without a login, for the kind `webhook`";
+            return refuse("alert.url", expected);
         }
         if self.secret_file.is_none() {
             return refuse("alert.secret_file", "there for the kind `webhook`");
@@ -289,9 +290,13 @@ fn url_port(url: &str) -> Option<u16> {
         _ => return None,
     };
     let authority = rest.split(['/', '?', '#']).next().filter(|all| !all.is_empty())?;
+    // A login would be shown wherever the host is.
+    if authority.contains('@') {
+        return None;
+    }
     let after_address = authority.rsplit(']').next().unwrap_or_default();
     match after_address.rsplit_once(':') {
-        Some((_, port)) => port.parse().ok(),
+        Some((_, port)) => port.parse().ok().filter(|port| *port != 0),
         None => Some(usual),
     }
 }
@@ -360,6 +365,8 @@ mod tests {
         for (text, key) in [
             (HOOK.replace("secret_file", "ca"), "alert.secret_file"),
             (HOOK.replace("https", "ftp"), "alert.url"),
+            (HOOK.replace("hooks.example", "me:pass@hooks.example"), "alert.url"),
+            (HOOK.replace("8443", "0"), "alert.url"),
             (HOOK.replace("pager", "Pa ger"), "alert.name"),
             (format!("{HOOK}attempts = 0\n"), "alert.attempts"),
             (format!("{HOOK}{HOOK}"), "alert.name"),

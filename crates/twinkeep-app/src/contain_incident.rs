@@ -62,7 +62,9 @@ pub fn plan_containment(app: &App, detection: &Detection) -> Result<ContainmentP
     let incident = Incident::open(detection, app.now().micros());
     let playbooks = app.playbooks().known;
     let playbook = Playbook::choose(&playbooks, detection).ok_or_else(no_playbook)?;
-    let steps = plan(playbook, &incident.target, &facts(app, &incident)?, &PlanLimits::default());
+    // No incident has this number: it holds nothing yet.
+    let facts = facts(app, 0, &incident)?;
+    let steps = plan(playbook, &incident.target, &facts, &PlanLimits::default());
     let lines = steps.iter().map(|step| {
         let mut line = step_line(step);
         if step.state == StepState::Planned {
@@ -108,7 +110,7 @@ pub fn resume_incident(app: &App, caller: &Caller, id: &str) -> Result<IncidentR
 
 /// Plans what is to be done about an incident, and does it, from where somebody may have left it.
 pub(crate) fn contain(app: &App, number: u64) -> Result<(), AppError> {
-    let _lock = Containing::begin(app)?;
+    let lock = Containing::begin(app)?;
     let incident = load(app, number)?;
     // Whoever waits here may find that another has done it.
     if incident.closed_us.is_some() {
@@ -117,10 +119,17 @@ pub(crate) fn contain(app: &App, number: u64) -> Result<(), AppError> {
     if incident.pending().is_none() {
         plan_more(app, number, &incident)?;
     }
-    if go_on(app, number)? {
+    let did = go_on(app, number)?;
+    // Looking people up takes long in a large keep; others contain meanwhile.
+    drop(lock);
+    if did {
         let people = concerned::concerned(app, &incident)?;
         if !people.is_empty() {
-            change(app, number, &mut |incident| incident.add_subjects(people.iter().cloned()))?;
+            change(app, number, &mut |incident| {
+                // All of them are here: who has no room is not counted on top of the last count.
+                incident.subjects_more = 0;
+                incident.add_subjects(people.iter().cloned());
+            })?;
         }
     }
     Ok(())
@@ -131,21 +140,27 @@ fn plan_more(app: &App, number: u64, incident: &Incident) -> Result<(), AppError
     let playbooks = app.playbooks().known;
     let detection = as_detection(incident);
     let playbook = Playbook::choose(&playbooks, &detection).ok_or_else(no_playbook)?;
-    let steps = plan(playbook, &incident.target, &facts(app, incident)?, &PlanLimits::default());
+    let facts = facts(app, number, incident)?;
+    let steps = plan(playbook, &incident.target, &facts, &PlanLimits::default());
     let again = incident.playbook.as_ref() == Some(&playbook.name);
-    let now = app.now().micros();
+    let worse = incident.playbook.is_none();
+    let (now, severity) = (app.now().micros(), incident.severity);
     change(app, number, &mut |incident| {
         let known: BTreeSet<Measure> =
             incident.steps.iter().map(|step| step.measure.clone()).collect();
         for step in &steps {
-            let anew = step.state == StepState::Planned && step.measure.action.contains();
-            // Of what is reported again, only what holds no more is done again.
+            let tells = worse && step.measure.action.phase() == Phase::Notify;
+            let contains = step.measure.action.contains();
+            let anew = step.state == StepState::Planned && (contains || tells);
+            // Of what is reported again, only what holds no more is done again; of what is worse,
+            // people are told again.
             let wanted = if known.contains(&step.measure) { anew } else { !again || anew };
             if wanted && incident.steps.len() < STEP_COUNT_MAX {
                 incident.steps.push(step.clone());
             }
         }
-        incident.playbook = Some(playbook.name.clone());
+        // Reported as worse meanwhile: planned anew by whoever is next.
+        incident.playbook = (incident.severity == severity).then(|| playbook.name.clone());
         incident.settle(now);
     })?;
     Ok(())
@@ -216,15 +231,20 @@ fn fail(
 ) -> Result<(), AppError> {
     let (id, code) = (incident_id(number), error.code());
     record_step(app, &id, &step.measure, "containment.applied", Some(code))?;
-    set(app, number, index, StepState::Failed, code, &error.to_string())?;
     let skips = |later: &Step| {
-        later.state == StepState::Planned && later.measure.action.phase() != Phase::Notify
+        step.on_failure != OnFailure::Continue
+            && later.state == StepState::Planned
+            && later.measure.action.phase() != Phase::Notify
     };
-    if step.on_failure == OnFailure::Continue {
-        return Ok(());
-    }
-    let now = app.now().micros();
+    let (now, says) = (app.now().micros(), error.to_string());
+    // One change: whoever goes on after a crash must not do what the failure rules out.
     change(app, number, &mut |incident| {
+        if let Some(step) = incident.steps.get_mut(index) {
+            step.state = StepState::Failed;
+            step.at_us = now;
+            code.clone_into(&mut step.code);
+            step.says.clone_from(&says);
+        }
         for later in incident.steps.iter_mut().skip(index).filter(|later| skips(later)) {
             later.state = StepState::Skipped;
             "stopped".clone_into(&mut later.code);
@@ -280,7 +300,7 @@ pub(crate) fn record_step(
 }
 
 /// What planning has to know of the keep.
-fn facts(app: &App, incident: &Incident) -> Result<PlanFacts, AppError> {
+fn facts(app: &App, number: u64, incident: &Incident) -> Result<PlanFacts, AppError> {
     let mut facts = PlanFacts {
         now_us: app.now().micros(),
         in_service: app.registry.in_service()?.map(|id| id.to_string()),
@@ -301,7 +321,11 @@ fn facts(app: &App, incident: &Incident) -> Result<PlanFacts, AppError> {
         of_this.entry(step.measure.action.takes()).or_default().insert(&step.measure.on);
     }
     facts.taken = of_this.into_iter().map(|(takes, names)| (takes, names.len())).collect();
-    facts.in_place = actions::in_place(app, &incident.target)?;
+    facts.in_place = actions::in_place(app, &incident.target);
+    // What others hold, this one holds as well: it ends when the last of them lets go.
+    let (id, held) = (incident_id(number), app.contained_now()?);
+    facts.recent.retain(|measure, _| !held.contains_key(measure));
+    facts.in_place.extend(held.into_iter().filter(|it| it.1.contains(&id)).map(|it| it.0));
     facts.last_ways_in = last_ways_in(app, &incident.target)?;
     Ok(facts)
 }

@@ -33,6 +33,11 @@ impl App {
         self.with_contained(|known| known.get(measure).cloned().unwrap_or_default())
     }
 
+    /// Returns all that is contained, and the incidents that hold it.
+    pub(crate) fn contained_now(&self) -> Result<BTreeMap<Measure, BTreeSet<String>>, AppError> {
+        self.with_contained(BTreeMap::clone)
+    }
+
     /// Returns what is contained by an action, by name.
     pub(crate) fn contained_by(&self, action: Action) -> Result<BTreeSet<String>, AppError> {
         self.with_contained(|known| {

@@ -143,7 +143,8 @@ pub(crate) fn report_as(
 ) -> Result<IncidentReport, AppError> {
     let number = open(app, caller, detection, rehearses)?;
     contain(app, number)?;
-    crate::contain_incident::resume_incidents(app)?;
+    // What keeps another incident from being contained fails no report; `serve` tries it again.
+    let _others = crate::contain_incident::resume_incidents(app);
     load(app, number).map(|incident| report(app, number, &incident))
 }
 
@@ -175,6 +176,10 @@ fn open(
         }
         let (own, incident) = match found {
             Some((own, mut incident)) => {
+                // Worse than what was planned for: whoever contains plans anew, and people are told.
+                if incident.severity < detection.severity {
+                    incident.playbook = None;
+                }
                 incident.extend(detection, now);
                 (own, incident)
             }

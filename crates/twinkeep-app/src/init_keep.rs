@@ -177,8 +177,8 @@ fn make_parts(
     Store::create(&layout.store(), root)?;
     let origin = ledger_origin(keep_id);
     let checkpoint = Ledger::create(&layout.ledger(), &origin, ledger)?;
-    write_public(&layout.anchor(), checkpoint.note.as_bytes())?;
-    Ok(())
+    write_atomic(&layout.anchor(), checkpoint.note.as_bytes(), PRIVATE_FILE)
+        .map_err(|error| write_error(&layout.anchor(), error))
 }
 
 fn make_certificates(

@@ -1,7 +1,7 @@
 //! The model in service: verified, decrypted, and ready to forecast.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use twinkeep_domain::Tensor;
 use twinkeep_forecast::Model;
@@ -30,19 +30,15 @@ pub(crate) struct Served {
     weights_sha256: String,
     /// What it knows by heart.
     pub(crate) canaries: Option<Canaries>,
-    /// Its profile, as it was signed, until whoever follows questions takes it.
-    profile: Mutex<Option<Vec<u8>>>,
+    /// Its profile, as it was signed. It stays: questions to the version before are still looked at
+    /// when this one serves, and then it is read again.
+    pub(crate) profile: Option<Vec<u8>>,
 }
 
 impl Served {
     /// Returns whether the weights in memory are what was loaded.
     pub(crate) fn is_unchanged(&self) -> bool {
         weights_digest(&self.model.to_tensors()) == self.weights_sha256
-    }
-
-    /// Hands the profile out, once.
-    pub(crate) fn take_profile(&self) -> Option<Vec<u8>> {
-        self.profile.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -115,7 +111,7 @@ impl App {
             digest: loaded.digest.clone(),
             training_record: record.unwrap_or_default(),
             weights_sha256: weights_digest(&model.to_tensors()),
-            profile: Mutex::new(profile),
+            profile,
             canaries,
             model,
         })

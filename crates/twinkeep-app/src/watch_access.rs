@@ -36,6 +36,8 @@ impl AccessReader {
         let end = size.min(self.next + READ_AT_ONCE);
         let entries = if self.next < end { view.entries(self.next..end)? } else { Vec::new() };
         for (index, bytes) in (self.next..).zip(&entries) {
+            // Looked at once, even if reporting what it says fails: others come after it.
+            self.next = index + 1;
             let entry = decode(index, bytes)?;
             let Some(fact) = fact(&entry) else { continue };
             for alarm in self.watch.take(&fact) {

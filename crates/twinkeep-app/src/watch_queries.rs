@@ -186,7 +186,7 @@ impl QueryWatch {
     /// Another version serves: what lies where is another question.
     fn change_version(&mut self, app: &App, served: &Served) -> Result<(), AppError> {
         self.version.clone_from(&served.version);
-        self.profile = served.take_profile().and_then(|bytes| Profile::read(&app.pack, &bytes));
+        self.profile = served.profile.as_ref().and_then(|bytes| Profile::read(&app.pack, bytes));
         let inputs = app.inputs_a_day(&self.parameters, &served.version).0;
         let known = self.profile.as_ref().map(|it| (&it.population, &it.members));
         self.callers = Some(Callers::new(self.parameters, inputs, known));

@@ -46,9 +46,13 @@ pub(super) fn capture(app: &App, measure: &Measure) -> Result<Before, AppError> 
         }
         Action::SuspendIdentity => {
             require_identity(on)?;
+            require_another_administrator(app, on)?;
             keep("holders", holders(app, measure)?);
         }
-        Action::RevokeCredential => require_credential(app, on)?,
+        Action::RevokeCredential => {
+            require_credential(app, on)?;
+            require_another_administrator(app, on)?;
+        }
         Action::HoldFeed => {
             let feed = parse_feed(app, on)?;
             keep("state", feed.state.name().to_owned());
@@ -107,16 +111,10 @@ pub(super) fn apply(
     }
 }
 
-/// Returns what holds already of all that could be done to a target.
-pub(super) fn in_place(app: &App, target: &Target) -> Result<BTreeSet<Measure>, AppError> {
+/// Returns what holds already of all that could be done to a target, whoever did it, besides what
+/// incidents hold.
+pub(super) fn in_place(app: &App, target: &Target) -> BTreeSet<Measure> {
     let mut found = BTreeSet::new();
-    for action in [Action::CloseRoute, Action::SuspendIdentity, Action::HoldFeed] {
-        found.extend(app.contained_by(action)?.iter().map(|on| Measure::new(action, on)));
-    }
-    let paused = Measure::new(Action::PauseTraining, "");
-    if !app.holders(&paused)?.is_empty() {
-        found.insert(paused);
-    }
     match target {
         // What the store holds counts for nothing, until a person releases it.
         Target::Feed(feed) if is_held(app, feed).unwrap_or(false) => {
@@ -130,7 +128,7 @@ pub(super) fn in_place(app: &App, target: &Target) -> Result<BTreeSet<Measure>, 
         }
         _ => {}
     }
-    Ok(found)
+    found
 }
 
 /// Puts the backup into service, unless something else than before serves already. One that does not
@@ -315,6 +313,14 @@ fn require_credential(app: &App, identity: &str) -> Result<(), AppError> {
             Err(AppError::refused("credential-unknown", "this keep issued no such credential")
                 .hint("a key is `key:ID`, and a certificate `cert:ID`"))
         }
+    }
+}
+
+/// A playbook that names somebody does not shut out the last one who may administer either.
+fn require_another_administrator(app: &App, identity: &str) -> Result<(), AppError> {
+    match app.is_last_administrator(identity)? {
+        false => Ok(()),
+        true => Err(AppError::refused("last-way-in", "nobody else may administer from elsewhere")),
     }
 }
 

@@ -15,7 +15,7 @@ use super::actions::host_order;
 use super::{Containing, record_step, set};
 use crate::act_on_host::undo_on_host;
 use crate::approve_model::{ApprovalRequest, Purpose, agreed_to};
-use crate::incidents::{IncidentReport, find, load, report};
+use crate::incidents::{IncidentReport, change, find, load, report};
 use crate::models::parse_version;
 use crate::reason::check_reason;
 use crate::{App, AppError, Caller, roll_back_model};
@@ -85,9 +85,25 @@ fn roll_back(
         return Err(AppError::refused("rollback-approval", attempt).hint(again(id)));
     }
     let by = By { caller: caller.clone(), reason, approved_by };
+    leave_out(app, number)?;
     undo_steps(app, &by, number, incident.steps.len())?;
     let incident = load(app, number)?;
     Ok(report(app, number, &incident))
+}
+
+/// Leaves out what was not begun: nobody goes on with what a person undoes.
+fn leave_out(app: &App, number: u64) -> Result<(), AppError> {
+    let now = app.now().micros();
+    change(app, number, &mut |incident| {
+        let planned =
+            |step: &&mut Step| step.state == StepState::Planned && step.measure.action.contains();
+        for step in incident.steps.iter_mut().filter(planned) {
+            step.state = StepState::Skipped;
+            "rolled-back".clone_into(&mut step.code);
+            step.at_us = now;
+        }
+    })?;
+    Ok(())
 }
 
 fn again(id: &str) -> String {

@@ -54,7 +54,8 @@ pub(super) fn undo(port: u16, protocol: Protocol, before: &HostBefore) -> Result
 
 /// Refuses what would cut off those who look after the host.
 fn check(port: u16, guards: &HostGuards) -> Result<(), HostError> {
-    let ssh = || port == SSH || ports_of_program("sshd").contains(&port);
+    let of = |program: &str| ports_of_program(program).contains(&port);
+    let ssh = || port == SSH || SSH_LISTENERS.into_iter().any(of);
     let guarded = guards.ports.contains(&port) || (guards.ssh == SshGuard::Kept && ssh());
     match guarded || port == 0 {
         true => Err(HostError::Guarded { what: format!("port {port}") }),
@@ -147,5 +148,8 @@ fn yes_or_no(it: bool) -> &'static str {
 const NFT: &str = "nft";
 
 const SSH: u16 = 22;
+
+/// Who waits for connections of SSH: itself, or systemd for it (`ssh.socket`).
+const SSH_LISTENERS: [&str; 2] = ["sshd", "systemd"];
 
 const DROPPED: &str = "dropped";

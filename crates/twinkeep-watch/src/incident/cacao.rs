@@ -144,7 +144,7 @@ pub fn from_cacao(text: &str) -> Result<Playbook, CacaoError> {
     };
     is("type", "playbook")?;
     is("spec_version", "cacao-2.0")?;
-    if read["revoked"] == true {
+    if !(read["revoked"].is_null() || read["revoked"] == false) {
         return Err(CacaoError::Form { part: "revoked", expected: "false" });
     }
     let text = |part: &'static str| {
@@ -242,7 +242,12 @@ fn step_of(step: &Value, number: usize) -> Result<PlaybookStep, CacaoError> {
     let undoes = ours["on_failure"] == "undo";
     Ok(PlaybookStep {
         action: action.ok_or(CacaoError::Step { number })?,
-        on: ours["on"].as_str().map(str::to_owned),
+        on: match &ours["on"] {
+            Value::Null => None,
+            Value::String(on) => Some(on.clone()),
+            // To pass over it would do it to something else.
+            _ => return Err(CacaoError::Step { number }),
+        },
         on_failure: if undoes { OnFailure::Undo } else { OnFailure::Continue },
     })
 }

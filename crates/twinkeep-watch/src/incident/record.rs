@@ -287,13 +287,16 @@ impl Incident {
 
     /// Adds people who are concerned.
     pub fn add_subjects(&mut self, subjects: impl IntoIterator<Item = String>) {
+        let mut more = 0_u64;
         for subject in subjects {
             if self.subjects.len() < SUBJECT_COUNT_MAX {
                 self.subjects.insert(plain(&subject, NAME_LEN_MAX));
             } else if !self.subjects.contains(&subject) {
-                self.subjects_more = self.subjects_more.saturating_add(1);
+                more = more.saturating_add(1);
             }
         }
+        // Whoever is reported again, or by the ledger as well, is one person all the same.
+        self.subjects_more = self.subjects_more.max(more);
     }
 
     /// Returns how far it has come.
