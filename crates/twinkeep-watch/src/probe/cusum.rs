@@ -44,9 +44,14 @@ impl NormalCusum {
         Self { allowance, limit: high, sum: 0.0, since_us: 0, count: 0 }
     }
 
+    /// Returns what a value adds to the sum.
+    pub(crate) fn step(&self, value: f64) -> f64 {
+        value - self.allowance
+    }
+
     /// Takes the next value; returns whether this is an alarm. After one, it begins anew.
     pub fn add(&mut self, value: f64, at_us: i64) -> Option<Risen> {
-        let step = value - self.allowance;
+        let step = self.step(value);
         Risen::take((&mut self.sum, &mut self.since_us, &mut self.count), step, self.limit, at_us)
     }
 
@@ -69,9 +74,14 @@ impl ShareCusum {
         }
     }
 
+    /// Returns what an event adds to the sum.
+    pub(crate) fn step(&self, hit: bool) -> f64 {
+        if hit { self.hit } else { self.miss }
+    }
+
     /// Takes the next event; returns whether this is an alarm. After one, it begins anew.
     pub fn add(&mut self, hit: bool, at_us: i64) -> Option<Risen> {
-        let step = if hit { self.hit } else { self.miss };
+        let step = self.step(hit);
         Risen::take((&mut self.sum, &mut self.since_us, &mut self.count), step, self.limit, at_us)
     }
 

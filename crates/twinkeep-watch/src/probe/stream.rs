@@ -28,8 +28,8 @@ pub(crate) struct Stream {
     day: i64,
     inputs: u64,
     told: bool,
-    /// Whose questions spoke for an alarm since nothing did.
-    suspects: BTreeMap<String, u32>,
+    /// Whose questions spoke for an alarm since nothing did, and by how much.
+    suspects: BTreeMap<String, f64>,
 }
 
 /// A question that was asked.
@@ -108,10 +108,8 @@ impl Stream {
         let known = near.iter().copied().find_map(|member| member);
         let (repeats, again) = (!near.is_empty(), known.is_some());
         self.keep(Recent { member: now.member.or(known), ..now });
-        let far = !repeats && 0.0 < seen.score;
-        if repeats || far {
-            self.suspect(seen.caller);
-        }
+        let step = if repeats { self.repeats.step(true) } else { self.distance.step(seen.score) };
+        self.suspect(seen.caller, step);
         let mut rung = Vec::new();
         let members = self.members.add(again, seen.at_us);
         let repeated = self.repeats.add(repeats, seen.at_us);
@@ -123,7 +121,7 @@ impl Stream {
         if !repeats && let Some(risen) = self.distance.add(seen.score, seen.at_us) {
             rung.push((Probing::Distance, risen));
         }
-        let suspects: BTreeSet<String> = self.suspects.keys().cloned().collect();
+        let suspects = self.named();
         if !rung.is_empty() || self.is_calm() {
             self.suspects.clear();
         }
@@ -140,12 +138,22 @@ impl Stream {
         self.distance.is_calm() && self.repeats.is_calm()
     }
 
-    fn suspect(&mut self, caller: &str) {
-        if let Some(count) = self.suspects.get_mut(caller) {
-            *count = count.saturating_add(1);
-        } else if self.suspects.len() < SUSPECT_COUNT_MAX {
-            self.suspects.insert(caller.to_owned(), 1);
+    /// Counts for or against somebody, as their own sum would: whoever asks about people comes back
+    /// to zero, whatever others ask meanwhile.
+    fn suspect(&mut self, caller: &str, step: f64) {
+        if let Some(sum) = self.suspects.get_mut(caller) {
+            *sum = (*sum + step).max(0.0);
+        } else if 0.0 < step && self.suspects.len() < SUSPECT_COUNT_MAX {
+            self.suspects.insert(caller.to_owned(), step);
         }
+    }
+
+    /// Returns who has a part in an alarm that is worth naming.
+    fn named(&self) -> BTreeSet<String> {
+        let largest = self.suspects.values().copied().fold(0.0, f64::max);
+        let named = |sum: f64| 0.0 < sum && NAMED_SHARE * largest <= sum;
+        let named = self.suspects.iter().filter(|&(_, &sum)| named(sum));
+        named.map(|(caller, _)| caller.clone()).collect()
     }
 
     fn keep(&mut self, now: Recent) {
@@ -181,3 +189,6 @@ const DAY_US: i64 = 86_400_000_000;
 
 /// Callers who may have divided a run among them; the incident names no more either.
 const SUSPECT_COUNT_MAX: usize = 64;
+
+/// Of what spoke against whoever asked most; those who divide a run have about the same each.
+const NAMED_SHARE: f64 = 0.25;

@@ -205,6 +205,24 @@ fn ten_who_divide_a_run_are_seen_together() {
 }
 
 #[test]
+fn whoever_asks_about_people_is_not_blamed_for_others_who_probe() {
+    let mut world = World::new(9);
+    let members = Members::default();
+    let mut callers = world.callers(&members);
+    let mut named = BTreeSet::new();
+    for at in 0..200 {
+        let row: Vec<f32> = match at % 4 {
+            0 => world.draw.person(),
+            _ => (0..WIDTH).map(|_| (8.0 + 4.0 * world.draw.uniform()) as f32).collect(),
+        };
+        let caller = if at % 4 == 0 { "key:ward" } else { "key:copier" };
+        let alarms = callers.take(&world.question(caller, &row, 2));
+        named.extend(alarms.into_iter().flat_map(|alarm| alarm.callers));
+    }
+    assert_eq!(named, BTreeSet::from(["key:copier".to_owned()]));
+}
+
+#[test]
 fn moments_of_one_twin_and_inputs_of_one_day_are_bounded() {
     let mut world = World::new(5);
     let members = Members::default();
