@@ -71,7 +71,15 @@ fn named_like_a_template(path: &Path) -> bool {
 
 fn file(path: &Path, asked: Asked, facts: &mut Cfn) -> Result<(), CollectError> {
     let shown = path.display().to_string();
-    let bytes = read(path).map_err(|source| CollectError::Read { path: shown.clone(), source })?;
+    let bytes = match read(path) {
+        Ok(bytes) => bytes,
+        // One file among many that cannot be read keeps nobody from the others.
+        Err(error) if asked == Asked::ByFolder => {
+            facts.unread.push(Unread { at: Place::of(shown), why: error.to_string() });
+            return Ok(());
+        }
+        Err(source) => return Err(CollectError::Read { path: shown, source }),
+    };
     let looks_like_one = asked == Asked::ByName || mentions_resources(&bytes);
     if !looks_like_one {
         return Ok(());
