@@ -26,8 +26,10 @@ pub fn server_identity(app: &App) -> Result<ServerIdentity, AppError> {
     Ok(ServerIdentity { chain_pem, key: SecretBytes::new(app.server_key().expose().to_vec()) })
 }
 
-/// Records that the gate opened.
+/// Records that the gate opens, unless nobody could be followed: a `probe.toml` that cannot be used
+/// must not leave the model without a watch.
 pub fn record_opened(app: &App) -> Result<(), AppError> {
+    app.probe_parameters()?;
     let caller = Caller::operator();
     let entry =
         app.entry(&caller, EventClass::ApplicationLifecycle, Activity::Start, "gate.opened");

@@ -8,7 +8,7 @@ use twinkeep_app::{AccessReader, App, QueryWatch, end_query_watch};
 
 /// Looks at questions as they come, until the gate closes.
 pub(super) fn follow_questions(app: &App, closed: &Receiver<()>) {
-    // What cannot be read is said by `twinkeep probe list`, too; serving goes on.
+    // A `probe.toml` that cannot be used was refused before the gate opened.
     let Ok(Some(mut watch)) = QueryWatch::begin(app) else { return };
     step_back();
     let mut refreshed = Instant::now();

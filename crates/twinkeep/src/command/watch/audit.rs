@@ -147,8 +147,11 @@ fn csv(found: &FoundAccess) -> String {
     values.map(quoted).join(",")
 }
 
-/// RFC 4180; and what a spreadsheet would take for a formula is quoted with an apostrophe.
+/// RFC 4180; and what a spreadsheet would take for a formula is quoted with an apostrophe, and what
+/// a terminal would obey is a question mark: whoever names a process or a file chooses it.
 fn quoted(value: String) -> String {
+    let obeyed = |it: char| it.is_control() && !matches!(it, '\n' | '\r' | '\t');
+    let value: String = value.chars().map(|it| if obeyed(it) { '?' } else { it }).collect();
     let value = if value.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{value}")
     } else {
