@@ -22,6 +22,7 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -125,8 +126,26 @@ pub(crate) struct EdgeLimits {
     pub(crate) stall: StallLimits,
 }
 
-/// Accepts connections until told to stop, then lets what is under way finish, within bounds.
-pub(crate) async fn run(edge: Arc<Edge>, listener: TcpListener, stop: Receiver<bool>) {
+/// An event loop, and how it answers requests.
+pub(crate) struct Lane {
+    /// Shares everything but the answerer with those of other loops.
+    pub(crate) edge: Arc<Edge>,
+    /// The loop.
+    pub(crate) runtime: Handle,
+}
+
+impl Lane {
+    /// Serves in the loop that calls this.
+    pub(crate) fn here(edge: Edge) -> Vec<Self> {
+        vec![Self { edge: Arc::new(edge), runtime: Handle::current() }]
+    }
+}
+
+/// Accepts connections until told to stop, then lets what is under way finish, within bounds. The
+/// connections go round the loops; there is at least one.
+pub(crate) async fn run(lanes: Vec<Lane>, listener: TcpListener, stop: Receiver<bool>) {
+    let Some(Lane { edge, .. }) = lanes.first() else { return };
+    let mut turns = lanes.iter().cycle();
     let mut tasks = JoinSet::new();
     let mut stopped = stop.clone();
     loop {
@@ -135,7 +154,10 @@ pub(crate) async fn run(edge: Arc<Edge>, listener: TcpListener, stop: Receiver<b
             () = told_to_stop(&mut stopped) => break,
             _ = tasks.join_next(), if !tasks.is_empty() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => admit(&edge, stream, address, &stop, &mut tasks),
+                Ok((stream, address)) => {
+                    let lane = turns.next().filter(|_| 1 < lanes.len());
+                    admit((edge, lane), stream, address, &stop, &mut tasks);
+                }
                 Err(_) => {
                     edge.tally.count(tally::ACCEPT_FAILED);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -148,8 +170,9 @@ pub(crate) async fn run(edge: Arc<Edge>, listener: TcpListener, stop: Receiver<b
     _ = tokio::time::timeout(edge.limits.stall.drain + DRAIN_MARGIN, all).await;
 }
 
+/// Serves a connection, in another loop if there is one whose turn it is.
 fn admit(
-    edge: &Arc<Edge>,
+    (edge, lane): (&Arc<Edge>, Option<&Lane>),
     stream: TcpStream,
     address: SocketAddr,
     stop: &Receiver<bool>,
@@ -157,11 +180,28 @@ fn admit(
 ) {
     match edge.admission.admit(address.ip()) {
         Ok(ticket) => {
-            let serving = connection::serve(Arc::clone(edge), stream, address, stop.clone());
-            tasks.spawn(async move {
-                serving.await;
-                drop(ticket);
-            });
+            let stop = stop.clone();
+            match lane {
+                None => {
+                    let serving = connection::serve(Arc::clone(edge), stream, address, stop);
+                    tasks.spawn(async move {
+                        serving.await;
+                        drop(ticket);
+                    });
+                }
+                Some(Lane { edge, runtime }) => {
+                    let edge = Arc::clone(edge);
+                    // A socket that no loop takes is closed, as one that fails later.
+                    let Ok(stream) = stream.into_std() else { return };
+                    let serving = async move {
+                        if let Ok(stream) = TcpStream::from_std(stream) {
+                            connection::serve(edge, stream, address, stop).await;
+                        }
+                        drop(ticket);
+                    };
+                    tasks.spawn_on(serving, runtime);
+                }
+            }
         }
         // Dropping the stream is the whole answer: anything more would be work for the attacker.
         Err(full) => edge.tally.full(full),

@@ -4,7 +4,8 @@
 //! - The *worker* opened the keep: it has the keys, the models, the store, and the ledger, and
 //!   everything from the pipeline inwards runs in it. The network is closed to it.
 //! - The *edge* has the listening socket, TLS, the stall guard, and the strict HTTP reader. It has
-//!   no keep, no key, and no file. It speaks HTTP/2 to the worker over a socket pair.
+//!   no keep, no key, and no file. It speaks HTTP/2 to the worker, over a socket pair for each of its
+//!   event loops ([`lanes`]).
 //! - Another *edge*, where operators have a listener of their own (`gate.admin_listen`): which of the
 //!   two a request came through is known by the socket pair, so that who takes over the one that
 //!   everybody reaches cannot ask for what operators ask.
@@ -36,6 +37,7 @@ mod courier_process;
 mod edge_process;
 mod forward;
 mod hello;
+mod lanes;
 mod launcher;
 mod reception;
 mod sandbox;

@@ -16,7 +16,7 @@ use twinkeep_app::App;
 use crate::api::feeds;
 use crate::door::Door;
 use crate::edge::admission::Admission;
-use crate::edge::{self, Edge};
+use crate::edge::{self, Edge, Lane};
 use crate::gate::Gate;
 use crate::isolation::{self, House, IsolationReport};
 use crate::metrics::scrape;
@@ -211,22 +211,27 @@ async fn door(
     address: SocketAddr,
     routers: &Routers,
     identities: &Arc<Identities>,
-) -> Result<(TcpListener, Arc<Edge>), GateError> {
+) -> Result<(TcpListener, Vec<Lane>), GateError> {
     let shown = Arc::clone(identities) as Arc<dyn ResolvesServerCert>;
     let config = tls::config(shown, door.certificates(gate.settings.client_certificates))?;
     let listen = |source| GateError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let edge = edge(gate, door, routers.of(door), TlsAcceptor::from(config));
-    Ok((listener, Arc::new(edge)))
+    Ok((listener, Lane::here(edge)))
 }
 
 fn runtime(settings: &GateSettings) -> Result<Runtime, GateError> {
     Builder::new_multi_thread()
         .thread_name("gate")
-        .max_blocking_threads(settings.request_count_max.clamp(1, BLOCKING_THREAD_COUNT_MAX))
+        .max_blocking_threads(blocking_thread_count(settings))
         .enable_all()
         .build()
         .map_err(|source| GateError::Threads { source })
+}
+
+/// Returns how many use cases may be at work at once.
+pub(crate) fn blocking_thread_count(settings: &GateSettings) -> usize {
+    settings.request_count_max.clamp(1, BLOCKING_THREAD_COUNT_MAX)
 }
 
 fn edge(gate: &Arc<Gate>, door: Door, router: Router, tls: TlsAcceptor) -> Edge {

@@ -19,7 +19,7 @@ use super::admission::Admission;
 use super::filter::REFUSAL_HEADER;
 use super::tally::Tally;
 use super::watch::StallLimits;
-use super::{Edge, EdgeLimits, Peer};
+use super::{Edge, EdgeLimits, Lane, Peer};
 use crate::testing::{self, Client, PATIENCE, read_to_close, self_signed};
 use crate::tls::ClientCertificates::{self, Asked, NotAsked};
 use crate::tls::server_config;
@@ -102,7 +102,7 @@ async fn start_asking(
         }),
     };
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let running = tokio::spawn(super::run(Arc::new(edge), listener, stopped));
+    let running = tokio::spawn(super::run(Lane::here(edge), listener, stopped));
     Server { client, tally, stop, running }
 }
 
@@ -118,6 +118,54 @@ impl Server {
         }
         false
     }
+}
+
+/// Answers with the name of the thread that it is asked on.
+async fn start_on_two_threads() -> (Server, tokio::runtime::Runtime) {
+    let (material, root) = self_signed();
+    let listener = TcpListener::bind("127.0.0.1:0".parse::<SocketAddr>().unwrap()).await.unwrap();
+    let client = Client::new(listener.local_addr().unwrap(), root);
+    let tally = Arc::new(Tally::default());
+    let edge = || Edge {
+        tls: TlsAcceptor::from(server_config(&material, NotAsked).unwrap()),
+        admission: Admission::new(100, 100),
+        limits: PATIENT,
+        tally: Arc::clone(&tally),
+        answer: Box::new(|_, _| {
+            Box::pin(async {
+                let name = std::thread::current().name().unwrap_or_default().to_owned();
+                Response::new(Body::from(name))
+            })
+        }),
+    };
+    let other = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("other")
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut lanes = Lane::here(edge());
+    lanes.push(Lane { edge: Arc::new(edge()), runtime: other.handle().clone() });
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let running = tokio::spawn(super::run(lanes, listener, stopped));
+    (Server { client, tally, stop, running }, other)
+}
+
+#[tokio::test]
+async fn connections_go_round_the_loops_and_all_end_when_told() {
+    let (server, other) = start_on_two_threads().await;
+    let ask = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        answers.push(server.client.raw(ask).await.ends_with("other"));
+    }
+    assert_eq!(answers, [false, true, false, true]);
+    // One that is open on either, and quiet.
+    let held = [server.client.connect("http/1.1").await, server.client.connect("h2").await];
+    server.stop.send_replace(true);
+    tokio::time::timeout(PATIENCE, server.running).await.unwrap().unwrap();
+    drop(held);
+    other.shutdown_background();
 }
 
 #[tokio::test]

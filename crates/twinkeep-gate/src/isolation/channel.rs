@@ -12,6 +12,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+use super::lanes::LANE_COUNT_MAX;
+
 /// Makes two connected sockets that keep messages apart.
 pub(super) fn messages() -> io::Result<(OwnedFd, OwnedFd)> {
     pair(SocketType::SEQPACKET)
@@ -72,5 +74,5 @@ pub(super) fn from_parent() -> io::Result<OwnedFd> {
     io::stdin().as_fd().try_clone_to_owned()
 }
 
-/// The two sockets of an edge and its listeners are the most that is ever passed at once.
-const FILE_COUNT_MAX: usize = 4;
+/// The sockets of an edge and its listeners are the most that is ever passed at once.
+const FILE_COUNT_MAX: usize = LANE_COUNT_MAX + 3;

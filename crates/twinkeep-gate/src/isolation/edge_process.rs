@@ -15,19 +15,20 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::crypto::aws_lc_rs;
 use tokio::net::{TcpListener, UnixStream};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::forward::{Forwarder, Sender};
 use super::hello::{Report, Word};
+use super::lanes::Lanes;
 use super::sandbox::{self, Confinement};
 use super::signing::DistantKey;
 use super::{channel, reception};
 use crate::GateError;
 use crate::edge::admission::Admission;
 use crate::edge::tally::Tally;
-use crate::edge::{self, Edge};
+use crate::edge::{self, Edge, Lane};
 use crate::metrics::scrape;
 use crate::tls;
 
@@ -38,14 +39,14 @@ pub fn run_edge() -> Result<(), GateError> {
     // What the library reads once about the machine, it reads while it can.
     let _ = aws_lc_rs::default_provider().secure_random.fill(&mut [0; 32]);
     let confinement = sandbox::confine_edge();
-    let runtime =
-        Builder::new_multi_thread().thread_name("edge").enable_all().build().map_err(cannot)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(cannot)?;
     runtime.block_on(run(sockets, confinement)).map_err(cannot)
 }
 
 /// The sockets that the launcher passes. At which door this edge stands it need not know.
 struct Sockets {
-    requests: OwnedFd,
+    /// One for each loop.
+    requests: Vec<OwnedFd>,
     signatures: OwnedFd,
     listener: StdListener,
     metrics: Option<StdListener>,
@@ -54,10 +55,13 @@ struct Sockets {
 impl Sockets {
     fn receive() -> io::Result<Self> {
         let launcher = channel::from_parent()?;
-        let (_, files) = channel::receive(launcher.as_fd(), &mut [0; 8])?;
+        let mut lanes = [0];
+        let (_, files) = channel::receive(launcher.as_fd(), &mut lanes)?;
         let mut files = files.into_iter();
-        let mut next = || files.next().ok_or(io::ErrorKind::UnexpectedEof);
-        let (requests, signatures, listener) = (next()?, next()?, next()?);
+        let mut next = || files.next().ok_or(io::Error::from(io::ErrorKind::UnexpectedEof));
+        let signatures = next()?;
+        let requests: io::Result<Vec<_>> = (0..lanes[0]).map(|_| next()).collect();
+        let (requests, listener) = (requests?, next()?);
         let metrics = files.next().map(StdListener::from);
         Ok(Self { requests, signatures, listener: listener.into(), metrics })
     }
@@ -71,7 +75,12 @@ fn listen(listener: StdListener) -> io::Result<TcpListener> {
 async fn run(sockets: Sockets, confinement: Confinement) -> io::Result<()> {
     let Sockets { requests, signatures, listener, metrics } = sockets;
     let listener = listen(listener)?;
-    let mut sender = connect(requests).await?;
+    // The thread that this runs on is the first loop.
+    let others = Lanes::start("edge", requests.len().saturating_sub(1), 1)?;
+    let senders = connect_all(requests, &others).await?;
+    let Some((_, mut sender)) = senders.first().cloned() else {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    };
     let mut words = Words::open(&mut sender).await?;
     let Some(Word::Hello(hello)) = words.next().await? else {
         return Err(io::ErrorKind::InvalidData.into());
@@ -87,23 +96,26 @@ async fn run(sockets: Sockets, confinement: Confinement) -> io::Result<()> {
     );
     let config = tls::config(Arc::clone(&identities) as Arc<_>, asked).map_err(io::Error::other)?;
     let tally = Arc::new(Tally::default());
-    let forwarder = Forwarder::new(sender.clone());
-    let edge = Arc::new(Edge {
-        tls: TlsAcceptor::from(config),
-        admission: Admission::new(
-            hello.connection_count_max,
-            hello.connection_count_per_address_max,
-        ),
-        limits: hello.limits(),
-        tally: Arc::clone(&tally),
-        answer: Box::new(move |peer, request| {
-            let forwarder = forwarder.clone();
-            Box::pin(async move { forwarder.answer(peer, request).await })
-        }),
-    });
+    let admission =
+        Admission::new(hello.connection_count_max, hello.connection_count_per_address_max);
+    let lane = |(runtime, sender)| {
+        let forwarder = Forwarder::new(sender);
+        let edge = Edge {
+            tls: TlsAcceptor::from(Arc::clone(&config)),
+            admission: Arc::clone(&admission),
+            limits: hello.limits(),
+            tally: Arc::clone(&tally),
+            answer: Box::new(move |peer, request| {
+                let forwarder = forwarder.clone();
+                Box::pin(async move { forwarder.answer(peer, request).await })
+            }),
+        };
+        Lane { edge: Arc::new(edge), runtime }
+    };
+    let lanes: Vec<Lane> = senders.into_iter().map(lane).collect();
     report(&mut sender, &Report::Ready(confinement)).await?;
     let (stop, stopped) = watch::channel(false);
-    let serving = tokio::spawn(edge::run(edge, listener, stopped));
+    let serving = tokio::spawn(edge::run(lanes, listener, stopped));
     let counting = tokio::spawn(count(sender.clone(), Arc::clone(&tally)));
     if let Some(metrics) = metrics {
         let sender = sender.clone();
@@ -128,6 +140,18 @@ async fn run(sockets: Sockets, confinement: Confinement) -> io::Result<()> {
     _ = serving.await;
     counting.abort();
     turned_away(&mut sender, &tally).await
+}
+
+/// Connects each loop to the worker, in that loop.
+async fn connect_all(requests: Vec<OwnedFd>, others: &Lanes) -> io::Result<Vec<(Handle, Sender)>> {
+    let mut senders = Vec::new();
+    for (number, requests) in requests.into_iter().enumerate() {
+        let other = number.checked_sub(1).and_then(|number| others.get(number).cloned());
+        let lane = other.unwrap_or_else(Handle::current);
+        let sender = lane.spawn(connect(requests)).await.map_err(io::Error::other)??;
+        senders.push((lane, sender));
+    }
+    Ok(senders)
 }
 
 pub(crate) async fn connect(requests: OwnedFd) -> io::Result<Sender> {

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::channel;
+use super::lanes::lane_count;
 use super::sandbox::OWN_PROGRAM;
 use crate::GateError;
 
@@ -139,23 +140,27 @@ fn start(kind: Kind, edge: &str, worker: &OwnedFd, state: &Mutex<State>) -> io::
     if state.stopping {
         return Ok(false);
     }
-    let (name, listeners) = match kind {
-        Kind::AdminEdge => (ADMIN_EDGE, &state.admin),
-        _ => (EDGE, &state.listeners),
+    let (name, listeners, lanes) = match kind {
+        Kind::AdminEdge => (ADMIN_EDGE, &state.admin, 1),
+        _ => (EDGE, &state.listeners, lane_count()),
     };
-    let (requests, far_requests) = channel::stream()?;
+    let pairs: io::Result<Vec<_>> = (0..lanes).map(|_| channel::stream()).collect();
+    let (requests, far_requests): (Vec<_>, Vec<_>) = pairs?.into_iter().unzip();
     let (signatures, far_signatures) = channel::messages()?;
     let (first, far_first) = channel::messages()?;
-    channel::send(worker.as_fd(), name, &[far_requests.as_fd(), far_signatures.as_fd()])?;
+    let far = [&far_signatures].into_iter().chain(&far_requests);
+    let far: Vec<_> = far.map(std::os::fd::AsFd::as_fd).collect();
+    channel::send(worker.as_fd(), name, &far)?;
     let child = Command::new(OWN_PROGRAM)
         .arg(edge)
         .env_clear()
         .stdin(Stdio::from(far_first))
         .stdout(Stdio::null())
         .spawn()?;
-    let sockets = [&requests, &signatures].into_iter().chain(listeners);
+    let sockets = [&signatures].into_iter().chain(&requests).chain(listeners);
     let sockets: Vec<_> = sockets.map(std::os::fd::AsFd::as_fd).collect();
-    channel::send(first.as_fd(), b"edge", &sockets)?;
+    // How many of them are for requests.
+    channel::send(first.as_fd(), &[u8::try_from(lanes).unwrap_or(1)], &sockets)?;
     state.children.insert(kind, child);
     Ok(true)
 }

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::hello::{Hello, Identity, Report, Word};
+use super::lanes::{Lanes, lane_count};
 use super::launcher::{ADMIN_EDGE, COURIER, EDGE, OPEN, OUTWARDS, STOP, WITH_ADMIN};
 use super::reception::{self, Desk};
 use super::sandbox::{self, Confinement, WorkerFiles};
@@ -30,6 +31,7 @@ use crate::door::Door;
 use crate::edge::Peer;
 use crate::gate::Gate;
 use crate::routes::Routers;
+use crate::serve::blocking_thread_count;
 use crate::tls::{self, TlsMaterial};
 use crate::{GateError, Opened, Stop, pipeline};
 
@@ -166,6 +168,7 @@ pub(crate) async fn serve(
     let mut found = Found { outwards, with_admin: admin.is_some(), ..Found::default() };
     let (words, _) = watch::channel(Orders { identity, stop: false });
     let drain = gate.settings.drain_time;
+    let lanes = lanes(&gate).map_err(cannot)?;
     let desk = Arc::new(WorkerDesk {
         gate,
         routers,
@@ -189,7 +192,7 @@ pub(crate) async fn serve(
             _ = edges.join_next(), if !edges.is_empty() => {}
             arrived = arrivals.recv() => match arrived {
                 Some(Arrival::Edge(door, sockets)) => {
-                    take_in(&mut edges, &desk, door, &key, sockets);
+                    take_in((&mut edges, &lanes), &desk, door, &key, sockets);
                 }
                 Some(Arrival::Courier(socket)) => send_out(&desk, socket),
                 None => break Err(cannot(std::io::ErrorKind::BrokenPipe.into())),
@@ -213,10 +216,23 @@ pub(crate) async fn serve(
     };
     desk.words.send_modify(|orders| orders.stop = true);
     _ = channel::send(house.line.as_fd(), STOP, &[]);
-    let all = async { while edges.join_next().await.is_some() {} };
-    _ = tokio::time::timeout(drain + DRAIN_MARGIN, all).await;
+    finish(edges, lanes, drain).await;
     close(house).await;
     result
+}
+
+/// Waits for what is under way, within bounds. A use case that is still at work holds the keep's
+/// files.
+async fn finish(mut edges: JoinSet<()>, lanes: Lanes, drain: Duration) {
+    let all = async { while edges.join_next().await.is_some() {} };
+    _ = tokio::time::timeout(drain + DRAIN_MARGIN, all).await;
+    _ = tokio::task::spawn_blocking(move || lanes.stop(drain)).await;
+}
+
+/// Starts the loops that answer, which share the threads that may wait for a disk.
+fn lanes(gate: &Gate) -> std::io::Result<Lanes> {
+    let count = lane_count();
+    Lanes::start("gate", count, blocking_thread_count(&gate.settings).div_ceil(count))
 }
 
 /// Gives the listeners away: from here on this process has no socket of the network.
@@ -243,7 +259,7 @@ async fn close(house: House) {
 
 /// A process that has just been started, by its sockets.
 enum Arrival {
-    Edge(Door, [OwnedFd; 2]),
+    Edge(Door, Vec<OwnedFd>),
     Courier(OwnedFd),
 }
 
@@ -289,8 +305,8 @@ fn arrivals(house: &House) -> std::io::Result<mpsc::UnboundedReceiver<Arrival>> 
         let mut word = [0; 8];
         while let Ok((count @ 1.., mut files)) = channel::receive(line.as_fd(), &mut word) {
             let arrival = match &word[..count] {
-                EDGE => files.try_into().ok().map(|files| Arrival::Edge(Door::Public, files)),
-                ADMIN_EDGE => files.try_into().ok().map(|files| Arrival::Edge(Door::Admin, files)),
+                EDGE => Some(Arrival::Edge(Door::Public, files)),
+                ADMIN_EDGE => Some(Arrival::Edge(Door::Admin, files)),
                 COURIER => files.pop().map(Arrival::Courier),
                 _ => None,
             };
@@ -319,27 +335,40 @@ fn send_out(desk: &Arc<WorkerDesk>, socket: OwnedFd) {
     });
 }
 
-/// Serves an edge that has just been started.
+/// Serves an edge that has just been started: each of its loops in one of ours.
 fn take_in(
-    edges: &mut JoinSet<()>,
+    (edges, lanes): (&mut JoinSet<()>, &Lanes),
     desk: &Arc<WorkerDesk>,
     door: Door,
     key: &Arc<dyn SigningKey>,
-    [requests, signatures]: [OwnedFd; 2],
+    mut sockets: Vec<OwnedFd>,
 ) {
-    let stream = std::os::unix::net::UnixStream::from(requests);
-    let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
+    if sockets.is_empty() {
+        return;
+    }
+    let signatures = sockets.remove(0);
     let key = Arc::clone(key);
     let signing = thread::Builder::new()
         .name("signatures".to_owned())
         .spawn(move || signing::answer(&signatures, &*key));
-    // Without either, the edge sees that its socket is closed, ends, and is started again.
-    if let (Ok(stream), Ok(_)) = (stream, signing) {
-        if !desk.open.lock().unwrap_or_else(PoisonError::into_inner).insert(door) {
-            desk.gate.tally.count(EDGE_STARTED_AGAIN);
-        }
+    // Without any of these, the edge sees that its socket is closed, ends, and is started again.
+    if signing.is_err() {
+        return;
+    }
+    if !desk.open.lock().unwrap_or_else(PoisonError::into_inner).insert(door) {
+        desk.gate.tally.count(EDGE_STARTED_AGAIN);
+    }
+    for (number, socket) in sockets.into_iter().enumerate() {
+        let Some(lane) = lanes.get(number) else { return };
+        let stream = std::os::unix::net::UnixStream::from(socket);
         let desk = DoorDesk { desk: Arc::clone(desk), door };
-        edges.spawn(reception::serve(Arc::new(desk), stream));
+        let serving = async move {
+            let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
+            if let Ok(stream) = stream {
+                reception::serve(Arc::new(desk), stream).await;
+            }
+        };
+        edges.spawn_on(serving, lane);
     }
 }
 

@@ -42,7 +42,7 @@ async fn open(keep: &TestKeep, add: impl FnOnce(Router) -> Router) -> (Client, S
         )
     };
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    tokio::spawn(edge::run(Arc::new(edge), listener, stopped));
+    tokio::spawn(edge::run(edge::Lane::here(edge), listener, stopped));
     (client, stop)
 }
 
