@@ -31,6 +31,12 @@ struct Pending {
     writing: bool,
 }
 
+impl Pending {
+    fn is_due(&self) -> bool {
+        !self.writing && self.written.is_none_or(|written| WRITE_EVERY < written.elapsed())
+    }
+}
+
 impl Anchor {
     /// Takes the files; those that do not exist remember nothing yet.
     pub(crate) fn new(paths: Vec<PathBuf>) -> Self {
@@ -66,20 +72,36 @@ impl Anchor {
 
     /// Remembers a newer checkpoint; writes it at once, or within a second when many come.
     pub(crate) fn remember(&self, signed: &SignedCheckpoint) {
-        let Ok(mut pending) = self.pending.lock() else { return };
+        if self.note(signed) {
+            self.write_newest();
+        }
+    }
+
+    /// Remembers a newer checkpoint in memory; returns whether it is time to write it.
+    pub(crate) fn note(&self, signed: &SignedCheckpoint) -> bool {
+        let Ok(mut pending) = self.pending.lock() else { return false };
         let newest = pending.newest.as_ref().map_or(0, |newest| newest.checkpoint.size);
         if signed.checkpoint.size <= newest {
-            return;
+            return false;
         }
         pending.newest = Some(signed.clone());
-        let waited = pending.written.is_none_or(|written| WRITE_EVERY < written.elapsed());
-        if !waited || pending.writing {
-            return;
-        }
+        pending.is_due()
+    }
+
+    /// Returns whether there is one, and it is time to write it.
+    pub(crate) fn is_due(&self) -> bool {
+        let pending = self.pending.lock();
+        pending.is_ok_and(|pending| pending.newest.is_some() && pending.is_due())
+    }
+
+    /// Writes the newest that is remembered, unless that has just been done.
+    pub(crate) fn write_newest(&self) {
+        let Ok(mut pending) = self.pending.lock() else { return };
+        let Some(newest) = pending.newest.clone().filter(|_| pending.is_due()) else { return };
         // Nobody else waits for the disk meanwhile: they leave what they bring to the next turn.
         pending.writing = true;
         drop(pending);
-        self.write(signed);
+        self.write(&newest);
         if let Ok(mut pending) = self.pending.lock() {
             pending.writing = false;
             pending.written = Some(Instant::now());

@@ -1,10 +1,13 @@
 //! An open keep: what every use case works on.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use twinkeep_domain::{Pack, Subject, Timestamp};
-use twinkeep_ledger::{Activity, Checkpoint, Class, Entry, Ledger, Severity, View};
+use twinkeep_ledger::{
+    Activity, Appended, Checkpoint, Class, Entry, Ledger, LedgerError, Severity, View,
+};
 use twinkeep_registry::{Registry, RegistryKeys};
 use twinkeep_store::Store;
 use twinkeep_vault::digest::{hmac_sha256, to_hex};
@@ -243,17 +246,65 @@ impl App {
         to_hex(&digest[..16])
     }
 
-    /// Writes an audit entry; when this returns, the entry is durable.
-    pub fn record(&self, entry: &Entry) -> Result<u64, AppError> {
-        let failed = || {
-            AppError::environment("ledger-write", "cannot record this in the ledger")
-                .hint("free space under `ledger/` of the keep, then run the same command again")
-        };
-        let bytes = entry.encode().map_err(|error| failed().because(error))?;
-        let appended = self.ledger.append(&[bytes]).map_err(|error| failed().because(error))?;
+    /// Writes an audit entry; when this returns, the entry is durable. Within
+    /// [`App::record_later`] it is when that calls back.
+    pub fn record(&self, entry: &Entry) -> Result<(), AppError> {
+        let collected = LATER.with_borrow_mut(|later| {
+            let later = later.as_mut()?;
+            Some(entry.encode().map(|bytes| later.push(bytes)))
+        });
+        match collected {
+            Some(encoded) => encoded.map_err(|error| unwritten().because(error)),
+            None => self.record_at(entry).map(drop),
+        }
+    }
+
+    /// Writes an audit entry; when this returns, the entry is durable, and is at this index.
+    pub(crate) fn record_at(&self, entry: &Entry) -> Result<u64, AppError> {
+        let bytes = entry.encode().map_err(|error| unwritten().because(error))?;
+        let appended = self.ledger.append(&[bytes]).map_err(|error| unwritten().because(error))?;
         self.anchor.remember(&appended.checkpoint);
         self.remember_catalog()?;
         Ok(appended.first_index)
+    }
+
+    /// Does what only reads, without waiting for the entries that it records, and calls `then` with
+    /// what it returned once they are durable, or cannot be written.
+    ///
+    /// `then` runs in the ledger's thread and must not wait; it is not called if the ledger has
+    /// stopped. Nothing that `work` returned may be told to anybody before.
+    pub fn record_later<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T,
+        then: impl FnOnce(T, Result<(), AppError>) + Send + 'static,
+    ) {
+        let later = Later::begin();
+        let result = work(self);
+        let entries = later.end();
+        if entries.is_empty() {
+            return then(result, Ok(()));
+        }
+        // What this did to the catalog, it has done; and it is not done for the first time here.
+        if let Err(error) = self.remember_catalog() {
+            return then(result, Err(error));
+        }
+        let app = Arc::clone(self);
+        let reply = move |appended: Result<Appended, LedgerError>| {
+            let written = appended.map(|appended| _ = app.anchor.note(&appended.checkpoint));
+            then(result, written.map_err(|error| unwritten().because(error)));
+        };
+        self.ledger.append_then(entries, Box::new(reply));
+    }
+
+    /// Remembers the newest checkpoint outside the ledger, unless that has just been done: what
+    /// [`App::record_later`] leaves to somebody who may wait for a disk.
+    pub fn write_anchor(&self) {
+        self.anchor.write_newest();
+    }
+
+    /// Returns whether it is time for that.
+    pub fn anchor_is_due(&self) -> bool {
+        self.anchor.is_due()
     }
 
     /// Remembers how far the catalog has come, where what was done is on record already.
@@ -268,7 +319,7 @@ impl App {
     }
 
     fn marks(&self, registry: u64) -> Result<Marks, AppError> {
-        let (catalog, keyring) = (self.store.epoch()?, self.store.keyring_generation()?);
+        let (catalog, keyring) = (self.store.epoch_lately()?, self.store.keyring_generation()?);
         Ok(Marks { catalog, registry, keyring })
     }
 
@@ -312,6 +363,36 @@ impl App {
                 Err(error)
             }
         }
+    }
+}
+
+fn unwritten() -> AppError {
+    AppError::environment("ledger-write", "cannot record this in the ledger")
+        .hint("free space under `ledger/` of the keep, then run the same command again")
+}
+
+thread_local! {
+    /// The entries of this thread that nobody waits for one by one, while there are such.
+    static LATER: RefCell<Option<Vec<Vec<u8>>>> = const { RefCell::new(None) };
+}
+
+/// Collects entries until it is dropped: a panic leaves nothing to the next use case.
+struct Later;
+
+impl Later {
+    fn begin() -> Self {
+        LATER.set(Some(Vec::new()));
+        Self
+    }
+
+    fn end(self) -> Vec<Vec<u8>> {
+        LATER.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Later {
+    fn drop(&mut self) {
+        LATER.set(None);
     }
 }
 

@@ -149,7 +149,7 @@ pub fn erase_subject(
         .with("refused_rows", number(record.refused_count))
         .with("files", number(record.files.len() as u64))
         .with("models", number(models.len() as u64));
-    let index = app.record(&entry)?;
+    let index = app.record_at(&entry)?;
     report(app, &record, models, index)
 }
 

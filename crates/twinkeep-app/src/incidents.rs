@@ -234,7 +234,7 @@ fn record_found(
         .with("incident", incident_id(number).as_str())
         .with("detector", word(&detection.detector).as_str())
         .with("count", i64::try_from(count).unwrap_or(i64::MAX));
-    let index = app.record(&entry)?;
+    let index = app.record_at(&entry)?;
     if count == 1 {
         change(app, number, &mut |incident| incident.entry = incident.entry.or(Some(index)))?;
     }

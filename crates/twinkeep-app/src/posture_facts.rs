@@ -218,7 +218,7 @@ pub fn record_scan(app: &App, caller: &Caller, report: &Report) -> Result<u64, A
         Some(_) => Severity::Medium,
         None => Severity::Informational,
     };
-    app.record(&entry.severity(severity))
+    app.record_at(&entry.severity(severity))
 }
 
 /// Records that changes of a plan were made or taken back, with the digest of the journal.
@@ -236,7 +236,7 @@ pub fn record_fix(
         .entry(caller, EventClass::EntityManagement, activity, name)
         .with("changes", journal.steps.len() as i64)
         .with("journal_sha256", digest(journal)?.as_str());
-    app.record(&entry.severity(Severity::Medium))
+    app.record_at(&entry.severity(Severity::Medium))
 }
 
 /// What was done with a plan.

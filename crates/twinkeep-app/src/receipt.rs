@@ -160,7 +160,7 @@ impl App {
             Ok(signed) => signed,
             Err(error) => return self.conclude(entry, Err(error)),
         };
-        let index = self.record(&entry.with(RECEIPT_DETAIL, signed.digest.as_str()))?;
+        let index = self.record_at(&entry.with(RECEIPT_DETAIL, signed.digest.as_str()))?;
         let proof = self.ledger_view()?.prove(index)?.encode();
         let Signed { statement, opening, .. } = signed;
         attach(&mut answer, Receipt { version: 1, statement, proof, opening: Some(opening) });

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{Response, StatusCode};
 use serde::Serialize;
+use tokio::sync::oneshot;
 use twinkeep_app::{App, AppError, Class};
 
 use crate::gate::Gate;
@@ -37,14 +38,37 @@ pub(crate) async fn run<T: Send + 'static>(
     gate: &Arc<Gate>,
     work: impl FnOnce(&App) -> Result<T, AppError> + Send + 'static,
 ) -> Result<T, Refusal> {
-    match blocking(gate, work).await? {
-        Ok(report) => Ok(report),
-        Err(error) => {
-            let mut refusal = refuse(&error);
-            refusal.recorded = error.code() != LEDGER_WRITE;
-            Err(refusal)
-        }
+    recorded(blocking(gate, work).await?)
+}
+
+/// A refusal that the use case has recorded, unless that is what failed.
+fn recorded<T>(done: Result<T, AppError>) -> Result<T, Refusal> {
+    done.map_err(|error| {
+        let mut refusal = refuse(&error);
+        refusal.recorded = error.code() != LEDGER_WRITE;
+        refusal
+    })
+}
+
+/// Runs a use case that only reads: while its entry becomes durable, its thread does something
+/// else, and the ledger itself says when the answer may leave.
+pub(crate) async fn read<T: Send + 'static>(
+    gate: &Arc<Gate>,
+    work: impl FnOnce(&App) -> Result<T, AppError> + Send + 'static,
+) -> Result<T, Refusal> {
+    let app = Arc::clone(&gate.app);
+    let (sender, receiver) = oneshot::channel();
+    // Who asked waits for the answer below; a client that left has no use for it.
+    let then = move |done, written| _ = sender.send((done, written));
+    tokio::task::spawn_blocking(move || app.record_later(work, then));
+    // It comes unless the work panicked, or the ledger has stopped.
+    let (done, written) = receiver.await.map_err(|_| Refusal::bug())?;
+    if gate.app.anchor_is_due() {
+        let app = Arc::clone(&gate.app);
+        tokio::task::spawn_blocking(move || app.write_anchor());
     }
+    written.map_err(|error| refuse(&error))?;
+    recorded(done)
 }
 
 /// Runs work of the app that writes no entry of its own.
@@ -63,6 +87,14 @@ pub(crate) async fn json<T: Serialize + Send + 'static>(
     work: impl FnOnce(&App) -> Result<T, AppError> + Send + 'static,
 ) -> Result<Response<Body>, Refusal> {
     recorded_json(&run(gate, work).await?)
+}
+
+/// Runs a use case that only reads, and answers with its report as JSON.
+pub(crate) async fn read_json<T: Serialize + Send + 'static>(
+    gate: &Arc<Gate>,
+    work: impl FnOnce(&App) -> Result<T, AppError> + Send + 'static,
+) -> Result<Response<Body>, Refusal> {
+    recorded_json(&read(gate, work).await?)
 }
 
 /// Answers with a report whose audit entry is in the ledger.

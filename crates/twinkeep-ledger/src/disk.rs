@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{TryRecvError, sync_channel};
@@ -192,12 +192,16 @@ fn sync_together(files: &[File]) -> io::Result<()> {
 
 /// Reads a file of at most `size_max` bytes.
 pub(crate) fn read_limited(path: &Path, size_max: u64) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    if file.metadata()?.len() > size_max {
+    let mut bytes = Vec::with_capacity(READ_SIZE);
+    File::open(path)?.take(size_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > size_max {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large"));
     }
-    fs::read(path)
+    Ok(bytes)
 }
+
+/// A checkpoint, in one go.
+const READ_SIZE: usize = 4096;
 
 /// Each waits in a thread of its own; more would not make the disk faster.
 const SYNCS_AT_ONCE: usize = 32;

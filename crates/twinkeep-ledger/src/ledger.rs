@@ -61,9 +61,12 @@ impl Drop for Place {
     }
 }
 
+/// Is told where entries went, in the thread that has written them: it must not wait.
+pub type Reply = Box<dyn FnOnce(Result<Appended, LedgerError>) + Send>;
+
 struct Request {
     entries: Vec<Vec<u8>>,
-    reply: SyncSender<Result<Appended, LedgerError>>,
+    reply: Reply,
 }
 
 impl Ledger {
@@ -123,14 +126,23 @@ impl Ledger {
     /// After an error they are not in the ledger, with one exception: when the disk fails while
     /// they are written, all of the batch may be found there afterwards.
     pub fn append(&self, entries: &[Vec<u8>]) -> Result<Appended, LedgerError> {
-        if let Some(entry) = entries.iter().find(|entry| entry.len() > ENTRY_SIZE_MAX) {
-            return Err(LedgerError::EntrySize { size: entry.len() });
-        }
-        let (reply, answer) = sync_channel(1);
-        let request = Request { entries: entries.to_vec(), reply };
-        let sender = self.place.sender.as_ref().ok_or(LedgerError::Stopped)?;
-        sender.send(request).map_err(|_| LedgerError::Stopped)?;
+        let (sender, answer) = sync_channel(1);
+        // A caller that went away does not want its answer.
+        let reply = Box::new(move |appended| drop(sender.send(appended)));
+        self.append_then(entries.to_vec(), reply);
         answer.recv().map_err(|_| LedgerError::Stopped)?
+    }
+
+    /// As [`Ledger::append`], but nobody waits: `reply` is told. If the writer has stopped, it may be
+    /// dropped without having been called.
+    pub fn append_then(&self, entries: Vec<Vec<u8>>, reply: Reply) {
+        if let Some(entry) = entries.iter().find(|entry| entry.len() > ENTRY_SIZE_MAX) {
+            return reply(Err(LedgerError::EntrySize { size: entry.len() }));
+        }
+        match &self.place.sender {
+            Some(sender) => drop(sender.send(Request { entries, reply })),
+            None => reply(Err(LedgerError::Stopped)),
+        }
     }
 
     /// Finishes what the journals of the ledger in `dir` hold, as after a crash. Nothing is signed,
@@ -205,8 +217,7 @@ fn answer(writer: &mut Writer, mut batch: Vec<Request>) {
             .clone()
             .map(|(first, checkpoint)| Appended { first_index: first + offset, checkpoint });
         offset += length as u64;
-        // A caller that went away does not want its answer.
-        let _ = request.reply.send(part);
+        (request.reply)(part);
     }
 }
 

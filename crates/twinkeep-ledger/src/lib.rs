@@ -43,7 +43,7 @@ pub use cosignature::{COSIGNATURE_TYPE, WitnessRequest, cosign, cosigned_at};
 pub use entry::{Activity, Class, Detail, Entry, EntryError, Outcome, Severity};
 pub use error::LedgerError;
 pub use journal::JOURNAL_FILES;
-pub use ledger::{Appended, Ledger};
+pub use ledger::{Appended, Ledger, Reply};
 pub use proof::Proof;
 pub use search::{Found, Query, SearchError, search};
 pub use tile::ENTRY_SIZE_MAX;

@@ -295,7 +295,9 @@ impl Store {
             return Ok(());
         }
         self.rows.seal_tables(&transaction, tables)?;
-        transaction.commit().map_err(catalog("commit"))
+        let committed = transaction.commit().map_err(catalog("commit"));
+        self.versions.note_change();
+        committed
     }
 }
 

@@ -90,6 +90,12 @@ impl Store {
         Ok(epoch as u64)
     }
 
+    /// Returns the epoch as of the last millisecond, and after every change of this store, for
+    /// whoever asks often.
+    pub fn epoch_lately(&self) -> Result<u64, StoreError> {
+        self.versions.now(&self.rows, |now| now.epoch)
+    }
+
     /// Returns what changes whenever a setting does, and what changes whenever a consent does.
     ///
     /// They are authenticated. A server that sees one change reads anew; most changes of the keep

@@ -23,7 +23,7 @@ pub(crate) async fn or_json(
         let message = "a receipt is about the answer in JSON; ask for one without `receipt`";
         return Err(Refusal::unprocessable("receipt-form", message));
     }
-    let given = use_case::run(gate, work).await?;
+    let given = use_case::read(gate, work).await?;
     let mut response = match fhir {
         true => recorded_json(&fhir_bundle(gate.app.pack(), &given))?,
         false => recorded_json(&given)?,

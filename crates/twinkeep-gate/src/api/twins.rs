@@ -77,7 +77,7 @@ pub(crate) async fn list(
 ) -> Result<Response<Body>, Refusal> {
     let Query(ListQuery { after, limit }) = query.map_err(bad_query)?;
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    use_case::json(&gate, move |app| {
+    use_case::read_json(&gate, move |app| {
         twinkeep_app::list_twins(app, &caller, after.as_deref(), limit)
     })
     .await
@@ -92,7 +92,7 @@ pub(crate) async fn show(
 ) -> Result<Response<Body>, Refusal> {
     let Query(ShowQuery { at, at_hours }) = query.map_err(bad_query)?;
     let at = moment(at.as_deref(), at_hours)?;
-    use_case::json(&gate, move |app| twinkeep_app::show_twin(app, &caller, &id, at)).await
+    use_case::read_json(&gate, move |app| twinkeep_app::show_twin(app, &caller, &id, at)).await
 }
 
 /// Reads the events of one twin, a page at a time.
@@ -105,7 +105,8 @@ pub(crate) async fn history(
     let Query(HistoryQuery { from, to, code, after, limit }) = query.map_err(bad_query)?;
     let time = |text: Option<String>| text.map(|text| parse_time(&text)).transpose();
     let request = HistoryRequest { from: time(from)?, until: time(to)?, code, after, limit };
-    use_case::json(&gate, move |app| twinkeep_app::show_history(app, &caller, &id, &request)).await
+    use_case::read_json(&gate, move |app| twinkeep_app::show_history(app, &caller, &id, &request))
+        .await
 }
 
 /// Forecasts one twin.
@@ -139,7 +140,8 @@ pub(crate) async fn drivers(
         query.map_err(bad_query)?;
     let at = moment(at.as_deref(), at_hours)?;
     let request = ExplainRequest { target, ahead_hours, at, drivers_max: limit, receipt };
-    use_case::json(&gate, move |app| twinkeep_app::explain_twin(app, &caller, &id, &request)).await
+    use_case::read_json(&gate, move |app| twinkeep_app::explain_twin(app, &caller, &id, &request))
+        .await
 }
 
 pub(crate) fn parse_hours(text: &str) -> Result<Vec<f32>, Refusal> {

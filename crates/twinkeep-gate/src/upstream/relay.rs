@@ -20,6 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use twinkeep_app::{
     App, Caller, RelayedRequest, RelayedStream, record_relayed, record_relayed_end,
 };
+use twinkeep_vault::SecretBytes;
 
 use super::fault::{FAULT, Fault, UPSTREAM};
 use super::{Upstream, passage};
@@ -68,8 +69,7 @@ async fn relay(
     if !upstream.condition.would_admit() {
         return Err(unavailable());
     }
-    let request = admitted(gate, upstream, &caller, request).await?;
-    let login = login(gate, upstream).await?;
+    let (request, login) = admitted(gate, upstream, &caller, request).await?;
     if !upstream.condition.admit() {
         return Err(unavailable());
     }
@@ -98,40 +98,46 @@ async fn relay(
         },
         protocol: protocol(&peer),
     };
-    use_case::unrecorded(gate, move |app| record_relayed(app, &caller, &record)).await?;
+    use_case::read(gate, move |app| record_relayed(app, &caller, &record)).await?;
     Ok(passed_on(upstream, response, place, stream, ending))
 }
 
-/// Has the use case admit the caller. Where a budget counts what is sent, all of it is read first.
+/// Has the use case admit the caller, and say what to log in with, if with anything. Where a budget
+/// counts what is sent, all of it is read first.
 async fn admitted(
     gate: &Arc<Gate>,
     upstream: &Arc<Upstream>,
     caller: &Caller,
     request: Request<Body>,
-) -> Result<Request<Body>, Refusal> {
+) -> Result<(Request<Body>, Option<(HeaderName, HeaderValue)>), Refusal> {
     let config = upstream.config.clone();
     if !gate.app.upstream_needs_body(caller) {
         let caller = caller.clone();
-        use_case::unrecorded(gate, move |app| app.admit_upstream(&caller, &config, None)).await?;
-        return Ok(request);
+        let admit = move |app: &App| {
+            app.admit_upstream(&caller, &config, None)?;
+            app.upstream_login(&config.name)
+        };
+        let secret = use_case::unrecorded(gate, admit).await?;
+        return Ok((request, login(upstream, secret)?));
     }
     let (parts, body) = request.into_parts();
     let bytes = json::read_bytes(Request::new(body), gate.body_limits()).await?;
     let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
     let input = [parts.method.as_str().as_bytes(), b" ", target.as_bytes(), b"\0", &bytes].concat();
     let caller = caller.clone();
-    let admit = move |app: &App| app.admit_upstream(&caller, &config, Some(&input));
-    use_case::unrecorded(gate, admit).await?;
-    Ok(Request::from_parts(parts, Body::from(bytes)))
+    let admit = move |app: &App| {
+        app.admit_upstream(&caller, &config, Some(&input))?;
+        app.upstream_login(&config.name)
+    };
+    let secret = use_case::unrecorded(gate, admit).await?;
+    Ok((Request::from_parts(parts, Body::from(bytes)), login(upstream, secret)?))
 }
 
 /// The header that logs in, if there is one.
-async fn login(
-    gate: &Arc<Gate>,
-    upstream: &Arc<Upstream>,
+fn login(
+    upstream: &Upstream,
+    secret: Option<Arc<SecretBytes>>,
 ) -> Result<Option<(HeaderName, HeaderValue)>, Refusal> {
-    let name = upstream.config.name.clone();
-    let secret = use_case::unrecorded(gate, move |app| app.upstream_login(&name)).await?;
     let Some(secret) = secret.filter(|secret| !secret.expose().is_empty()) else { return Ok(None) };
     let name = HeaderName::try_from(upstream.config.login_header.as_str());
     match (name, HeaderValue::from_bytes(secret.expose())) {
@@ -235,7 +241,9 @@ async fn carry(
 /// Asks whether an upstream is well.
 pub(super) async fn probe(gate: &Arc<Gate>, upstream: &Arc<Upstream>) -> bool {
     let Some(path) = &upstream.config.health_path else { return true };
-    let Ok(login) = login(gate, upstream).await else { return false };
+    let name = upstream.config.name.clone();
+    let secret = use_case::unrecorded(gate, move |app| app.upstream_login(&name)).await;
+    let Ok(login) = secret.and_then(|secret| login(upstream, secret)) else { return false };
     let mut request = Request::new(());
     *request.uri_mut() = inside(path);
     let headers = request.headers_mut();

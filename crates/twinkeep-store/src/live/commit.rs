@@ -87,8 +87,9 @@ impl Store {
         }
         self.write_live_head(&transaction, &head)?;
         self.rows.seal_tables(&transaction, &[])?;
-        transaction.commit().map_err(catalog("commit"))?;
-        Ok(results)
+        let committed = transaction.commit().map_err(catalog("commit"));
+        self.versions.note_change();
+        committed.map(|()| results)
     }
 
     fn add_batch(
