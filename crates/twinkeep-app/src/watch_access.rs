@@ -64,10 +64,8 @@ fn fact(entry: &Entry) -> Option<AccessFact> {
         _ => 0,
     };
     match (entry.action.as_str(), code) {
-        ("glass.broken", None) => made(AccessKind::GlassBroken),
-        (_, Some(code @ ("witness-fork" | "witness-rolled-back"))) => {
-            made(AccessKind::Disagreement(code.to_owned()))
-        }
+        // Reported where it happens, as is what a witness refuses: once is enough.
+        ("glass.broken", None) => None,
         ("request.refused", Some(_)) if counted("status") == UNAUTHORIZED => {
             made(AccessKind::Refused(1))
         }
@@ -162,19 +160,6 @@ fn describe(alarm: &AccessAlarm) -> Described {
             says: format!("{count} credentials were refused in ten minutes"),
             figures: figures(&[("count", *count as f64), ("limit", *limit as f64)]),
         },
-        AccessAlarm::GlassBroken { actor } => Described {
-            detector: Detector::BreakGlass,
-            ..unusual("glass-broken", actor, format!("{actor} broke the glass"), BTreeMap::new())
-        },
-        AccessAlarm::Disagreement { code } => Described {
-            what: "disagreement",
-            detector: Detector::LedgerDisagreement,
-            target: Target::Keep,
-            weight: Weight::Critical,
-            since_us: None,
-            says: format!("a witness saw a ledger that cannot be what it was: {code}"),
-            figures: BTreeMap::new(),
-        },
     }
 }
 
@@ -192,3 +177,22 @@ const LEARNED_COUNT: u64 = 100_000;
 
 /// So that other work has its turn.
 const READ_AT_ONCE: u64 = 2_048;
+
+#[cfg(test)]
+mod tests {
+    use twinkeep_ledger::{Activity, Class, Entry, Outcome};
+
+    use super::fact;
+
+    #[test]
+    fn what_is_reported_where_it_happens_is_not_reported_again() {
+        let entry =
+            |action: &str| Entry::new(0, Class::DetectionFinding, Activity::Other, action, "key:1");
+        assert!(fact(&entry("twins.read")).is_some());
+        assert!(fact(&entry("glass.broken")).is_none());
+        for code in ["witness-fork", "witness-rolled-back"] {
+            let failed = entry("witness.cosigned").failed(code);
+            assert!(matches!(failed.outcome, Outcome::Failure { .. }) && fact(&failed).is_none());
+        }
+    }
+}

@@ -28,10 +28,6 @@ pub enum AccessKind {
     Done(String),
     /// A credential was not taken: how many, where they are counted.
     Refused(u64),
-    /// Somebody broke the glass.
-    GlassBroken,
-    /// A witness saw a ledger that cannot be what it was: the code.
-    Disagreement(String),
 }
 
 /// Something that is unusual, or always an alarm.
@@ -79,16 +75,6 @@ pub enum AccessAlarm {
         /// When the first of them was.
         since_us: i64,
     },
-    /// Somebody broke the glass.
-    GlassBroken {
-        /// Who.
-        actor: String,
-    },
-    /// A witness saw a ledger that cannot be what it was.
-    Disagreement {
-        /// The code.
-        code: String,
-    },
 }
 
 /// Follows what the ledger tells.
@@ -128,10 +114,6 @@ impl AccessWatch {
     /// Takes what happened next; returns what is unusual of it.
     pub fn take(&mut self, fact: &AccessFact) -> Vec<AccessAlarm> {
         match &fact.kind {
-            AccessKind::GlassBroken => vec![AccessAlarm::GlassBroken { actor: fact.actor.clone() }],
-            AccessKind::Disagreement(code) => {
-                vec![AccessAlarm::Disagreement { code: code.clone() }]
-            }
             AccessKind::Refused(count) => self.refuse(fact.at_us, *count).into_iter().collect(),
             AccessKind::Done(action) => self.done(fact, action),
         }
