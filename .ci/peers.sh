@@ -96,6 +96,17 @@ ln -sf ../nginx/usr/sbin/nginx "$venv/bin/nginx"
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check aiosmtpd standardwebhooks py-ocsf-models
 }
+# The public schemas of CACAO are in no package: where they cannot be fetched, their test says so.
+[ -d "$venv/cacao-json-schemas/schemas" ] || {
+    echo "fetching the schemas of CACAO"
+    mkdir -p "$venv/cacao-json-schemas"
+    (
+        cd "$venv/cacao-json-schemas"
+        git init --quiet
+        timeout 60 git fetch --quiet --depth 1 https://github.com/oasis-open/cacao-json-schemas \
+            72853294a18b7d42af84fe1cc410ac70b1366c3b && git checkout --quiet FETCH_HEAD
+    ) || echo "the schemas of CACAO cannot be fetched"
+}
 # Takes syslog; unpacked, because installing it would start it.
 [ -x "$venv/rsyslog/usr/sbin/rsyslogd" ] || {
     echo "unpacking rsyslog"

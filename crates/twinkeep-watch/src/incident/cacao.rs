@@ -49,6 +49,14 @@ pub enum CacaoError {
         /// Which, from 1.
         number: usize,
     },
+    /// A step says something that is not done here, or two things.
+    #[error("`{part}` of step {number} is not something that this program does")]
+    Unknown {
+        /// What.
+        part: &'static str,
+        /// Which, from 1.
+        number: usize,
+    },
     /// What it says has no meaning here.
     #[error(transparent)]
     Playbook(#[from] PlaybookError),
@@ -62,6 +70,7 @@ impl CacaoError {
             Self::Form { .. } => "cacao-form",
             Self::Step { .. } => "cacao-step",
             Self::Branch { .. } => "cacao-branch",
+            Self::Unknown { .. } => "cacao-unknown",
             Self::Playbook(error) => error.code(),
         }
     }
@@ -147,6 +156,11 @@ pub fn from_cacao(text: &str) -> Result<Playbook, CacaoError> {
     if !(read["revoked"].is_null() || read["revoked"] == false) {
         return Err(CacaoError::Form { part: "revoked", expected: "false" });
     }
+    for (part, expected) in NOT_HONORED {
+        if !read[part].is_null() {
+            return Err(CacaoError::Form { part, expected });
+        }
+    }
     let text = |part: &'static str| {
         let text = read[part].as_str().map(str::to_owned);
         text.ok_or(CacaoError::Form { part, expected: "a text" })
@@ -190,6 +204,7 @@ fn steps(read: &Value) -> Result<Vec<PlaybookStep>, CacaoError> {
             Some("action") => {}
             _ => return Err(CacaoError::Step { number }),
         }
+        whole(step, number)?;
         next = step["on_completion"].as_str().or_else(|| step["on_success"].as_str());
         order.push((id, step));
     }
@@ -201,13 +216,55 @@ fn steps(read: &Value) -> Result<Vec<PlaybookStep>, CacaoError> {
         let number = index + 1;
         let after = |place: usize| order.get(place).map(|it| it.0);
         let follows = follows(step, after(number), &steps, &order, number)?;
+        ends(step, workflow, number)?;
         if let Some(read) = steps.get_mut(index) {
-            // That it is undone first is ours to say; CACAO has no word for it.
-            let undoes = read.on_failure == OnFailure::Undo && follows == OnFailure::Stop;
-            read.on_failure = if undoes { OnFailure::Undo } else { follows };
+            read.on_failure = agreed(step, follows, number)?;
         }
     }
     Ok(steps)
+}
+
+/// Refuses what a step says that is not done here: to pass over it would be another playbook.
+fn whole(step: &Value, number: usize) -> Result<(), CacaoError> {
+    for part in ["delay", "timeout"] {
+        if !(step[part].is_null() || step[part] == 0) {
+            return Err(CacaoError::Unknown { part, number });
+        }
+    }
+    for part in ["on_completion", "on_success", "on_failure"] {
+        if !(step[part].is_null() || step[part].is_string()) {
+            return Err(CacaoError::Branch { number });
+        }
+    }
+    let ours = step["step_extensions"][EXTENSION].as_object();
+    match ours.is_some_and(|it| it.keys().any(|key| !EXTENDED.contains(&key.as_str()))) {
+        true => Err(CacaoError::Unknown { part: "step_extensions", number }),
+        false => Ok(()),
+    }
+}
+
+/// Refuses to go on after a failure at an end that is not there.
+fn ends(step: &Value, workflow: &Map<String, Value>, number: usize) -> Result<(), CacaoError> {
+    let there = |id: &str| workflow.contains_key(id);
+    match step["on_failure"].as_str().is_none_or(there) {
+        true => Ok(()),
+        false => Err(CacaoError::Branch { number }),
+    }
+}
+
+/// What follows a failure by the workflow, and by our extension, which may say besides that all is
+/// undone first: CACAO has no word for that. They must not say two things.
+fn agreed(step: &Value, follows: OnFailure, number: usize) -> Result<OnFailure, CacaoError> {
+    let unknown = CacaoError::Unknown { part: "on_failure", number };
+    let said = match &step["step_extensions"][EXTENSION]["on_failure"] {
+        Value::Null => return Ok(follows),
+        said => serde_json::from_value::<OnFailure>(said.clone()),
+    };
+    match said {
+        Ok(OnFailure::Undo) if follows == OnFailure::Stop => Ok(OnFailure::Undo),
+        Ok(said) if said == follows => Ok(follows),
+        _ => Err(unknown),
+    }
 }
 
 /// Returns what follows a step that fails.
@@ -239,7 +296,6 @@ fn follows(
 fn step_of(step: &Value, number: usize) -> Result<PlaybookStep, CacaoError> {
     let ours = &step["step_extensions"][EXTENSION];
     let action = ours["action"].as_str().and_then(Action::parse);
-    let undoes = ours["on_failure"] == "undo";
     Ok(PlaybookStep {
         action: action.ok_or(CacaoError::Step { number })?,
         on: match &ours["on"] {
@@ -248,7 +304,7 @@ fn step_of(step: &Value, number: usize) -> Result<PlaybookStep, CacaoError> {
             // To pass over it would do it to something else.
             _ => return Err(CacaoError::Step { number }),
         },
-        on_failure: if undoes { OnFailure::Undo } else { OnFailure::Continue },
+        on_failure: OnFailure::default(),
     })
 }
 
@@ -290,6 +346,19 @@ fn percent(severity: Severity) -> u32 {
         Severity::Critical => 90,
     }
 }
+
+/// What would change what is done, and is not honored: refused rather than passed over.
+const NOT_HONORED: [(&str, &str); 3] = [
+    ("valid_from", "absent: what is imported holds at once"),
+    (
+        "valid_until",
+        "absent: what is imported holds until it is replaced, also when it has expired",
+    ),
+    ("workflow_exception", "absent: what follows a failure is said at each step"),
+];
+
+/// What our extension says of a step.
+const EXTENDED: [&str; 4] = ["action", "on", "on_failure", "reversible"];
 
 /// Names our extension; never changes.
 const EXTENSION: &str = "extension-definition--6f1c0d52-83be-4a97-b2e4-5d90c7f8a136";
