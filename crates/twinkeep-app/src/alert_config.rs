@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use twinkeep_connect::alert::{SyslogPlace, SyslogTransport, is_mail_address};
+use twinkeep_connect::alert::{
+    AlertError, Reach, SyslogPlace, SyslogTransport, check_webhook_url, is_mail_address,
+    is_this_machine,
+};
 use twinkeep_watch::Severity;
 
 use crate::ConfigError;
@@ -221,6 +224,19 @@ impl AlertConfig {
             let expected = "`https://HOST[:PORT]/...`, without a login, for the kind `webhook`";
             return refuse("alert.url", expected);
         }
+        let reach = if self.allow_private { Reach::Anywhere } else { Reach::Public };
+        match check_webhook_url(self.url.as_deref().unwrap_or_default(), reach) {
+            Ok(_) => {}
+            Err(AlertError::Private { .. }) => {
+                let expected = "at the public internet, or with `allow_private = true` at this \
+                                machine or a network of its own (never 169.254.0.0/16 or fe80::/10)";
+                return refuse("alert.url", expected);
+            }
+            Err(_) => {
+                let expected = "`https://...`, or `http://` at this machine";
+                return refuse("alert.url", expected);
+            }
+        }
         if self.secret_file.is_none() {
             return refuse("alert.secret_file", "there for the kind `webhook`");
         }
@@ -241,6 +257,10 @@ impl AlertConfig {
         }
         if self.user.is_some() != self.password_file.is_some() {
             return refuse("alert.user", "there exactly if `password_file` is");
+        }
+        let host = self.mail_place().map(|place| place.0).unwrap_or_default();
+        if self.tls == MailTls::DangerPlaintext && !is_this_machine(host) {
+            return refuse("alert.tls", "`starttls` or `implicit` where the server is elsewhere");
         }
         if self.user.is_some() && self.tls == MailTls::DangerPlaintext {
             return refuse("alert.tls", "`starttls` or `implicit` where somebody logs in");
@@ -379,6 +399,15 @@ mod tests {
                 ),
                 "alert.tls",
             ),
+            (format!("{mail}{to}tls = \"danger-plaintext\"\n"), "alert.tls"),
+            (HOOK.replace("hooks.example", "169.254.169.254"), "alert.url"),
+            (HOOK.replace("hooks.example", "10.0.0.1"), "alert.url"),
+            (HOOK.replace("hooks.example", "[fe80::1]"), "alert.url"),
+            (
+                format!("{}allow_private = true\n", HOOK.replace("hooks.example", "[fe80::1]")),
+                "alert.url",
+            ),
+            (HOOK.replace("https://hooks", "http://hooks"), "alert.url"),
             (format!("{mail}{to}").replace("smtp.example", "smtp.example:0"), "alert.server"),
             (format!("{mail}{to}").replace("email", "syslog"), "alert.server"),
             ("[[alert]]\nname = \"f\"\nkind = \"ocsf-file\"\n".to_owned(), "alert.file"),
@@ -387,5 +416,10 @@ mod tests {
             assert!(error.contains(key), "{key}: {error}");
         }
         assert!(check(&HOOK.replace("webhook", "pigeon")).is_err());
+        // To a server on this machine, nothing has to be hidden; to one of our own, if we say so.
+        let own = format!("{mail}{to}tls = \"danger-plaintext\"\n");
+        check(&own.replace("smtp.example", "127.0.0.1:2525")).unwrap();
+        let own = HOOK.replace("hooks.example", "10.0.0.1");
+        check(&format!("{own}allow_private = true\n")).unwrap();
     }
 }

@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 use twinkeep_ledger::{Activity, Class as EventClass, Severity as EntrySeverity};
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::random_bytes;
-use twinkeep_watch::{Detection, Detector, Severity, Target};
+use twinkeep_watch::incident::{Incident, StepState, incident_id};
+use twinkeep_watch::{Detector, Severity, Target};
 
 use crate::time_text::rfc3339;
 use crate::{AlertConfig, App, AppError, Caller};
@@ -36,7 +37,7 @@ mod words;
 mod tests;
 
 use channel::Channel;
-use outbox::{Outbox, Patience, Waiting};
+use outbox::{DAMAGED, Outbox, Patience, Waiting};
 
 /// What is told: what is wrong, how bad it is, and what was done; nothing of a person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,19 +86,23 @@ pub enum AlertStage {
 }
 
 impl Alert {
-    /// Tells of a detection that is no incident yet.
-    pub fn of(detection: &Detection) -> Self {
+    /// Tells of an incident.
+    pub(crate) fn of(number: u64, incident: &Incident, stage: AlertStage) -> Self {
+        let done = incident
+            .steps
+            .iter()
+            .filter(|step| step.state == StepState::Done && step.measure.action.contains());
         Self {
-            incident: None,
-            stage: AlertStage::Noticed,
-            detector: detection.detector,
-            target: detection.target.clone(),
-            severity: detection.severity,
-            began_us: detection.began_us,
-            seen_us: detection.seen_us,
-            figures: detection.figures.clone(),
-            subjects: detection.subjects.len() as u64,
-            actions: Vec::new(),
+            incident: Some(incident_id(number)),
+            stage,
+            detector: incident.detector,
+            target: incident.target.clone(),
+            severity: incident.severity,
+            began_us: incident.began_us,
+            seen_us: incident.last_us,
+            figures: incident.figures.clone(),
+            subjects: incident.subjects_more.saturating_add(incident.subjects.len() as u64),
+            actions: done.map(|step| step.measure.action.name().to_owned()).collect(),
         }
     }
 }
@@ -320,7 +325,7 @@ fn deliver(
     for waiting in outbox.waiting()?.into_iter().filter(|it| chosen(it)) {
         match outbox.read(&waiting) {
             Ok(stored) => by_channel.entry(stored.to).or_default().push(waiting),
-            Err(error) => done.push(put_aside(app, outbox, &waiting, error.code())?),
+            Err(error) => done.push(unreadable(app, outbox, &waiting, &error)?),
         }
     }
     let results: Vec<_> = thread::scope(|scope| {
@@ -351,7 +356,13 @@ fn one_channel(
     let channel = Channel::open(app, config);
     let mut done = Vec::new();
     for (index, waiting) in all.iter().enumerate() {
-        let stored = outbox.read(waiting)?;
+        let stored = match outbox.read(waiting) {
+            Ok(stored) => stored,
+            Err(error) => {
+                done.push(unreadable(app, outbox, waiting, &error)?);
+                continue;
+            }
+        };
         let now = app.now().micros();
         let told = channel.as_ref().map(|channel| channel.tell(&stored, now));
         let (code, is_final) = match told {
@@ -414,6 +425,23 @@ fn delayed(
         record(app, "alert.delayed", &done, EntrySeverity::Low, Some(&tried.code))?;
     }
     Ok(done)
+}
+
+/// What is damaged stays so, and is put aside; what cannot be read now is tried again, and no attempt
+/// is counted: it never left.
+fn unreadable(
+    app: &App,
+    outbox: &Outbox<'_>,
+    waiting: &Waiting,
+    error: &AppError,
+) -> Result<AlertState, AppError> {
+    if error.code() == DAMAGED {
+        return put_aside(app, outbox, waiting, DAMAGED);
+    }
+    let next_us = app.now().micros().saturating_add(UNREADABLE_PAUSE_US);
+    let later = Waiting { next_us, code: error.code().to_owned(), ..waiting.clone() };
+    outbox.change(waiting, &later)?;
+    Ok(state(outbox, &later, "waiting"))
 }
 
 /// Keeps an alert where nobody tries it, and says so.
@@ -485,5 +513,8 @@ fn next_try(now_us: i64, attempts: u32, chance: u16) -> i64 {
 }
 
 const PAUSE_FIRST_US: i64 = 2_000_000;
+
+/// A disk that cannot be read is looked at by somebody within minutes.
+const UNREADABLE_PAUSE_US: i64 = 60_000_000;
 
 const PAUSE_MAX_US: i64 = 3_600_000_000;

@@ -21,9 +21,13 @@ mod syslog;
 mod webhook;
 
 pub use events_file::EventsFile;
-pub use mail::{Mail, MailLogin, MailMessage, MailRequest, MailSecurity, is_mail_address};
+pub use mail::{
+    Mail, MailLogin, MailMessage, MailRequest, MailSecurity, is_mail_address, is_this_machine,
+};
 pub use syslog::{Syslog, SyslogMessage, SyslogPlace, SyslogTransport};
-pub use webhook::{Reach, Webhook, WebhookMessage, WebhookRequest, WebhookSecret};
+pub use webhook::{
+    Reach, Webhook, WebhookMessage, WebhookRequest, WebhookSecret, check_webhook_url,
+};
 
 /// Why a message was not delivered.
 #[derive(Debug, thiserror::Error)]

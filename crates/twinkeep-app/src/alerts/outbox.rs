@@ -166,11 +166,14 @@ impl<'a> Outbox<'a> {
 
     /// Reads what an alert says, wherever it is.
     pub(super) fn read(&self, waiting: &Waiting) -> Result<Stored, AppError> {
-        let damaged = || AppError::refused("alert-damaged", "an alert in the outbox is damaged");
+        let damaged = || AppError::refused(DAMAGED, "an alert in the outbox is damaged");
         let places = [self.dir.join(waiting.name()), self.dir.join(DEAD).join(waiting.name())];
         let path = places.iter().find(|path| path.exists()).unwrap_or(&places[0]);
-        let sealed =
-            read_bounded(path, ALERT_SIZE_MAX).map_err(|error| failed("read", path, error))?;
+        let sealed = read_bounded(path, ALERT_SIZE_MAX).map_err(|error| match error.kind() {
+            // Longer than any of ours: somebody else wrote it.
+            io::ErrorKind::FileTooLarge => damaged().because(error),
+            _ => failed("read", path, error),
+        })?;
         let (key, context) = (&self.app.alert_key, waiting.id.as_bytes());
         let text = open(key, Purpose::Alert, context, &sealed)
             .map_err(|error| damaged().because(error))?;
@@ -255,6 +258,9 @@ fn failed(action: &str, path: &Path, error: io::Error) -> AppError {
     AppError::environment("alert-outbox", format!("cannot {action} `{}`", path.display()))
         .because(error)
 }
+
+/// The code of what is not what was written.
+pub(super) const DAMAGED: &str = "alert-damaged";
 
 const VERSION: u32 = 1;
 

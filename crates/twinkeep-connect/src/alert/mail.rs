@@ -5,6 +5,7 @@
 //! put in and no line can end the message.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ pub enum MailSecurity {
     StartTls,
     /// With the connection (RFC 8314).
     Implicit,
-    /// Not at all: anybody between can read along. Nobody logs in like that.
+    /// Not at all: for a server on this machine only. Nobody logs in like that.
     DangerPlaintext,
 }
 
@@ -90,6 +91,10 @@ impl Mail {
     /// Takes a server; nothing is asked yet.
     pub fn new(request: MailRequest<'_>) -> Result<Self, AlertError> {
         let MailRequest { host, port, security, ca, login, from, to } = request;
+        if security == MailSecurity::DangerPlaintext && !is_this_machine(host) {
+            let expected = "`localhost` or an address of loopback, where nothing is encrypted";
+            return Err(AlertError::Address { address: host.to_owned(), expected });
+        }
         let from = address(from)?;
         let to = to.iter().map(|to| address(to)).collect::<Result<Vec<_>, _>>()?;
         let hello = ClientId::Domain(from.domain().to_owned());
@@ -135,6 +140,11 @@ impl Mail {
             None => AlertError::unreachable(&self.host, error),
         })
     }
+}
+
+/// Returns whether a host is this machine, by its name or its address.
+pub fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Returns whether mail can go there.

@@ -37,6 +37,41 @@ impl Resolver for PublicResolver {
     }
 }
 
+/// Finds all addresses but those that lead no further than the next wire.
+#[derive(Debug, Default)]
+pub(super) struct RoutedResolver(DefaultResolver);
+
+impl Resolver for RoutedResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let found = self.0.resolve(uri, config, timeout)?;
+        let mut routed = self.empty();
+        for address in found.iter().filter(|address| !is_link_local(address.ip())) {
+            routed.push(*address);
+        }
+        if routed.is_empty() { Err(Error::Other(Box::new(OnlyPrivate))) } else { Ok(routed) }
+    }
+}
+
+/// Returns whether an address leads no further than the next wire: nobody to be told is there, and
+/// what gives away the secrets of machines in clouds (169.254.169.254) is.
+pub(super) fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => {
+            let parts = address.segments();
+            // fe80::/10; what Amazon has for the same as IPv6; and an IPv4 address within.
+            parts[0] & 0xffc0 == 0xfe80
+                || address == AMAZON_METADATA
+                || within(parts).is_some_and(|address| address.is_link_local())
+        }
+    }
+}
+
 /// Returns whether an address is of the public internet (the registries of IANA for special
 /// purposes, RFC 6890).
 pub(super) fn is_public(address: IpAddr) -> bool {
@@ -66,19 +101,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let parts = address.segments();
-    let within = match parts {
-        // ::ffff:0:0/96, and ::/96, which is no longer used: an IPv4 address.
-        [0, 0, 0, 0, 0, 0xffff | 0, high, low] => Some((high, low)),
-        // 64:ff9b::/96: translated to IPv4 (RFC 6052).
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some((high, low)),
-        // 2002::/16: carried over IPv4 (RFC 3056).
-        [0x2002, high, low, ..] => Some((high, low)),
-        _ => None,
-    };
-    if let Some((high, low)) = within {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        return is_public_v4(Ipv4Addr::new(a, b, c, d));
+    if let Some(within) = within(parts) {
+        return is_public_v4(within);
     }
     // Only 2000::/3 is given out; of it, 2001:db8::/32 is for examples, and 2001::/23 for protocols.
     let protocols = parts[0] == 0x2001 && parts[1] < 0x0200;
@@ -86,9 +110,46 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     parts[0] & 0xe000 == 0x2000 && !protocols && !examples
 }
 
+/// Returns the IPv4 address that an IPv6 address carries.
+fn within(parts: [u16; 8]) -> Option<Ipv4Addr> {
+    let (high, low) = match parts {
+        // ::ffff:0:0/96, and ::/96, which is no longer used: an IPv4 address.
+        [0, 0, 0, 0, 0, 0xffff | 0, high, low] => (high, low),
+        // 64:ff9b::/96: translated to IPv4 (RFC 6052).
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => (high, low),
+        // 2002::/16: carried over IPv4 (RFC 3056).
+        [0x2002, high, low, ..] => (high, low),
+        _ => return None,
+    };
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Some(Ipv4Addr::new(a, b, c, d))
+}
+
+/// Where machines at Amazon ask for their secrets.
+const AMAZON_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254);
+
 #[cfg(test)]
 mod tests {
-    use super::is_public;
+    use super::{is_link_local, is_public};
+
+    #[test]
+    fn what_leads_no_further_than_the_wire_is_known_in_every_spelling() {
+        for local in [
+            "169.254.169.254",
+            "169.254.0.1",
+            "fe80::1",
+            "febf::1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::",
+            "fd00:ec2::254",
+        ] {
+            assert!(is_link_local(local.parse().unwrap()), "{local}");
+        }
+        for other in ["10.0.0.1", "127.0.0.1", "169.253.1.1", "fec0::1", "fd00::1", "::1"] {
+            assert!(!is_link_local(other.parse().unwrap()), "{other}");
+        }
+    }
 
     #[test]
     fn only_addresses_of_the_public_internet_are_public() {

@@ -21,7 +21,7 @@ use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::transport::DefaultConnector;
 
-use super::private::{OnlyPrivate, PublicResolver, is_public};
+use super::private::{OnlyPrivate, PublicResolver, RoutedResolver, is_link_local, is_public};
 use super::{AlertError, FinalWord};
 use crate::https::{CERTIFICATES_SIZE_MAX, Trust, roots};
 use crate::{HttpsError, TlsError};
@@ -44,7 +44,7 @@ pub struct WebhookRequest<'a> {
 pub enum Reach {
     /// To addresses of the public internet.
     Public,
-    /// To this machine and to networks of its own, too.
+    /// To this machine and to networks of its own, too; never to what leads no further than the wire.
     Anywhere,
 }
 
@@ -101,7 +101,7 @@ impl Webhook {
     /// Takes a receiver; nothing is asked yet.
     pub fn new(request: WebhookRequest<'_>) -> Result<Self, AlertError> {
         let WebhookRequest { url, ca, secrets, reach } = request;
-        let host = check_url(url, reach)?;
+        let host = check_webhook_url(url, reach)?;
         let tls = |source| AlertError::Tls { host: host.clone(), source };
         let trust = match ca {
             None => Trust::System,
@@ -124,7 +124,9 @@ impl Webhook {
             .http_status_as_error(false)
             .build();
         let agent = match reach {
-            Reach::Anywhere => config.new_agent(),
+            Reach::Anywhere => {
+                Agent::with_parts(config, DefaultConnector::default(), RoutedResolver::default())
+            }
             Reach::Public => {
                 Agent::with_parts(config, DefaultConnector::default(), PublicResolver::default())
             }
@@ -171,7 +173,7 @@ impl Webhook {
 
 /// Checks where a webhook goes; returns the host, which is all that errors say of it: the path of a
 /// webhook is often a secret.
-fn check_url(url: &str, reach: Reach) -> Result<String, AlertError> {
+pub fn check_webhook_url(url: &str, reach: Reach) -> Result<String, AlertError> {
     let wrong = |host: &str| AlertError::Address {
         address: host.to_owned(),
         expected: "`https://...`, without a login (`http://` is for this machine only)",
@@ -183,7 +185,11 @@ fn check_url(url: &str, reach: Reach) -> Result<String, AlertError> {
     }
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     let local = host == "localhost" || address.as_ref().is_ok_and(IpAddr::is_loopback);
+    let link = address.as_ref().is_ok_and(|address| is_link_local(*address));
     if reach == Reach::Public && (local || address.is_ok_and(|address| !is_public(address))) {
+        return Err(AlertError::Private { host });
+    }
+    if link {
         return Err(AlertError::Private { host });
     }
     match uri.scheme_str() {
@@ -202,7 +208,7 @@ const USER_AGENT: &str = concat!("twinkeep/", env!("CARGO_PKG_VERSION"));
 mod tests {
     use twinkeep_vault::SecretBytes;
 
-    use super::{Reach, WebhookMessage, WebhookSecret, check_url};
+    use super::{Reach, WebhookMessage, WebhookSecret, check_webhook_url};
 
     #[test]
     fn the_example_of_the_specification_is_signed_as_it_says() {
@@ -229,14 +235,18 @@ mod tests {
     #[test]
     fn webhooks_go_to_public_hosts_over_https_unless_the_operator_says_otherwise() {
         for fine in ["https://hooks.example/a?b=c", "https://1.1.1.1/x", "https://h.example:8443"] {
-            assert!(check_url(fine, Reach::Public).is_ok(), "{fine}");
+            assert!(check_webhook_url(fine, Reach::Public).is_ok(), "{fine}");
         }
         for private in
             ["https://localhost/x", "https://127.0.0.1/", "https://[::1]/", "https://10.0.0.1"]
         {
-            let error = check_url(private, Reach::Public).unwrap_err();
+            let error = check_webhook_url(private, Reach::Public).unwrap_err();
             assert_eq!(error.code(), "alert-private-address", "{private}");
-            assert!(check_url(private, Reach::Anywhere).is_ok(), "{private}");
+            assert!(check_webhook_url(private, Reach::Anywhere).is_ok(), "{private}");
+        }
+        for never in ["https://169.254.169.254/", "https://[fe80::1]/", "http://[fd00:ec2::254]/"] {
+            let error = check_webhook_url(never, Reach::Anywhere).unwrap_err();
+            assert_eq!(error.code(), "alert-private-address", "{never}");
         }
         for wrong in [
             "http://hooks.example/",
@@ -245,9 +255,9 @@ mod tests {
             "h.example",
             "",
         ] {
-            assert!(check_url(wrong, Reach::Anywhere).is_err(), "{wrong}");
+            assert!(check_webhook_url(wrong, Reach::Anywhere).is_err(), "{wrong}");
         }
-        assert!(check_url("http://localhost:8080/x", Reach::Anywhere).is_ok());
-        assert!(check_url("http://10.0.0.1/x", Reach::Anywhere).is_err());
+        assert!(check_webhook_url("http://localhost:8080/x", Reach::Anywhere).is_ok());
+        assert!(check_webhook_url("http://10.0.0.1/x", Reach::Anywhere).is_err());
     }
 }

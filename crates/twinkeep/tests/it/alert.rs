@@ -175,7 +175,12 @@ fn a_webhook_goes_nowhere_else_and_a_changed_secret_holds_at_once() {
         one(&place.run(&["alert", "test"]))["code"].as_str().unwrap().to_owned()
     };
     let private = hook(port, "attempts = 1");
-    assert_eq!(refused_with(&private), "alert-private-address");
+    configure(&place, &private);
+    assert_eq!(place.run(&["alert", "test"]).refused(), "config-value");
+    // What gives away the secrets of machines is never told anything, whatever is permitted.
+    let metadata = hook(port, "allow_private = true").replace("localhost", "169.254.169.254");
+    configure(&place, &metadata);
+    assert_eq!(place.run(&["alert", "test"]).refused(), "config-value");
     // A name that leads inside.
     let named = private.replace("localhost", "ip6-localhost");
     assert!(
@@ -222,11 +227,56 @@ fn what_waits_is_sealed_and_what_was_changed_is_put_aside() {
     assert_eq!(states.len(), 2);
     assert!(states.iter().all(|it| it["state"] == "dead" && it["code"] == "alert-damaged"));
 
+    // What cannot be read now is no damage: it waits, and goes its way once it can be read.
+    assert_eq!(one(&place.run(&["alert", "test"]))["state"], "waiting");
+    let [alert] = &waiting(&place)[..] else { panic!("one waits") };
+    fs::rename(alert, place.path("aside")).unwrap();
+    fs::create_dir(alert).unwrap();
+    let unreadable = one(&place.run(&["alert", "send"]));
+    let told = (&unreadable["state"], &unreadable["code"], &unreadable["attempts"]);
+    assert_eq!(told, (&"waiting".into(), &"alert-outbox".into(), &1.into()));
+    let folder = place.path("keep/alerts");
+    let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let place_of = entries.filter(|it| it.is_dir() && !it.ends_with("dead")).last().unwrap();
+    fs::remove_dir(&place_of).unwrap();
+    fs::rename(place.path("aside"), &place_of).unwrap();
+    let tried = one(&place.run(&["alert", "send"]));
+    let told = (&tried["id"], &tried["code"], &tried["attempts"]);
+    assert_eq!(told, (&unreadable["id"], &"alert-unreachable".into(), &2.into()));
+    fs::remove_file(&waiting(&place)[0]).unwrap();
+
     // A way of telling that is gone takes its alerts with it.
     assert_eq!(one(&place.run(&["alert", "test"]))["state"], "waiting");
     configure(&place, "");
     assert_eq!(one(&place.run(&["alert", "send"]))["code"], "alert-no-channel");
     assert_eq!(place.run(&["alert", "test"]).refused(), "alert-no-channel");
+}
+
+/// Files of alerts that wait.
+fn waiting(place: &Place) -> Vec<PathBuf> {
+    let files = place.files("keep/alerts").into_iter();
+    let waits = |file: &PathBuf| {
+        !file.parent().unwrap().ends_with("dead")
+            && file.extension().is_some_and(|it| it == "alert")
+    };
+    files.filter(waits).collect()
+}
+
+#[test]
+fn whoever_was_told_of_an_incident_is_told_once_that_it_is_closed() {
+    let place = place();
+    let file = "[[alert]]\nname = \"file\"\nkind = \"ocsf-file\"\nfile = \"events.jsonl\"\n";
+    configure(&place, file);
+    place.run(&["incident", "drill"]).done();
+    for _ in 0..2 {
+        place.run(&["incident", "close", "inc-1", "--reason", "an exercise"]).done();
+        place.run(&["alert", "send"]);
+    }
+    let text = fs::read_to_string(place.path("keep/events.jsonl")).unwrap();
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let stages: Vec<&Value> = events.iter().map(|it| &it["unmapped"]["stage"]).collect();
+    assert_eq!(stages, ["noticed", "closed"], "{text}");
+    assert_eq!((&events[1]["activity_id"], &events[1]["status"]), (&3.into(), &"Resolved".into()));
 }
 
 #[test]
