@@ -63,6 +63,8 @@ pub enum Scope {
     DecideFeeds,
     /// Read who did what, in the ledger.
     ReadLedger,
+    /// Read what was found wrong, and what was done about it.
+    ReadIncidents,
     /// Hand out everything that is kept about a person.
     ExportSubjects,
     /// Erase a person.
@@ -76,7 +78,7 @@ pub enum Scope {
 impl Scope {
     /// What others than holders of a certificate of the keep's own authority may have. A key can be
     /// read out of a log, and what another authority or an issuer says is theirs to say.
-    pub const WITHOUT_CERTIFICATE: [Self; 10] = [
+    pub const WITHOUT_CERTIFICATE: [Self; 11] = [
         Self::Predict,
         Self::ReadTwins,
         Self::WriteEvents,
@@ -84,6 +86,7 @@ impl Scope {
         Self::ReadFeeds,
         Self::DecideFeeds,
         Self::ReadLedger,
+        Self::ReadIncidents,
         Self::ExportSubjects,
         Self::EraseSubjects,
         Self::UseUpstreams,
@@ -113,6 +116,7 @@ impl Scope {
             Self::ReadFeeds => "feeds:read",
             Self::DecideFeeds => "feeds:decide",
             Self::ReadLedger => "ledger:read",
+            Self::ReadIncidents => "incidents:read",
             Self::ExportSubjects => "subjects:export",
             Self::EraseSubjects => "subjects:erase",
             Self::UseUpstreams => "upstreams:use",

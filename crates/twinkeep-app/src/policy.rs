@@ -64,6 +64,8 @@ pub enum PolicyAction {
     EraseSubject,
     /// Read the ledger.
     ReadLedger,
+    /// Read about incidents.
+    ReadIncidents,
     /// Use a model server behind the gate.
     UseUpstream,
     /// Do what an operator does, from elsewhere.
@@ -74,7 +76,7 @@ pub enum PolicyAction {
 
 impl PolicyAction {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Predict,
         Self::ListTwins,
         Self::ReadTwin,
@@ -92,6 +94,7 @@ impl PolicyAction {
         Self::ExportSubject,
         Self::EraseSubject,
         Self::ReadLedger,
+        Self::ReadIncidents,
         Self::UseUpstream,
         Self::Administer,
         Self::OverrideConsent,
@@ -117,6 +120,7 @@ impl PolicyAction {
             Self::ExportSubject => "export-subject",
             Self::EraseSubject => "erase-subject",
             Self::ReadLedger => "read-ledger",
+            Self::ReadIncidents => "read-incidents",
             Self::UseUpstream => "use-upstream",
             Self::Administer => "administer",
             Self::OverrideConsent => "override-consent",
@@ -136,7 +140,7 @@ impl PolicyAction {
             Self::ExportSubject | Self::EraseSubject => "Subject",
             Self::ReadLedger => "Ledger",
             Self::UseUpstream => "Upstream",
-            Self::Administer => "Keep",
+            Self::Administer | Self::ReadIncidents => "Keep",
             _ => "Twin",
         }
     }

@@ -13,6 +13,7 @@ use crate::request_id::RequestId;
 
 pub(crate) mod assets;
 pub(crate) mod home;
+pub(crate) mod incident_pages;
 pub(crate) mod model_pages;
 pub(crate) mod twin_pages;
 pub(crate) mod why_page;
@@ -39,6 +40,8 @@ fn page(title: &str, signed_in: Option<&str>, body: &Markup) -> Response<Body> {
                             a href="/twins" { "Twins" }
                             " "
                             a href="/models" { "Models" }
+                            " "
+                            a href="/incidents" { "Incidents" }
                         }
                         form.sign-out method="post" action="/sign-out" {
                             span.who { (name) }

@@ -13,8 +13,8 @@ use axum::routing::{MethodRouter, any, delete, get, head, patch, post, put};
 use tower::ServiceExt as _;
 use twinkeep_app::PolicyAction::{
     Compare, DecideFeed, DeliverFeed, EraseSubject, Explain, ExportSubject, Follow, Forecast,
-    ListTwins, Predict, ReadFeeds, ReadLedger, ReadModels, ReadTwin, RecordEvents, Simulate,
-    WhatIf,
+    ListTwins, Predict, ReadFeeds, ReadIncidents, ReadLedger, ReadModels, ReadTwin, RecordEvents,
+    Simulate, WhatIf,
 };
 
 use crate::admin;
@@ -26,7 +26,7 @@ use crate::door::Door;
 use crate::edge::Peer;
 use crate::gate::Gate;
 use crate::guard::{self, Access, Post};
-use crate::pages::{assets, home, model_pages, twin_pages, why_page};
+use crate::pages::{assets, home, incident_pages, model_pages, twin_pages, why_page};
 use crate::refusal::Refusal;
 use crate::upstream::{Upstream, relay};
 
@@ -332,6 +332,24 @@ const PAGES: &[Route] = &[
         path: "/models/{version}",
         access: Access::Session(ReadModels),
         mount: || get(model_pages::show),
+    },
+    Route {
+        method: "get",
+        path: "/incidents",
+        access: Access::Session(ReadIncidents),
+        mount: || get(incident_pages::list),
+    },
+    Route {
+        method: "get",
+        path: "/incidents/{id}",
+        access: Access::Session(ReadIncidents),
+        mount: || get(incident_pages::show),
+    },
+    Route {
+        method: "get",
+        path: "/incidents/{id}/report",
+        access: Access::Session(ReadIncidents),
+        mount: || get(incident_pages::report),
     },
     Route { method: "get", path: "/style.css", access: Access::Open, mount: || get(assets::style) },
     Route { method: "get", path: "/icon.svg", access: Access::Open, mount: || get(assets::icon) },

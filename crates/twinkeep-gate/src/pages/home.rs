@@ -11,6 +11,7 @@ use axum::http::header::{HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use axum::http::{Request, Response, StatusCode};
 use maud::{Markup, html};
 use serde::Deserialize;
+use twinkeep_app::{Caller, Scope};
 use twinkeep_vault::SecretBytes;
 
 use super::page;
@@ -34,8 +35,8 @@ pub(crate) async fn show(
     State(gate): State<Arc<Gate>>,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Refusal> {
-    if guard::signed_in(&gate, &headers).await?.is_some() {
-        return Ok(go_to("/twins"));
+    if let Some(caller) = guard::signed_in(&gate, &headers).await? {
+        return Ok(go_to(first_page(&caller)));
     }
     Ok(page("Sign in", None, &form(false)))
 }
@@ -68,7 +69,7 @@ pub(crate) async fn sign_in(
     };
     let key = SecretBytes::new(key.expose().to_vec());
     let token = gate.sessions.open(&caller.id, key, gate.elapsed());
-    let mut response = go_to("/twins");
+    let mut response = go_to(first_page(&caller));
     let cookie = format!("{SESSION_COOKIE}={token}; {COOKIE_RULES}");
     set_cookie(&mut response, &cookie)?;
     let action = Some(RequestAction::SignedIn);
@@ -124,6 +125,15 @@ fn form(refused: bool) -> Markup {
 /// The sign-in form again, after a key that is not valid.
 pub(super) fn refused_form() -> Response<Body> {
     page("Sign in", None, &form(true))
+}
+
+/// Where somebody begins: at the twins, unless they may look at incidents only.
+fn first_page(caller: &Caller) -> &'static str {
+    let may = |scope| caller.scopes.contains(&scope);
+    match may(Scope::ReadIncidents) && !may(Scope::ReadTwins) {
+        true => "/incidents",
+        false => "/twins",
+    }
 }
 
 fn go_to(path: &'static str) -> Response<Body> {

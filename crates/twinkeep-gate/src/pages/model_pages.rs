@@ -207,7 +207,7 @@ fn values_table(targets: &[Value]) -> Markup {
     )
 }
 
-fn table(label: &str, columns: &[&str], rows: Markup) -> Markup {
+pub(super) fn table(label: &str, columns: &[&str], rows: Markup) -> Markup {
     html! {
         div.table tabindex="0" role="region" aria-label=(label) {
             table {

@@ -44,7 +44,7 @@ pub(crate) enum BudgetCommand {
 pub(crate) struct PolicyTestArgs {
     /// What would be done: predict, list-twins, read-twin, follow, forecast, explain, simulate,
     /// what-if, compare, record-events, deliver-feed, read-feeds, decide-feed, read-models,
-    /// export-subject, erase-subject, read-ledger, use-upstream, administer, or
+    /// export-subject, erase-subject, read-ledger, read-incidents, use-upstream, administer, or
     /// override-consent
     pub(crate) action: String,
 

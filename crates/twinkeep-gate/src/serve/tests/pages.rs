@@ -1,7 +1,7 @@
 //! The pages as a browser meets them.
 
 use super::{Answer, Served, TestKeep, new_key, settings};
-use twinkeep_app::{Caller, Scope};
+use twinkeep_app::{Caller, DetectionTarget, DrillRequest, NoteAbout, Scope};
 
 const HTML: &str = "Accept: text/html\r\n";
 
@@ -146,4 +146,58 @@ async fn every_color_of_a_chart_has_a_dark_one() {
         }
     }
     assert!(20 < found);
+}
+
+#[tokio::test]
+async fn a_person_with_the_scope_for_it_looks_at_an_incident() {
+    let keep = TestKeep::shared();
+    let served = Served::open(keep, settings());
+    let target = DetectionTarget::Route("/api/v1/<b>".to_owned());
+    let drill = DrillRequest { detector: "file-access", severity: "low", target };
+    let operator = Caller::operator();
+    let opened = twinkeep_app::drill_incident(&keep.app, &operator, &drill).unwrap();
+    let id = opened.id.as_str();
+    twinkeep_app::note_incident(&keep.app, &operator, id, NoteAbout::Contact, "dpo <i>").unwrap();
+    let cookie_of = async |scopes: &[Scope]| {
+        let signed = sign_in(&served, &new_key(keep, scopes), OWN).await;
+        signed.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+    };
+    let cookie = cookie_of(&[Scope::ReadIncidents]).await;
+    assert_eq!(page(&served, "/", &cookie).await.header("location"), Some("/incidents"));
+    let list = page(&served, "/incidents", &cookie).await;
+    assert_eq!(list.status, 200, "{list:?}");
+    assert!(list.body.contains(&format!("href=\"/incidents/{id}\"")));
+    let path = format!("/incidents/{id}");
+    let shown = page(&served, &path, &cookie).await;
+    assert_eq!(shown.status, 200, "{shown:?}");
+    let [evidence, state, seen] =
+        [opened.evidence["evidence"].as_str(), "contained", "file-access"];
+    for part in [evidence, state, seen, "GDPR art. 33(1)", "preserve-evidence", "notify"] {
+        assert!(shown.body.contains(part), "{part}: {}", shown.body);
+    }
+    assert!(shown.body.contains(&format!("twinkeep incident show {id}")));
+    let report = page(&served, &format!("{path}/report"), &cookie).await;
+    assert_eq!(report.status, 200, "{report:?}");
+    assert!(report.body.contains("Exercise: report") && report.body.contains("dpo &lt;i&gt;"));
+    assert_eq!(report.body.matches("Missing: nobody has said.").count(), 5);
+    for answer in [&list, &shown, &report] {
+        let body = &answer.body;
+        for banned in ["<b>", "<i>", "<script", "<style", " style=", "http"] {
+            assert!(!body.contains(banned), "{banned}");
+        }
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.contains("default-src 'none'"), "{policy}");
+    }
+    for unknown in ["/incidents/inc-999999", "/incidents/SECRET", "/incidents/SECRET/report"] {
+        let answer = page(&served, unknown, &cookie).await;
+        assert!(answer.status == 404 && !answer.body.contains("SECRET"), "{answer:?}");
+    }
+    // Whoever may look at twins may not look at this.
+    let other = cookie_of(&[Scope::ReadTwins]).await;
+    for path in ["/incidents", &path, &format!("{path}/report")] {
+        let answer = page(&served, path, &other).await;
+        assert_eq!(answer.status, 403, "{path}");
+        assert!(!answer.body.contains("file-access"), "{path}");
+    }
+    assert_eq!(page(&served, "/incidents", "").await.status, 303);
 }
