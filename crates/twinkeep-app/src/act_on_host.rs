@@ -10,9 +10,12 @@
 //!   process with the keys cannot have it run a program or touch a service of their choice.
 //! - What is never cut is asked where it is done.
 
+use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use twinkeep_watch::host::{
@@ -145,6 +148,33 @@ pub fn act_on_host_by(app: &App, helper: Option<HostPipes>) {
     *app.host.0.lock().unwrap_or_else(PoisonError::into_inner) = hand;
 }
 
+impl App {
+    /// Returns whether the helper of another process acts on the host for this keep: a command
+    /// beside `serve` leaves it to that one, which has the privileges.
+    pub(crate) fn leaves_host_to_another(&self) -> bool {
+        let hand = self.host.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A shared lock: whoever asks at the same time is no helper.
+        let taken = || {
+            let root = File::open(self.layout.root());
+            root.is_ok_and(|root| matches!(root.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        };
+        matches!(*hand, Hand::Own) && self.settings.host.is_on() && taken()
+    }
+}
+
+/// Says that a helper acts for this keep, until the file is closed. Another one may say so already.
+fn begin_to_help(root: &Path) -> Option<File> {
+    let folder = File::open(root).ok()?;
+    for _ in 0..LOCK_TRIES {
+        // Whoever asks holds it for a moment.
+        if folder.try_lock().is_ok() {
+            return Some(folder);
+        }
+        thread::sleep(LOCK_PAUSE);
+    }
+    None
+}
+
 /// The helper: does what it is asked, until nobody asks any more. Needs no key of the keep.
 pub fn help_on_host(
     keep: &Keep,
@@ -154,6 +184,7 @@ pub fn help_on_host(
     // As it is asked about files: whole, and without links.
     let root = keep.layout.root();
     let root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+    let _helps = begin_to_help(&root);
     let failed = |error| AppError::environment("host-helper", "cannot answer").because(error);
     loop {
         let mut line = Vec::new();
@@ -289,6 +320,10 @@ const CODES: [&str; 11] = [
     "host-system",
     "host-helper",
 ];
+
+const LOCK_TRIES: u32 = 20;
+
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A listing of a thousand open files and sockets.
 const LINE_LEN_MAX: u64 = 4 << 20;

@@ -71,7 +71,11 @@ pub fn plan_containment(app: &App, detection: &Detection) -> Result<ContainmentP
             // What would be written down first; what cannot be done says so now.
             match actions::capture(app, &step.measure) {
                 Ok(before) => line.before = before,
-                Err(error) => error.code().clone_into(&mut line.code),
+                Err(error) => {
+                    line.state = REFUSED;
+                    error.code().clone_into(&mut line.code);
+                    line.says = error.to_string();
+                }
             }
         }
         PlannedLine { step: line, expected: step.measure.action.expected() }
@@ -173,6 +177,10 @@ fn go_on(app: &App, number: u64) -> Result<bool, AppError> {
         let incident = load(app, number)?;
         let Some(index) = incident.pending() else { break };
         let Some(step) = incident.steps.get(index).cloned() else { break };
+        if step.measure.action.is_on_host() && app.leaves_host_to_another() {
+            // Whoever has the privileges for it goes on within a moment.
+            return Ok(did);
+        }
         did = true;
         match step.state {
             StepState::Planned => intend(app, number, index, &step)?,
@@ -242,6 +250,7 @@ fn fail(
         if let Some(step) = incident.steps.get_mut(index) {
             step.state = StepState::Failed;
             step.at_us = now;
+            step.failed_us = Some(now);
             code.clone_into(&mut step.code);
             step.says.clone_from(&says);
         }
@@ -252,7 +261,8 @@ fn fail(
         }
     })?;
     match step.on_failure {
-        OnFailure::Undo => undo::undo_steps(app, &undo::By::system(), number, index),
+        // This one as well: some of it may have been done.
+        OnFailure::Undo => undo::undo_steps(app, &undo::By::system(), number, index + 1),
         OnFailure::Stop | OnFailure::Continue => Ok(()),
     }
 }
@@ -400,6 +410,9 @@ impl Drop for Containing {
         let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
+
+/// How a plan calls what would fail.
+const REFUSED: &str = "refused";
 
 /// An incident that is extended again and again does not grow without end.
 const STEP_COUNT_MAX: usize = 200;

@@ -8,6 +8,7 @@
 //! # Invariants
 //!
 //! - What was kept first stays: what is there later may be our own doing.
+//! - What has its name is in the ledger.
 //! - Whatever cannot be seen is said, and holds nothing up.
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use serde_json::Value;
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::files::{
-    PRIVATE_FILE, create_private_dir, digest_file, read_bounded, write_atomic,
+    PRIVATE_FILE, create_private_dir, digest_file, read_bounded, sync_dir, write_atomic,
 };
 use twinkeep_vault::{Purpose, open, seal};
 use twinkeep_watch::host::HostEvidence;
@@ -95,24 +96,44 @@ pub(crate) fn preserve_evidence(
         Activity::Create,
         "evidence.preserved",
     );
-    let kept = take(app, incident, files)?;
-    let result = keep(app, &path, &kept).map(|digest| report(&kept, digest));
+    // It gets its name once the ledger knows its digest: whoever was killed between wrote it under
+    // another one, and is followed by somebody who has it recorded, twice rather than never.
+    let pending = path.with_extension(PENDING);
+    let result = match open_sealed(app, &pending, incident) {
+        Ok((kept, digest)) => Ok(report(&kept, digest)),
+        Err(_) => take(app, incident, files)
+            .and_then(|kept| Ok(report(&kept, keep(app, &pending, &kept)?))),
+    };
     let entry = entry.with("incident", incident);
     let entry = match &result {
         Ok(report) => entry.with("digest", report.digest.as_str()),
         Err(_) => entry,
     };
-    app.conclude(entry, result)
+    let report = app.conclude(entry, result)?;
+    let named = fs::rename(&pending, &path).and_then(|()| sync_dir(&app.layout.evidence()));
+    named.map_err(unwritable)?;
+    Ok(report)
+}
+
+/// What was kept, and the digest by which the ledger and the incident know it.
+#[derive(Debug, Serialize)]
+pub struct KeptEvidence {
+    /// The digest of the sealed file, and what it counts.
+    #[serde(flatten)]
+    pub kept: EvidenceReport,
+    /// What is in it.
+    pub evidence: Evidence,
 }
 
 /// Shows what was kept for an incident.
-pub fn show_evidence(app: &App, caller: &Caller, incident: &str) -> Result<Evidence, AppError> {
+pub fn show_evidence(app: &App, caller: &Caller, incident: &str) -> Result<KeptEvidence, AppError> {
     let class = EventClass::DetectionFinding;
     let entry = app.entry(caller, class, Activity::Read, "evidence.shown");
     let known = incident.len() <= NAME_LEN_MAX
         && incident.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let result = match known && path(app, incident).exists() {
-        true => read(app, incident).map(|(kept, _)| kept),
+        true => read(app, incident)
+            .map(|(evidence, digest)| KeptEvidence { kept: report(&evidence, digest), evidence }),
         false => Err(AppError::usage("evidence-none", "nothing is kept for such an incident")
             .hint("`twinkeep incident list --all` has the incidents")),
     };
@@ -165,23 +186,27 @@ fn describe(path: &Path) -> Option<FileEvidence> {
 }
 
 fn keep(app: &App, path: &Path, kept: &Evidence) -> Result<String, AppError> {
-    let failed = |error: std::io::Error| {
-        AppError::environment("evidence-write", "cannot keep evidence of an incident")
-            .because(error)
-    };
     let text = serde_json::to_vec(kept).map_err(|error| {
         AppError::environment("evidence-write", "cannot write evidence down").because(error)
     })?;
     let context = kept.incident.as_bytes();
     let sealed = seal(&app.evidence_key, Purpose::Evidence, context, &text);
-    create_private_dir(&app.layout.evidence()).map_err(failed)?;
-    write_atomic(path, &sealed, PRIVATE_FILE).map_err(failed)?;
+    create_private_dir(&app.layout.evidence()).map_err(unwritable)?;
+    write_atomic(path, &sealed, PRIVATE_FILE).map_err(unwritable)?;
     Ok(format!("sha256:{}", to_hex(&sha256(&sealed))))
 }
 
+fn unwritable(error: std::io::Error) -> AppError {
+    AppError::environment("evidence-write", "cannot keep evidence of an incident").because(error)
+}
+
 fn read(app: &App, incident: &str) -> Result<(Evidence, String), AppError> {
+    open_sealed(app, &path(app, incident), incident)
+}
+
+fn open_sealed(app: &App, path: &Path, incident: &str) -> Result<(Evidence, String), AppError> {
     let damaged = || AppError::refused("evidence-damaged", "the evidence that was kept is damaged");
-    let sealed = read_bounded(&path(app, incident), SIZE_MAX).map_err(|error| {
+    let sealed = read_bounded(path, SIZE_MAX).map_err(|error| {
         AppError::environment("evidence-read", "cannot read the evidence that was kept")
             .because(error)
     })?;
@@ -204,6 +229,9 @@ fn path(app: &App, incident: &str) -> PathBuf {
 }
 
 const VERSION: u32 = 1;
+
+/// What a file ends in that the ledger may not know yet.
+const PENDING: &str = "pending";
 
 /// What came just before: a page of the ledger.
 const ENTRY_COUNT_MAX: u64 = 100;

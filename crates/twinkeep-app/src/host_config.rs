@@ -65,7 +65,7 @@ impl HostConfig {
         // Where operators have no listener of their own, they come in by the public one.
         let admin = port(&gate.admin_listen).or_else(|| port(&gate.listen));
         let ports = self.keep_ports.iter().copied().chain(admin).collect();
-        HostGuards { ports, ..HostGuards::default() }
+        HostGuards { ports }
     }
 
     /// Checks that it is whole, and resolves paths against the keep's folder.

@@ -11,7 +11,7 @@ use twinkeep_ledger::{Activity, Class as EventClass};
 use twinkeep_vault::digest::sha256;
 use twinkeep_watch::incident::{About, Incident, StepState};
 
-use crate::incidents::{ClockLine, IncidentReport, find, load, report, time};
+use crate::incidents::{ClockLine, IncidentReport, find, load, may_look, report, time};
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller};
 
@@ -66,7 +66,7 @@ pub struct BreachField {
 pub fn report_incident(app: &App, caller: &Caller, id: &str) -> Result<BreachReport, AppError> {
     let class = EventClass::DetectionFinding;
     let entry = app.entry(caller, class, Activity::Read, "incident.reported");
-    let result = find(id).and_then(|number| {
+    let result = may_look(caller).and_then(|()| find(id)).and_then(|number| {
         let incident = load(app, number)?;
         let shown = report(app, number, &incident);
         Ok(write(app, &incident, shown))
@@ -127,10 +127,16 @@ fn known(incident: &Incident, shown: &IncidentReport, about: About) -> Vec<Strin
             let models = shown.models.iter().map(|model| format!("model {model}"));
             std::iter::once(what).chain(models).chain(figures).collect()
         }
-        About::Subjects => match shown.subject_count {
-            0 => vec!["the keep does not know who is concerned".to_owned()],
-            count => vec![format!("{count} people, by keyed reference, are in the incident")],
-        },
+        About::Subjects => {
+            let named = match shown.subject_count {
+                0 => "the keep does not know who is concerned".to_owned(),
+                count => format!("{count} people, by keyed reference, are in the incident"),
+            };
+            let learned = incident.training_subjects.iter();
+            let learned =
+                learned.map(|(model, count)| format!("{model} learned from {count} people"));
+            std::iter::once(named).chain(learned).collect()
+        }
         About::Measures => {
             let done = incident.steps.iter().filter(|step| {
                 matches!(step.state, StepState::Done | StepState::Undone | StepState::Kept)

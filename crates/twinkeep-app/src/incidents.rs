@@ -5,6 +5,8 @@
 //! person.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -19,7 +21,7 @@ use twinkeep_watch::{Detection, Detector, Severity, Target};
 use crate::contain_incident::contain;
 use crate::reason::check_reason;
 use crate::time_text::rfc3339;
-use crate::{App, AppError, Caller};
+use crate::{Alert, AlertStage, App, AppError, Caller, Scope, queue_alert};
 
 /// An incident.
 #[derive(Clone, Debug, Serialize)]
@@ -57,6 +59,9 @@ pub struct IncidentReport {
     pub subject_count: u64,
     /// Model versions concerned.
     pub models: Vec<String>,
+    /// How many people each of them learned from, as far as is known.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub training_subjects: BTreeMap<String, u64>,
     /// Time limits of the law.
     pub clocks: Vec<ClockLine>,
     /// The playbook that was chosen.
@@ -113,6 +118,9 @@ pub struct StepLine {
     pub before: BTreeMap<String, String>,
     /// Whether it can be undone.
     pub reversible: bool,
+    /// What undoes it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub undone_by: &'static str,
 }
 
 /// A note.
@@ -143,9 +151,22 @@ pub(crate) fn report_as(
 ) -> Result<IncidentReport, AppError> {
     let number = open(app, caller, detection, rehearses)?;
     contain(app, number)?;
+    await_helper(app, number)?;
     // What keeps another incident from being contained fails no report; `serve` tries it again.
     let _others = crate::contain_incident::resume_incidents(app);
     load(app, number).map(|incident| report(app, number, &incident))
+}
+
+/// Gives whoever has the privileges for it the time to go on with what is done on the host. What
+/// still waits then is done all the same, and is in the incident.
+fn await_helper(app: &App, number: u64) -> Result<(), AppError> {
+    for _ in 0..HELPER_TRIES {
+        if !app.leaves_host_to_another() || load(app, number)?.pending().is_none() {
+            break;
+        }
+        thread::sleep(HELPER_PAUSE);
+    }
+    Ok(())
 }
 
 /// Opens or extends an incident, and leaves containing to whoever resumes: for use cases that may
@@ -250,6 +271,7 @@ pub fn list_incidents(
     let entry = entry(app, caller, Activity::Read, "incidents.listed");
     let which = if all { Incidents::All } else { Incidents::Open };
     let list = || {
+        may_look(caller)?;
         let known = app.store.incidents(which)?;
         known.iter().map(|it| Ok(report(app, it.number, &read(it)?))).collect()
     };
@@ -259,9 +281,19 @@ pub fn list_incidents(
 /// Shows an incident.
 pub fn show_incident(app: &App, caller: &Caller, id: &str) -> Result<IncidentReport, AppError> {
     let entry = entry(app, caller, Activity::Read, "incident.read");
-    let result = find(id).and_then(|number| Ok((number, load(app, number)?)));
+    let result = may_look(caller)
+        .and_then(|()| find(id))
+        .and_then(|number| Ok((number, load(app, number)?)));
     let entry = if result.is_ok() { entry.with("incident", id) } else { entry };
     app.conclude(entry, result.map(|(number, incident)| report(app, number, &incident)))
+}
+
+/// Refuses whoever may neither read incidents nor administer.
+pub(crate) fn may_look(caller: &Caller) -> Result<(), AppError> {
+    match caller.scopes.contains(&Scope::Administer) {
+        true => Ok(()),
+        false => caller.require(Scope::ReadIncidents),
+    }
 }
 
 /// Says that somebody looks after an incident.
@@ -305,10 +337,16 @@ pub fn close_incident(
     let (now, by) = (app.now().micros(), caller.id.clone());
     let text = format!("closed: {reason}");
     let note = Note { at_us: now, by, about: About::General, text };
-    if load(app, find(id)?)?.pending().is_some() {
+    let number = find(id)?;
+    let incident = load(app, number)?;
+    if incident.pending().is_some() {
         let attempt = format!("{id} is not contained yet");
         return Err(AppError::refused("incident-pending", attempt)
             .hint(format!("`twinkeep incident resume {id}` goes on with it")));
+    }
+    // Before it is closed: whoever is killed between closes it again, and tells nobody twice.
+    if incident.closed_us.is_none() {
+        queue_alert(app, &Alert::of(number, &incident, AlertStage::Closed))?;
     }
     decide(app, caller, id, "incident.closed", &mut |incident| {
         if incident.closed_us.is_none() {
@@ -432,6 +470,7 @@ pub(crate) fn report(app: &App, number: u64, incident: &Incident) -> IncidentRep
         subjects: incident.subjects.iter().cloned().collect(),
         subject_count: named.saturating_add(incident.subjects_more),
         models: incident.models.iter().cloned().collect(),
+        training_subjects: incident.training_subjects.clone(),
         clocks: clocks.collect(),
         playbook: incident.playbook.clone(),
         steps: incident.steps.iter().map(step_line).collect(),
@@ -453,6 +492,7 @@ pub(crate) fn step_line(step: &Step) -> StepLine {
         says: step.says.clone(),
         before: step.before.clone(),
         reversible: step.measure.action.reversible(),
+        undone_by: step.measure.action.undone_by(),
     }
 }
 
@@ -486,6 +526,11 @@ pub(crate) fn event_severity(severity: Severity) -> EventSeverity {
         Severity::Critical => EventSeverity::Critical,
     }
 }
+
+/// `serve` looks twice a second, and stopping a service may take ten.
+const HELPER_TRIES: u32 = 300;
+
+const HELPER_PAUSE: Duration = Duration::from_millis(50);
 
 /// A page.
 const NOTE_LEN_MAX: usize = 4000;

@@ -246,7 +246,7 @@ pub use escrow_key::{RecoveryReport, RecoveryShares, recover_keep, split_kek};
 pub use evaluate_model::{
     EvaluateOn, EvaluateReport, EvaluateRequest, EvaluateSource, ScreenedSource, evaluate_model,
 };
-pub use evidence::{Evidence, EvidenceReport, FileEvidence, show_evidence};
+pub use evidence::{Evidence, EvidenceReport, FileEvidence, KeptEvidence, show_evidence};
 pub use explain_twin::{
     BackTestAnswer, DRIVERS_DEFAULT, DriverAnswer, ExplainAnswer, ExplainRequest, explain_twin,
 };

@@ -198,6 +198,8 @@ impl App {
         code: &'static str,
     ) -> Result<Option<VersionId>, AppError> {
         let system = Caller::system();
+        // Before anything is done: killed after this, whoever resumes incidents goes on.
+        let noted = note_detection(self, &not_as_signed(self, version.as_str(), code));
         let found = self.registry.quarantine(version, &system.id, code, self.now())?;
         self.remember_registry()?;
         let entry = self
@@ -210,12 +212,11 @@ impl App {
             None => entry,
         };
         self.record(&entry)?;
-        note_detection(self, &not_as_signed(self, version.as_str(), code))?;
-        Ok(found.replaced_by)
+        noted.map(|()| found.replaced_by)
     }
 }
 
-/// What is on the disk is not what was signed. It is in quarantine already; whoever resumes
+/// What is on the disk is not what was signed. Whoever finds it takes it away; whoever resumes
 /// incidents does the rest.
 fn not_as_signed(app: &App, version: &str, code: &str) -> Detection {
     let says = format!("the files of the version are not what was signed ({code})");

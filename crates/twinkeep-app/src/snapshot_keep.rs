@@ -2,9 +2,9 @@
 //!
 //! A snapshot is a folder that looks like a keep, without the keyring, and with a manifest that
 //! the ledger's key signed. It opens for nobody: only together with a keyring does it become a
-//! keep again (`restore_keep`). What the keep makes again by itself is left out: `incoming/`,
-//! and `screening/` and `training/`, which hold what people taught under no key that an erasure
-//! destroys.
+//! keep again (`restore_keep`). Left out is what would be told twice, `alerts/`, and what the keep
+//! makes again by itself: `incoming/`, and `screening/` and `training/`, which hold what people
+//! taught under no key that an erasure destroys.
 
 use std::path::Path;
 
@@ -13,6 +13,7 @@ use twinkeep_ledger::{Activity, Class as EventClass, Severity, verify};
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::files::{PRIVATE_FILE, create_private_dir, write_atomic};
 
+use crate::contain_incident::Containing;
 use crate::copy_folder::{Digests, copy_folder, copy_into, failed};
 use crate::export_subject::new_folder;
 use crate::rotate_kek::lock_keys;
@@ -93,12 +94,16 @@ fn copy(app: &App, folder: &Path) -> Result<SnapshotReport, AppError> {
             (from.descriptor(), to.descriptor(), "keep.json"),
             (from.config(), to.config(), "twinkeep.toml"),
             (from.pack(), to.pack(), "pack.toml"),
+            (from.policy(), to.policy(), "policy.cedar"),
+            (from.drift(), to.drift(), "drift.toml"),
+            (from.probe(), to.probe(), "probe.toml"),
         ] {
             if from.exists() {
                 files.insert(name.to_owned(), copy_into(&from, &to, PRIVATE_FILE)?);
             }
         }
     }
+    copy_incidents(app, &to, &mut files)?;
     app.registry
         .while_still(|| copy_folder(&from.models(), &to.models(), "models", &mut files))??;
     create_private_dir(&to.store()).map_err(|error| failed("create", &to.store(), error))?;
@@ -129,6 +134,20 @@ fn copy(app: &App, folder: &Path) -> Result<SnapshotReport, AppError> {
         keyring_generation: manifest.keyring,
         manifest_sha256: to_hex(&sha256(&signed)),
     })
+}
+
+/// Copies what is done about incidents, and what proves them, while nobody contains any.
+fn copy_incidents(app: &App, to: &Layout, files: &mut Digests) -> Result<(), AppError> {
+    let _still = Containing::begin(app)?;
+    for (from, to, name) in [
+        (app.layout.playbooks(), to.playbooks(), "playbooks"),
+        (app.layout.evidence(), to.evidence(), "evidence"),
+    ] {
+        if from.exists() {
+            copy_folder(&from, &to, name, files)?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies the ledger, which may grow meanwhile: once more if the copy does not hold. Returns its

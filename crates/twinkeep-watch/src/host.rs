@@ -97,33 +97,19 @@ pub struct HostPlan {
     pub before: HostBefore,
 }
 
-/// What is never cut.
+/// What is never cut, besides the ports of SSH and what runs the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostGuards {
     /// Ports by which operators come in.
     pub ports: BTreeSet<u16>,
-    /// Whether the ports of SSH may be dropped all the same.
-    pub ssh: SshGuard,
-    /// Processes that are not stopped, besides the first one and whatever this one runs under.
-    pub processes: BTreeSet<u32>,
-}
-
-/// Whether SSH is guarded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SshGuard {
-    /// Port 22, and where sshd listens, stay open.
-    #[default]
-    Kept,
-    /// They may be dropped: whoever says so has another way in.
-    DangerMayBeCut,
 }
 
 /// Says what an action would do, and captures what is there. Changes nothing.
 pub fn plan(action: &HostAction, guards: &HostGuards) -> Result<HostPlan, HostError> {
     match action {
         HostAction::DropPort { port, protocol } => port::plan(*port, *protocol, guards),
-        HostAction::StopService { service } => service::plan_stop(service, guards),
-        HostAction::FreezeService { service } => service::plan_freeze(service, guards),
+        HostAction::StopService { service } => service::plan_stop(service),
+        HostAction::FreezeService { service } => service::plan_freeze(service),
     }
 }
 
@@ -135,8 +121,8 @@ pub fn apply(
 ) -> Result<(), HostError> {
     match action {
         HostAction::DropPort { port, protocol } => port::apply(*port, *protocol, guards),
-        HostAction::StopService { service } => service::stop(service, guards, before),
-        HostAction::FreezeService { service } => service::freeze(service, guards, before),
+        HostAction::StopService { service } => service::stop(service, before),
+        HostAction::FreezeService { service } => service::freeze(service, before),
     }
 }
 

@@ -15,6 +15,7 @@ use twinkeep_vault::files::digest_file;
 use twinkeep_watch::Target;
 use twinkeep_watch::incident::{Action, Before, Incident, Measure, Step, StepState, incident_id};
 
+use super::concerned;
 use crate::act_on_host::{apply_on_host, plan_on_host};
 use crate::api_keys::CALLER_PREFIX;
 use crate::client_certificates::CERTIFICATE_PREFIX;
@@ -160,32 +161,15 @@ fn activate_backup(app: &App, before: &Before, reason: &str) -> Result<String, A
 /// Puts an alert into the outbox for whoever is to be told; the same one, if this is done again.
 fn notify(app: &App, number: u64) -> Result<String, AppError> {
     let incident = load(app, number)?;
-    let of = |state| {
-        let contains = move |step: &&Step| step.state == state && step.measure.action.contains();
-        incident.steps.iter().filter(contains)
+    let contains = |step: &&Step| step.measure.action.contains();
+    let failed = incident.steps.iter().filter(contains).any(Step::has_failed);
+    let done = |step: &Step| step.state == StepState::Done;
+    let stage = match (failed, incident.steps.iter().filter(contains).any(done)) {
+        (true, _) => AlertStage::NotContained,
+        (false, true) => AlertStage::Contained,
+        (false, false) => AlertStage::Noticed,
     };
-    let stage = match (of(StepState::Failed).next(), of(StepState::Done).next()) {
-        (Some(_), _) => AlertStage::NotContained,
-        (None, Some(_)) => AlertStage::Contained,
-        (None, None) => AlertStage::Noticed,
-    };
-    let queued = queue_alert(
-        app,
-        &Alert {
-            incident: Some(incident_id(number)),
-            stage,
-            detector: incident.detector,
-            target: incident.target.clone(),
-            severity: incident.severity,
-            began_us: incident.began_us,
-            seen_us: incident.last_us,
-            figures: incident.figures.clone(),
-            subjects: incident.subjects_more.saturating_add(incident.subjects.len() as u64),
-            actions: of(StepState::Done)
-                .map(|step| step.measure.action.name().to_owned())
-                .collect(),
-        },
-    )?;
+    let queued = queue_alert(app, &Alert::of(number, &incident, stage))?;
     Ok(match queued.len() {
         0 => "nobody is to be told of this: no `[[alert]]` speaks at its severity".to_owned(),
         1 => "one alert waits to be delivered".to_owned(),
@@ -219,7 +203,10 @@ fn preserve(app: &App, number: u64) -> Result<String, AppError> {
     let kept = preserve_evidence(app, &id, &files_concerned(app, &incident))?;
     evidence.push(("evidence".to_owned(), kept.digest));
     let count = evidence.len();
+    let (models, learned) = concerned::models(app, &incident);
     change(app, number, &mut |incident| {
+        incident.models.extend(models.iter().cloned());
+        incident.training_subjects.extend(learned.clone());
         for (name, digest) in &evidence {
             // What was there first is the evidence: what lies there later may be changed by us.
             incident.evidence.entry(name.clone()).or_insert_with(|| digest.clone());

@@ -135,8 +135,7 @@ pub(super) fn undo_steps(app: &App, by: &By, number: u64, end: usize) -> Result<
     let id = incident_id(number);
     for index in (0..end).rev() {
         let Some(step) = load(app, number)?.steps.get(index).cloned() else { continue };
-        let open = [StepState::Done, StepState::Undoing, StepState::Kept, StepState::Intended];
-        if !open.contains(&step.state) || !step.measure.action.contains() {
+        if !may_have_happened(&step) || !step.measure.action.contains() {
             continue;
         }
         if !step.measure.action.reversible() {
@@ -160,6 +159,19 @@ pub(super) fn undo_steps(app: &App, by: &By, number: u64, end: usize) -> Result<
         }
     }
     Ok(())
+}
+
+/// Returns whether there may be something to undo. What failed may have been done in part, unless
+/// it was refused before anything was; each inverse looks first at what is there.
+fn may_have_happened(step: &Step) -> bool {
+    match step.state {
+        StepState::Done | StepState::Undoing | StepState::Kept | StepState::Intended => true,
+        StepState::Failed => {
+            let begun = !step.before.is_empty() && step.measure.action.reversible();
+            begun && !REFUSED.contains(&step.code.as_str())
+        }
+        StepState::Planned | StepState::Skipped | StepState::Undone => false,
+    }
 }
 
 /// Undoes a step. What is undone already stays so.
@@ -216,5 +228,48 @@ fn put_back(app: &App, by: &By, step: &Step) -> Result<String, AppError> {
             Err(AppError::refused("release-again", attempt)
                 .hint(format!("`twinkeep model release {was} --reason TEXT`")))
         }
+    }
+}
+
+/// Failures after which nothing was done on the host.
+const REFUSED: [&str; 6] = [
+    "host-ask",
+    "host-guarded",
+    "host-missing",
+    "host-no-service",
+    "host-not-permitted",
+    "host-off",
+];
+
+#[cfg(test)]
+mod tests {
+    use twinkeep_watch::incident::{Action, Before, Measure, Step, StepState};
+
+    use super::may_have_happened;
+
+    #[test]
+    fn what_failed_half_way_is_undone_and_what_was_refused_is_not() {
+        let step = |action, code: &str, before: &str| Step {
+            measure: Measure::new(action, "x"),
+            state: StepState::Failed,
+            on_failure: Default::default(),
+            before: before
+                .split_whitespace()
+                .map(|it| (it.to_owned(), String::new()))
+                .collect::<Before>(),
+            at_us: 0,
+            code: code.to_owned(),
+            says: String::new(),
+            failed_us: Some(0),
+        };
+        for half in ["host-helper", "host-timed-out", "host-failed", "host-system", "store-io"] {
+            assert!(may_have_happened(&step(Action::DropPort, half, "dropped")), "{half}");
+        }
+        for refused in ["host-guarded", "host-not-permitted", "host-off", "host-no-service"] {
+            assert!(!may_have_happened(&step(Action::StopService, refused, "state")), "{refused}");
+        }
+        // Nothing was on record: it was not begun. What cannot be undone stays failed.
+        assert!(!may_have_happened(&step(Action::DropPort, "host-timed-out", "")));
+        assert!(!may_have_happened(&step(Action::RevokeCredential, "store-io", "state")));
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::process::ports_of_program;
 use super::run::{must, run};
-use super::{HostBefore, HostError, HostGuards, HostPlan, Protocol, SshGuard};
+use super::{HostBefore, HostError, HostGuards, HostPlan, Protocol};
 
 pub(super) fn plan(
     port: u16,
@@ -56,7 +56,7 @@ pub(super) fn undo(port: u16, protocol: Protocol, before: &HostBefore) -> Result
 fn check(port: u16, guards: &HostGuards) -> Result<(), HostError> {
     let of = |program: &str| ports_of_program(program).contains(&port);
     let ssh = || port == SSH || SSH_LISTENERS.into_iter().any(of);
-    let guarded = guards.ports.contains(&port) || (guards.ssh == SshGuard::Kept && ssh());
+    let guarded = guards.ports.contains(&port) || ssh();
     match guarded || port == 0 {
         true => Err(HostError::Guarded { what: format!("port {port}") }),
         false => Ok(()),

@@ -16,9 +16,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::process::Process;
 use super::run::{must, run};
-use super::{HostBefore, HostError, HostGuards, HostPlan, Service};
+use super::{HostBefore, HostError, HostPlan, Service};
 
-pub(super) fn plan_stop(service: &Service, guards: &HostGuards) -> Result<HostPlan, HostError> {
+pub(super) fn plan_stop(service: &Service) -> Result<HostPlan, HostError> {
     let expected = format!("`{}` does not run", service.name());
     match service {
         Service::Unit { unit } => {
@@ -31,7 +31,7 @@ pub(super) fn plan_stop(service: &Service, guards: &HostGuards) -> Result<HostPl
             Ok(HostPlan { commands, expected, undo, before })
         }
         Service::Process { start, .. } => {
-            let (process, _) = find(service, guards)?;
+            let (process, _) = find(service)?;
             let commands = vec![
                 format!("kill -TERM {}", process.pid),
                 format!("kill -KILL {} (if it runs after {} s)", process.pid, GRACE.as_secs()),
@@ -45,7 +45,7 @@ pub(super) fn plan_stop(service: &Service, guards: &HostGuards) -> Result<HostPl
     }
 }
 
-pub(super) fn plan_freeze(service: &Service, guards: &HostGuards) -> Result<HostPlan, HostError> {
+pub(super) fn plan_freeze(service: &Service) -> Result<HostPlan, HostError> {
     let expected = format!("`{}` does nothing, and keeps its memory", service.name());
     match service {
         Service::Unit { unit } => {
@@ -55,7 +55,7 @@ pub(super) fn plan_freeze(service: &Service, guards: &HostGuards) -> Result<Host
             Ok(HostPlan { commands, expected, undo, before })
         }
         Service::Process { .. } => {
-            let (process, _) = find(service, guards)?;
+            let (process, _) = find(service)?;
             let undo = match process.state {
                 HELD => Vec::new(),
                 _ => vec![format!("kill -CONT {}", process.pid)],
@@ -66,16 +66,12 @@ pub(super) fn plan_freeze(service: &Service, guards: &HostGuards) -> Result<Host
     }
 }
 
-pub(super) fn stop(
-    service: &Service,
-    guards: &HostGuards,
-    before: &HostBefore,
-) -> Result<(), HostError> {
+pub(super) fn stop(service: &Service, before: &HostBefore) -> Result<(), HostError> {
     match service {
         Service::Unit { unit } => must(SYSTEMCTL, &["stop", "--", checked(unit)?], "").map(drop),
         Service::Process { .. } => {
             // Gone already: by itself, or because this was done before a crash.
-            let Some((process, handle)) = the_same(service, guards, before)? else { return Ok(()) };
+            let Some((process, handle)) = the_same(service, before)? else { return Ok(()) };
             signal(&handle, &process, Signal::TERM)?;
             // One that is held gets it once it goes on.
             signal(&handle, &process, Signal::CONT)?;
@@ -128,14 +124,10 @@ pub(super) fn start(service: &Service, before: &HostBefore) -> Result<(), HostEr
     }
 }
 
-pub(super) fn freeze(
-    service: &Service,
-    guards: &HostGuards,
-    before: &HostBefore,
-) -> Result<(), HostError> {
+pub(super) fn freeze(service: &Service, before: &HostBefore) -> Result<(), HostError> {
     match service {
         Service::Unit { unit } => must(SYSTEMCTL, &["freeze", "--", checked(unit)?], "").map(drop),
-        Service::Process { .. } => match the_same(service, guards, before)? {
+        Service::Process { .. } => match the_same(service, before)? {
             Some((process, handle)) => signal(&handle, &process, Signal::STOP),
             None => Err(HostError::NoService { service: service.name() }),
         },
@@ -149,7 +141,7 @@ pub(super) fn thaw(service: &Service, before: &HostBefore) -> Result<(), HostErr
         Service::Process { .. } if before.get(STATE).is_some_and(|it| *it == HELD.to_string()) => {
             Ok(())
         }
-        Service::Process { .. } => match the_same(service, &HostGuards::default(), before)? {
+        Service::Process { .. } => match the_same(service, before)? {
             Some((process, handle)) => signal(&handle, &process, Signal::CONT),
             None => Err(HostError::NoService { service: service.name() }),
         },
@@ -196,7 +188,7 @@ fn checked(unit: &str) -> Result<&str, HostError> {
 }
 
 /// Finds the process of a service, and holds it.
-fn find(service: &Service, guards: &HostGuards) -> Result<(Process, OwnedFd), HostError> {
+fn find(service: &Service) -> Result<(Process, OwnedFd), HostError> {
     let missing = || HostError::NoService { service: service.name() };
     let Service::Process { pid_file, .. } = service else { return Err(missing()) };
     let pid = read_pid(pid_file).ok_or_else(missing)?;
@@ -208,10 +200,7 @@ fn find(service: &Service, guards: &HostGuards) -> Result<(Process, OwnedFd), Ho
         .ok_or_else(missing)?;
     // Looked at after it is held: what is seen is what is held, if it still runs.
     let process = Process::look(pid).filter(Process::runs).ok_or_else(missing)?;
-    let guarded = pid == 1
-        || own.contains(&pid)
-        || guards.processes.contains(&pid)
-        || GUARDED.contains(&process.name.as_str());
+    let guarded = pid == 1 || own.contains(&pid) || GUARDED.contains(&process.name.as_str());
     match guarded {
         true => Err(HostError::Guarded { what: format!("the process of `{}`", service.name()) }),
         false => Ok((process, handle)),
@@ -221,10 +210,9 @@ fn find(service: &Service, guards: &HostGuards) -> Result<(Process, OwnedFd), Ho
 /// The same, if it is the very process that was captured; none, if that is gone.
 fn the_same(
     service: &Service,
-    guards: &HostGuards,
     before: &HostBefore,
 ) -> Result<Option<(Process, OwnedFd)>, HostError> {
-    match find(service, guards) {
+    match find(service) {
         Ok((process, handle)) => {
             let same = captured(&process).get(PROCESS) == before.get(PROCESS);
             Ok(same.then_some((process, handle)))

@@ -160,6 +160,27 @@ impl Action {
         matches!(self.phase(), Phase::Backup | Phase::Isolate)
     }
 
+    /// Returns what undoes it; nothing, where that is needless or cannot be.
+    pub fn undone_by(self) -> &'static str {
+        match self {
+            Self::PreserveEvidence | Self::RevokeCredential | Self::Notify => "",
+            Self::ActivateBackup => "the version before serves again, if it was only retired",
+            Self::QuarantineModel => "it is a candidate again, if it verifies and a second agrees",
+            Self::CloseRoute => "the gate answers the route again",
+            Self::SuspendIdentity => "the gate answers it again",
+            Self::HoldFeed => "it is learned from again",
+            Self::PauseTraining => "`train` goes on",
+            Self::DropPort => "the port is taken out of the set, as before",
+            Self::StopService => "the service is started, if it ran before",
+            Self::FreezeService => "the service goes on, if it did before",
+        }
+    }
+
+    /// Returns whether it is done on the host around the keep.
+    pub fn is_on_host(self) -> bool {
+        matches!(self.takes(), Takes::Port | Takes::Service)
+    }
+
     /// Returns what holds once it is done.
     pub fn expected(self) -> &'static str {
         match self {

@@ -101,6 +101,7 @@ pub fn plan(
             at_us: facts.now_us,
             code,
             says: String::new(),
+            failed_us: None,
         });
     }
     steps

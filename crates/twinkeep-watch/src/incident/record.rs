@@ -43,6 +43,10 @@ pub struct Incident {
     pub subjects_more: u64,
     /// Model versions concerned.
     pub models: BTreeSet<String>,
+    /// How many people each of them learned from, as far as that can be read: whoever has a copy of
+    /// a version has what it knows of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub training_subjects: BTreeMap<String, u64>,
     /// The playbook that was chosen.
     pub playbook: Option<String>,
     /// The entry of the ledger that says that it was opened.
@@ -96,6 +100,9 @@ pub struct Step {
     /// What came of it, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub says: String,
+    /// When it failed, even if what may have been done of it was undone since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_us: Option<i64>,
 }
 
 /// How far an action has come. It only goes down this list.
@@ -201,6 +208,13 @@ impl State {
     }
 }
 
+impl Step {
+    /// Returns whether it did not succeed, whatever became of it since.
+    pub fn has_failed(&self) -> bool {
+        self.state == StepState::Failed || self.failed_us.is_some()
+    }
+}
+
 impl StepState {
     /// Returns the name that people read.
     pub fn name(self) -> &'static str {
@@ -240,6 +254,7 @@ impl Incident {
             subjects: BTreeSet::new(),
             subjects_more: 0,
             models: BTreeSet::new(),
+            training_subjects: BTreeMap::new(),
             playbook: None,
             entry: None,
             steps: Vec::new(),
@@ -316,10 +331,8 @@ impl Incident {
 
     /// Settles whether all is done that the playbook says, once nothing is pending.
     pub fn settle(&mut self, now_us: i64) {
-        let failed = self
-            .steps
-            .iter()
-            .any(|step| step.state == StepState::Failed && step.measure.action.contains());
+        let failed =
+            self.steps.iter().any(|step| step.has_failed() && step.measure.action.contains());
         let done = self.steps.iter().any(|step| step.state == StepState::Done);
         if self.contained_us.is_none() && self.pending().is_none() && done && !failed {
             self.contained_us = Some(now_us);

@@ -231,6 +231,69 @@ fn names_of_incidents_have_one_form() {
 }
 
 #[test]
+fn what_failed_and_was_undone_is_not_contained() {
+    let found = detection(Detector::Drill, Target::Keep, Severity::Low);
+    let mut incident = Incident::open(&found, 1);
+    let playbooks = shipped();
+    let target = Target::Model("m-1".to_owned());
+    let (facts, limits) = (PlanFacts::default(), PlanLimits::default());
+    incident.steps = plan(&playbooks["model"], &target, &facts, &limits);
+    for step in &mut incident.steps {
+        let quarantines = step.measure.action == Action::QuarantineModel;
+        step.state = if quarantines { StepState::Undone } else { StepState::Done };
+        step.failed_us = quarantines.then_some(2);
+    }
+    incident.settle(3);
+    assert_eq!(incident.state(), State::Open);
+    // What is written without it, as programs before did, still reads.
+    let text = serde_json::to_string(&incident.steps[0]).unwrap();
+    assert!(!text.contains("failed_us"), "{text}");
+    assert_eq!(serde_json::from_str::<Step>(&text).unwrap(), incident.steps[0]);
+}
+
+#[test]
+fn what_cacao_says_and_this_program_does_not_do_is_refused() {
+    let whole = to_cacao(&shipped()["model"]);
+    let action = |number: usize| {
+        let steps = whole["workflow"].as_object().unwrap();
+        steps.keys().filter(|id| id.starts_with("action--")).nth(number).unwrap().clone()
+    };
+    let of = |place: &[&str], value: serde_json::Value| {
+        let mut changed = whole.clone();
+        let (last, parts) = place.split_last().unwrap();
+        let inner = parts.iter().fold(&mut changed, |inner, part| &mut inner[*part]);
+        inner[*last] = value;
+        from_cacao(&changed.to_string()).map_err(|error| error.code())
+    };
+    let first = action(0);
+    let step = ["workflow", first.as_str()];
+    let in_step = |part, value| of(&[&step[..], &[part]].concat(), value);
+    let extension = "extension-definition--6f1c0d52-83be-4a97-b2e4-5d90c7f8a136";
+    let ours =
+        |part, value| of(&[&step[..], &["step_extensions", extension, part]].concat(), value);
+    for time in ["2020-01-01T00:00:00.000Z", "2099-01-01T00:00:00.000Z"] {
+        assert_eq!(of(&["valid_until"], time.into()), Err("cacao-form"), "{time}");
+        assert_eq!(of(&["valid_from"], time.into()), Err("cacao-form"), "{time}");
+    }
+    assert_eq!(of(&["workflow_exception"], first.clone().into()), Err("cacao-form"));
+    for part in ["delay", "timeout"] {
+        assert_eq!(in_step(part, 5_000.into()), Err("cacao-unknown"), "{part}");
+        assert_eq!(in_step(part, "5".into()), Err("cacao-unknown"), "{part}");
+        assert!(in_step(part, 0.into()).is_ok(), "{part}");
+    }
+    for wrong in ["retry", "Stop", ""] {
+        assert_eq!(ours("on_failure", wrong.into()), Err("cacao-unknown"), "{wrong}");
+    }
+    assert_eq!(ours("on_failure", 7.into()), Err("cacao-unknown"));
+    assert_eq!(ours("on_failed", "stop".into()), Err("cacao-unknown"));
+    // The workflow goes on after a failure, and the extension says that it does not.
+    assert_eq!(ours("on_failure", "undo".into()), Err("cacao-unknown"));
+    assert_eq!(in_step("on_failure", 7.into()), Err("cacao-branch"));
+    assert_eq!(in_step("on_failure", "end--nowhere".into()), Err("cacao-branch"));
+    assert_eq!(in_step("on_completion", 7.into()), Err("cacao-branch"));
+}
+
+#[test]
 fn every_shipped_playbook_comes_back_from_cacao() {
     for playbook in shipped().values() {
         let document = to_cacao(playbook).to_string();

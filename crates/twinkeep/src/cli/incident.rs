@@ -38,6 +38,12 @@ pub(crate) enum IncidentCommand {
     Drill(IncidentDrillArgs),
     /// Write the report for a supervisory authority (GDPR art. 33(3))
     Report(IncidentReportArgs),
+    /// Show what was kept before anything was done: files, who had them open, who listened
+    #[command(after_help = "Example: twinkeep incident evidence inc-1 --json")]
+    Evidence {
+        /// The incident
+        incident: String,
+    },
     /// Write what an approver is asked to agree to before an incident is undone
     Request {
         /// The incident

@@ -14,6 +14,7 @@ use crate::cli::{Global, IncidentCommand, IncidentDrillArgs, IncidentNoteArgs};
 use crate::output::{Output, table};
 use crate::surroundings::open_keep;
 
+mod evidence;
 mod playbook;
 mod report;
 
@@ -34,6 +35,7 @@ pub(crate) fn run(global: &Global, args: &IncidentCommand, out: &Output) -> Resu
         }
         IncidentCommand::Drill(args) => drill(&app, &operator, args, out),
         IncidentCommand::Report(args) => report::run(&app, &operator, args, out),
+        IncidentCommand::Evidence { incident } => evidence::run(&app, &operator, incident, out),
         IncidentCommand::Request { incident, out: file } => {
             request(&app, &operator, incident, file, out)
         }
@@ -172,6 +174,8 @@ fn show(incident: &IncidentReport) -> String {
         ("reported", format!("{} times, last {}", incident.count, incident.last)),
         ("people", incident.subject_count.to_string()),
     ];
+    let learned = incident.training_subjects.iter();
+    lines.extend(learned.map(|(model, it)| ("people", format!("{model} learned from {it}"))));
     for clock in &incident.clocks {
         let hours = clock.left_seconds.div_euclid(3600);
         let left = if hours < 0 { "over".to_owned() } else { format!("{hours} h left") };

@@ -10,11 +10,11 @@ use crate::harness::{Place, write};
 use crate::release::{approve, approver, damage, two_versions};
 use crate::serve::{Server, key};
 
-fn drill(place: &Place, args: &[&str]) -> Value {
+pub(crate) fn drill(place: &Place, args: &[&str]) -> Value {
     place.run(&[&["incident", "drill"], args].concat()).done()
 }
 
-fn steps(incident: &Value) -> Vec<String> {
+pub(crate) fn steps(incident: &Value) -> Vec<String> {
     let steps = incident["steps"].as_array().unwrap().iter();
     let text = |step: &Value| {
         let (state, action) = (step["state"].as_str().unwrap(), step["action"].as_str().unwrap());
@@ -27,7 +27,7 @@ fn steps(incident: &Value) -> Vec<String> {
 }
 
 /// Actions of the ledger, the newest last.
-fn actions(place: &Place) -> Vec<String> {
+pub(crate) fn actions(place: &Place) -> Vec<String> {
     let lines = place.run(&["ledger", "show", "--limit", "300"]).lines();
     lines.iter().map(|line| line["action"].as_str().unwrap().to_owned()).collect()
 }

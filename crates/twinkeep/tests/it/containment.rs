@@ -1,0 +1,303 @@
+//! Containment on the host and after crashes: what is done is done by whoever may, is undone, and is
+//! on record whenever somebody is killed.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::{Place, Ran, ran, write};
+use crate::incident::{actions, drill, steps};
+use crate::release::{damage, two_versions};
+use crate::serve::Server;
+
+/// A process, gone when the test ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A playbook of the keep for drills of severity `critical`.
+fn import(place: &Place, steps: &[(&str, &str)]) {
+    let mut text = "name = \"host\"\nid = \"playbook--5b0f63d2-7a14-4c86-9d1e-3f2a7c90b1e4\"\n\
+                    created = \"2026-11-23T00:00:00.000Z\"\nmodified = \"2026-11-23T00:00:00.000Z\"\n\
+                    description = \"A test.\"\ndetectors = [\"drill\"]\nseverity = \"critical\"\n"
+        .to_owned();
+    for (action, on) in steps {
+        text.push_str(&format!("\n[[step]]\naction = \"{action}\"\n"));
+        text.push_str(&if on.is_empty() { String::new() } else { format!("on = \"{on}\"\n") });
+    }
+    write(&place.path("host.toml"), text.as_bytes());
+    place.run(&["incident", "playbook", "import", "host.toml"]).done();
+}
+
+/// Permits the host to be acted on, and names a service of it.
+fn configure(place: &Place, host: &str) {
+    let path = place.path("keep/twinkeep.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches("drop_ports = false").count(), 1);
+    let text = text.replace("drop_ports = false", "drop_ports = true");
+    write(&path, format!("{text}\n{host}").as_bytes());
+}
+
+/// Runs the program as another one does: `before` is put in front of it.
+fn run_by(place: &Place, before: &[&str], args: &[&str]) -> Ran {
+    let command = place.command(args);
+    let mut by = Command::new(before[0]);
+    by.args(&before[1..]).arg(command.get_program()).args(command.get_args()).arg("--json");
+    by.current_dir(place.folder()).env("XDG_STATE_HOME", place.path("state")).stdin(Stdio::null());
+    ran(&by.output().unwrap())
+}
+
+fn pid_in(file: &Path) -> u32 {
+    fs::read_to_string(file).unwrap().trim().parse().unwrap()
+}
+
+/// `T` if it is held; none, if it does not run.
+fn process_state(pid: u32) -> Option<char> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let state = text.rsplit_once(") ")?.1.chars().next()?;
+    (state != 'Z').then_some(state)
+}
+
+#[test]
+fn a_port_is_dropped_and_a_service_stopped_and_both_come_back() {
+    let enough = Command::new("unshare").args(["-n", "nft", "list", "ruleset"]).output();
+    if !enough.is_ok_and(|output| output.status.success()) {
+        println!("skipped: it takes root, `unshare`, and `nft`");
+        return;
+    }
+    let network = Command::new("unshare").args(["-n", "sleep", "1000"]).spawn().unwrap();
+    let network = Running(network);
+    let number = network.0.id().to_string();
+    let own = fs::read_link("/proc/self/ns/net").unwrap();
+    while fs::read_link(format!("/proc/{number}/ns/net")).unwrap() == own {
+        std::thread::yield_now();
+    }
+    let inside = ["nsenter", "-t", &number, "-n"];
+    let within =
+        |args: &[&str]| Command::new("nsenter").args(&inside[1..]).args(args).output().unwrap();
+    assert!(within(&["ip", "link", "set", "lo", "up"]).status.success());
+    // Nobody listens: a port that is open refuses at once, and one that is dropped says nothing.
+    let dropped = || {
+        let connect = ["timeout", "1", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8500"];
+        within(&connect).status.code() == Some(124)
+    };
+    let place = Place::with_keep();
+    let pid_file = place.path("legacy.pid");
+    let script = format!("echo $$ > {}; exec sleep 1000", pid_file.display());
+    configure(
+        &place,
+        &format!(
+            "[[host.service]]\nname = \"legacy\"\npid_file = {pid_file:?}\n\
+             start = [\"/bin/sh\", \"-c\", {script:?}]\n"
+        ),
+    );
+    let service = Running(Command::new("sh").args(["-c", &script]).spawn().unwrap());
+    while !fs::read_to_string(&pid_file).is_ok_and(|text| text.ends_with('\n')) {
+        std::thread::yield_now();
+    }
+    let what = [("preserve-evidence", ""), ("drop-port", "tcp/8500"), ("stop-service", "legacy")];
+    import(&place, &[&what[..], &[("notify", "")]].concat());
+    assert!(!dropped());
+
+    let arguments = ["incident", "drill", "--severity", "critical"];
+    let plan = run_by(&place, &inside, &[&arguments[..], &["--dry-run"]].concat()).done();
+    assert_eq!(plan["steps"][1]["before"]["dropped"], "no", "{plan}");
+    assert!(!dropped() && process_state(service.0.id()).is_some(), "a plan does nothing");
+    let incident = run_by(&place, &inside, &arguments).done();
+    let expected = ["preserve-evidence", "drop-port", "stop-service", "notify"];
+    assert_eq!(steps(&incident), expected.map(|action| format!("done {action}")), "{incident}");
+    assert!(dropped());
+    assert_eq!(process_state(service.0.id()), None);
+
+    let undo = ["incident", "rollback", "inc-1", "--reason", "a drill"];
+    let undone = run_by(&place, &inside, &undo).done();
+    let expected =
+        ["done preserve-evidence", "undone drop-port", "undone stop-service", "done notify"];
+    assert_eq!(steps(&undone), expected);
+    assert!(!dropped());
+    let rules = within(&["nft", "list", "ruleset"]).stdout;
+    assert!(!String::from_utf8_lossy(&rules).contains("twinkeep"), "nothing is left behind");
+    let again = pid_in(&pid_file);
+    assert_ne!(again, service.0.id());
+    assert!(process_state(again).is_some());
+    assert!(Command::new("kill").arg(again.to_string()).status().unwrap().success());
+}
+
+#[test]
+fn a_command_without_privileges_leaves_the_host_to_the_server_that_has_them() {
+    let bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "sleep", "1000"];
+    let Ok(service) = Command::new("setpriv").args(nobody).spawn().map(Running) else {
+        println!("skipped: it takes `setpriv`");
+        return;
+    };
+    let pid = service.0.id();
+    let owner = || fs::metadata(format!("/proc/{pid}")).map(|it| it.uid());
+    while process_state(pid).is_some() && !owner().is_ok_and(|it| it == 65534) {
+        std::thread::yield_now();
+    }
+    if process_state(pid).is_none() {
+        println!("skipped: it takes root");
+        return;
+    }
+    let (place, _) = Place::with_model();
+    let pid_file = place.path("other.pid");
+    write(&pid_file, format!("{pid}\n").as_bytes());
+    configure(&place, &format!("[[host.service]]\nname = \"other\"\npid_file = {pid_file:?}\n"));
+    import(&place, &[("freeze-service", "other"), ("notify", "")]);
+    let arguments = ["incident", "drill", "--severity", "critical"];
+    let alone = run_by(&place, &bare, &arguments).done();
+    assert_eq!(steps(&alone)[0], "failed freeze-service host-not-permitted", "{alone}");
+    run_by(&place, &bare, &["incident", "close", "inc-1", "--reason", "a drill"]).done();
+
+    let server = Server::start(&place);
+    let beside = run_by(&place, &bare, &arguments).done();
+    assert_eq!(steps(&beside), ["done freeze-service", "done notify"], "{beside}");
+    assert_eq!(beside["state"], "contained");
+    assert_eq!(process_state(pid), Some('T'));
+    // Looking at it, and reporting something else, changes nothing of what is on record.
+    let report = run_by(&place, &bare, &["incident", "report", "inc-2"]).done();
+    assert!(report.to_string().contains("freeze-service other: done"), "{report}");
+    run_by(&place, &bare, &["incident", "drill", "--severity", "low"]).done();
+    let shown = run_by(&place, &bare, &["incident", "show", "inc-2"]).done();
+    assert_eq!(shown["steps"], beside["steps"]);
+    assert_eq!(server.stop(), Some(0));
+    place.run(&["incident", "rollback", "inc-2", "--reason", "a drill"]).done();
+    assert_ne!(process_state(pid), Some('T'));
+}
+
+#[test]
+fn what_would_be_refused_is_shown_as_refused_before_anything_is_done() {
+    let place = Place::with_keep();
+    let issued = place.run(&["cert", "issue", "operator", "--scope", "admin", "--out", "."]).done();
+    let caller = format!("cert:{}", issued["id"].as_str().unwrap());
+    import(&place, &[("suspend-identity", &caller), ("drop-port", "tcp/8500")]);
+    let plan = drill(&place, &["--severity", "critical", "--dry-run"]);
+    let expected = ["refused suspend-identity last-way-in", "refused drop-port host-off"];
+    assert_eq!(steps(&plan), expected, "{plan}");
+    assert!(plan["steps"][0]["says"].as_str().unwrap().contains("nobody else may administer"));
+    let args = ["incident", "drill", "--severity", "critical", "--dry-run"];
+    let text = place.show(&args).stdout;
+    assert!(text.contains("refused") && !text.contains("planned"), "{text}");
+    // What is done is what was said.
+    let done = drill(&place, &["--severity", "critical"]);
+    let expected = ["failed suspend-identity last-way-in", "failed drop-port host-off"];
+    assert_eq!(steps(&done), expected);
+}
+
+#[test]
+fn a_version_that_cannot_be_taken_away_is_an_incident_all_the_same() {
+    let (place, [first, second]) = two_versions();
+    damage(&place, &second);
+    let quarantine = place.path("keep/models/quarantine");
+    let _ = fs::remove_dir_all(&quarantine);
+    write(&quarantine, b"in the way");
+    let list = place.run(&["twin", "list", "--limit", "1"]).done();
+    let subject = list["twins"][0]["subject"].as_str().unwrap();
+    // The backup may answer; what is wrong cannot be taken away.
+    place.run(&["twin", "forecast", subject]);
+    fs::remove_file(&quarantine).unwrap();
+    let found = place.run(&["incident", "list"]).lines();
+    let about = |it: &Value| (it["detector"].clone(), it["target"]["name"].clone());
+    let expected = ("model-integrity".into(), second.clone().into());
+    assert_eq!(found.iter().map(about).collect::<Vec<_>>(), [expected]);
+    place.run(&["incident", "resume"]).done();
+    let found = place.run(&["incident", "show", "inc-1"]).done();
+    assert_eq!(found["state"], "contained", "{found}");
+    assert_eq!(place.version("in-service"), first);
+    assert_eq!(place.version("quarantined"), second);
+}
+
+#[test]
+fn evidence_that_was_written_before_a_crash_is_in_the_ledger_after_it() {
+    let place = Place::with_keep();
+    place.copy("keep", "pristine");
+    place.copy("state", "pristine-state");
+    drill(&place, &[]);
+    fs::copy(place.path("keep/evidence/inc-1.sealed"), place.path("kept")).unwrap();
+    for folder in ["keep", "state"] {
+        fs::remove_dir_all(place.path(folder)).unwrap();
+    }
+    place.copy("pristine", "keep");
+    place.copy("pristine-state", "state");
+    // Killed after it was written, and before the ledger knew.
+    fs::DirBuilder::new().mode(0o700).create(place.path("keep/evidence")).unwrap();
+    fs::copy(place.path("kept"), place.path("keep/evidence/inc-1.pending")).unwrap();
+    let digest = |file: &str| twinkeep_vault::digest::sha256(&fs::read(place.path(file)).unwrap());
+    let digest = format!("sha256:{}", twinkeep_vault::digest::to_hex(&digest("kept")));
+    let incident = drill(&place, &[]);
+    assert_eq!(incident["evidence"]["evidence"], Value::from(digest.clone()));
+    let lines = place.run(&["ledger", "show", "--limit", "100"]).lines();
+    let kept = lines.iter().filter(|line| line["action"] == "evidence.preserved");
+    let digests: Vec<&Value> = kept.map(|line| &line["details"]["digest"]).collect();
+    assert_eq!(digests, [&Value::from(digest)]);
+    assert!(!place.path("keep/evidence/inc-1.pending").exists());
+    // Cut off while it was written, it is taken anew.
+    write(&place.path("keep/evidence/inc-2.pending"), b"half");
+    place.run(&["incident", "close", "inc-1", "--reason", "a drill"]).done();
+    assert_eq!(steps(&drill(&place, &[]))[0], "done preserve-evidence");
+    assert_eq!(actions(&place).iter().filter(|it| *it == "evidence.preserved").count(), 2);
+}
+
+#[test]
+fn a_snapshot_has_what_is_done_about_incidents_and_what_proves_them() {
+    let place = Place::with_keep();
+    import(&place, &[("preserve-evidence", "")]);
+    drill(&place, &["--severity", "critical"]);
+    write(&place.path("keep/drift.toml"), b"");
+    write(&place.path("keep/probe.toml"), b"");
+    place.run(&["store", "snapshot", "monday"]).done();
+    let args = ["store", "restore", "monday", "--into", "restored", "--key-file", "keep.kek"];
+    place
+        .run(&[&args[..], &["--keyring", "keep/store/keyring", "--ledger", "keep/ledger"]].concat())
+        .done();
+    for file in ["drift.toml", "probe.toml", "policy.cedar", "evidence/inc-1.sealed"] {
+        let of = |folder: &str| fs::read(place.path(&format!("{folder}/{file}"))).unwrap();
+        assert_eq!(of("restored"), of("keep"), "{file}");
+    }
+    let ask = ["--keep", "restored", "--key-file", "keep.kek", "incident", "playbook", "list"];
+    let list = place.run(&ask).done();
+    let own = list["playbooks"].as_array().unwrap().iter().find(|it| it["name"] == "host");
+    assert_eq!(own.unwrap()["from"], "keep");
+}
+
+#[test]
+fn evidence_is_shown_and_a_copied_model_tells_how_many_people_it_learned_from() {
+    let (place, version) = Place::with_model();
+    let record = place.run(&["model", "show", &version]).done();
+    let of = |split: &str| record["training"]["subjects"][split].as_u64().unwrap();
+    let people = of("train") + of("tuning");
+    assert!(0 < people, "{record}");
+    let incident =
+        drill(&place, &["--as", "file-access", "--severity", "low", "--model", &version]);
+    assert_eq!(incident["training_subjects"][&version], people, "{incident}");
+    let text = place.show(&["incident", "show", "inc-1"]).stdout;
+    assert!(text.contains(&format!("{version} learned from {people}")), "{text}");
+    let report = place.run(&["incident", "report", "inc-1"]).done();
+    let known = format!("{version} learned from {people} people");
+    assert!(report["fields"][1]["known"].as_array().unwrap().contains(&known.into()), "{report}");
+    // Who probes, probes what serves.
+    let probed = drill(&place, &["--as", "extraction", "--severity", "low"]);
+    assert_eq!(probed["models"], Value::from(vec![version.clone()]), "{probed}");
+
+    let shown = place.run(&["incident", "evidence", "inc-1"]).done();
+    assert_eq!(shown["digest"], incident["evidence"]["evidence"]);
+    let files = shown["evidence"]["files"].as_object().unwrap();
+    let weights = format!("models/{version}/weights.safetensors");
+    let of = |name: &str| files.iter().find(|file| file.0.starts_with(name)).unwrap().1;
+    assert!(of(weights.trim_end_matches(".safetensors"))["digest"].as_str().unwrap().len() == 71);
+    let text = place.show(&["incident", "evidence", "inc-1"]).stdout;
+    assert!(text.contains("sealed as sha256:") && text.contains("sha256:"), "{text}");
+    assert_eq!(place.run(&["incident", "evidence", "inc-9"]).refused(), "evidence-none");
+    assert_eq!(place.run(&["incident", "evidence", "../inc-1"]).refused(), "evidence-none");
+    place.flip(&place.path("keep/evidence/inc-1.sealed"), 999);
+    assert_eq!(place.run(&["incident", "evidence", "inc-1"]).refused(), "evidence-damaged");
+}
