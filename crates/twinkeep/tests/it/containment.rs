@@ -205,6 +205,7 @@ fn a_version_that_cannot_be_taken_away_is_an_incident_all_the_same() {
     // The backup may answer; what is wrong cannot be taken away.
     place.run(&["twin", "forecast", subject]);
     fs::remove_file(&quarantine).unwrap();
+    fs::DirBuilder::new().mode(0o700).create(&quarantine).unwrap();
     let found = place.run(&["incident", "list"]).lines();
     let about = |it: &Value| (it["detector"].clone(), it["target"]["name"].clone());
     let expected = ("model-integrity".into(), second.clone().into());
