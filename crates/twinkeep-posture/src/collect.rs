@@ -8,6 +8,7 @@ pub mod model;
 pub mod nginx;
 pub mod phi;
 pub mod postgres;
+pub mod regular;
 pub mod s3;
 pub mod sqlite;
 pub mod tls;

@@ -3,11 +3,9 @@
 //! Needs the path of its output, and what was decided where advice conflicts. PowerShell writes
 //! UTF-16 or UTF-8, with or without a byte order mark: all are read.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
-use super::CollectError;
+use super::{CollectError, regular};
 use crate::facts::windows::{Choices, WINDOWS_FORMAT, Windows};
 
 #[cfg(test)]
@@ -21,12 +19,7 @@ pub fn collect(path: &Path, choices: Choices) -> Result<Windows, CollectError> {
     let shown = path.display().to_string();
     let failed = |source| CollectError::Read { path: shown.clone(), source };
     let unexpected = |why: String| CollectError::Unexpected { what: shown.clone(), why };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > BYTES_MAX {
-        return Err(unexpected(format!("it has more than {BYTES_MAX} bytes")));
-    }
+    let bytes = regular::read(path, BYTES_MAX).map_err(failed)?;
     let text = decoded(&bytes).ok_or_else(|| {
         unexpected("it is neither UTF-8 nor UTF-16; run the collector again".to_owned())
     })?;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use twinkeep_app::{AppError, Caller, record_scan};
 use twinkeep_posture::baseline::Baseline;
 use twinkeep_posture::collect::git::{PIPELINE_LINE, PRE_RECEIVE_HOOK};
+use twinkeep_posture::collect::regular;
 use twinkeep_posture::collect::windows::COLLECTOR;
 use twinkeep_posture::rules::{RULES, find};
 use twinkeep_posture::{Report, Rule, Severity, Verdict, controls, judge, report};
@@ -123,17 +124,9 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AppError> {
 
 /// Reads a file that somebody named: a plan, a baseline, facts.
 fn read(path: &Path) -> Result<Vec<u8>, AppError> {
-    use std::io::Read as _;
-
-    let attempt = || format!("cannot read `{}`", path.display());
-    let unreadable = |error: std::io::Error| AppError::usage("scan-file", attempt()).because(error);
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if FILE_BYTES_MAX < bytes.len() as u64 {
-        return Err(AppError::usage("scan-file", format!("{}: it is too long", attempt())));
-    }
-    Ok(bytes)
+    regular::read(path, FILE_BYTES_MAX).map_err(|error| {
+        AppError::usage("scan-file", format!("cannot read `{}`", path.display())).because(error)
+    })
 }
 
 const FILE_BYTES_MAX: u64 = twinkeep_posture::facts::FACT_FILE_BYTES_MAX;
@@ -157,6 +150,8 @@ pub(crate) fn compliance(
         record_scan(app, &Caller::operator(), &judged)?;
     }
     let text = match format {
+        // Who asks for JSON without naming a form gets no page.
+        ComplianceFormat::Html if out.json() => written(report::json(&judged))?,
         ComplianceFormat::Html => report::html(&judged),
         ComplianceFormat::Oscal => written(report::oscal(&judged))?,
         ComplianceFormat::Json => written(report::json(&judged))?,
