@@ -4,17 +4,15 @@
 //! the main file, patterns sorted by name. What cannot be read is a fact, not an error: rules then
 //! say what they could not check.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
-
-use crate::collect::CollectError;
+use crate::collect::{CollectError, regular};
 use crate::facts::nginx::{Nginx, Repairs, Unread};
 use crate::parse::nginx::effective;
 use crate::parse::nginx::tree::{Configuration, Node, Source};
-use crate::parse::nginx::{Directive, parse};
+use crate::parse::nginx::{Directive, parse_within};
 use crate::rules::nginx::repairs;
 
 mod pattern;
@@ -22,13 +20,22 @@ mod pattern;
 /// Reads the configuration and works out what holds where.
 pub fn collect(main: &Path) -> Result<Nginx, CollectError> {
     let configuration = load(main)?;
-    let mut facts = effective::facts(&configuration);
+    let mut facts = effective::facts(&configuration).map_err(|too_many| {
+        let why = format!("{too_many}; scan the files of one server after the other");
+        CollectError::Unexpected { what: main.display().to_string(), why }
+    })?;
     let sources = configuration.files.iter().map(|file| {
         let text = String::from_utf8(file.text.clone()).ok()?;
         Some((file.path.display().to_string(), text))
     });
-    // A file that is not text cannot be written back as one: then nothing is edited.
-    if let Some(sources) = sources.collect() {
+    let held: usize = configuration.files.iter().map(|file| file.text.len()).sum();
+    let places: usize = facts.servers.iter().map(|server| 1 + server.locations.len()).sum();
+    // A file that is not text cannot be written back as one: then nothing is edited. A plan has
+    // the text for each place that it repairs, so that of a very large one is left to people.
+    if held <= REPAIRED_BYTES_MAX
+        && places <= REPAIRED_PLACES_MAX
+        && let Some(sources) = sources.collect()
+    {
         facts.repairs = Repairs { sources, edits: repairs::find(&configuration, &facts) };
     }
     Ok(facts)
@@ -39,7 +46,12 @@ pub fn load(main: &Path) -> Result<Configuration, CollectError> {
     let text = read(main)
         .map_err(|source| CollectError::Read { path: main.display().to_string(), source })?;
     let prefix = main.parent().unwrap_or(Path::new("")).to_owned();
-    let mut loader = Loader { prefix, configuration: Configuration::default(), open: Vec::new() };
+    let mut loader = Loader {
+        prefix,
+        configuration: Configuration::default(),
+        open: Vec::new(),
+        words_left: WORDS_MAX,
+    };
     let nodes = loader.file(main, text)?;
     loader.configuration.nodes = nodes;
     Ok(loader.configuration)
@@ -50,6 +62,8 @@ struct Loader {
     configuration: Configuration,
     /// The files that are being included, to find circles.
     open: Vec<PathBuf>,
+    /// How many more words are read, all files together.
+    words_left: usize,
 }
 
 impl Loader {
@@ -68,13 +82,13 @@ impl Loader {
                 ),
             });
         }
-        let directives = parse(&text).map_err(|error| CollectError::Unexpected {
-            what: shown.clone(),
-            why: format!("{error}; `nginx -t` says more"),
+        let directives = parse_within(&text, &mut self.words_left).map_err(|error| {
+            let why = format!("{error}; `nginx -t` says more");
+            CollectError::Unexpected { what: shown.clone(), why }
         })?;
         self.configuration.files.push(Source { path: path.to_owned(), text });
         self.open.push(path.to_owned());
-        let nodes = self.nodes(number, &shown, directives);
+        let nodes = self.nodes(number, &Arc::from(shown), directives);
         self.open.pop();
         nodes
     }
@@ -82,18 +96,18 @@ impl Loader {
     fn nodes(
         &mut self,
         file: usize,
-        path: &str,
+        path: &Arc<str>,
         directives: Vec<Directive>,
     ) -> Result<Vec<Node>, CollectError> {
         let mut nodes = Vec::new();
-        for mut directive in directives {
-            let mut node = Node::new(file, path, &directive);
+        for directive in directives {
+            let (mut node, inside) = Node::new(file, path, directive);
             if node.is("include") && node.block.is_none() {
                 nodes.extend(self.include(&node)?);
                 continue;
             }
-            if let (Some(block), Some(into)) = (directive.block.take(), node.block.as_mut()) {
-                into.nodes = self.nodes(file, path, block.directives)?;
+            if let Some(block) = node.block.as_mut() {
+                block.nodes = self.nodes(file, path, inside)?;
             }
             nodes.push(node);
         }
@@ -135,15 +149,7 @@ impl Loader {
 
 /// Reads a file, but never more than the most that one may have and one byte.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // A pipe is not waited for.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut text = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
-    Ok(text)
+    regular::read_up_to(path, FILE_BYTES_MAX)
 }
 
 /// Large sites have some hundred files.
@@ -157,3 +163,11 @@ const ALL_BYTES_MAX: u64 = 32 << 20;
 
 /// Files include files a few levels deep.
 const INCLUDE_DEPTH_MAX: usize = 16;
+
+/// A table of a hundred thousand networks in a `geo` block has two hundred thousand; all else of a
+/// configuration has some ten thousand.
+const WORDS_MAX: usize = 1_000_000;
+
+/// Larger configurations are judged, and repaired by hand.
+const REPAIRED_BYTES_MAX: usize = 2 << 20;
+const REPAIRED_PLACES_MAX: usize = 2_000;

@@ -68,9 +68,17 @@ pub struct SyntaxError {
 
 /// Reads the directives of one file; `include` is left to whoever can read files.
 pub fn parse(text: &[u8]) -> Result<Vec<Directive>, SyntaxError> {
-    let mut reader = Reader { text, at: 0, line: 1, column: 1 };
-    let (directives, _) = reader.directives(0)?;
-    Ok(directives)
+    let mut words_left = usize::MAX;
+    parse_within(text, &mut words_left)
+}
+
+/// As [`parse`], but reads so many words at most, and takes those that it read from their number:
+/// a byte of text can be a word, and a word in memory is sixty bytes.
+pub fn parse_within(text: &[u8], words_left: &mut usize) -> Result<Vec<Directive>, SyntaxError> {
+    let mut reader = Reader { text, at: 0, line: 1, column: 1, words_left: *words_left };
+    let read = reader.directives(0);
+    *words_left = reader.words_left;
+    read.map(|(directives, _)| directives)
 }
 
 /// What a word ended with.
@@ -88,6 +96,7 @@ struct Reader<'a> {
     at: usize,
     line: u32,
     column: u32,
+    words_left: usize,
 }
 
 impl Reader<'_> {
@@ -169,6 +178,13 @@ impl Reader<'_> {
                     b'"' | b'\'' => self.quoted(byte)?,
                     _ => self.bare()?,
                 };
+                if word.text.len() > WORD_BYTES_MAX {
+                    return Err(self.error("a word is longer than nginx takes"));
+                }
+                let Some(left) = self.words_left.checked_sub(1) else {
+                    return Err(self.error("there are more words than are read"));
+                };
+                self.words_left = left;
                 words.push(word);
                 return Ok(Token::Word);
             }
@@ -347,3 +363,6 @@ fn lossy(bytes: &[u8]) -> String {
 
 /// Real configurations nest five deep; each level is a call on the stack.
 const DEPTH_MAX: usize = 64;
+
+/// The buffer of nginx for its configuration: a longer word is refused there, too.
+const WORD_BYTES_MAX: usize = 4096;

@@ -4,14 +4,25 @@
 //! (`add_header`, `limit_req`, `proxy_hide_header`), and as a whole: a location that adds one
 //! header loses all that the levels above add, unless `add_header_inherit merge` says otherwise.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
 use crate::facts::nginx::{Header, Listen, Location, Nginx, Server, Setting, StaticKey, Zone};
 use crate::parse::nginx::tree::{Configuration, Node};
 
 mod keys;
 mod upstream;
 
+/// More holds at the places of a configuration than is written down.
+///
+/// Each place inherits from all levels above it, so that a file of a few megabytes could say that
+/// ten thousand headers hold at ten thousand places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more than {FACTS_MAX} headers and limits hold at its places together")]
+pub struct TooMany;
+
 /// Works out what holds where.
-pub fn facts(configuration: &Configuration) -> Nginx {
+pub fn facts(configuration: &Configuration) -> Result<Nginx, TooMany> {
     let paths = configuration.files.iter().map(|file| file.path.display().to_string());
     let files: Vec<String> = paths.collect();
     let mut facts = Nginx {
@@ -20,54 +31,77 @@ pub fn facts(configuration: &Configuration) -> Nginx {
         unread: configuration.unread.clone(),
         ..Nginx::default()
     };
-    let top = configuration.nodes.as_slice();
-    for outer in top.iter().filter(|node| node.is("http") || node.is("stream")) {
-        let inside = outer.children();
-        facts.zones.extend(inside.iter().filter(|node| node.is("limit_req_zone")).filter_map(zone));
-        keys::collect(inside, &mut facts.static_keys);
-        for server in inside.iter().filter(|node| node.is("server")) {
-            let levels = Levels { above: vec![top, inside], here: server.children() };
-            facts.servers.push(self::server(server, outer.is("stream"), &levels));
+    let top = Level::new(&configuration.nodes);
+    let mut left = FACTS_MAX;
+    for outer in top.nodes.iter().filter(|node| node.is("http") || node.is("stream")) {
+        let inside = Level::new(outer.children());
+        facts.zones.extend(inside.all("limit_req_zone").iter().filter_map(|node| zone(node)));
+        keys::collect(inside.nodes, &mut facts.static_keys);
+        for server in inside.all("server") {
+            let here = Level::new(server.children());
+            let levels = Levels { above: vec![top.clone(), inside.clone()], here };
+            facts.servers.push(self::server(server, outer.is("stream"), &levels, &mut left)?);
         }
     }
-    facts
+    Ok(facts)
+}
+
+/// What stands in one block, by name: a place of many is not searched through for each setting.
+#[derive(Clone)]
+struct Level<'a> {
+    nodes: &'a [Node],
+    by_name: Rc<BTreeMap<&'a str, Vec<&'a Node>>>,
+}
+
+impl<'a> Level<'a> {
+    fn new(nodes: &'a [Node]) -> Level<'a> {
+        let mut by_name: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+        for node in nodes {
+            by_name.entry(&node.name.text).or_default().push(node);
+        }
+        Level { nodes, by_name: Rc::new(by_name) }
+    }
+
+    /// The directives of a name, in order.
+    fn all(&self, name: &str) -> &[&'a Node] {
+        self.by_name.get(name).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// The levels that a place inherits from, the outermost first.
 #[derive(Clone)]
 struct Levels<'a> {
-    above: Vec<&'a [Node]>,
-    here: &'a [Node],
+    above: Vec<Level<'a>>,
+    here: Level<'a>,
 }
 
 impl<'a> Levels<'a> {
     fn inside(&self, here: &'a [Node]) -> Levels<'a> {
         let mut above = self.above.clone();
-        above.push(self.here);
-        Levels { above, here }
+        above.push(self.here.clone());
+        Levels { above, here: Level::new(here) }
     }
 
     /// The levels, the nearest first.
-    fn outward(&self) -> impl Iterator<Item = &'a [Node]> + '_ {
-        std::iter::once(self.here).chain(self.above.iter().rev().copied())
+    fn outward(&self) -> impl Iterator<Item = &Level<'a>> + '_ {
+        std::iter::once(&self.here).chain(self.above.iter().rev())
     }
 
     /// The nearest directive of a name.
     fn nearest(&self, name: &str) -> Option<&'a Node> {
-        self.outward().find_map(|level| level.iter().rev().find(|node| node.is(name)))
+        self.outward().find_map(|level| level.all(name).last().copied())
     }
 
     /// All directives of a name at the nearest level that has one.
     fn nearest_all(&self, name: &str) -> Vec<&'a Node> {
-        self.outward()
-            .map(|level| level.iter().filter(|node| node.is(name)).collect::<Vec<_>>())
-            .find(|found| !found.is_empty())
-            .unwrap_or_default()
+        let found = self.outward().map(|level| level.all(name)).find(|found| !found.is_empty());
+        found.unwrap_or_default().to_vec()
     }
 
     /// All directives of a name at all levels.
-    fn everywhere(&self, name: &'a str) -> impl Iterator<Item = &'a Node> + '_ {
-        self.outward().flat_map(move |level| level.iter().filter(move |node| node.is(name)))
+    fn everywhere(&self, name: &str) -> impl Iterator<Item = &'a Node> + '_ {
+        let found: Vec<&[&Node]> = self.outward().map(|level| level.all(name)).collect();
+        found.into_iter().flatten().copied()
     }
 
     fn setting(&self, name: &str) -> Option<Setting> {
@@ -89,29 +123,35 @@ fn zone(node: &Node) -> Option<Zone> {
     Some(Zone { name: name.to_owned(), at: node.at() })
 }
 
-fn server(node: &Node, stream: bool, levels: &Levels<'_>) -> Server {
+fn server(
+    node: &Node,
+    stream: bool,
+    levels: &Levels<'_>,
+    left: &mut usize,
+) -> Result<Server, TooMany> {
     let listens = listens(node);
+    let here = levels.here.nodes;
     let name = levels
         .here
+        .all("server_name")
         .iter()
-        .filter(|node| node.is("server_name"))
         .filter_map(|node| node.argument(0))
         .find(|name| !name.is_empty() && *name != "_")
         .map(str::to_owned)
         .or_else(|| listens.first().map(|listen| listen.address.clone()));
-    Server {
+    Ok(Server {
         name: name.unwrap_or_default(),
         at: Some(node.at()),
         stream,
-        redirects: redirects(levels.here),
+        redirects: redirects(here),
         protocols: levels.setting("ssl_protocols"),
         ciphers: levels.setting("ssl_ciphers"),
         client_verification: levels.setting("ssl_verify_client"),
-        unverified_refused: levels.here.iter().any(refuses_unverified),
+        unverified_refused: here.iter().any(refuses_unverified),
         tokens: levels.setting("server_tokens"),
-        locations: if stream { Vec::new() } else { locations(node, levels) },
+        locations: if stream { Vec::new() } else { locations(node, levels, left)? },
         listens,
-    }
+    })
 }
 
 fn listens(server: &Node) -> Vec<Listen> {
@@ -206,18 +246,40 @@ fn refuses_unverified(node: &Node) -> bool {
 }
 
 /// The places in a server where requests are answered.
-fn locations(server: &Node, levels: &Levels<'_>) -> Vec<Location> {
+fn locations(
+    server: &Node,
+    levels: &Levels<'_>,
+    left: &mut usize,
+) -> Result<Vec<Location>, TooMany> {
     let mut found = Vec::new();
-    let caught = levels.here.iter().any(|node| node.is("location") && catches_all(node));
+    let caught = levels.here.all("location").iter().any(|node| catches_all(node));
     if !caught {
-        found.push(location("server".to_owned(), server, levels));
+        push(&mut found, location("server".to_owned(), server, levels), left)?;
     }
-    nested(levels, "", &mut found);
-    found
+    nested(levels, "", &mut found, left)?;
+    Ok(found)
 }
 
-fn nested(levels: &Levels<'_>, above: &str, found: &mut Vec<Location>) {
-    for node in levels.here {
+/// Keeps a place, as long as they do not hold too much together.
+fn push(found: &mut Vec<Location>, one: Location, left: &mut usize) -> Result<(), TooMany> {
+    let holds = 1
+        + one.name.len() / 64
+        + one.headers.len()
+        + one.lost.len()
+        + one.hidden.len()
+        + one.limits.len();
+    *left = left.checked_sub(holds).ok_or(TooMany)?;
+    found.push(one);
+    Ok(())
+}
+
+fn nested(
+    levels: &Levels<'_>,
+    above: &str,
+    found: &mut Vec<Location>,
+    left: &mut usize,
+) -> Result<(), TooMany> {
+    for node in levels.here.nodes {
         let own = match node.name.text.as_str() {
             "location" => true,
             // Such an `if` is a place of its own: what it adds replaces what the location adds.
@@ -234,10 +296,11 @@ fn nested(levels: &Levels<'_>, above: &str, found: &mut Vec<Location>) {
             if node.is("if") && here.upstream.is_none() {
                 here.upstream = upstream::find(levels);
             }
-            found.push(here);
-            nested(&inner, &format!("{name} > "), found);
+            push(found, here, left)?;
+            nested(&inner, &format!("{name} > "), found, left)?;
         }
     }
+    Ok(())
 }
 
 fn location(name: String, node: &Node, levels: &Levels<'_>) -> Location {
@@ -274,22 +337,20 @@ fn limit(node: &Node) -> Option<Setting> {
 
 /// The headers that are added here, and the names of those that are lost.
 fn headers(levels: &Levels<'_>) -> (Vec<Header>, Vec<String>) {
-    let adds = |level: &[Node]| level.iter().any(|node| node.is("add_header"));
     let merge = levels.says("add_header_inherit", "merge").is_some();
     let mut headers: Vec<Header> = Vec::new();
     let mut lost = Vec::new();
-    let mut shadowed = levels
-        .here
-        .iter()
-        .any(|node| node.is("add_header_inherit") && node.argument(0) == Some("off"));
+    let inherits = levels.here.all("add_header_inherit");
+    let mut shadowed = inherits.iter().any(|node| node.argument(0) == Some("off"));
     for (distance, level) in levels.outward().enumerate() {
-        let own = level.iter().filter(|node| node.is("add_header")).filter_map(header);
+        let added = level.all("add_header");
+        let own = added.iter().filter_map(|node| header(node));
         if merge || !shadowed || distance == 0 {
             headers.extend(own);
         } else {
             lost.extend(own.map(|header| header.name));
         }
-        shadowed |= adds(level);
+        shadowed |= !added.is_empty();
     }
     // What the module headers-more sets is never replaced by `add_header`.
     headers.extend(levels.everywhere("more_set_headers").flat_map(|node| {
@@ -304,9 +365,10 @@ fn headers(levels: &Levels<'_>) -> (Vec<Header>, Vec<String>) {
         })
     }));
     headers.retain(|header| !header.value.is_empty());
-    lost.retain(|name| !headers.iter().any(|header| header.name == *name));
     lost.sort();
     lost.dedup();
+    let kept: BTreeSet<&str> = headers.iter().map(|header| header.name.as_str()).collect();
+    lost.retain(|name| !kept.contains(name.as_str()));
     (headers, lost)
 }
 
@@ -331,3 +393,6 @@ impl StaticKey {
         StaticKey { name: name.to_owned(), at: node.at() }
     }
 }
+
+/// Some hundred places with some ten headers each are a large configuration.
+const FACTS_MAX: usize = 500_000;

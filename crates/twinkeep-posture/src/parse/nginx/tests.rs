@@ -1,6 +1,6 @@
 //! How words are cut, and what is refused.
 
-use super::{Directive, parse};
+use super::{Directive, parse, parse_within};
 
 /// Directives as nested words, for comparison.
 fn shape(directives: &[Directive]) -> String {
@@ -72,4 +72,16 @@ fn any_bytes_give_directives_or_an_error() {
         broken[end] = 0xff;
         let _ = parse(&broken);
     }
+}
+
+#[test]
+fn words_are_bounded_in_number_and_length() {
+    let mut left = 5;
+    assert_eq!(parse_within(b"a b; c d;", &mut left).unwrap().len(), 2);
+    assert_eq!(left, 1, "what was read is taken from what may be");
+    let error = parse_within(b"a b;", &mut left).unwrap_err().to_string();
+    assert_eq!(error, "line 1, column 4: there are more words than are read");
+    let long = format!("a {};", "b".repeat(4097));
+    assert!(parse(long.as_bytes()).unwrap_err().what.contains("longer than nginx takes"));
+    assert!(parse(format!("a {};", "b".repeat(4096)).as_bytes()).is_ok());
 }

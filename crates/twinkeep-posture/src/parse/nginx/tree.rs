@@ -1,6 +1,7 @@
 //! A configuration of nginx with its includes in place.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Directive, Word};
 use crate::facts::nginx::Unread;
@@ -31,8 +32,8 @@ pub struct Source {
 pub struct Node {
     /// The number of the file in [`Configuration::files`].
     pub file: usize,
-    /// The path of the file.
-    pub path: String,
+    /// The path of the file; all directives of a file share it.
+    pub path: Arc<str>,
     /// The name.
     pub name: Word,
     /// What follows it.
@@ -55,20 +56,16 @@ pub struct Block {
 }
 
 impl Node {
-    /// Takes over a directive, without what is in its block.
-    pub fn new(file: usize, path: &str, directive: &Directive) -> Node {
-        Node {
-            file,
-            path: path.to_owned(),
-            name: directive.name.clone(),
-            arguments: directive.arguments.clone(),
-            block: directive.block.as_ref().map(|block| Block {
-                nodes: Vec::new(),
-                open: block.open,
-                close: block.close,
-            }),
-            end: directive.end,
-        }
+    /// Takes over a directive; what is in its block comes back, to be put in place.
+    pub fn new(file: usize, path: &Arc<str>, directive: Directive) -> (Node, Vec<Directive>) {
+        let Directive { name, arguments, block, end } = directive;
+        let (block, inside) = match block {
+            Some(super::Block { directives, open, close }) => {
+                (Some(Block { nodes: Vec::new(), open, close }), directives)
+            }
+            None => (None, Vec::new()),
+        };
+        (Node { file, path: path.clone(), name, arguments, block, end }, inside)
     }
 
     /// Whether it is the directive of this name.
@@ -94,7 +91,7 @@ impl Node {
     /// Where it stands.
     pub fn at(&self) -> Place {
         Place {
-            path: self.path.clone(),
+            path: self.path.to_string(),
             line: Some(self.name.line),
             column: Some(self.name.column),
         }

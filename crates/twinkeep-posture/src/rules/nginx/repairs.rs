@@ -4,7 +4,7 @@
 //! each file, on top of those of the rules before it in the table of rules, so that a plan can make them
 //! one after the other, and take them back in the other order, each past `nginx -t`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{REPAIRED, name};
 use crate::facts::Check;
@@ -69,7 +69,7 @@ pub(crate) fn find(configuration: &Configuration, facts: &Nginx) -> Vec<Edit> {
     let mut finder = Finder { index, edits: Vec::new(), rule: "", resource: String::new() };
     for rule in REPAIRED {
         let Check::Nginx(Judge { judge }) = &rule.check else { continue };
-        let failed: Vec<(String, Place)> = judge(facts)
+        let failed: BTreeSet<(String, Place)> = judge(facts)
             .into_iter()
             .filter_map(|judged| match judged.outcome {
                 Outcome::Fail { at, .. } => Some((judged.resource, at)),
@@ -106,7 +106,7 @@ struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    fn server(&mut self, facts: &Nginx, server: &Server, failed: &[(String, Place)]) {
+    fn server(&mut self, facts: &Nginx, server: &Server, failed: &BTreeSet<(String, Place)>) {
         let Some(chain) = server.at.as_ref().and_then(|at| self.index.get(at)).cloned() else {
             return;
         };
@@ -116,7 +116,7 @@ impl<'a> Finder<'a> {
             settings.iter().filter_map(|it| it.as_ref()).map(|it| &it.at).collect();
         places.extend(&server.at);
         let fails = |resource: &str, places: &[&Place]| {
-            failed.iter().any(|(known, at)| known == resource && places.contains(&at))
+            places.iter().any(|&at| failed.contains(&(resource.to_owned(), at.clone())))
         };
         if fails(&self.resource, &places) {
             match self.rule {
@@ -236,7 +236,7 @@ impl<'a> Finder<'a> {
 
     fn edit(&mut self, node: &Node, start: usize, end: usize, text: String) {
         let (rule, resource) = (self.rule.to_owned(), self.resource.clone());
-        self.edits.push(Edit { rule, resource, path: node.path.clone(), start, end, text });
+        self.edits.push(Edit { rule, resource, path: node.path.to_string(), start, end, text });
     }
 }
 

@@ -363,3 +363,35 @@ fn facts_that_are_written_down_have_no_text_of_the_files() {
     assert!(!serde_json::to_string(&facts).unwrap().contains("s3cr3t"));
     assert!(!format!("{facts:?}").contains("s3cr3t"));
 }
+
+/// What one file may ask for is bounded: in words, and in what holds at its places together.
+#[test]
+fn a_configuration_that_would_fill_the_memory_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = folder.path().join("nginx.conf");
+    put(&main, &"a;".repeat(2 << 20));
+    let refused = collect(&main).unwrap_err().to_string();
+    assert!(refused.contains("more words than are read"), "{refused}");
+
+    let headers = "add_header X-A b;\n".repeat(2_000);
+    let places: String = (0..1_000).map(|n| format!("location /{n} {{ }}\n")).collect();
+    put(&main, &format!("http {{ server {{ {headers}{places} }} }}"));
+    let refused = collect(&main).unwrap_err().to_string();
+    assert!(refused.contains("headers and limits hold at its places together"), "{refused}");
+}
+
+/// A large configuration is judged as a small one is, and left to people to repair.
+#[test]
+fn a_large_configuration_is_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = folder.path().join("nginx.conf");
+    let places: String = (0..8_000)
+        .map(|n| format!("location /{n} {{ proxy_pass http://127.0.0.1:{}; }}\n", 1 + n % 60_000))
+        .collect();
+    put(&main, &format!("http {{ server {{ listen 127.0.0.1:80;\n{places} }} }}"));
+    let facts = collect(&main).unwrap();
+    assert!(facts.repairs.edits.is_empty());
+    let judged = find("nginx-rate-limit").unwrap().check.judge(&Facts::from(facts)).unwrap();
+    assert_eq!(judged.len(), 8_000);
+    assert!(judged.iter().all(|it| matches!(it.outcome, Outcome::Fail { .. })));
+}

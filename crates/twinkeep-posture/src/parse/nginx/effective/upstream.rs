@@ -11,7 +11,7 @@ pub(super) fn passes(node: &Node) -> bool {
 
 /// Where requests go on to from here. It is not inherited: only the level itself counts.
 pub(super) fn find(levels: &Levels<'_>) -> Option<Upstream> {
-    let node = levels.here.iter().find(|node| passes(node))?;
+    let node = levels.here.nodes.iter().find(|node| passes(node))?;
     let default = scheme_of(&node.name.text)?;
     let target = node.argument(0)?;
     let (scheme, address) = match target.split_once("://") {
@@ -52,8 +52,8 @@ fn hosts(levels: &Levels<'_>, address: &str) -> Vec<Host> {
     let named = levels
         .above
         .iter()
-        .flat_map(|level| level.iter())
-        .find(|node| node.is("upstream") && node.argument(0) == Some(address));
+        .flat_map(|level| level.all("upstream"))
+        .find(|node| node.argument(0) == Some(address));
     let Some(group) = named else { return vec![host(address)] };
     let servers = group.children().iter().filter(|node| node.is("server"));
     servers.filter_map(|node| node.argument(0)).map(host).collect()
