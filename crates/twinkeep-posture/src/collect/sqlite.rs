@@ -17,7 +17,7 @@ use super::CollectError;
 use crate::facts::Known;
 use crate::facts::file::{File, FileKind};
 use crate::facts::sqlite::{Database, NotRead, PersonalTable, Sqlite};
-use crate::parse::sqlite_schema::{MAGIC, Pages, tables};
+use crate::parse::sqlite_schema::{self, MAGIC, Pages};
 use crate::phi;
 
 /// Looks for databases under a folder, or at one file.
@@ -90,13 +90,16 @@ fn look(path: &Path, facts: &mut Sqlite) {
         Ok(()) => return,
         Err(error) => return missed(facts, path, &error),
     }
-    let personal = |table: crate::parse::sqlite_schema::Table| {
+    let personal = |table: sqlite_schema::Table| {
         let kinds = phi::kinds_of_headers(&table.columns);
         (!kinds.is_empty()).then_some(PersonalTable { name: table.name, kinds })
     };
-    let tables = match tables(&mut FilePages(file)) {
-        Ok(tables) => Known::Seen(tables.into_iter().filter_map(personal).collect()),
-        Err(error) => Known::Unknown(error.to_string()),
+    let (tables, unread_rows) = match sqlite_schema::read(&mut FilePages(file)) {
+        Ok(schema) => {
+            let personal = schema.tables.into_iter().filter_map(personal).collect();
+            (Known::Seen(personal), schema.unread_rows)
+        }
+        Err(error) => (Known::Unknown(error.to_string()), 0),
     };
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -109,7 +112,7 @@ fn look(path: &Path, facts: &mut Sqlite) {
         gid: metadata.gid(),
         acl: None,
     };
-    facts.databases.push(Database { file, tables, has_log });
+    facts.databases.push(Database { file, tables, unread_rows, has_log });
 }
 
 fn open(path: &Path) -> io::Result<(fs::File, fs::Metadata)> {

@@ -26,8 +26,16 @@ pub struct Database {
     pub file: File,
     /// Its tables whose columns are called as data of people are.
     pub tables: Known<Vec<PersonalTable>>,
+    /// How many rows of its schema could not be read: nobody knows which tables they are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread_rows: u64,
     /// Whether changes lie in a write-ahead log beside it, which was not read.
     pub has_log: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// A table whose columns are called as data of people are.

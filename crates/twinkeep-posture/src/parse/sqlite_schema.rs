@@ -16,6 +16,15 @@ pub struct Table {
     pub columns: Vec<String>,
 }
 
+/// What a schema says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schema {
+    /// The tables, by name.
+    pub tables: Vec<Table>,
+    /// How many of its rows are not what a row of a schema is: nobody knows which tables they are.
+    pub unread_rows: u64,
+}
+
 /// Why a schema cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
@@ -36,8 +45,8 @@ pub trait Pages {
     fn read(&mut self, position: u64, length: usize) -> std::io::Result<Vec<u8>>;
 }
 
-/// Returns the tables of a file.
-pub fn tables(pages: &mut dyn Pages) -> Result<Vec<Table>, SchemaError> {
+/// Reads the schema of a file.
+pub fn read(pages: &mut dyn Pages) -> Result<Schema, SchemaError> {
     let header = pages.read(0, 100).map_err(|_| SchemaError::Damaged)?;
     if header.get(..16) != Some(MAGIC) {
         return Err(SchemaError::Other);
@@ -53,15 +62,15 @@ pub fn tables(pages: &mut dyn Pages) -> Result<Vec<Table>, SchemaError> {
     let encoding = be32(&header, 56)?;
     let (pages_left, bytes_left) = (PAGES_MAX, ROWS_LEN_MAX);
     let mut reader = Reader { pages, size, usable, encoding, pages_left, bytes_left };
-    let mut tables = Vec::new();
+    let mut schema = Schema::default();
     // A page comes once: a damaged file cannot lead in a circle.
     let mut waiting = vec![1_u32];
     while let Some(number) = waiting.pop() {
         let page = reader.page(number)?;
-        reader.walk(number, &page, &mut waiting, &mut tables)?;
+        reader.walk(number, &page, &mut waiting, &mut schema)?;
     }
-    tables.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(tables)
+    schema.tables.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(schema)
 }
 
 struct Reader<'a> {
@@ -89,7 +98,7 @@ impl Reader<'_> {
         number: u32,
         page: &[u8],
         waiting: &mut Vec<u32>,
-        tables: &mut Vec<Table>,
+        schema: &mut Schema,
     ) -> Result<(), SchemaError> {
         // The first page has the header of the file before its own.
         let start = if number == 1 { 100 } else { 0 };
@@ -104,7 +113,11 @@ impl Reader<'_> {
             let at = be16(page, start + length + 2 * cell)?;
             if is_leaf {
                 let payload = self.payload(page, at)?;
-                tables.extend(row(&payload, self.encoding));
+                match row(&payload, self.encoding) {
+                    Some(Row::Table(table)) => schema.tables.push(table),
+                    Some(Row::Other) => {}
+                    None => schema.unread_rows += 1,
+                }
             } else {
                 waiting.push(be32(page, at)?);
             }
@@ -112,7 +125,7 @@ impl Reader<'_> {
         if !is_leaf {
             waiting.push(be32(page, start + 8)?);
         }
-        if waiting.len() > PAGES_MAX || tables.len() > TABLES_MAX {
+        if waiting.len() > PAGES_MAX || schema.tables.len() > TABLES_MAX {
             return Err(SchemaError::TooLarge);
         }
         Ok(())
@@ -149,8 +162,16 @@ impl Reader<'_> {
     }
 }
 
-/// Reads a row of the schema: kind, name, name of the table, root page, statement.
-fn row(payload: &[u8], encoding: u32) -> Option<Table> {
+/// A row of the schema.
+enum Row {
+    Table(Table),
+    /// An index, a view, a trigger, or a table that SQLite keeps for itself.
+    Other,
+}
+
+/// Reads a row of the schema: kind, name, name of the table, root page, statement. Nothing if it is
+/// not what such a row is.
+fn row(payload: &[u8], encoding: u32) -> Option<Row> {
     let (header_length, mut at) = varint(payload, 0).ok()?;
     let header_length = usize::try_from(header_length).ok()?;
     let mut position = header_length;
@@ -170,21 +191,25 @@ fn row(payload: &[u8], encoding: u32) -> Option<Table> {
         position += length;
     }
     let [kind, name, _, _, sql] = fields.as_slice() else { return None };
-    if text(kind, encoding)? != "table" {
-        return None;
+    match text(kind, encoding)?.as_str() {
+        "table" => {}
+        "index" | "view" | "trigger" => return Some(Row::Other),
+        _ => return None,
     }
     let name = text(name, encoding)?;
-    // Tables that SQLite keeps for itself.
     if name.starts_with("sqlite_") {
-        return None;
+        return Some(Row::Other);
     }
-    Some(Table { name, columns: columns(&text(sql, encoding)?) })
+    let columns = columns(&text(sql, encoding)?);
+    // No table is without a column: a statement that names none was not understood.
+    (!columns.is_empty()).then_some(Row::Table(Table { name, columns }))
 }
 
 fn text(bytes: &[u8], encoding: u32) -> Option<String> {
     let wide = |read: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
-        String::from_utf16(&units).ok()
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|&pair| read(pair)).collect();
+        if rest.is_empty() { String::from_utf16(&units).ok() } else { None }
     };
     match encoding {
         2 => wide(u16::from_le_bytes),

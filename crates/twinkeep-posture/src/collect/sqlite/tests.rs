@@ -113,3 +113,25 @@ fn a_damaged_database_is_not_clean_and_does_no_harm() {
         collect(&damaged).unwrap();
     }
 }
+
+#[test]
+fn a_row_of_the_schema_that_is_none_is_counted_and_not_passed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("odd.db");
+    if !make(&path, "CREATE TABLE visits(id INTEGER, patient_name TEXT, ssn TEXT)") {
+        return;
+    }
+    let mut bytes = fs::read(&path).unwrap();
+    let kind = bytes.windows(11).position(|it| it == b"tablevisits").unwrap();
+    // SQLite itself has only the four kinds of rows; a fifth is a table to nobody.
+    bytes[kind] = 0xFF;
+    fs::File::create(&path)
+        .and_then(|mut file| {
+            use std::io::Write as _;
+            file.write_all(&bytes)
+        })
+        .unwrap();
+    let facts = collect(&path).unwrap();
+    assert_eq!(facts.databases[0].unread_rows, 1);
+    assert_eq!(words(&facts, "sqlite-plaintext"), [("odd.db".to_owned(), "not-checked")]);
+}

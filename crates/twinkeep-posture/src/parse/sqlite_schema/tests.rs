@@ -1,6 +1,6 @@
 //! Tests of statements that make tables, and of files that are none.
 
-use super::{Pages, SchemaError, columns, tables};
+use super::{Pages, SchemaError, columns, read};
 
 struct Bytes(Vec<u8>);
 
@@ -43,8 +43,8 @@ fn a_file_that_leads_in_a_circle_ends() {
     // An interior page whose only child is itself.
     page[100] = 0x05;
     page[111] = 1;
-    assert_eq!(tables(&mut Bytes(page.clone())), Err(SchemaError::TooLarge));
+    assert_eq!(read(&mut Bytes(page.clone())), Err(SchemaError::TooLarge));
     page[100] = 0x77;
-    assert_eq!(tables(&mut Bytes(page)), Err(SchemaError::Damaged));
-    assert_eq!(tables(&mut Bytes(b"hello".to_vec())), Err(SchemaError::Other));
+    assert_eq!(read(&mut Bytes(page)), Err(SchemaError::Damaged));
+    assert_eq!(read(&mut Bytes(b"hello".to_vec())), Err(SchemaError::Other));
 }

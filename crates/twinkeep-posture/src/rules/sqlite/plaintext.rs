@@ -44,10 +44,15 @@ fn outcome(database: &Database) -> Outcome {
         Err(why) => return Outcome::not_checked(why),
     };
     let Some(first) = tables.first() else {
-        return if database.has_log {
-            Outcome::not_checked("changes lie in its log; close the program that has it open")
-        } else {
-            Outcome::Pass
+        return match (database.unread_rows, database.has_log) {
+            (0, false) => Outcome::Pass,
+            (0, true) => {
+                Outcome::not_checked("changes lie in its log; close the program that has it open")
+            }
+            (rows, _) => {
+                let why = format!("{rows} rows of its schema could not be read; is it damaged?");
+                Outcome::not_checked(why)
+            }
         };
     };
     let more = match tables.len() - 1 {
