@@ -23,7 +23,7 @@ pub use json::json;
 pub use ocsf::ocsf;
 pub use oscal::oscal;
 pub use sarif::sarif;
-pub use text::text;
+pub use text::{plain, text};
 
 /// The name under which other programs know us.
 const PRODUCT: &str = "Twinkeep";

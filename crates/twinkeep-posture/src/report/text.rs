@@ -55,8 +55,8 @@ fn about(finding: &Finding) -> String {
     if resource.is_empty() { String::new() } else { format!("  {resource}") }
 }
 
-/// Names of files are not ours: they neither move the cursor nor begin a line.
-fn plain(text: &str) -> String {
+/// Names of files are not ours: shown to people, they neither move the cursor nor begin a line.
+pub fn plain(text: &str) -> String {
     text.chars().map(|it| if it.is_control() { '?' } else { it }).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -76,4 +77,56 @@ fn wrong_words_and_hostile_files_are_usage() {
     let all = place.run(&["scan", "explain"]);
     assert_eq!(all.code, 0);
     assert!(all.stdout.lines().count() > 20);
+}
+
+#[test]
+fn a_pipe_is_refused_and_not_waited_for() {
+    let place = Place::empty();
+    assert!(Command::new("mkfifo").arg(place.path("pipe")).status().unwrap().success());
+    for (args, code) in [
+        (&["scan", "--facts", "pipe"][..], 2),
+        (&["scan", "host", "--baseline", "pipe"], 2),
+        (&["scan", "apply", "pipe"], 2),
+        (&["scan", "windows:pipe"], 3),
+        (&["scan", "--facts", "/dev/zero"], 2),
+    ] {
+        let ran = place.run(args);
+        assert_eq!(ran.code, code, "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("no regular file"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn names_of_files_do_nothing_at_a_terminal() {
+    let place = Place::empty();
+    fs::create_dir(place.path("exports")).unwrap();
+    let rows: String = (0..40)
+        .map(|n| format!("Ada Lovelace,1980-05-{:02},078-05-11{:02}\n", 1 + n % 28, 20 + n))
+        .collect();
+    let file = place.path("exports/a\u{1b}[2Jb\n.csv");
+    write(&file, format!("patient_name,birth_date,ssn\n{rows}").as_bytes());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let steps: [&[&str]; 4] = [
+        &["scan", "plan", "phi:exports", "--out", "plan"],
+        &["scan", "apply", "plan"],
+        &["scan", "verify", "plan", "phi:exports"],
+        &["scan", "rollback", "plan.journal"],
+    ];
+    for args in steps {
+        let ran = place.show(args);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ran.stdout.contains("a?[2Jb?.csv"), "{args:?}: {}", ran.stdout);
+        assert!(!ran.stdout.contains('\u{1b}'), "{args:?}");
+    }
+}
+
+#[test]
+fn a_report_about_requirements_is_json_if_that_is_asked_for() {
+    let place = Place::with_patients(60);
+    let ran = place.run(&["compliance", "report", "keep", "--profile", "gdpr"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(report["requirements"].as_array().unwrap().len() > 20);
+    let page = place.show(&["compliance", "report", "keep", "--profile", "gdpr"]);
+    assert!(page.stdout.starts_with("<!DOCTYPE html>"), "{}", page.stdout);
 }

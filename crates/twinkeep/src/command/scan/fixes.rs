@@ -10,6 +10,7 @@ use twinkeep_posture::fix::windows::scripts;
 use twinkeep_posture::fix::{
     Change, FixError, Journal, Plan, Services, State, Verified, apply_in, plan, rollback_in, verify,
 };
+use twinkeep_posture::report::plain;
 use twinkeep_posture::{Outcome, Severity, judge};
 
 use super::targets::{Collected, collect, s3_client};
@@ -51,10 +52,10 @@ pub(super) fn plan_to(
     out.result(&planned, |planned| {
         let mut text = String::new();
         for line in &planned.changes {
-            text.push_str(&format!("change   {line}\n"));
+            text.push_str(&format!("change   {}\n", plain(line)));
         }
         for line in &planned.by_hand {
-            text.push_str(&format!("by hand  {line}\n"));
+            text.push_str(&format!("by hand  {}\n", plain(line)));
         }
         let (changes, by_hand) = (planned.changes.len(), planned.by_hand.len());
         text.push_str(&format!(
@@ -182,7 +183,7 @@ fn tell(path: &Path, journal: &Journal, out: &Output) -> Result<(), AppError> {
     out.result(&changed, |changed| {
         let mut text = String::new();
         for line in &changed.changes {
-            text.push_str(&format!("{:<13}  {}\n", word(line.state), line.change));
+            text.push_str(&format!("{:<13}  {}\n", word(line.state), plain(&line.change)));
         }
         text.push_str(&format!("the journal is {}\n", changed.journal));
         text
@@ -214,7 +215,8 @@ pub(super) fn verify_plan(
                 "" => String::new(),
                 says => format!(": {says}"),
             };
-            text.push_str(&format!("{:<14}  {rule}  {resource}{says}\n", outcome.word()));
+            let line = format!("{:<14}  {rule}  {resource}{says}", outcome.word());
+            text.push_str(&format!("{}\n", plain(&line)));
         }
         text
     })?;
