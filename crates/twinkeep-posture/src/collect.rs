@@ -4,6 +4,7 @@ pub mod cfn;
 mod error;
 pub mod git;
 pub mod host;
+pub mod iis;
 pub mod model;
 pub mod nginx;
 pub mod phi;

@@ -14,6 +14,7 @@ pub mod cfn;
 pub mod file;
 pub mod git;
 pub mod host;
+pub mod iis;
 pub mod keep;
 pub mod model;
 pub mod nginx;
@@ -208,6 +209,8 @@ targets! {
     Host("host") = host::Host;
     /// The configuration of an nginx.
     Nginx("nginx") = nginx::Nginx;
+    /// The configuration of an IIS.
+    Iis("iis") = iis::Iis;
     /// Templates of CloudFormation.
     Cfn("cfn") = cfn::Cfn;
     /// A server of PostgreSQL, and a database of it.

@@ -12,8 +12,8 @@
 //! - To apply or to roll back a second time, after a crash or without one, changes nothing more.
 
 use crate::facts::FixOf;
-use crate::rules::nginx as nginx_rules;
 use crate::rules::{host as host_rules, keep as keep_rules, phi as phi_rules, s3 as s3_rules};
+use crate::rules::{iis as iis_rules, nginx as nginx_rules};
 
 mod change;
 mod error;
@@ -45,6 +45,13 @@ pub struct Fix {
 pub const FIXES: &[Fix] = &[
     host_rules::modes::FIX,
     keep_rules::file_modes::FIX,
+    iis_rules::access_log::FIX,
+    iis_rules::debug::FIX,
+    iis_rules::hsts::FIX,
+    iis_rules::listing::FIX,
+    iis_rules::framing::FIX,
+    iis_rules::nosniff::FIX,
+    iis_rules::powered_by::FIX,
     nginx_rules::rate_limit::FIX,
     nginx_rules::tls_ciphers::FIX,
     nginx_rules::tls_protocols::FIX,

@@ -2,6 +2,7 @@
 
 pub mod bucket_policy;
 pub mod cfn;
+pub mod iis;
 pub mod nginx;
 pub mod pickle;
 pub mod s3_xml;

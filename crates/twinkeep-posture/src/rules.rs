@@ -5,6 +5,7 @@ use crate::rule::Rule;
 pub(crate) mod cfn;
 mod git;
 pub(crate) mod host;
+pub(crate) mod iis;
 pub(crate) mod keep;
 mod model;
 pub(crate) mod nginx;
@@ -82,6 +83,23 @@ pub const RULES: &[Rule] = &[
     nginx::upstream_verify::RULE,
     nginx::client_certificate::RULE,
     nginx::includes::RULE,
+    // What can be repaired comes first, the worst before the rest: see `iis::REPAIRED`.
+    iis::access_log::RULE,
+    iis::debug::RULE,
+    iis::hsts::RULE,
+    iis::listing::RULE,
+    iis::framing::RULE,
+    iis::nosniff::RULE,
+    iis::powered_by::RULE,
+    iis::anonymous::RULE,
+    iis::files::RULE,
+    iis::legacy_tls::RULE,
+    iis::listener::RULE,
+    iis::rate_limit::RULE,
+    iis::request_limits::RULE,
+    iis::server_header::RULE,
+    iis::static_key::RULE,
+    iis::upstream_plain::RULE,
     cfn::bucket_acl::RULE,
     cfn::bucket_block::RULE,
     cfn::bucket_encryption::RULE,

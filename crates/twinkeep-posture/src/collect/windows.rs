@@ -40,7 +40,7 @@ pub fn collect(path: &Path, choices: Choices) -> Result<Windows, CollectError> {
 }
 
 /// The text of what PowerShell wrote.
-fn decoded(bytes: &[u8]) -> Option<String> {
+pub(super) fn decoded(bytes: &[u8]) -> Option<String> {
     let wide = |bytes: &[u8], join: fn([u8; 2]) -> u16| {
         let (pairs, rest) = bytes.as_chunks::<2>();
         let units: Vec<u16> = pairs.iter().map(|&pair| join(pair)).collect();

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::FixError;
 use super::files::{at, open, read_text, rewrite};
 use super::s3::{BucketSetting, Services, Setting};
+use crate::parse;
 
 /// Something that a fix changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +69,11 @@ pub enum Gate {
         /// The path of the main file of the configuration.
         config: String,
     },
+    /// The configuration of an IIS, which is read again as one.
+    Iis {
+        /// The path of the file.
+        config: String,
+    },
 }
 
 /// Where something that is to be changed stands.
@@ -114,7 +120,7 @@ impl Change {
             Change::SetMode { path, .. } | Change::SetOwner { path, .. } => whole(path),
             Change::Rewrite { path, gate, .. } => {
                 whole(path);
-                if let Some(Gate::Nginx { config }) = gate {
+                if let Some(Gate::Nginx { config } | Gate::Iis { config }) = gate {
                     whole(config);
                 }
             }
@@ -216,7 +222,16 @@ impl Change {
 impl Gate {
     /// Asks the program; what it says if it refuses.
     fn ask(&self) -> Result<(), String> {
-        let Gate::Nginx { config } = self;
+        match self {
+            Gate::Nginx { config } => Gate::ask_nginx(config),
+            Gate::Iis { config } => {
+                let text = read_text(config).map_err(|error| format!("reading it ({error})"))?;
+                parse::iis::parse(&text).map(|_| ()).map_err(|error| format!("it has {error}"))
+            }
+        }
+    }
+
+    fn ask_nginx(config: &str) -> Result<(), String> {
         let ask = |program| Command::new(program).args(["-t", "-q", "-c", config]).output();
         // Debian has it where only root looks.
         let asked = ask("nginx").or_else(|_| ask("/usr/sbin/nginx"));

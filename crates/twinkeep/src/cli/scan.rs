@@ -14,7 +14,7 @@ use twinkeep_posture::{Profile, Severity};
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Targets: keep, host, phi:FOLDER, s3, s3:BUCKET, postgres://USER@HOST/DATABASE, sqlite:PATH, nginx:FILE, \
-                  cfn:PATH, windows:FILE, git:FOLDER, model:PATH, tls:HOST:PORT/PATH\n\
+                  iis:PATH, cfn:PATH, windows:FILE, git:FOLDER, model:PATH, tls:HOST:PORT/PATH\n\
                   Example: twinkeep scan keep host --profile hipaa --fail-on high\n\
                   Example: twinkeep scan phi:/srv/exports --format sarif --out phi.sarif"
 )]

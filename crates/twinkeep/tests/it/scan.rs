@@ -130,3 +130,22 @@ fn a_report_about_requirements_is_json_if_that_is_asked_for() {
     let page = place.show(&["compliance", "report", "keep", "--profile", "gdpr"]);
     assert!(page.stdout.starts_with("<!DOCTYPE html>"), "{}", page.stdout);
 }
+
+#[test]
+fn the_configuration_of_an_iis_is_repaired_by_a_plan() {
+    let place = Place::empty();
+    fs::create_dir(place.path("site")).unwrap();
+    let text = "<configuration>\n  <system.webServer>\n    <directoryBrowse enabled=\"true\" />\n  \
+                </system.webServer>\n</configuration>\n";
+    write(&place.path("site/web.config"), text.as_bytes());
+    place.run(&["scan", "iis:site", "--out", "report.json"]);
+    let report: Value =
+        serde_json::from_slice(&fs::read(place.path("report.json")).unwrap()).unwrap();
+    assert_eq!(findings(&report, "iis-listing")[0]["outcome"], "fail");
+    assert_eq!(findings(&report, "iis-rate-limit")[0]["outcome"], "not-checked");
+    place.run(&["scan", "plan", "iis:site", "--out", "plan"]).done();
+    place.run(&["scan", "apply", "plan"]).done();
+    assert_eq!(place.run(&["scan", "verify", "plan", "iis:site"]).done()["outcome"], "pass");
+    place.run(&["scan", "rollback", "plan.journal"]).done();
+    assert_eq!(fs::read_to_string(place.path("site/web.config")).unwrap(), text);
+}

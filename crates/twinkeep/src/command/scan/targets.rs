@@ -11,7 +11,9 @@ use twinkeep_domain::Timestamp;
 use twinkeep_posture::collect::s3::client::Client;
 use twinkeep_posture::collect::s3::credentials::{Asked, Settings};
 use twinkeep_posture::collect::s3::{self, Buckets};
-use twinkeep_posture::collect::{CollectError, cfn, git, host, nginx, phi, sqlite, tls, windows};
+use twinkeep_posture::collect::{
+    CollectError, cfn, git, host, iis, nginx, phi, sqlite, tls, windows,
+};
 use twinkeep_posture::facts::windows::{Choices, Cloud, Samples};
 use twinkeep_posture::facts::{FactFile, Facts};
 
@@ -35,6 +37,7 @@ enum Target {
     Phi(PathBuf),
     S3(Vec<String>),
     Nginx(PathBuf),
+    Iis(PathBuf),
     Cfn(PathBuf),
     Git(PathBuf),
     Sqlite(PathBuf),
@@ -82,6 +85,7 @@ fn elsewhere(target: &Target, args: &ScannedArgs, now: Timestamp) -> Result<Fact
             return Ok(found.into());
         }
         Target::Nginx(main) => nginx::collect(main).map(Facts::from),
+        Target::Iis(root) => iis::collect(root).map(Facts::from),
         Target::Cfn(path) => cfn::collect(std::slice::from_ref(path)).map(Facts::from),
         Target::Git(repository) => git::collect(repository, signed(args)).map(Facts::from),
         Target::Sqlite(root) => sqlite::collect(root).map(Facts::from),
@@ -149,6 +153,7 @@ fn target(word: &str) -> Result<Target, AppError> {
         ("phi", root) if !root.is_empty() => Target::Phi(root.into()),
         ("nginx", "") => Target::Nginx("/etc/nginx/nginx.conf".into()),
         ("nginx", main) => Target::Nginx(main.into()),
+        ("iis", root) if !root.is_empty() => Target::Iis(root.into()),
         ("cfn", path) if !path.is_empty() => Target::Cfn(path.into()),
         ("git", "") => Target::Git(".".into()),
         ("git", repository) => Target::Git(repository.into()),
@@ -182,8 +187,8 @@ fn address_of(text: &str) -> Option<Target> {
 fn unknown_target() -> AppError {
     AppError::usage("scan-target", "a target is none of those that can be scanned").hint(
         "keep, host, phi:FOLDER, s3, s3:BUCKET, postgres://USER@HOST/DATABASE, sqlite:PATH, \
-         nginx:FILE, cfn:PATH, windows:FILE, git:FOLDER, model:PATH, tls:HOST:PORT/PATH; `twinkeep \
-         scan --help` has examples",
+         nginx:FILE, iis:PATH, cfn:PATH, windows:FILE, git:FOLDER, model:PATH, tls:HOST:PORT/PATH; \
+         `twinkeep scan --help` has examples",
     )
 }
 
@@ -260,9 +265,18 @@ mod tests {
         assert_eq!(target("tls:[::1]:8443").unwrap(), tls("::1", 8443, "/"));
         let database = "postgres://reader@db.example/ward";
         assert_eq!(target(database).unwrap(), Target::Postgres(database.to_owned()));
-        for word in
-            ["", "phi", "phi:", "cfn", "keep:other", "everything", "tls:", "tls:a:0", "tls:[::1"]
-        {
+        for word in [
+            "",
+            "phi",
+            "phi:",
+            "cfn",
+            "iis",
+            "keep:other",
+            "everything",
+            "tls:",
+            "tls:a:0",
+            "tls:[::1",
+        ] {
             assert!(target(word).is_err(), "{word}");
         }
     }
