@@ -30,12 +30,14 @@ mod outcome;
 pub mod parse;
 pub mod phi;
 pub mod profile;
+pub mod record;
 pub mod report;
 mod rule;
 pub mod rules;
 mod scan;
 mod score;
 pub mod signature;
+pub mod trend;
 
 pub use outcome::{Finding, Judged, Outcome, Place, Severity};
 pub use profile::Profile;

@@ -25,6 +25,9 @@ pub use oscal::oscal;
 pub use sarif::sarif;
 pub use text::{plain, text};
 
+pub(crate) use csv::quoted;
+pub(crate) use time::rfc3339;
+
 /// The name under which other programs know us.
 const PRODUCT: &str = "Twinkeep";
 

@@ -58,3 +58,14 @@ fn what_is_proposed_replaces_requirements_that_exist() {
         }
     }
 }
+
+/// The release of AISVS 1.0 has so many requirements in these chapters.
+#[test]
+fn the_chapters_of_aisvs_are_whole() {
+    for (chapter, count) in [(1, 13), (3, 15), (5, 11), (6, 7), (11, 17), (12, 21)] {
+        let prefix = format!("aisvs-{chapter}.");
+        let listed = of(Profile::Aisvs).iter();
+        assert_eq!(listed.filter(|it| it.id.starts_with(&prefix)).count(), count, "{prefix}");
+    }
+    assert_eq!(of(Profile::Aisvs).len(), 84);
+}

@@ -41,7 +41,7 @@ fn fields(finding: &Finding) -> [String; 11] {
 }
 
 /// Names of files are not ours: a spreadsheet must not take one for a formula.
-fn quoted(field: &str) -> String {
+pub(crate) fn quoted(field: &str) -> String {
     let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let guard = if formula { "'" } else { "" };
     format!("\"{guard}{}\"", field.replace('"', "\"\""))

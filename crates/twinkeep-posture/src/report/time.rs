@@ -1,7 +1,7 @@
 //! Times as standards write them (RFC 3339), in UTC.
 
 /// Writes microseconds since 1970 with a precision of seconds.
-pub(super) fn rfc3339(micros: i64) -> String {
+pub(crate) fn rfc3339(micros: i64) -> String {
     let seconds = micros.div_euclid(1_000_000);
     let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Days are counted from 1 March of the year 0, so that leap days come last in a year, and in
