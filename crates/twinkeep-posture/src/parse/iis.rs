@@ -230,7 +230,7 @@ impl Builder<'_> {
 }
 
 /// The configuration of a server with a hundred sites has some ten thousand.
-const ELEMENTS_MAX: usize = 200_000;
+const ELEMENTS_MAX: usize = 50_000;
 
 /// Real files nest eight deep.
 const DEPTH_MAX: usize = 64;

@@ -103,7 +103,10 @@ pub fn facts(root: &str, documents: &[Document]) -> Result<(Iis, Vec<Innermost>)
             .and_then(|level| documents.get(level.document))
             .is_some_and(Document::is_server);
         let one = scope(chain, complete);
-        let holds = 1 + one.headers.len() + one.removed.len() + one.settings.len();
+        let texts = one.headers.iter().map(|it| it.value.len()).chain([one.name.len()]);
+        let said = one.settings.values().map(|it| it.value.len());
+        let long: usize = texts.chain(said).map(|length| length / 64).sum();
+        let holds = 1 + one.headers.len() + one.removed.len() + one.settings.len() + long;
         left = left.checked_sub(holds).ok_or(TooMany)?;
         let last = chain.levels.last();
         innermost.push(last.map_or((usize::MAX, 0), |it| (it.document, it.element.start)));

@@ -122,6 +122,9 @@ pub(super) fn chains(documents: &[Document]) -> Option<Vec<Chain<'_>>> {
     // Of two servers nobody knows which a folder belongs to.
     let server = servers.next().filter(|_| servers.next().is_none());
     let all: Vec<Locations<'_>> = documents.iter().map(locations).collect();
+    if all.iter().flat_map(BTreeMap::keys).any(|path| path.len() > PATH_PARTS_MAX) {
+        return None;
+    }
     let server = server.map(|(number, _)| number);
     let mut finder = Finder { documents, locations: &all, server, of_sites: BTreeMap::new() };
     for site in server.and_then(|number| documents.get(number)).into_iter().flat_map(sites) {
@@ -300,3 +303,6 @@ impl<'a> Finder<'a, '_> {
 
 /// A server with a hundred sites has some hundred.
 const CHAINS_MAX: usize = 2_000;
+
+/// Windows takes paths of some hundred letters.
+const PATH_PARTS_MAX: usize = 128;

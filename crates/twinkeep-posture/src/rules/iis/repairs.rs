@@ -185,4 +185,4 @@ impl Editor<'_> {
 }
 
 /// More edits for one rule are left to people.
-const TRIES_MAX: usize = 200;
+const TRIES_MAX: usize = 50;

@@ -478,3 +478,23 @@ fn a_rewrite_that_breaks_the_file_is_refused() {
         before
     );
 }
+
+/// What one file may ask for is bounded: in places, in what holds there, and in length.
+#[test]
+fn a_configuration_that_would_fill_the_memory_is_refused() {
+    let refused = |inside: &str| {
+        let text = format!("<configuration>{inside}</configuration>");
+        let folder = fixture(None, Some(&text));
+        collect(folder.path()).unwrap_err().to_string()
+    };
+    let places = |count: usize| -> String {
+        (0..count).map(|n| format!("<location path=\"p{n}\"/>")).collect()
+    };
+    let long = headers(&format!("<add name=\"X-A\" value=\"{}\" />", "b".repeat(1 << 20)));
+    let long = format!("<system.webServer>{long}</system.webServer>{}", places(1_000));
+    let deep = format!("<location path=\"{}\" />", "a/".repeat(1 << 20));
+    for inside in [places(2_001), long, deep] {
+        let said = refused(&inside);
+        assert!(said.contains("scan a part of the folder"), "{said}");
+    }
+}
