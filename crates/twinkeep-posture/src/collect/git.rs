@@ -23,9 +23,12 @@ use crate::parse::signers::{self, SignerList};
 use crate::signature::{self, Keys, Verified};
 
 mod object;
+mod push;
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use push::{PushOptions, Update, collect_push, parse_updates};
 
 /// What to look at.
 #[derive(Clone, Copy, Debug)]
@@ -42,14 +45,9 @@ pub struct Options<'a> {
 /// list is, outside of the repository.
 pub const PRE_RECEIVE_HOOK: &str = "\
 #!/bin/sh
-# hooks/pre-receive: takes no commit that nobody on the list signed.
-set -eu
-while read -r old new ref; do
-    case $new in *[!0]*) ;; *) continue ;; esac
-    case $old in *[!0]*) since=\"--since $old\" ;; *) since= ;; esac
-    # shellcheck disable=SC2086
-    twinkeep scan \"git:.\" --branch \"$new\" --signers SIGNERS $since --fail-on low
-done
+# hooks/pre-receive: takes no commit and no tag that nobody on the list signed.
+# Where history began without signatures, add --since and the commit up to which it counts as it is.
+exec twinkeep scan git:. --pushed --signers SIGNERS --fail-on medium
 ";
 
 /// The line of a pipeline that refuses to build what nobody on the list signed.
@@ -87,10 +85,7 @@ pub fn collect(repository: &Path, options: Options<'_>) -> Result<Git, CollectEr
         _ => vec![tip],
     };
     reader.commits(&range, &keys, &mut git)?;
-    let scoped = |list: &List| list.signers.iter().any(|signer| !signer.paths.is_empty());
-    if git.list.as_ref().is_some_and(scoped) {
-        reader.paths(&range, &mut git)?;
-    }
+    reader.scoped_paths(&range, &mut git)?;
     reader.tags(&keys, &mut git)?;
     Ok(git)
 }
@@ -193,7 +188,8 @@ impl Reader<'_> {
         self.end(names)?;
         self.end(objects)?;
         git.commit_count = git.commits.len() as u64;
-        if git.since.as_ref().is_none_or(|since| !since.is_ancestor) {
+        // Where nothing is left out, all parents have to be there.
+        if range.len() == 1 {
             let cut: BTreeSet<String> = parents
                 .into_iter()
                 .filter(|(parent, _)| !seen.contains(parent))
@@ -202,6 +198,12 @@ impl Reader<'_> {
             git.cut_at = cut.into_iter().collect();
         }
         Ok(())
+    }
+
+    /// The files that each commit changed, if the list asks for them.
+    fn scoped_paths(&self, range: &[String], git: &mut Git) -> Result<(), CollectError> {
+        let scoped = |list: &List| list.signers.iter().any(|signer| !signer.paths.is_empty());
+        if git.list.as_ref().is_some_and(scoped) { self.paths(range, git) } else { Ok(()) }
     }
 
     /// The files that each commit changed; of a merge, those that differ from all its parents.
@@ -252,8 +254,7 @@ impl Reader<'_> {
             .map(|(_, id, _)| format!("{id}\n"))
             .collect();
         // All names are written before the first object is read, so they go through a file.
-        let mut file = tempfile_of(&wanted).map_err(|_| self.unreachable())?;
-        std::io::Seek::rewind(&mut file).map_err(|_| self.unreachable())?;
+        let file = one_file(&wanted).map_err(|_| self.unreachable())?;
         let mut objects = self.start(self.git(BATCH).stdin(Stdio::from(file)))?;
         let mut out = self.out(&mut objects)?;
         for (kind, id, name) in lines {
@@ -336,11 +337,12 @@ impl Reader<'_> {
     }
 }
 
-/// A file without a name, that has a text.
-fn tempfile_of(text: &str) -> std::io::Result<std::fs::File> {
+/// A file without a name, that has a text and is read from its start.
+fn one_file(text: &str) -> std::io::Result<std::fs::File> {
     use rustix::fs::{MemfdFlags, memfd_create};
     let mut file = std::fs::File::from(memfd_create("names", MemfdFlags::CLOEXEC)?);
     file.write_all(text.as_bytes())?;
+    std::io::Seek::rewind(&mut file)?;
     Ok(file)
 }
 

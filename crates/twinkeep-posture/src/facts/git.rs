@@ -18,6 +18,9 @@ pub struct Git {
     /// The commit up to which everything was verified before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Since>,
+    /// Whether this is what a push brings, so that there may be nothing new in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_pushed: bool,
     /// The list of those who may sign; `None` if there is none.
     pub list: Option<List>,
     /// How many commits were looked at.

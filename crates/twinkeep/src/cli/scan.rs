@@ -93,6 +93,11 @@ pub(crate) struct ScannedArgs {
     #[arg(long, value_name = "COMMIT")]
     pub(crate) since: Option<String>,
 
+    /// git: judge what a push brings, as git tells its hook `pre-receive` on the standard input;
+    /// history up to `--since` counts as it is
+    #[arg(long, conflicts_with = "branch")]
+    pub(crate) pushed: bool,
+
     /// tls, postgres: the authorities to trust, a PEM file [default: those of the system]
     #[arg(long, value_name = "FILE", env = "PGSSLROOTCERT")]
     pub(crate) ca: Option<PathBuf>,

@@ -53,6 +53,7 @@ mod receipt;
 mod refusals;
 mod release;
 mod scan;
+mod scan_push;
 mod scan_stores;
 mod selfattack;
 mod send;

@@ -65,7 +65,8 @@ fn judge(git: &Git) -> Vec<Judged> {
         }
     }
     // One line for all that are in order: ten thousand lines would hide the one that is not.
-    if judged.is_empty() && (0 < passed || git.since.is_some()) {
+    let may_be_none = git.since.is_some() || git.is_pushed;
+    if judged.is_empty() && (0 < passed || may_be_none) {
         judged.push(Judged::new(branch, Outcome::Pass));
     }
     judged

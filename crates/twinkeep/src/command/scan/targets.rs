@@ -57,6 +57,10 @@ pub(super) fn collect(global: &Global, args: &ScannedArgs) -> Result<Collected, 
         facts.push(match target {
             Target::Keep => keep(global, args, &mut app)?,
             Target::Host => host_facts(global, args, now.micros()),
+            Target::Git(repository) if args.pushed => {
+                facts.extend(pushed(repository, args)?);
+                continue;
+            }
             other => elsewhere(other, args, now)?,
         });
     }
@@ -134,6 +138,33 @@ fn signed(args: &ScannedArgs) -> git::Options<'_> {
         since: args.since.as_deref(),
     }
 }
+
+/// What the push brings that git tells of.
+fn pushed(repository: &Path, args: &ScannedArgs) -> Result<Vec<Facts>, AppError> {
+    use std::io::Read as _;
+
+    let mut text = String::new();
+    let told = std::io::stdin().lock().take(UPDATES_BYTES_MAX).read_to_string(&mut text);
+    told.map_err(|error| {
+        AppError::usage("scan-pushed", "cannot read what is pushed from the standard input")
+            .because(error)
+    })?;
+    // What was cut off would be taken unseen.
+    if text.len() as u64 == UPDATES_BYTES_MAX {
+        return Err(AppError::usage(
+            "scan-pushed",
+            "more names are pushed at once than can be judged",
+        )
+        .hint("push them in parts"));
+    }
+    let updates = git::parse_updates(&text).map_err(collecting)?;
+    let (signers, since) = (args.signers.as_deref(), args.since.as_deref());
+    let found = git::collect_push(repository, git::PushOptions { signers, since }, &updates);
+    Ok(found.map_err(collecting)?.into_iter().map(Facts::from).collect())
+}
+
+/// A push of a hundred thousand names has some fifteen megabytes.
+const UPDATES_BYTES_MAX: u64 = 64 << 20;
 
 fn targets(args: &ScannedArgs) -> Result<Vec<Target>, AppError> {
     if args.targets.is_empty() {
