@@ -71,6 +71,9 @@ bench-attack: ## Attack a served model with ART and SACRO-ML over HTTPS, beside 
 bench-posture-phi: ## Find data of people in generated files, beside Presidio (400 MB of it; PROFILE=dev: as built for tests)
 	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/posture-phi/run.sh
 
+bench-posture-cfn: ## Judge templates beside Checkov and cfn-guard, and print where verdicts differ (400 MB of them; PROFILE=dev: as built for tests)
+	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/posture-cfn/run.sh
+
 bench-posture-git: ## Verify 10,000 signed commits, beside git verify-commit (PROFILE=dev: as built for tests)
 	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/posture-git/run.sh
 
@@ -95,4 +98,4 @@ docs: ## Regenerate the reference pages from the program
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny bench-incident demo-attack bench-probe bench-posture-git bench-posture-phi
+.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny bench-incident demo-attack bench-probe bench-posture-cfn bench-posture-git bench-posture-phi

@@ -223,8 +223,14 @@ impl Matches {
 }
 
 impl Condition {
+    /// A condition, as it stands in a policy.
+    pub fn new(operator: &str, key: &str, values: Vec<String>) -> Condition {
+        let (operator, key) = (operator.to_ascii_lowercase(), key.to_ascii_lowercase());
+        Condition { operator, key, values }
+    }
+
     /// Returns whether it holds for a fixed set of people or places only.
-    fn is_fixed(&self) -> bool {
+    pub fn is_fixed(&self) -> bool {
         let operator = self.operator.as_str();
         // `IfExists` and `ForAllValues` also hold where the key is missing.
         if operator.ends_with("ifexists") || operator.starts_with("forallvalues:") {
@@ -262,11 +268,7 @@ fn conditions(value: &Value) -> Result<Vec<Condition>, PolicyError> {
     let mut found = Vec::new();
     for (operator, keys) in value.as_object().ok_or(PolicyError)? {
         for (key, values) in keys.as_object().ok_or(PolicyError)? {
-            found.push(Condition {
-                operator: operator.to_ascii_lowercase(),
-                key: key.to_ascii_lowercase(),
-                values: texts(values)?,
-            });
+            found.push(Condition::new(operator, key, texts(values)?));
         }
     }
     Ok(found)

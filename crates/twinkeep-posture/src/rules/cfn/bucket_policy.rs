@@ -1,17 +1,19 @@
 //! Rule `cfn-bucket-policy`: no policy of a bucket is for everybody.
 //!
-//! A statement with a condition is left to those who know what the condition means.
+//! A condition counts if it fixes who asks or from where, as AWS sees it ("the meaning of public"): a
+//! referrer that anybody can send does not.
 
 use super::{resources, worse};
 use crate::facts::Check;
 use crate::facts::cfn::Cfn;
 use crate::facts::cfn::{Says, Template, Value};
 use crate::outcome::{Judged, Outcome, Severity};
+use crate::parse::bucket_policy::Condition;
 use crate::rule::{Evidence, Judge, Rule, Strength};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "cfn-bucket-policy",
-    title: "No bucket policy allows anything to everybody without a condition",
+    title: "No bucket policy allows anything to everybody without a condition on who asks or from where",
     severity: Severity::Critical,
     protects: "Anybody on the internet can do what the statement allows.",
     remedy: "name the role or the account in `Principal`, or add a `Condition` on the organization or the network",
@@ -45,15 +47,66 @@ fn judge(facts: &Cfn) -> Vec<Judged> {
     })
 }
 
+/// Whether a condition fixes who asks or from where.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fixes {
+    Not,
+    Unknown,
+    Fixes,
+}
+
+/// All parts of a condition must hold, so one that fixes is enough.
+fn fixes(condition: &Value) -> Fixes {
+    let Says::Map(operators) = &condition.says else {
+        return if condition.says == Says::Nothing { Fixes::Not } else { Fixes::Unknown };
+    };
+    let mut found = Fixes::Not;
+    for operator in operators {
+        for keys in operator.value.branches() {
+            let Says::Map(keys) = &keys.says else {
+                found = found.max(Fixes::Unknown);
+                continue;
+            };
+            for key in keys {
+                found = found.max(part(&operator.key, &key.key, &key.value));
+            }
+        }
+    }
+    found
+}
+
+fn part(operator: &str, key: &str, values: &Value) -> Fixes {
+    let fixed = |text: &str| Condition::new(operator, key, vec![text.to_owned()]).is_fixed();
+    let items: Vec<&Value> = values.items();
+    let each = items.iter().map(|value| match &value.says {
+        Says::Text(text) if fixed(text) => Fixes::Fixes,
+        Says::Text(_) | Says::Nothing => Fixes::Not,
+        // Something of the template, such as its network, is fixed once it is there; of an
+        // operator or a key that fixes nothing, no value does.
+        Says::Resource { .. } if fixed("10.0.0.0/8") || fixed("vpc-1") => Fixes::Fixes,
+        _ if fixed("10.0.0.0/8") || fixed("vpc-1") => Fixes::Unknown,
+        _ => Fixes::Not,
+    });
+    each.min().unwrap_or(Fixes::Not)
+}
+
 fn of(template: &Template, statement: &Value) -> Outcome {
     if let Says::Unknown(why) = &statement.says {
         return Outcome::not_checked(why);
     }
     let allows = statement.under(&["Effect"]).iter().any(|effect| effect.text() != Some("Deny"));
-    let conditions = statement.under(&["Condition"]);
-    let unconditional = conditions.iter().any(|condition| condition.says == Says::Nothing);
-    if !allows || !unconditional {
+    if !allows {
         return Outcome::Pass;
+    }
+    let conditions = statement.under(&["Condition"]);
+    // The least of what a condition, a parameter, or a mapping may leave.
+    match conditions.iter().map(fixes).min().unwrap_or(Fixes::Not) {
+        Fixes::Not => {}
+        Fixes::Unknown => {
+            let why = "what its `Condition` says is known when it is deployed";
+            return Outcome::not_checked(why);
+        }
+        Fixes::Fixes => return Outcome::Pass,
     }
     if statement.under(&["NotPrincipal"]).iter().any(|value| value.says != Says::Nothing) {
         let what = "allows everybody but some (`NotPrincipal`)";

@@ -2,9 +2,9 @@
 //!
 //! A property that is missing means no, as CloudFormation takes it.
 
-use super::{must_be_set, must_be_true, resources, worse};
+use super::{Verdict, all, must_be_set, must_be_true, resources, worse};
 use crate::facts::Check;
-use crate::facts::cfn::Cfn;
+use crate::facts::cfn::{Cfn, Says};
 use crate::outcome::{Judged, Outcome, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
 
@@ -34,7 +34,14 @@ fn judge(facts: &Cfn) -> Vec<Judged> {
         must_be_set(template, topic, &["KmsMasterKeyId"])
     });
     judged.extend(resources(facts, &["AWS::Kinesis::Stream"], |template, stream| {
-        must_be_set(template, stream, &["StreamEncryption"])
+        let values = stream.properties.under(&["StreamEncryption", "EncryptionType"]);
+        all(template, &values, stream.at, |value| match &value.says {
+            Says::Text(word) if word == "KMS" => Verdict::Good,
+            Says::Text(_) => Verdict::Bad("`EncryptionType` is not `KMS`".to_owned()),
+            Says::Nothing => Verdict::Bad("`StreamEncryption` is not set".to_owned()),
+            Says::Unknown(why) => Verdict::Unknown(why.clone()),
+            _ => Verdict::Unknown("`EncryptionType` is known when it is deployed".to_owned()),
+        })
     }));
     judged.extend(resources(facts, &["AWS::ElastiCache::ReplicationGroup"], |template, cache| {
         let rest = must_be_true(template, cache, &["AtRestEncryptionEnabled"]);

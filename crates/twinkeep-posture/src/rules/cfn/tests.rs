@@ -211,15 +211,39 @@ fn public_buckets_fail() {
         rule,
         &policy("Effect: Allow, Principal: {AWS: !Sub 'arn:aws:iam::1:root'}, Action: '*'"),
     );
-    passes(
-        rule,
-        &policy("Effect: Allow, Principal: '*', Condition: {Bool: {a: true}}, Action: '*'"),
-    );
+    let on = |condition: &str| {
+        policy(&format!("Effect: Allow, Principal: '*', Condition: {{{condition}}}, Action: '*'"))
+    };
+    // Anybody can send a referrer, and leave TLS out; two of three networks are everybody's.
+    for open in [
+        "Bool: {'aws:SecureTransport': false}",
+        "StringLike: {'aws:Referer': ['http://www.example.com/*']}",
+        "StringNotEquals: {'aws:SourceVpc': vpc-1}",
+        "IpAddress: {'aws:SourceIp': [10.0.0.0/8, 0.0.0.0/0]}",
+        "StringEquals: {'aws:Referer': !Ref Free}",
+    ] {
+        fails(rule, &on(open), "allows everybody");
+    }
+    for fixed in [
+        "StringEquals: {'aws:SourceVpc': vpc-1}",
+        "StringEquals: {'aws:SourceVpce': !Ref R}",
+        "StringEquals: {'aws:PrincipalOrgID': o-1}, StringLike: {'aws:Referer': '*'}",
+        "IpAddress: {'aws:SourceIp': 10.1.0.0/16}",
+    ] {
+        passes(rule, &on(fixed));
+    }
+    unknown(rule, &on("StringEquals: {'aws:SourceVpc': !Ref Free}"));
     unknown(rule, &policy("Effect: Allow, Principal: {AWS: !Ref Free}, Action: '*'"));
 }
 
 /// Rule, type, properties that pass, properties that fail.
 const STORES: &[(&str, &str, &str, &str)] = &[
+    (
+        "cfn-queue-encryption",
+        "AWS::Kinesis::Stream",
+        "StreamEncryption: {EncryptionType: KMS, KeyId: alias/aws/kinesis}",
+        "StreamEncryption: {EncryptionType: NONE, KeyId: alias/aws/kinesis}",
+    ),
     ("cfn-volume-encryption", "AWS::EC2::Volume", "Encrypted: true", "Size: 1"),
     (
         "cfn-volume-encryption",
