@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
 
+use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
+use lzma_rust2::XzReader;
 
 use super::json::JsonScan;
 use super::sniff::{Format, sniff};
@@ -54,11 +56,19 @@ pub fn inspect(file: &File, size: u64, limits: Limits) -> io::Result<Inspection>
     let head = read_head(&mut reader)?;
     let format = sniff(&head);
     match format {
-        Format::Parquet => match parquet::footer(file, size, limits.latest_year)? {
-            Some(footer) if footer.encrypted => {
+        Format::Parquet => match parquet::look(file, size, limits)? {
+            Some(table) if table.encrypted => {
                 Ok(plain("parquet", State::Encrypted("Parquet encryption"), Vec::new()))
             }
-            Some(footer) => Ok(plain("parquet", State::Readable, footer.places)),
+            Some(table) => {
+                let found = verdict(&table.places) == Verdict::Personal;
+                let state = match table.unread {
+                    // What was found was found, however much was not looked at.
+                    Some(why) if !found => State::NotChecked(why),
+                    _ => State::Readable,
+                };
+                Ok(Inspection { bytes: table.bytes, ..plain("parquet", state, table.places) })
+            }
             None => {
                 let why = "the footer of Parquet is missing or broken";
                 Ok(plain("parquet", State::NotChecked(why), Vec::new()))
@@ -98,11 +108,27 @@ fn stream(
             let why = "an archive, or a table of columns, within an archive";
             return nothing("nested", State::NotChecked(why));
         }
-        Format::Gzip | Format::Tar if DEPTH_MAX <= depth => {
+        Format::Gzip | Format::Zstd | Format::Bzip2 | Format::Xz | Format::Tar
+            if DEPTH_MAX <= depth =>
+        {
             return nothing("nested", State::NotChecked("it is packed too often"));
         }
         Format::Gzip => {
             let mut unpacked = MultiGzDecoder::new(io::Cursor::new(head).chain(rest));
+            return unpack(&mut unpacked, limits, depth + 1);
+        }
+        Format::Zstd => {
+            let mut packed = zstd::Decoder::new(io::Cursor::new(head).chain(rest))?;
+            packed.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+            return unpack(&mut packed, limits, depth + 1);
+        }
+        Format::Bzip2 => {
+            let mut unpacked = MultiBzDecoder::new(io::Cursor::new(head).chain(rest));
+            return unpack(&mut unpacked, limits, depth + 1);
+        }
+        Format::Xz => {
+            let packed = io::Cursor::new(head).chain(rest);
+            let mut unpacked = XzReader::new_mem_limit(packed, true, XZ_MEMORY_KIB_MAX);
             return unpack(&mut unpacked, limits, depth + 1);
         }
         Format::Tar => return tape(&mut io::Cursor::new(head).chain(rest), limits, depth + 1),
@@ -140,8 +166,13 @@ fn unpack(unpacked: &mut dyn Read, limits: Limits, depth: u8) -> io::Result<Insp
 
 /// Whether what was read is wrong, and not the reading of it.
 fn is_broken(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
-    matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
+    use io::ErrorKind::{
+        InvalidData, InvalidInput, Other, OutOfMemory, UnexpectedEof, Unsupported,
+    };
+    matches!(
+        error.kind(),
+        InvalidData | InvalidInput | Other | OutOfMemory | UnexpectedEof | Unsupported
+    )
 }
 
 /// All members of a tar archive, as they come.
@@ -344,6 +375,12 @@ const TOO_LARGE: &str = "it is larger than the bound, and nothing was found up t
 
 /// Packed within packed: `.csv.gz` within `.tar.gz` within an archive.
 const DEPTH_MAX: u8 = 4;
+
+/// What `zstd --ultra` takes at most without a word of its own.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+/// What `xz -9` takes to unpack, and some more.
+const XZ_MEMORY_KIB_MAX: u32 = 128 << 10;
 
 /// What formats are told by; the first table of an export fits.
 const HEAD_LEN: usize = 64 << 10;

@@ -1,27 +1,102 @@
-//! The footer of a Parquet file: the names of columns, their smallest and largest values, and
-//! whether they are encrypted (Apache Parquet format 2.10, Thrift's compact protocol).
+//! A Parquet file: the names of its columns, their smallest and largest values, whether they are
+//! encrypted, and the text in their pages (Apache Parquet format 2.10).
 //!
-//! Pages are not read: names and bounds tell what a column is, in a few kilobytes of a file of any
-//! size. Every length is checked against what is left, because the file may be anybody's.
+//! The footer tells what a column is where its name does, in a few kilobytes of a file of any size.
+//! Text is read from the pages (`pages`), as far as that is needed for a verdict.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use super::column::{Column, mask};
+use super::pages::{Chunk, Pages, Physical};
+use super::text::TextScan;
+use super::thrift::{BINARY, I32, I64, LIST, Reader, STRUCT};
 use super::words::{Meaning, meaning};
-use super::{Found, Place};
+use super::{Found, Limits, Place, Verdict, verdict};
 
-/// What a footer says.
-pub(super) struct Footer {
+/// What a file holds.
+pub(super) struct Table {
     /// Whether columns are encrypted though the footer is not.
     pub encrypted: bool,
     /// What the columns hold.
     pub places: Vec<Place>,
+    /// Why some of its text was not read.
+    pub unread: Option<&'static str>,
+    /// How many bytes were looked at.
+    pub bytes: u64,
 }
 
-/// Reads the footer; `None` if there is none, or it is not in order.
-pub(super) fn footer(file: &File, size: u64, latest_year: u16) -> io::Result<Option<Footer>> {
+/// Looks into a file; `None` if its footer is missing or not in order.
+pub(super) fn look(file: &File, size: u64, limits: Limits) -> io::Result<Option<Table>> {
+    let Some((footer, length)) = footer(file, size)? else { return Ok(None) };
+    let mut table =
+        Table { encrypted: footer.encrypted, places: Vec::new(), unread: None, bytes: length };
+    if footer.encrypted {
+        return Ok(Some(table));
+    }
+    table.places =
+        footer.leaves.iter().filter_map(|leaf| place(leaf, limits.latest_year)).collect();
+    if limits.rows_enough.is_some() && verdict(&table.places) == Verdict::Personal {
+        return Ok(Some(table));
+    }
+    let mut text = TextScan::default();
+    let mut columns: Vec<(&Leaf, Column)> =
+        footer.leaves.iter().map(|leaf| (leaf, Column::new(leaf.meaning()))).collect();
+    let mut pages = Pages { file, size, bytes: 0, bytes_max: limits.bytes_max, unread: None };
+    let groups = footer.leaves.iter().map(|leaf| leaf.chunks.len()).max().unwrap_or(0);
+    for group in 0..groups {
+        for (leaf, column) in &mut columns {
+            let Some(chunk) = leaf.chunks.get(group) else { continue };
+            pages.read(chunk, leaf.shape, &mut |value| {
+                column.observe(value, mask(value));
+                if TEXT_LEN_MIN <= value.len() {
+                    text.scan(value);
+                }
+            })?;
+        }
+        if limits.rows_enough.is_some()
+            && verdict(&found(&footer.leaves, &columns, &text, limits)) == Verdict::Personal
+        {
+            break;
+        }
+    }
+    table.places = found(&footer.leaves, &columns, &text, limits);
+    table.unread = pages.unread;
+    table.bytes += pages.bytes;
+    Ok(Some(table))
+}
+
+/// What the columns hold by their pages, and by their bounds where there were no pages to read.
+fn found(
+    leaves: &[Leaf],
+    columns: &[(&Leaf, Column)],
+    text: &TextScan,
+    limits: Limits,
+) -> Vec<Place> {
+    let mut places = Vec::new();
+    for (leaf, (_, column)) in leaves.iter().zip(columns) {
+        let by_pages = column.found(limits.latest_year).map(|found| {
+            // A value of a dictionary stands for many rows, nobody counts how many.
+            let share = found.rows as f64 / found.of.max(1) as f64;
+            let rows = (leaf.values as f64 * share).round() as u64;
+            Place { field: leaf.shown(), found: Found { rows, of: leaf.values, ..found } }
+        });
+        places.extend(by_pages.or_else(|| place(leaf, limits.latest_year)));
+    }
+    let of_text = text.found().into_iter();
+    places.extend(of_text.map(|found| Place { field: "text".to_owned(), found }));
+    places
+}
+
+/// What a footer says.
+struct Footer {
+    encrypted: bool,
+    leaves: Vec<Leaf>,
+}
+
+/// Reads the footer, and says how long it is; `None` if there is none, or it is not in order.
+fn footer(file: &File, size: u64) -> io::Result<Option<(Footer, u64)>> {
     let mut end = [0; 8];
     let Some(end_at) = size.checked_sub(8) else { return Ok(None) };
     file.read_exact_at(&mut end, end_at)?;
@@ -32,7 +107,7 @@ pub(super) fn footer(file: &File, size: u64, latest_year: u16) -> io::Result<Opt
     }
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     file.read_exact_at(&mut bytes, end_at - length)?;
-    Ok(read(&bytes, latest_year))
+    Ok(read(&bytes).map(|footer| (footer, length)))
 }
 
 /// One leaf of the schema, or one chunk of a column.
@@ -43,10 +118,38 @@ struct Leaf {
     is_date: bool,
     values: u64,
     bounds: Vec<Vec<u8>>,
+    shape: Shape,
+    chunks: Vec<Chunk>,
 }
 
-pub(super) fn read(bytes: &[u8], latest_year: u16) -> Option<Footer> {
-    let mut reader = Reader { bytes, at: 0 };
+/// What has to be known of a leaf in order to read its pages.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Shape {
+    /// How its values are stored.
+    pub physical: Physical,
+    /// Whether values may be missing, so that pages say which are there.
+    pub has_gaps: bool,
+    /// Whether there are lists, so that pages say where they begin.
+    pub has_lists: bool,
+}
+
+impl Leaf {
+    fn meaning(&self) -> Option<Meaning> {
+        let alone = meaning(&self.name);
+        match alone {
+            Some(Meaning::Sure(_)) => alone,
+            _ => meaning(&format!("{} {}", self.above, self.name)).or(alone),
+        }
+    }
+
+    /// What is in our own list is no value of a person; any other name may be one.
+    fn shown(&self) -> String {
+        if self.meaning().is_some() { self.name.clone() } else { "a column".to_owned() }
+    }
+}
+
+fn read(bytes: &[u8]) -> Option<Footer> {
+    let mut reader = Reader::new(bytes);
     let mut leaves = Vec::new();
     let mut encrypted = false;
     let mut before = 0;
@@ -65,20 +168,38 @@ pub(super) fn read(bytes: &[u8], latest_year: u16) -> Option<Footer> {
             _ => reader.skip(kind, 0)?,
         }
     }
-    let places = leaves.iter().filter_map(|leaf| place(leaf, latest_year)).collect();
-    Some(Footer { encrypted, places })
+    Some(Footer { encrypted, leaves })
 }
 
 /// The leaves of the schema, in the order of their columns.
 fn schema(reader: &mut Reader<'_>) -> Option<Vec<Leaf>> {
     let mut leaves = Vec::new();
-    let mut above = String::new();
-    for _ in 0..reader.list()? {
-        let mut leaf = Leaf::default();
-        let mut children = 0;
+    // Groups that are open: their names, how many children are to come, and what holds in them.
+    let mut open: Vec<(String, i64, Shape)> = Vec::new();
+    for index in 0..reader.list()? {
+        while open.last().is_some_and(|(_, left, _)| *left <= 0) {
+            open.pop();
+        }
+        let (above, mut shape) = match open.last_mut() {
+            Some((name, left, shape)) => {
+                *left -= 1;
+                (name.clone(), *shape)
+            }
+            None => (String::new(), Shape::default()),
+        };
+        let mut leaf = Leaf { above, ..Leaf::default() };
+        let (mut children, mut physical, mut length) = (0, 0, 0);
         let mut before = 0;
         while let Some((id, kind)) = reader.field(&mut before)? {
             match (id, kind) {
+                (1, I32) => physical = reader.zigzag()?,
+                (2, I32) => length = reader.zigzag()?,
+                // The root is there once, whatever it says.
+                (3, I32) => {
+                    let repetition = reader.zigzag()?;
+                    shape.has_gaps |= 0 < index && repetition != 0;
+                    shape.has_lists |= 0 < index && repetition == 2;
+                }
                 (4, BINARY) => leaf.name = String::from_utf8_lossy(reader.binary()?).into_owned(),
                 (5, I32) => children = reader.zigzag()?,
                 (6, I32) => leaf.is_date = reader.zigzag()? == CONVERTED_DATE,
@@ -86,10 +207,14 @@ fn schema(reader: &mut Reader<'_>) -> Option<Vec<Leaf>> {
             }
         }
         if 0 < children {
-            above = leaf.name;
+            open.push((leaf.name, children, shape));
         } else {
-            leaf.above.clone_from(&above);
+            shape.physical = Physical::of(physical, length);
+            leaf.shape = shape;
             leaves.push(leaf);
+        }
+        if OPEN_MAX < open.len() {
+            return None;
         }
     }
     Some(leaves)
@@ -105,9 +230,12 @@ fn row_group(reader: &mut Reader<'_>, leaves: &mut [Leaf], encrypted: &mut bool)
         for at in 0..reader.list()? {
             let mut spare = Leaf::default();
             let leaf = leaves.get_mut(at).unwrap_or(&mut spare);
+            let mut elsewhere = false;
             let mut before = 0;
             while let Some((id, kind)) = reader.field(&mut before)? {
                 match (id, kind) {
+                    // The values may be in another file, which is looked into by itself.
+                    (1, BINARY) => elsewhere = !reader.binary()?.is_empty(),
                     (3, STRUCT) => chunk(reader, leaf)?,
                     (8, STRUCT) => {
                         *encrypted = true;
@@ -116,6 +244,9 @@ fn row_group(reader: &mut Reader<'_>, leaves: &mut [Leaf], encrypted: &mut bool)
                     _ => reader.skip(kind, 0)?,
                 }
             }
+            if elsewhere {
+                leaf.chunks.pop();
+            }
         }
     }
     Some(())
@@ -123,13 +254,20 @@ fn row_group(reader: &mut Reader<'_>, leaves: &mut [Leaf], encrypted: &mut bool)
 
 /// The metadata of one chunk of a column.
 fn chunk(reader: &mut Reader<'_>, leaf: &mut Leaf) -> Option<()> {
+    let mut chunk = Chunk::default();
+    let (mut data_at, mut dictionary_at) = (0, 0);
+    let number = |value: i64| u64::try_from(value).unwrap_or(0);
     let mut before = 0;
     while let Some((id, kind)) = reader.field(&mut before)? {
         match (id, kind) {
+            (4, I32) => chunk.codec = reader.zigzag()?,
             (5, I64) => {
-                let values = u64::try_from(reader.zigzag()?).unwrap_or(0);
-                leaf.values = leaf.values.saturating_add(values);
+                chunk.values = number(reader.zigzag()?);
+                leaf.values = leaf.values.saturating_add(chunk.values);
             }
+            (7, I64) => chunk.length = number(reader.zigzag()?),
+            (9, I64) => data_at = number(reader.zigzag()?),
+            (11, I64) => dictionary_at = number(reader.zigzag()?),
             (12, STRUCT) => {
                 let mut before = 0;
                 while let Some((id, kind)) = reader.field(&mut before)? {
@@ -147,16 +285,17 @@ fn chunk(reader: &mut Reader<'_>, leaf: &mut Leaf) -> Option<()> {
             _ => reader.skip(kind, 0)?,
         }
     }
+    chunk.at = match dictionary_at {
+        0 => data_at,
+        at => at.min(data_at),
+    };
+    leaf.chunks.push(chunk);
     Some(())
 }
 
 /// What a leaf holds: its bounds are values of it, and stand for all others.
 fn place(leaf: &Leaf, latest_year: u16) -> Option<Place> {
-    let alone = meaning(&leaf.name);
-    let meaning = match alone {
-        Some(Meaning::Sure(_)) => alone,
-        _ => meaning(&format!("{} {}", leaf.above, leaf.name)).or(alone),
-    };
+    let meaning = leaf.meaning();
     let mut column = Column::new(meaning);
     for bound in &leaf.bounds {
         let date = leaf.is_date.then(|| year_of(bound)).flatten();
@@ -170,8 +309,7 @@ fn place(leaf: &Leaf, latest_year: u16) -> Option<Place> {
         (None, Some(Meaning::Sure(kind))) if leaf.bounds.is_empty() => kind,
         _ => return None,
     };
-    let field = if meaning.is_some() { leaf.name.clone() } else { "a column".to_owned() };
-    Some(Place { field, found: Found { kind, rows: leaf.values, of: leaf.values } })
+    Some(Place { field: leaf.shown(), found: Found { kind, rows: leaf.values, of: leaf.values } })
 }
 
 /// The year of a date that is stored as days since 1970.
@@ -180,107 +318,6 @@ fn year_of(bound: &[u8]) -> Option<u16> {
     // The mean year of the Gregorian calendar; whether it is the last of December does not matter.
     u16::try_from(1970 + i64::from(days) * 400 / 146_097).ok()
 }
-
-/// Thrift's compact protocol.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let byte = *self.bytes.get(self.at)?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    #[expect(clippy::cast_possible_wrap, reason = "zigzag is defined on the bits")]
-    fn zigzag(&mut self) -> Option<i64> {
-        let value = self.varint()?;
-        Some((value >> 1) as i64 ^ -((value & 1) as i64))
-    }
-
-    fn binary(&mut self) -> Option<&'a [u8]> {
-        let length = usize::try_from(self.varint()?).ok()?;
-        let bytes = self.bytes.get(self.at..self.at.checked_add(length)?)?;
-        self.at += length;
-        Some(bytes)
-    }
-
-    /// The next field of a struct: the inner `None` is its end, the outer one a broken footer.
-    #[expect(clippy::option_option, reason = "an end and a break are two things")]
-    fn field(&mut self, before: &mut i64) -> Option<Option<(i64, u8)>> {
-        let head = self.byte()?;
-        if head == 0 {
-            return Some(None);
-        }
-        let delta = i64::from(head >> 4);
-        *before = if delta == 0 { self.zigzag()? } else { before.checked_add(delta)? };
-        Some(Some((*before, head & 0x0f)))
-    }
-
-    /// How many elements a list has; no more than there are bytes for.
-    fn list(&mut self) -> Option<usize> {
-        let head = self.byte()?;
-        let count = match head >> 4 {
-            15 => usize::try_from(self.varint()?).ok()?,
-            count => usize::from(count),
-        };
-        (count <= self.bytes.len() - self.at).then_some(count)
-    }
-
-    fn skip(&mut self, kind: u8, depth: u8) -> Option<()> {
-        if DEPTH_MAX < depth {
-            return None;
-        }
-        match kind {
-            1 | 2 => {}
-            3 => self.at += 1,
-            I16 | I32 | I64 => {
-                self.varint()?;
-            }
-            7 => self.at += 8,
-            BINARY => {
-                self.binary()?;
-            }
-            LIST | SET => {
-                let kind = self.bytes.get(self.at)? & 0x0f;
-                for _ in 0..self.list()? {
-                    // Booleans of lists take a byte each.
-                    if kind <= 2 { self.at += 1 } else { self.skip(kind, depth + 1)? }
-                }
-            }
-            STRUCT => {
-                let mut before = 0;
-                while let Some((_, kind)) = self.field(&mut before)? {
-                    self.skip(kind, depth + 1)?;
-                }
-            }
-            _ => return None,
-        }
-        (self.at <= self.bytes.len()).then_some(())
-    }
-}
-
-const I16: u8 = 4;
-const I32: u8 = 5;
-const I64: u8 = 6;
-const BINARY: u8 = 8;
-const LIST: u8 = 9;
-const SET: u8 = 10;
-const STRUCT: u8 = 12;
 
 /// The converted type of dates.
 const CONVERTED_DATE: i64 = 6;
@@ -294,5 +331,8 @@ const BOUND_COUNT_MAX: usize = 64;
 /// Longer bounds are text.
 const BOUND_LEN_MAX: usize = 256;
 
-/// The format needs five.
-const DEPTH_MAX: u8 = 16;
+/// Shorter values cannot hold a label and its value.
+const TEXT_LEN_MIN: usize = 24;
+
+/// Nobody nests groups deeper.
+const OPEN_MAX: usize = 256;

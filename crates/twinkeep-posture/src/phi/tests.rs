@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use super::{Inspection, Kind, Limits, State, Verdict, inspect, values, verdict};
 
 mod hostile;
+mod packed;
 mod real;
 
 const ALL: Limits = Limits { bytes_max: 64 << 20, rows_enough: None, latest_year: 2026 };
