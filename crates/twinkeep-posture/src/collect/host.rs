@@ -65,7 +65,7 @@ pub fn collect(places: &Places, sensitive: &[&Path], canary: Canary, taken_us: i
         swaps: known(swaps(places)),
         core_dumps: known(core_dumps(places)),
         clock_daemons: known(clock_daemons(places)),
-        ssh: ssh(),
+        ssh: ssh(places),
     }
 }
 
@@ -245,13 +245,18 @@ fn running(places: &Places) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn ssh() -> Known<Option<BTreeMap<String, Vec<String>>>> {
+fn ssh(places: &Places) -> Known<Option<BTreeMap<String, Vec<String>>>> {
     // The usual place, as `sshd` is run by its whole path only.
     let program = Path::new("/usr/sbin/sshd");
     if !program.exists() {
         return Known::Seen(None);
     }
-    match ask("/usr/sbin/sshd", &["-T"]) {
+    let config = places.etc.join("ssh/sshd_config");
+    let Some(config) = config.to_str() else {
+        return Known::Unknown("the path of its settings is no text".to_owned());
+    };
+    // It works out what its settings, those that they include, and its own defaults come to.
+    match ask("/usr/sbin/sshd", &["-T", "-f", config]) {
         Ok(text) => Known::Seen(Some(settings(&text, ' '))),
         Err(why) => Known::Unknown(why),
     }

@@ -6,9 +6,10 @@ use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use super::{Canary, Places, collect, listeners, storage};
-use crate::facts::Known;
-use crate::facts::host::{Encryption, Storage};
+use super::{Canary, Places, collect, listeners, ssh, storage};
+use crate::facts::host::{Encryption, Host, Storage};
+use crate::facts::{Facts, Known};
+use crate::rules::find;
 
 fn put(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -99,4 +100,46 @@ fn a_computer_that_shows_nothing_is_unknown_and_not_an_error() {
     assert!(host.sensitive[0].tree.seen().is_err());
     assert_eq!(host.sensitive[1].tree.seen().unwrap().count, 1);
     assert!(host.audit.canary.seen().is_err());
+}
+
+/// The installed `sshd` works out what its files come to; where it is not installed or may not run,
+/// nobody knows, and that is what is said.
+#[test]
+fn what_sshd_makes_of_its_files_is_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = Places { etc: folder.path().to_path_buf(), ..Places::default() };
+    let key = folder.path().join("key");
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status();
+    let config = |text: &str| {
+        let head = format!("HostKey {}\n", key.display());
+        put(&folder.path().join("ssh/sshd_config"), &(head + text));
+    };
+    config("");
+    let installed =
+        made.is_ok_and(|status| status.success()) && matches!(ssh(&places), Known::Seen(Some(_)));
+    if !installed {
+        println!("skipped: `sshd` is not installed, or may not run");
+        return;
+    }
+    let words = |text: &str| {
+        config(text);
+        let host = Host { ssh: ssh(&places), ..Host::default() };
+        let facts = Facts::from(host);
+        ["host-ssh-password", "host-ssh-root", "host-ssh-idle"]
+            .map(|rule| find(rule).unwrap().check.judge(&facts).unwrap()[0].outcome.word())
+    };
+    // What is not said is as `sshd` has it: passwords, none for root, and sessions without an end.
+    assert_eq!(words(""), ["fail", "pass", "fail"]);
+    let good = "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\n\
+                ClientAliveInterval 300\nClientAliveCountMax 2\n";
+    assert_eq!(words(good), ["pass"; 3]);
+    // The first word holds, and it may be in another file.
+    let other = folder.path().join("other.conf");
+    put(&other, "PasswordAuthentication yes\nPermitRootLogin yes\nClientAliveCountMax 0\n");
+    let with = format!("Include {}\n{good}", other.display());
+    assert_eq!(words(&with), ["fail"; 3]);
+    assert_eq!(words("NoSuchSetting yes\n"), ["not-checked"; 3]);
 }

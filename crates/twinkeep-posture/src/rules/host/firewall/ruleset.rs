@@ -29,6 +29,7 @@ pub(super) enum Reach {
 pub(super) struct Ruleset<'a> {
     chains: Vec<&'a Value>,
     rules: Vec<&'a Value>,
+    sets: Vec<&'a Value>,
 }
 
 /// Whether a rule is about the packet.
@@ -48,7 +49,7 @@ impl<'a> Ruleset<'a> {
     pub(super) fn read(said: &'a Value) -> Ruleset<'a> {
         let items = || said["nftables"].as_array().into_iter().flatten();
         let of = |kind: &'static str| items().filter_map(move |item| item.get(kind)).collect();
-        Ruleset { chains: of("chain"), rules: of("rule") }
+        Ruleset { chains: of("chain"), rules: of("rule"), sets: of("set") }
     }
 
     /// Why a port can be reached: every chain at the input has to let it through.
@@ -78,11 +79,21 @@ impl<'a> Ruleset<'a> {
         };
         for rule in self.rules.iter().filter(same) {
             let expressions = rule["expr"].as_array().map_or(&[][..], Vec::as_slice);
-            let port_named = match about(expressions, port) {
+            let mut port_named = match self.about(rule, expressions, port) {
                 About::Nothing | About::Some => continue,
                 About::All { port_named } => port_named,
             };
             for expression in expressions {
+                let expression = match expression.get("vmap") {
+                    None => expression,
+                    Some(map) => match self.mapped(rule, map, port) {
+                        Some(verdict) => {
+                            port_named |= is_port(&map["key"]);
+                            verdict
+                        }
+                        None => continue,
+                    },
+                };
                 let has = |name: &str| expression.get(name).is_some();
                 if has("accept") {
                     return Some(if port_named { Reach::ByRule } else { Reach::ByDefault });
@@ -116,63 +127,97 @@ impl<'a> Ruleset<'a> {
         };
         self.chains.iter().find(same).copied()
     }
-}
 
-/// Whether a rule is about a new connection from elsewhere to a port.
-fn about(expressions: &[Value], port: u16) -> About {
-    let mut port_named = false;
-    let mut condition = false;
-    for expression in expressions {
-        if expression.get("limit").is_some() || expression.get("vmap").is_some() {
-            condition = true;
-        }
-        let Some(matched) = expression.get("match") else { continue };
-        let (left, right) = (&matched["left"], &matched["right"]);
-        let negated = matched["op"] == "!=";
-        let holds = if left["payload"]["field"] == "dport" {
-            port_named = !negated;
-            match left["payload"]["protocol"].as_str() {
-                Some("tcp" | "th") => contains(right, u64::from(port)),
-                _ => Some(false),
-            }
-        } else if left["meta"]["key"] == "l4proto" || left["payload"]["field"] == "protocol" {
-            Some(names(right, "tcp") || contains(right, 6) == Some(true))
-        } else if left["ct"]["key"] == "state" {
-            Some(names(right, "new"))
-        } else if left["meta"]["key"] == "iifname" || left["meta"]["key"] == "iif" {
-            // Whoever comes from elsewhere does not come by the loopback.
-            if names(right, "lo") { Some(false) } else { None }
-        } else {
-            None
+    fn set(&self, beside: &Value, name: &str) -> Option<&'a Value> {
+        let same = |set: &&&Value| {
+            set["family"] == beside["family"]
+                && set["table"] == beside["table"]
+                && set["name"] == name
         };
-        match holds.map(|it| it != negated) {
-            Some(true) => {}
-            Some(false) => return About::Nothing,
-            None => condition = true,
-        }
+        self.sets.iter().find(same).copied()
     }
-    if condition { About::Some } else { About::All { port_named } }
-}
 
-/// Whether a number is one of those; `None` for a set that is named only.
-fn contains(right: &Value, number: u64) -> Option<bool> {
-    if let Some(one) = right.as_u64() {
-        return Some(one == number);
+    /// The verdict that a map has for a new connection to a port.
+    fn mapped<'m>(&self, rule: &Value, map: &'m Value, port: u16) -> Option<&'m Value> {
+        let key = &map["key"];
+        map["data"]["set"].as_array()?.iter().find_map(|entry| {
+            let (right, verdict) = (entry.get(0)?, entry.get(1)?);
+            let holds = if is_port(key) {
+                self.contains(rule, right, u64::from(port)) == Some(true)
+            } else {
+                names(right, if key["ct"]["key"] == "state" { "new" } else { "tcp" })
+            };
+            holds.then_some(verdict)
+        })
     }
-    if let Some(range) = right["range"].as_array() {
-        let end = |at: usize| range.get(at).and_then(Value::as_u64);
-        return Some((end(0)?..=end(1)?).contains(&number));
-    }
-    let of_set = right["set"].as_array().or_else(|| right.as_array())?;
-    let mut known = Some(false);
-    for one in of_set {
-        match contains(one, number) {
-            Some(true) => return Some(true),
-            Some(false) => {}
-            None => known = None,
+
+    /// Whether a rule is about a new connection from elsewhere to a port.
+    fn about(&self, rule: &Value, expressions: &[Value], port: u16) -> About {
+        let mut port_named = false;
+        let mut condition = false;
+        for expression in expressions {
+            if expression.get("limit").is_some() {
+                condition = true;
+            }
+            let of_map = expression.get("vmap").map(|map| is_known(&map["key"]));
+            condition |= of_map == Some(false);
+            let Some(matched) = expression.get("match") else { continue };
+            let (left, right) = (&matched["left"], &matched["right"]);
+            let negated = matched["op"] == "!=";
+            let holds = if is_port(left) {
+                port_named = !negated;
+                match left["payload"]["protocol"].as_str() {
+                    Some("tcp" | "th") => self.contains(rule, right, u64::from(port)),
+                    _ => Some(false),
+                }
+            } else if left["meta"]["key"] == "l4proto" || left["payload"]["field"] == "protocol" {
+                Some(names(right, "tcp") || self.contains(rule, right, 6) == Some(true))
+            } else if left["ct"]["key"] == "state" {
+                Some(names(right, "new"))
+            } else if left["meta"]["key"] == "iifname" || left["meta"]["key"] == "iif" {
+                // Whoever comes from elsewhere does not come by the loopback.
+                if names(right, "lo") { Some(false) } else { None }
+            } else {
+                None
+            };
+            match holds.map(|it| it != negated) {
+                Some(true) => {}
+                Some(false) => return About::Nothing,
+                None => condition = true,
+            }
         }
+        if condition { About::Some } else { About::All { port_named } }
     }
-    known
+
+    /// Whether a number is one of those; `None` for a set that is not there.
+    fn contains(&self, rule: &Value, right: &Value, number: u64) -> Option<bool> {
+        if let Some(one) = right.as_u64() {
+            return Some(one == number);
+        }
+        if let Some(range) = right["range"].as_array() {
+            let end = |at: usize| range.get(at).and_then(Value::as_u64);
+            return Some((end(0)?..=end(1)?).contains(&number));
+        }
+        if let Some(name) = right.as_str() {
+            let set = self.set(rule, name.strip_prefix('@')?)?;
+            // A set that nobody filled has no elements.
+            let Some(elements) = set.get("elem") else { return Some(false) };
+            return self.contains(rule, elements, number);
+        }
+        if let Some(element) = right.get("elem") {
+            return self.contains(rule, &element["val"], number);
+        }
+        let of_set = right["set"].as_array().or_else(|| right.as_array())?;
+        let mut known = Some(false);
+        for one in of_set {
+            match self.contains(rule, one, number) {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => known = None,
+            }
+        }
+        known
+    }
 }
 
 /// Whether a word is the one, or one of those.
@@ -180,3 +225,18 @@ fn names(right: &Value, word: &str) -> bool {
     let of_set = right["set"].as_array().or_else(|| right.as_array());
     right == word || of_set.is_some_and(|words| words.iter().any(|it| it == word))
 }
+
+/// Whether something is asked about the port that a connection goes to.
+fn is_port(left: &Value) -> bool {
+    left["payload"]["field"] == "dport"
+}
+
+/// Whether a map asks what is known of every new connection of TCP.
+fn is_known(key: &Value) -> bool {
+    let port = is_port(key)
+        && ["tcp", "th"].iter().any(|protocol| key["payload"]["protocol"] == *protocol);
+    port || key["ct"]["key"] == "state" || key["meta"]["key"] == "l4proto"
+}
+
+#[cfg(test)]
+mod tests;
