@@ -63,8 +63,11 @@ pub const FIXES: &[Fix] = &[
     nginx_rules::powered_by::FIX,
     nginx_rules::server_tokens::FIX,
     phi_rules::modes::FIX,
+    s3_rules::access_log::FIX,
+    s3_rules::acls_off::FIX,
     s3_rules::encryption::FIX,
     s3_rules::public_access::FIX,
     s3_rules::public_block::FIX,
     s3_rules::tls_only::FIX,
+    s3_rules::versioning::FIX,
 ];

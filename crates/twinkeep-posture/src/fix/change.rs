@@ -146,8 +146,12 @@ impl Change {
             Change::SetBucket { setting, .. } => match setting {
                 BucketSetting::PublicAccessBlock => 0,
                 BucketSetting::Acl => 1,
-                BucketSetting::Encryption => 2,
-                BucketSetting::Policy => 3,
+                // Lists are switched off once nobody else is on them.
+                BucketSetting::OwnershipControls => 2,
+                BucketSetting::Encryption => 3,
+                BucketSetting::Versioning => 4,
+                BucketSetting::Logging => 5,
+                BucketSetting::Policy => 6,
             },
         }
     }

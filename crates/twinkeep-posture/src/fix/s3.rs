@@ -10,6 +10,7 @@ use super::change::Now;
 use super::error::FixError;
 use crate::collect::s3::client::{Call, Client};
 use crate::collect::s3::is_bucket_name;
+use crate::facts::s3::Versioning;
 use crate::parse::s3_xml::{self, Element, XmlError};
 
 /// Other systems that changes are made in; a change in one that is not here is refused.
@@ -31,6 +32,12 @@ pub enum BucketSetting {
     Encryption,
     /// The policy.
     Policy,
+    /// Who owns what is uploaded.
+    OwnershipControls,
+    /// Whether old versions are kept.
+    Versioning,
+    /// Where accesses are logged to.
+    Logging,
 }
 
 impl BucketSetting {
@@ -41,6 +48,19 @@ impl BucketSetting {
             BucketSetting::Acl => "acl",
             BucketSetting::Encryption => "encryption",
             BucketSetting::Policy => "policy",
+            BucketSetting::OwnershipControls => "ownershipControls",
+            BucketSetting::Versioning => "versioning",
+            BucketSetting::Logging => "logging",
+        }
+    }
+
+    /// What is written where there shall be none, if it cannot be taken away. A bucket that kept
+    /// versions once can only be told to keep no more.
+    fn nothing(self) -> Option<&'static str> {
+        match self {
+            BucketSetting::Versioning => Some(NO_VERSIONS),
+            BucketSetting::Logging => Some(NO_LOG),
+            _ => None,
         }
     }
 }
@@ -95,9 +115,9 @@ impl Setting<'_> {
     }
 
     fn call(self, to: &Option<String>) -> Call {
-        match to {
+        match to.as_deref().or(self.setting.nothing()) {
             None => Call::delete(self.bucket, self.setting.name()),
-            Some(text) => Call::put(self.bucket, self.setting.name(), text.clone().into_bytes()),
+            Some(text) => Call::put(self.bucket, self.setting.name(), text.into()),
         }
     }
 
@@ -131,12 +151,11 @@ impl Setting<'_> {
     }
 
     fn is_same(self, one: &Option<String>, other: &Option<String>) -> bool {
-        let meant = |text: &str| meaning(self.setting, text).ok();
-        match (one, other) {
-            (None, None) => true,
-            (Some(one), Some(other)) => meant(one).is_some_and(|one| Some(one) == meant(other)),
-            _ => false,
-        }
+        let meant = |text: &Option<String>| match text.as_deref().or(self.setting.nothing()) {
+            None => Some(Value::Null),
+            Some(text) => meaning(self.setting, text).ok(),
+        };
+        meant(one).is_some_and(|one| Some(one) == meant(other))
     }
 
     fn refused(self, says: &dyn std::fmt::Display) -> FixError {
@@ -162,6 +181,15 @@ fn meaning(setting: BucketSetting, text: &str) -> Result<Value, XmlError> {
         BucketSetting::Encryption => {
             Ok(json!(document()?.all("Rule").map(rule_words).collect::<Vec<_>>()))
         }
+        BucketSetting::OwnershipControls => Ok(json!(s3_xml::ownership(text.as_bytes())?)),
+        BucketSetting::Versioning => {
+            Ok(json!(s3_xml::versioning(text.as_bytes())? == Some(Versioning::Enabled)))
+        }
+        BucketSetting::Logging => {
+            let root = s3_xml::parse_as(text.as_bytes(), "BucketLoggingStatus")?;
+            let word = |name| root.at(&["LoggingEnabled", name]);
+            Ok(json!([word("TargetBucket"), word("TargetPrefix")]))
+        }
     }
 }
 
@@ -183,6 +211,13 @@ fn rule_words(rule: &Element) -> Value {
     let key = rule.at(&["BucketKeyEnabled"]).unwrap_or("false").to_ascii_lowercase();
     json!([by("SSEAlgorithm"), by("KMSMasterKeyID"), blocked, key])
 }
+
+const NO_VERSIONS: &str = "<VersioningConfiguration \
+    xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>Suspended</Status>\
+    </VersioningConfiguration>";
+
+const NO_LOG: &str =
+    "<BucketLoggingStatus xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"></BucketLoggingStatus>";
 
 /// How long is waited between a write and each look at what came of it.
 const READ_WAITS: [Duration; 4] = [

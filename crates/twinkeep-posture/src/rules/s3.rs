@@ -3,8 +3,8 @@
 use crate::facts::s3::{Bucket, S3};
 use crate::outcome::{Judged, Outcome, Place};
 
-pub(super) mod access_log;
-pub(super) mod acls_off;
+pub(crate) mod access_log;
+pub(crate) mod acls_off;
 pub(crate) mod effective;
 pub(crate) mod encryption;
 mod fixes;
@@ -13,7 +13,7 @@ pub(super) mod other_accounts;
 pub(crate) mod public_access;
 pub(crate) mod public_block;
 pub(crate) mod tls_only;
-pub(super) mod versioning;
+pub(crate) mod versioning;
 
 #[cfg(test)]
 mod testing;

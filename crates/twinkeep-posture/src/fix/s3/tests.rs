@@ -10,7 +10,7 @@ use crate::baseline::Baseline;
 use crate::collect::s3::client::Client;
 use crate::collect::s3::testing::{Moto, acl, client_at, public_policy};
 use crate::collect::s3::{Buckets, collect};
-use crate::facts::s3::{Answer, S3};
+use crate::facts::s3::{Answer, Ownership, S3, Versioning};
 use crate::facts::{FactFile, Facts};
 use crate::fix::{Change, FixError, Plan, Services, State, apply_in, plan, rollback_in, verify};
 use crate::outcome::{Outcome, Severity};
@@ -104,6 +104,57 @@ fn a_plan_closes_buckets_and_a_rollback_gives_them_back_as_they_were() {
     assert!(undone.steps.iter().all(|step| step.state == State::Undone));
     assert_eq!(facts(&moto), before);
     assert_eq!(rollback_in(services(&client), &journal).unwrap(), undone);
+}
+
+/// Lists that are off, versions, and logs: on by a plan, and off again.
+#[test]
+fn settings_that_are_not_about_the_public_are_changed_and_given_back() {
+    let Some(moto) = Moto::start() else { return };
+    for name in ["logs", "logged", "records", "shared"] {
+        moto.bucket(name);
+    }
+    let delivery = [("LogDelivery", "WRITE"), ("LogDelivery", "READ_ACP")];
+    moto.put("logs", "acl", &acl(&delivery));
+    moto.put("shared", "acl", &acl(&[("AllUsers", "READ")]));
+    let log = "<BucketLoggingStatus xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LoggingEnabled>\
+        <TargetBucket>logs</TargetBucket><TargetPrefix>a/</TargetPrefix></LoggingEnabled>\
+        </BucketLoggingStatus>";
+    moto.put("logged", "logging", log);
+    let before = facts(&moto);
+    let planned = plan(&file(&before), Severity::Medium);
+    let of = |setting| -> Vec<&str> {
+        let steps = steps(&planned).into_iter();
+        steps.filter(|(_, it)| *it == setting).map(|(bucket, _)| bucket).collect()
+    };
+    assert_eq!(of(BucketSetting::Versioning), ["logged", "logs", "records", "shared"]);
+    assert_eq!(of(BucketSetting::Logging), ["records", "shared"]);
+    // What others are granted in a list has to be decided by people.
+    assert_eq!(of(BucketSetting::OwnershipControls), ["logged", "records", "shared"]);
+
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal");
+    let client = moto.client();
+    let done = apply_in(services(&client), &planned, &journal).unwrap();
+    assert!(done.steps.iter().all(|step| step.state == State::Done));
+    let after = facts(&moto);
+    let records = &after.buckets[2];
+    assert_eq!(records.versioning, Answer::Is(Versioning::Enabled));
+    assert_eq!(records.log_bucket, Answer::Is("logs".to_owned()));
+    assert_eq!(records.ownership, Answer::Is(Ownership::BucketOwnerEnforced));
+    let report = judge(&file(&after), None, &Baseline::default());
+    let verified = verify(&planned, &report);
+    assert!(verified.iter().all(|it| it.outcome == Outcome::Pass), "{verified:?}");
+
+    rollback_in(services(&client), &journal).unwrap();
+    let mut expected = before;
+    for bucket in &mut expected.buckets {
+        // Versions that were kept once can only be suspended.
+        bucket.versioning = Answer::Is(Versioning::Suspended);
+    }
+    assert_eq!(facts(&moto), expected);
+    // What is suspended is planned again.
+    let again = plan(&file(&facts(&moto)), Severity::Medium);
+    assert_eq!(again.steps.len(), planned.steps.len());
 }
 
 #[test]

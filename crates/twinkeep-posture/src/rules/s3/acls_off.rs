@@ -1,10 +1,11 @@
 //! Rule `s3-acls-off`: access control lists do not count, so that policies say all there is to say.
 
-use crate::facts::Check;
 use crate::facts::s3::{Answer, Bucket, Ownership, S3};
+use crate::facts::{Check, FixOf};
+use crate::fix::Fix;
 use crate::outcome::{Judged, Outcome, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
-use crate::rules::s3::{each, place, unknown};
+use crate::rules::s3::{each, fixes, place, unknown};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "s3-acls-off",
@@ -28,6 +29,8 @@ pub(in crate::rules) const RULE: Rule = Rule {
     ],
     check: Check::S3(Judge { judge }),
 };
+
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::S3(fixes::ownership) };
 
 fn judge(facts: &S3) -> Vec<Judged> {
     each(facts, outcome)

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::effective::{Access, access};
-use crate::facts::s3::{Answer, Block, Bucket, Grant, Ownership, S3};
+use crate::facts::s3::{Answer, Block, Bucket, Grant, Grantee, Ownership, S3, Versioning};
 use crate::fix::{BucketSetting, Change};
 use crate::outcome::Judged;
 use crate::parse::bucket_policy::Policy;
@@ -53,6 +53,64 @@ pub(super) fn encryption(facts: &S3, judged: &Judged) -> Vec<Change> {
     let to = encrypted(from.as_deref());
     match (&bucket.encryption, to) {
         (Answer::Absent, Ok(to)) => change(facts, bucket, BucketSetting::Encryption, from, to),
+        _ => Vec::new(),
+    }
+}
+
+/// Switches lists off, where nobody else is on them, or will be once public grants are gone.
+pub(super) fn ownership(facts: &S3, judged: &Judged) -> Vec<Change> {
+    let Some(bucket) = find(facts, judged) else { return Vec::new() };
+    let goes = closable(facts, judged).is_some();
+    let may_go =
+        |grant: &Grant| grant.grantee == Grantee::Owner || (goes && grant.grantee.is_public());
+    let is_owners = bucket.grants.known().is_some_and(|grants| grants.iter().all(may_go));
+    let from = match &bucket.ownership {
+        Answer::Is(ownership) => Some(owned(*ownership)),
+        Answer::Absent => None,
+        Answer::Unknown(_) => return Vec::new(),
+    };
+    if !is_owners {
+        return Vec::new();
+    }
+    let public = |grant: &Grant| grant.grantee.is_public();
+    let is_listed = bucket.grants.known().is_some_and(|grants| grants.iter().any(public));
+    let mut changes = if is_listed { grants(facts, judged) } else { Vec::new() };
+    let to = owned(Ownership::BucketOwnerEnforced);
+    changes.extend(change(facts, bucket, BucketSetting::OwnershipControls, from, to));
+    changes
+}
+
+/// Keeps old versions.
+pub(super) fn versioning(facts: &S3, judged: &Judged) -> Vec<Change> {
+    let Some(bucket) = find(facts, judged) else { return Vec::new() };
+    match &bucket.versioning {
+        // To switch it on for a bucket that never had it cannot be undone; it can be suspended.
+        Answer::Absent | Answer::Is(Versioning::Suspended) => {
+            let to = VERSIONS.to_owned();
+            change(facts, bucket, BucketSetting::Versioning, None, to)
+        }
+        Answer::Is(Versioning::Enabled) | Answer::Unknown(_) => Vec::new(),
+    }
+}
+
+/// Logs accesses to the bucket that the logs of others go to, if that is one.
+pub(super) fn access_log(facts: &S3, judged: &Judged) -> Vec<Change> {
+    let Some(bucket) = find(facts, judged) else { return Vec::new() };
+    let mut targets: Vec<&String> =
+        facts.buckets.iter().filter_map(|other| other.log_bucket.known()).collect();
+    targets.sort();
+    targets.dedup();
+    let is_here = |name: &String| facts.buckets.iter().any(|other| other.name == *name);
+    match (&bucket.log_bucket, &targets[..]) {
+        (Answer::Absent, [target]) if **target != bucket.name && is_here(target) => {
+            let to = format!(
+                "<BucketLoggingStatus xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                 <LoggingEnabled><TargetBucket>{target}</TargetBucket>\
+                 <TargetPrefix>{}/</TargetPrefix></LoggingEnabled></BucketLoggingStatus>",
+                bucket.name
+            );
+            change(facts, bucket, BucketSetting::Logging, None, to)
+        }
         _ => Vec::new(),
     }
 }
@@ -158,6 +216,18 @@ fn with_tls_only(before: Option<&str>, bucket: &str) -> Result<String, XmlError>
     }));
     Ok(policy.to_string())
 }
+
+/// How an ownership is written down.
+fn owned(ownership: Ownership) -> String {
+    format!(
+        "<OwnershipControls xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Rule>\
+         <ObjectOwnership>{ownership:?}</ObjectOwnership></Rule></OwnershipControls>"
+    )
+}
+
+const VERSIONS: &str = "<VersioningConfiguration \
+    xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>Enabled</Status>\
+    </VersioningConfiguration>";
 
 /// All four settings.
 const FULL_BLOCK: &str = "<PublicAccessBlockConfiguration \

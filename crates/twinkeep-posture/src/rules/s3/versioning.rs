@@ -1,10 +1,11 @@
 //! Rule `s3-versioning`: what is overwritten or deleted in a bucket can be had back.
 
-use crate::facts::Check;
 use crate::facts::s3::{Answer, Bucket, S3, Versioning};
+use crate::facts::{Check, FixOf};
+use crate::fix::Fix;
 use crate::outcome::{Judged, Outcome, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
-use crate::rules::s3::{each, place, unknown};
+use crate::rules::s3::{each, fixes, place, unknown};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "s3-versioning",
@@ -35,6 +36,8 @@ pub(in crate::rules) const RULE: Rule = Rule {
     ],
     check: Check::S3(Judge { judge }),
 };
+
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::S3(fixes::versioning) };
 
 fn judge(facts: &S3) -> Vec<Judged> {
     each(facts, outcome)
