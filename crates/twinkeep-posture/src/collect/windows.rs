@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::{CollectError, regular};
 use crate::facts::windows::{Choices, WINDOWS_FORMAT, Windows};
 
@@ -23,12 +25,19 @@ pub fn collect(path: &Path, choices: Choices) -> Result<Windows, CollectError> {
     let text = decoded(&bytes).ok_or_else(|| {
         unexpected("it is neither UTF-8 nor UTF-16; run the collector again".to_owned())
     })?;
-    let mut facts: Windows = serde_json::from_str(&text).map_err(|error| {
+    let mut value: Value = serde_json::from_str(&text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         unexpected(format!(
-            "line {line}, column {column} is not what the collector writes; \
-             run the collector of this version again"
+            "line {line}, column {column} is no JSON; run the collector again and keep all that it \
+             prints"
         ))
+    })?;
+    as_lists(&mut value);
+    let mut facts: Windows = serde_json::from_value(value).map_err(|_| {
+        unexpected(
+            "it is not what the collector writes; run the collector of this version again"
+                .to_owned(),
+        )
     })?;
     if facts.format != WINDOWS_FORMAT {
         return Err(unexpected(format!(
@@ -38,6 +47,44 @@ pub fn collect(path: &Path, choices: Choices) -> Result<Windows, CollectError> {
     facts.choices = choices;
     Ok(facts)
 }
+
+/// Makes lists of what PowerShell wrote in another way: a list of one as the one, and a list that
+/// went through a function as `{"value": […], "Count": 1}`.
+fn as_lists(value: &mut Value) {
+    let Value::Object(parts) = value else { return };
+    for (name, part) in parts {
+        if LISTS.contains(&name.as_str()) {
+            let wrapped =
+                part.as_object().filter(|map| map.len() == 2 && map.contains_key("Count"));
+            if let Some(Value::Array(items)) = wrapped.and_then(|map| map.get("value")) {
+                *part = Value::Array(items.clone());
+            } else if !part.is_array() && !part.is_null() {
+                *part = Value::Array(vec![part.take()]);
+            }
+        }
+        match part {
+            Value::Array(items) => items.iter_mut().for_each(as_lists),
+            part => as_lists(part),
+        }
+    }
+}
+
+/// All parts of the facts that are lists.
+const LISTS: &[&str] = &[
+    "sensitive_paths",
+    "registry",
+    "firewall_profiles",
+    "firewall_rules",
+    "local_ports",
+    "remote_addresses",
+    "listeners",
+    "excluded_paths",
+    "excluded_extensions",
+    "excluded_processes",
+    "volumes",
+    "services",
+    "audit_policy",
+];
 
 /// The text of what PowerShell wrote.
 pub(super) fn decoded(bytes: &[u8]) -> Option<String> {

@@ -30,6 +30,27 @@ fn all_encodings_of_powershell_are_read() {
     }
 }
 
+/// PowerShell writes a list of one as the one where a function hands it over, and Windows PowerShell
+/// writes the wrapping of a list.
+#[test]
+fn lists_are_read_as_powershell_writes_them() {
+    let facts = good();
+    let mut value = serde_json::to_value(&facts).unwrap();
+    let one = |value: &mut serde_json::Value| *value = value[0].take();
+    one(&mut value["volumes"]);
+    one(&mut value["firewall_rules"]);
+    one(&mut value["firewall_rules"]["local_ports"]);
+    one(&mut value["firewall_rules"]["remote_addresses"]);
+    one(&mut value["sensitive_paths"]);
+    let profiles = value["firewall_profiles"].take();
+    value["firewall_profiles"] = serde_json::json!({ "value": profiles, "Count": 3 });
+    value.as_object_mut().unwrap().remove("choices");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("facts.json");
+    File::create(&path).unwrap().write_all(value.to_string().as_bytes()).unwrap();
+    assert_eq!(collect(&path, facts.choices.clone()).unwrap(), facts);
+}
+
 #[test]
 fn what_the_collector_does_not_write_is_refused() {
     for bytes in [&b""[..], b"{}", b"[]", &[0xff, 0xfe, b'{'], &[0xff], b"{\"format\": 1}"] {

@@ -19,9 +19,12 @@ Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 $failures = [ordered]@{}
 
+# PowerShell hands over a list of one as the one, and an empty list as nothing: with -List it is
+# handed over as a list, and null is left for what could not be read.
 function Get-Safely {
-    param([string] $Name, [scriptblock] $Action)
+    param([string] $Name, [scriptblock] $Action, [switch] $List)
     try {
+        if ($List) { return , @(& $Action) }
         return (& $Action)
     } catch {
         $failures[$Name] = [string] $_.Exception.GetType().Name
@@ -84,7 +87,7 @@ foreach ($pair in $wanted) {
     $registry += Get-RegistryFact -Key $pair[0] -Name $pair[1]
 }
 
-$profiles = Get-Safely 'firewall_profiles' {
+$profiles = Get-Safely 'firewall_profiles' -List {
     @(Get-NetFirewallProfile -PolicyStore ActiveStore | ForEach-Object {
         [pscustomobject] [ordered]@{
             name = [string] $_.Name
@@ -94,7 +97,7 @@ $profiles = Get-Safely 'firewall_profiles' {
     })
 }
 
-$rules = Get-Safely 'firewall_rules' {
+$rules = Get-Safely 'firewall_rules' -List {
     $ports = @{}
     Get-NetFirewallPortFilter -PolicyStore ActiveStore | ForEach-Object { $ports[$_.InstanceID] = $_ }
     $addresses = @{}
@@ -107,18 +110,22 @@ $rules = Get-Safely 'firewall_rules' {
             $port = $ports[$_.InstanceID]
             $address = $addresses[$_.InstanceID]
             $program = $programs[$_.InstanceID]
+            $localPorts = $null
+            if ($null -ne $port) { $localPorts = @($port.LocalPort | ForEach-Object { [string] $_ }) }
+            $remoteAddresses = $null
+            if ($null -ne $address) { $remoteAddresses = @($address.RemoteAddress | ForEach-Object { [string] $_ }) }
             [pscustomobject] [ordered]@{
                 name = [string] $_.Name
                 action = [string] $_.Action
                 protocol = if ($null -ne $port) { [string] $port.Protocol } else { $null }
-                local_ports = if ($null -ne $port) { @($port.LocalPort | ForEach-Object { [string] $_ }) } else { $null }
-                remote_addresses = if ($null -ne $address) { @($address.RemoteAddress | ForEach-Object { [string] $_ }) } else { $null }
+                local_ports = $localPorts
+                remote_addresses = $remoteAddresses
                 program = if ($null -ne $program) { [string] $program.Program } else { $null }
             }
         })
 }
 
-$listeners = Get-Safely 'listeners' {
+$listeners = Get-Safely 'listeners' -List {
     @(Get-NetTCPConnection -State Listen | ForEach-Object {
         [pscustomobject] [ordered]@{ address = [string] $_.LocalAddress; port = [int] $_.LocalPort }
     })
@@ -144,7 +151,7 @@ $defender = Get-Safely 'defender' {
     }
 }
 
-$volumes = Get-Safely 'volumes' {
+$volumes = Get-Safely 'volumes' -List {
     @(Get-BitLockerVolume | ForEach-Object {
         [pscustomobject] [ordered]@{
             mount = [string] $_.MountPoint
@@ -156,13 +163,13 @@ $volumes = Get-Safely 'volumes' {
     })
 }
 
-$services = Get-Safely 'services' {
+$services = Get-Safely 'services' -List {
     @(Get-Service -Name 'EventLog', 'mpssvc', 'WinDefend' -ErrorAction SilentlyContinue | ForEach-Object {
         [pscustomobject] [ordered]@{ name = [string] $_.Name; status = [string] $_.Status }
     })
 }
 
-$audit = Get-Safely 'audit_policy' {
+$audit = Get-Safely 'audit_policy' -List {
     $text = & auditpol.exe /get /category:* /r
     if ($LASTEXITCODE -ne 0) { throw 'auditpol' }
     @($text | Where-Object { $_ } | ConvertFrom-Csv | ForEach-Object {
@@ -180,13 +187,20 @@ $facts = [ordered]@{
     elevated = [bool] $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)
     sensitive_paths = @($SensitivePath)
     registry = @($registry)
-    firewall_profiles = $profiles
-    firewall_rules = $rules
-    listeners = $listeners
+    firewall_profiles = $null
+    firewall_rules = $null
+    listeners = $null
     defender = $defender
-    volumes = $volumes
-    services = $services
-    audit_policy = $audit
+    volumes = $null
+    services = $null
+    audit_policy = $null
     failures = $failures
 }
+# A list that went through a function is wrapped, and Windows PowerShell would write the wrapping.
+if ($null -ne $profiles) { $facts.firewall_profiles = @($profiles) }
+if ($null -ne $rules) { $facts.firewall_rules = @($rules) }
+if ($null -ne $listeners) { $facts.listeners = @($listeners) }
+if ($null -ne $volumes) { $facts.volumes = @($volumes) }
+if ($null -ne $services) { $facts.services = @($services) }
+if ($null -ne $audit) { $facts.audit_policy = @($audit) }
 ConvertTo-Json -InputObject $facts -Depth 6 -Compress

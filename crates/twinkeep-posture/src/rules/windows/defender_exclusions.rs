@@ -38,7 +38,10 @@ fn judge(facts: &Windows) -> Vec<Judged> {
         return bad.into_iter().map(told).collect();
     }
     let left = &defender.excluded_paths;
+    // To others, Windows says "N/A: Must be an administrator to view exclusions".
+    let hidden = !facts.elevated || left.iter().any(|path| path.starts_with("N/A:"));
     let outcome = match left.first() {
+        _ if hidden => Outcome::not_checked("exclusions are told to administrators only"),
         Some(_) if facts.sensitive_paths.is_empty() => Outcome::not_checked(
             "there are exclusions, and the collector was not told where models are (-SensitivePath)",
         ),
