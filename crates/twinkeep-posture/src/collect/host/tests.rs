@@ -121,7 +121,7 @@ fn what_sshd_makes_of_its_files_is_judged() {
     let installed =
         made.is_ok_and(|status| status.success()) && matches!(ssh(&places), Known::Seen(Some(_)));
     if !installed {
-        println!("skipped: `sshd` is not installed, or may not run");
+        let _ = writeln!(std::io::stderr(), "skipped: `sshd` is not installed, or may not run");
         return;
     }
     let words = |text: &str| {

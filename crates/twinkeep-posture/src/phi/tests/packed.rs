@@ -17,7 +17,7 @@ fn packed(program: &str, bytes: &[u8]) -> Option<Vec<u8>> {
         .stderr(Stdio::null())
         .spawn();
     let Ok(mut child) = started else {
-        println!("skipped: `{program}` is not installed");
+        let _ = writeln!(std::io::stderr(), "skipped: `{program}` is not installed");
         return None;
     };
     child.stdin.take().unwrap().write_all(bytes).unwrap();
@@ -82,7 +82,7 @@ fn arrow() -> Option<PathBuf> {
     });
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none(), "pyarrow is missing: .ci/peers.sh installs it");
-        println!("skipped: pyarrow is not installed");
+        let _ = writeln!(std::io::stderr(), "skipped: pyarrow is not installed");
     }
     found
 }

@@ -49,22 +49,22 @@ fn judge(facts: &Cfn) -> Vec<Judged> {
 
 /// Whether a condition fixes who asks or from where.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fixes {
+enum Narrows {
     Not,
     Unknown,
-    Fixes,
+    Fully,
 }
 
 /// All parts of a condition must hold, so one that fixes is enough.
-fn fixes(condition: &Value) -> Fixes {
+fn fixes(condition: &Value) -> Narrows {
     let Says::Map(operators) = &condition.says else {
-        return if condition.says == Says::Nothing { Fixes::Not } else { Fixes::Unknown };
+        return if condition.says == Says::Nothing { Narrows::Not } else { Narrows::Unknown };
     };
-    let mut found = Fixes::Not;
+    let mut found = Narrows::Not;
     for operator in operators {
         for keys in operator.value.branches() {
             let Says::Map(keys) = &keys.says else {
-                found = found.max(Fixes::Unknown);
+                found = found.max(Narrows::Unknown);
                 continue;
             };
             for key in keys {
@@ -75,19 +75,19 @@ fn fixes(condition: &Value) -> Fixes {
     found
 }
 
-fn part(operator: &str, key: &str, values: &Value) -> Fixes {
+fn part(operator: &str, key: &str, values: &Value) -> Narrows {
     let fixed = |text: &str| Condition::new(operator, key, vec![text.to_owned()]).is_fixed();
     let items: Vec<&Value> = values.items();
     let each = items.iter().map(|value| match &value.says {
-        Says::Text(text) if fixed(text) => Fixes::Fixes,
-        Says::Text(_) | Says::Nothing => Fixes::Not,
+        Says::Text(text) if fixed(text) => Narrows::Fully,
+        Says::Text(_) | Says::Nothing => Narrows::Not,
         // Something of the template, such as its network, is fixed once it is there; of an
         // operator or a key that fixes nothing, no value does.
-        Says::Resource { .. } if fixed("10.0.0.0/8") || fixed("vpc-1") => Fixes::Fixes,
-        _ if fixed("10.0.0.0/8") || fixed("vpc-1") => Fixes::Unknown,
-        _ => Fixes::Not,
+        Says::Resource { .. } if fixed("10.0.0.0/8") || fixed("vpc-1") => Narrows::Fully,
+        _ if fixed("10.0.0.0/8") || fixed("vpc-1") => Narrows::Unknown,
+        _ => Narrows::Not,
     });
-    each.min().unwrap_or(Fixes::Not)
+    each.min().unwrap_or(Narrows::Not)
 }
 
 fn of(template: &Template, statement: &Value) -> Outcome {
@@ -100,13 +100,13 @@ fn of(template: &Template, statement: &Value) -> Outcome {
     }
     let conditions = statement.under(&["Condition"]);
     // The least of what a condition, a parameter, or a mapping may leave.
-    match conditions.iter().map(fixes).min().unwrap_or(Fixes::Not) {
-        Fixes::Not => {}
-        Fixes::Unknown => {
+    match conditions.iter().map(fixes).min().unwrap_or(Narrows::Not) {
+        Narrows::Not => {}
+        Narrows::Unknown => {
             let why = "what its `Condition` says is known when it is deployed";
             return Outcome::not_checked(why);
         }
-        Fixes::Fixes => return Outcome::Pass,
+        Narrows::Fully => return Outcome::Pass,
     }
     if statement.under(&["NotPrincipal"]).iter().any(|value| value.says != Says::Nothing) {
         let what = "allows everybody but some (`NotPrincipal`)";

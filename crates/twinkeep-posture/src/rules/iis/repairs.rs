@@ -18,9 +18,11 @@ use crate::rule::Judge;
 
 /// The changes of files that a rule asks for, if they make this resource pass.
 pub(super) fn changes(facts: &Iis, judged: &Judged, rule: &str) -> Vec<Change> {
-    let mine = facts.repairs.steps.iter().filter(|step| {
-        step.rule == rule && step.resources.iter().any(|resource| *resource == judged.resource)
-    });
+    let mine = facts
+        .repairs
+        .steps
+        .iter()
+        .filter(|step| step.rule == rule && step.resources.contains(&judged.resource));
     let change = |step: &Repair| Change::Rewrite {
         path: step.path.clone(),
         from: step.from.clone(),

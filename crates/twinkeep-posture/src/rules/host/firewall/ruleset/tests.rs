@@ -32,7 +32,7 @@ fn is(role: &str) -> bool {
 fn listens() {
     if is("server") {
         let listening = PORTS.map(|port| TcpListener::bind(("0.0.0.0", port)).unwrap());
-        println!("\nlistening");
+        writeln!(std::io::stdout(), "\nlistening").unwrap();
         std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
         drop(listening);
     }
@@ -144,7 +144,7 @@ fn what_is_said_of_a_ruleset_is_what_happens() {
     if !is("client") {
         let able = Command::new("unshare").args(["-n", "nft", "list", "ruleset"]).output();
         if !able.is_ok_and(|output| output.status.success()) {
-            println!("skipped: it takes root, `unshare`, and `nft`");
+            let _ = writeln!(std::io::stderr(), "skipped: it takes root, `unshare`, and `nft`");
             return;
         }
         let name = "what_is_said_of_a_ruleset_is_what_happens";
