@@ -108,10 +108,12 @@ class Nginx:
         name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
         name += ["-addext", "basicConstraints=critical,CA:FALSE"]
         openssl("req", "-x509", *ec, *name, "-keyout", at("nginx.key"), "-out", at("nginx.pem"))
+        with open(at("client.ext"), "w") as file:
+            file.write("extendedKeyUsage=clientAuth\n")
         openssl("req", "-x509", *ec, "-subj", "/CN=ca", "-keyout", at("ca.key"), "-out", at("client-ca.pem"))
         openssl("req", "-new", *ec, "-subj", "/CN=client", "-keyout", at("client.key"), "-out", at("client.csr"))
         openssl("x509", "-req", "-in", at("client.csr"), "-CA", at("client-ca.pem"), "-CAkey", at("ca.key"),
-                "-CAcreateserial", "-days", "2", "-out", at("client.pem"))
+                "-CAcreateserial", "-days", "2", "-out", at("client.pem"), "-extfile", at("client.ext"))
         with open(at("key"), "w") as file:
             file.write("ok\n")
         with open(os.path.join(HERE, "../../docs/benchmarks-nginx.conf")) as file:
@@ -141,7 +143,10 @@ class Gate:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[0]) if done.stdout else {}
 
-    def start(self, backend):
+    def start(self, backend, certificates="off"):
+        if certificates != "off":
+            self.run("cert", "issue", "client", "--out", ".")
+            self.own = [os.path.join(self.folder, name) for name in ["client.pem", "client.key"]]
         path = os.path.join(self.folder, "keep/twinkeep.toml")
         with open(path) as file:
             text = file.read()
@@ -150,6 +155,7 @@ class Gate:
             "connection_count_max": 15_000, "connection_count_per_address_max": 15_000,
         }.items():
             text = re.sub(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
+        text = text.replace('client_certificates = "off"', f'client_certificates = "{certificates}"')
         text += f'\n[[upstream]]\nname = "model"\npath = "/model/"\nurl = "http://127.0.0.1:{backend}/"\n'
         with open(path, "w") as file:
             file.write(text)
@@ -206,6 +212,20 @@ def idle(name, server, count):
           f"| {asked / SECONDS:,.0f} | {waited:,.0f} |", flush=True)
 
 
+def mtls(folder, nginx):
+    """Handshakes in which both sides prove who they are; a client without a certificate gets nothing."""
+    os.mkdir(os.path.join(folder, "mtls"))
+    gate = Gate(os.path.join(folder, "mtls"))
+    gate.start(nginx.backend, "required")
+    try:
+        ours = lambda: handshakes(f"127.0.0.1:{gate.port}", gate.ca, "classic", gate.own)
+        theirs = lambda: handshakes(f"127.0.0.1:{nginx.mtls}", nginx.ca, "classic", nginx.own)
+        compare("full handshake with client certificate, X25519", "≤ 0.50×", gate, nginx, ours, theirs)
+    finally:
+        gate.process.send_signal(signal.SIGTERM)
+        gate.process.wait()
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         gate = Gate(folder)
@@ -230,6 +250,7 @@ def main():
             compare("full handshake, X25519", "≤ 0.60×", gate, nginx, *both(classic))
             compare("full handshake, X25519MLKEM768 (nginx: X25519)", "≤ 0.75×", gate, nginx,
                     lambda: handshakes(at(gate), gate.ca, "pq"), lambda: classic(nginx))
+            mtls(folder, nginx)
             print("\n| idle connections of | how many | KiB each | MiB in all, under load | requests/s beside | µs of waiting |")
             print("|---|---|---|---|---|---|")
             for count in IDLE:
