@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Place, Ran, ran, write};
+use crate::harness::{Place, Ran, ran, write, write_private};
 use crate::incident::{actions, drill, steps};
 use crate::release::{damage, two_versions};
 use crate::serve::Server;
@@ -242,7 +242,7 @@ fn evidence_that_was_written_before_a_crash_is_in_the_ledger_after_it() {
     assert_eq!(digests, [&Value::from(digest)]);
     assert!(!place.path("keep/evidence/inc-1.pending").exists());
     // Cut off while it was written, it is taken anew.
-    write(&place.path("keep/evidence/inc-2.pending"), b"half");
+    write_private(&place.path("keep/evidence/inc-2.pending"), b"half");
     place.run(&["incident", "close", "inc-1", "--reason", "a drill"]).done();
     assert_eq!(steps(&drill(&place, &[]))[0], "done preserve-evidence");
     assert_eq!(actions(&place).iter().filter(|it| *it == "evidence.preserved").count(), 2);
