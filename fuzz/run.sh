@@ -29,6 +29,46 @@ printf '\065\0\0\0\0\0\0\0{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}x
 printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"m","digest":{"sha256":"5df6e0e2761359d30a8275058e299fcc0381534545f55cf43e41983f5d4c9456"}}],"predicateType":"https://model_signing/signature/v1.0","predicate":{"serialization":{"method":"files","hash_type":"sha256"},"resources":[{"name":"a","algorithm":"sha256","digest":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]}}' | seed models statement
 find conformance -name '*.sig' -o -name '*.pub' | while read -r file; do seed models "$(basename "$file")" <"$file"; done
 find conformance -name '*.sig' -o -name '*.json' | head -n 20 | while read -r file; do seed trust "$(basename "$file")" <"$file"; done
+printf '\000events {} http { limit_req_zone $x zone=a:1m rate=1r/s; server { listen 443 ssl; add_header A b; location ~ ^/p { limit_req zone=a; proxy_pass http://u; } } upstream u { server 10.0.0.1; } }' | seed posture nginx
+printf '\001Parameters: {P: {Type: String, Default: a}}\nMappings: {M: {a: {b: 1}}}\nResources:\n  G: {Type: AWS::EC2::SecurityGroup, Properties: {SecurityGroupIngress: [{IpProtocol: -1, CidrIp: !If [C, !Ref P, !FindInMap [M, !Ref P, b]]}]}}\n' | seed posture template
+printf '\001{"Resources": {"B": {"Type": "AWS::S3::BucketPolicy", "Properties": {"PolicyDocument": {"Statement": {"Effect": "Allow", "Principal": "*", "Condition": {"StringLike": {"aws:Referer": "a"}}}}}}}}' | seed posture policy
+printf '\002{"format":"twinkeep-windows/1","computer":"a","elevated":true,"sensitive_paths":[],"registry":[],"firewall_profiles":null,"firewall_rules":{"name":"a","action":"Allow","protocol":"TCP","local_ports":"8888","remote_addresses":"10.0.0.0/8","program":"Any"},"listeners":null,"defender":null,"volumes":null,"services":null,"audit_policy":null,"failures":{}}' | seed posture workstation
+python3 - fuzz/corpus/posture <<'EOS' 2>/dev/null || true
+import gzip, pickle, sqlite3, sys, tarfile, io
+folder = sys.argv[1]
+base = sqlite3.connect(f"{folder}/base.sqlite")
+base.execute("CREATE TABLE IF NOT EXISTS visits(id INTEGER, patient_name TEXT, ssn TEXT)")
+base.commit()
+base.close()
+import os
+with open(f"{folder}/base.sqlite", "rb") as file:
+    database = file.read()
+os.remove(f"{folder}/base.sqlite")
+class Model:
+    def __reduce__(self):
+        return (os.system, ("true",))
+table = b"mrn,name,dob,ssn\n" + b"4471123,Maria Okafor,1950-01-02,212-12-1234\n" * 8
+tape = io.BytesIO()
+with tarfile.open(fileobj=tape, mode="w") as archive:
+    member = tarfile.TarInfo("a.csv")
+    member.size = len(table)
+    archive.addfile(member, io.BytesIO(table))
+seeds = {
+    "database": b"\3" + database,
+    "pickle": b"\4" + pickle.dumps(Model()),
+    "tensors": b"\4" + b"\x35\0\0\0\0\0\0\0" + b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}x',
+    "table": b"\5" + table,
+    "gzip": b"\5" + gzip.compress(table),
+    "tar": b"\5" + tape.getvalue(),
+    "json": b'\5[{"name": [{"family": "Okafor"}], "birthDate": "1950-01-02"}]',
+    "message": b"\5MSH|^~\\&|A\rPID|1||4471123||Okafor^Maria||19500102|F\r",
+}
+for name, bytes_ in seeds.items():
+    with open(f"{folder}/{name}", "wb") as out:
+        out.write(bytes_)
+EOS
+printf '\006-----BEGIN SSH SIGNATURE-----\nU1NIU0lHAAAAAQ==\n-----END SSH SIGNATURE-----\n\n\nada@example.org namespaces="git",valid-before="20270101" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fICEi\n' | seed posture signers
+printf '\007<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>' | seed posture encryption
 
 for target in $TARGETS; do
     echo "== $target, $SECONDS_EACH s"

@@ -55,6 +55,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "twinkeep-app",
             "twinkeep-gate",
             "twinkeep-watch",
+            "twinkeep-posture",
         ],
     ),
 ];

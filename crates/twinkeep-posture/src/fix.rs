@@ -12,8 +12,9 @@
 //! - To apply or to roll back a second time, after a crash or without one, changes nothing more.
 
 use crate::facts::FixOf;
-use crate::rules::{host as host_rules, keep as keep_rules, phi as phi_rules, s3 as s3_rules};
+use crate::rules::{host as host_rules, keep as keep_rules, phi as phi_rules};
 use crate::rules::{iis as iis_rules, nginx as nginx_rules};
+use crate::rules::{s3 as s3_rules, sqlite as sqlite_rules};
 
 mod change;
 mod error;
@@ -70,4 +71,5 @@ pub const FIXES: &[Fix] = &[
     s3_rules::public_block::FIX,
     s3_rules::tls_only::FIX,
     s3_rules::versioning::FIX,
+    sqlite_rules::modes::FIX,
 ];

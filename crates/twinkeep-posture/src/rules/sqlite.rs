@@ -1,4 +1,4 @@
 //! Rules about database files of SQLite.
 
-pub(super) mod modes;
+pub(crate) mod modes;
 pub(super) mod plaintext;

@@ -1,7 +1,9 @@
 //! Rule `sqlite-modes`: nobody but its owner reads a database file of people.
 
-use crate::facts::Check;
+use crate::facts::file::File;
 use crate::facts::sqlite::{Database, Sqlite};
+use crate::facts::{Check, FixOf};
+use crate::fix::{Change, Fix};
 use crate::outcome::{Judged, Outcome, Place, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
 
@@ -27,6 +29,23 @@ pub(in crate::rules) const RULE: Rule = Rule {
     check: Check::Sqlite(Judge { judge }),
 };
 
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Sqlite(changes) };
+
+/// The bits of a mode that give anything to the group or to others.
+const OTHERS: u32 = 0o077;
+
+/// Takes from the group and from others whatever they have; what the owner has stays.
+fn changes(facts: &Sqlite, judged: &Judged) -> Vec<Change> {
+    let files = facts.databases.iter().map(|database| &database.file);
+    let found = files.filter(|file| file.path == judged.resource && file.mode & OTHERS != 0);
+    let close = |file: &File| Change::SetMode {
+        path: file.path.clone(),
+        from: file.mode,
+        to: file.mode & !OTHERS,
+    };
+    found.map(close).collect()
+}
+
 fn judge(facts: &Sqlite) -> Vec<Judged> {
     let judged = |database: &Database| Judged::new(&database.file.path, outcome(database));
     facts.databases.iter().map(judged).collect()
@@ -38,11 +57,58 @@ fn outcome(database: &Database) -> Outcome {
         Ok(tables) if tables.is_empty() && !database.has_log => {
             Outcome::not_applicable("it has no tables of people")
         }
-        _ if mode & 0o077 != 0 => Outcome::fail(
+        _ if mode & OTHERS != 0 => Outcome::fail(
             Place::of(&database.file.path),
             format!("mode {mode:04o} lets others than its owner in"),
         ),
         Ok(_) => Outcome::Pass,
         Err(why) => Outcome::not_checked(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+
+    use crate::baseline::Baseline;
+    use crate::collect::sqlite::collect;
+    use crate::facts::{FactFile, Facts};
+    use crate::fix::{apply, plan, rollback, verify};
+    use crate::outcome::Severity;
+    use crate::scan::judge;
+
+    /// Plan, apply, verify, roll back, and verify, on a database that SQLite made.
+    #[test]
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
+    fn a_database_is_closed_by_a_plan_and_given_back_as_it_was() {
+        let root = tempfile::tempdir().unwrap();
+        let beside = tempfile::tempdir().unwrap();
+        let path = root.path().join("ward.db");
+        let program = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\n\
+            c.execute('CREATE TABLE visits(patient_name TEXT, ssn TEXT)')\nc.commit()";
+        let made = Command::new("python3").args(["-c", program]).arg(&path).status();
+        if !made.is_ok_and(|status| status.success()) {
+            assert!(std::env::var_os("CI").is_none(), "python3 with sqlite3 is not installed");
+            println!("skipped: python3 with sqlite3 is not installed");
+            return;
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o664)).unwrap();
+        let taken = || FactFile::new(0, vec![Facts::from(collect(root.path()).unwrap())]);
+        let planned = plan(&taken(), Severity::Low);
+        let steps: Vec<&str> = planned.steps.iter().map(|step| step.rule.as_str()).collect();
+        assert_eq!(steps, ["sqlite-modes"]);
+        let verified = || {
+            let report = judge(&taken(), None, &Baseline::default());
+            verify(&planned, &report)[0].outcome.word().to_owned()
+        };
+        assert_eq!(verified(), "fail");
+        let journal = beside.path().join("journal");
+        apply(&planned, &journal).unwrap();
+        assert_eq!(verified(), "pass");
+        rollback(&journal).unwrap();
+        assert_eq!(verified(), "fail");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o664);
     }
 }
