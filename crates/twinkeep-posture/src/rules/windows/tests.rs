@@ -276,6 +276,20 @@ fn exclusions_cover_by_folder_kind_and_program() {
 }
 
 #[test]
+fn exclusions_that_nobody_may_see_are_not_checked() {
+    let mut facts = good();
+    let hidden = "N/A: Must be an administrator to view exclusions".to_owned();
+    facts.defender.as_mut().unwrap().excluded_paths = vec![hidden];
+    assert_eq!(words("win-defender-exclusions", &facts), ["not-checked"]);
+    let facts = Windows { elevated: false, ..good() };
+    assert_eq!(words("win-defender-exclusions", &facts), ["not-checked"]);
+    // What can be seen and is wrong stays wrong.
+    let mut facts = Windows { elevated: false, ..good() };
+    facts.defender.as_mut().unwrap().excluded_extensions = vec!["pkl".to_owned()];
+    assert_eq!(words("win-defender-exclusions", &facts), ["fail"]);
+}
+
+#[test]
 fn other_languages_of_windows_are_not_checked() {
     let mut facts = good();
     facts.audit_policy.as_mut().unwrap()[0].setting = "Erfolg und Fehler".to_owned();
