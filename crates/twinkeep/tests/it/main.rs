@@ -55,6 +55,7 @@ mod release;
 mod scan;
 mod scan_push;
 mod scan_stores;
+mod scan_windows;
 mod selfattack;
 mod send;
 mod serve;

@@ -95,6 +95,10 @@ pub(super) fn write_scripts(
     };
     let scripts = scripts(workstation);
     let (repair, rollback) = (folder.join("repair.ps1"), folder.join("rollback.ps1"));
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let attempt = format!("cannot make the folder `{}`", folder.display());
+        AppError::environment("out-write", attempt).because(error)
+    })?;
     // What takes a repair back is there before the repair is.
     write_private(&rollback, scripts.rollback.as_bytes())?;
     write_private(&repair, scripts.apply.as_bytes())?;
