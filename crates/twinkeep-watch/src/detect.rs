@@ -18,6 +18,7 @@
 mod discovery;
 mod distance;
 mod judge;
+mod normal;
 mod parameters;
 mod probability;
 mod sequence;
@@ -29,9 +30,8 @@ mod tests;
 pub use discovery::benjamini_hochberg;
 pub use distance::{jensen_shannon, kolmogorov_smirnov, population_stability, wasserstein};
 pub use judge::{About, BaselineSeries, Finding, Measured, Verdict, judge};
+pub use normal::normal_quantile;
 pub use parameters::{DriftParameters, DriftParametersError};
-pub use probability::{
-    chi_squared_tail, fisher_exact, kolmogorov_tail, kolmogorov_tail_exact, normal_quantile,
-};
+pub use probability::{chi_squared_tail, fisher_exact, kolmogorov_tail, kolmogorov_tail_exact};
 pub use sequence::{Adwin, PageHinkley, page_hinkley_run_length};
 pub use sketch::{Comparison, GROUP_COUNT_MIN, Sketch};

@@ -77,20 +77,6 @@ pub fn fisher_exact(one: [u64; 2], other: [u64; 2]) -> f64 {
     rare.sum::<f64>().min(1.0)
 }
 
-/// Returns the value below which a standard normal variable lies with this probability.
-pub fn normal_quantile(probability: f64) -> f64 {
-    if 0.5 < probability {
-        return -normal_quantile(1.0 - probability);
-    }
-    let below = |z: f64| gamma_tail(0.5, z * z / 2.0) / 2.0;
-    let (mut low, mut high) = (-NORMAL_MAX, 0.0);
-    for _ in 0..HALVINGS {
-        let middle = f64::midpoint(low, high);
-        if below(middle) < probability { low = middle } else { high = middle }
-    }
-    f64::midpoint(low, high)
-}
-
 /// Returns the regularized upper incomplete gamma function: the series, or Lentz's continued
 /// fraction, whichever converges (Press et al.: Numerical recipes, 6.2).
 fn gamma_tail(shape: f64, x: f64) -> f64 {
@@ -169,12 +155,6 @@ const TERMS: i32 = 12;
 
 /// Logarithms of probabilities that differ by less are of the same one, rounded otherwise.
 const EQUAL: f64 = 1e-9;
-
-/// Rarer than any probability that a number of 64 bits can hold.
-const NORMAL_MAX: f64 = 40.0;
-
-/// 40 / 2^60 is below the precision of the result.
-const HALVINGS: u32 = 60;
 
 /// Lentz's stand-in for zero.
 const TINY: f64 = 1e-300;

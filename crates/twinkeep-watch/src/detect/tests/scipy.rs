@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use super::super::distance::{
     jensen_shannon, kolmogorov_smirnov, population_stability, wasserstein,
 };
+use super::super::normal::normal_quantile;
 use super::super::probability::{
-    chi_squared_tail, fisher_exact, kolmogorov_tail, kolmogorov_tail_exact, normal_quantile,
+    chi_squared_tail, fisher_exact, kolmogorov_tail, kolmogorov_tail_exact,
 };
 use super::Dice;
 
