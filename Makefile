@@ -56,6 +56,9 @@ bench-windows: ## Forecast what customers of Online Retail do, beside LightGBM i
 bench-drift: ## See drift beside Evidently, NannyML, and River, on the same tables and streams (PROFILE=dev: as built for tests)
 	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/drift/run.sh
 
+bench-access: ## Count alarms about access over 120 made-up days of 240 clients, and what is found of planted attacks
+	@$(CARGO) run --profile $(or $(PROFILE),release) --locked --quiet --package twinkeep-watch --example access
+
 bench-incident: ## From detection to contained, with load on the gate (PROFILE=dev: as built for tests)
 	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/incident/run.sh
 
@@ -98,4 +101,4 @@ docs: ## Regenerate the reference pages from the program
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny bench-incident demo-attack bench-probe bench-posture-cfn bench-posture-git bench-posture-phi
+.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny bench-incident demo-attack bench-probe bench-posture-cfn bench-posture-git bench-posture-phi bench-access

@@ -133,6 +133,12 @@ fn describe(alarm: &AccessAlarm) -> Described {
         figures,
     };
     match alarm {
+        AccessAlarm::NewActor { actor, chance, days } => unusual(
+            "new-actor",
+            actor,
+            format!("{actor} asks for the first time, and hardly anybody new came in {days} days"),
+            figures(&[("chance", *chance), ("days", f64::from(*days))]),
+        ),
         AccessAlarm::NewKind { actor, action, chance, days } => unusual(
             "new-kind",
             actor,
@@ -151,13 +157,13 @@ fn describe(alarm: &AccessAlarm) -> Described {
             format!("{actor} did {count} things in an hour, and never more than {most} before"),
             figures(&[("count", *count as f64), ("most", *most as f64), ("hours", *hours as f64)]),
         ),
-        AccessAlarm::Refusals { count, limit, since_us } => Described {
+        AccessAlarm::Refusals { count, limit, minutes, since_us } => Described {
             what: "refusals",
             detector: Detector::AuthenticationFailures,
             target: Target::Keep,
             weight: Weight::High,
             since_us: Some(*since_us),
-            says: format!("{count} credentials were refused in ten minutes"),
+            says: format!("{count} credentials were refused in {minutes} minutes"),
             figures: figures(&[("count", *count as f64), ("limit", *limit as f64)]),
         },
     }

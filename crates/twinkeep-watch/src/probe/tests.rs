@@ -368,6 +368,78 @@ fn a_storm_of_refused_credentials_is_one_alarm() {
     let begin = 10 * DAY;
     let storm = (0..1_000).map(|at| fact(begin + at * 10_000, AccessKind::Refused(1)));
     let found: Vec<AccessAlarm> = storm.flat_map(|fact| watch.take(&fact)).collect();
-    let expected = AccessAlarm::Refusals { count: 30, limit: 30, since_us: begin };
+    let expected = AccessAlarm::Refusals { count: 30, limit: 30, minutes: 10, since_us: begin };
+    assert_eq!(found, [expected]);
+}
+
+/// What a ward does day by day: ten people, twenty things each in the morning.
+fn a_ward_for(days: i64) -> AccessWatch {
+    let mut watch = AccessWatch::new(parameters());
+    for day in 0..days {
+        for at in 0..200 {
+            let actor = format!("key:{}", at % 10);
+            let kind = AccessKind::Done("twin.read".to_owned());
+            let at_us = day * DAY + 8 * 3_600_000_000 + at * 10_000_000;
+            let found = watch.take(&AccessFact { at_us, actor, kind });
+            assert!(found.is_empty(), "{day} {found:?}");
+        }
+    }
+    watch
+}
+
+fn by(actor: &str, at_us: i64, action: &str) -> AccessFact {
+    let kind = AccessKind::Done(action.to_owned());
+    AccessFact { at_us, actor: actor.to_owned(), kind }
+}
+
+#[test]
+fn a_reader_whom_nobody_knows_is_told_where_nobody_new_comes() {
+    let morning = |day: i64| day * DAY + 9 * 3_600_000_000;
+    let mut watch = a_ward_for(60);
+    let found = watch.take(&by("key:stranger", morning(60), "twin.read"));
+    assert!(matches!(found.as_slice(), [AccessAlarm::NewActor { .. }]), "{found:?}");
+    assert!(watch.take(&by("key:stranger", morning(60), "twin.read")).is_empty());
+    // Where people come every other day, one more is nothing.
+    let mut watch = a_ward_for(30);
+    for day in (30..90).step_by(2) {
+        watch.take(&by(&format!("key:new-{day}"), morning(day), "twin.read"));
+    }
+    assert!(watch.take(&by("key:one-more", morning(91), "twin.read")).is_empty());
+}
+
+#[test]
+fn whoever_is_new_may_do_as_much_as_anybody_and_no_more() {
+    let mut watch = a_ward_for(60);
+    let begin = 60 * DAY + 9 * 3_600_000_000;
+    let reads = (0..200).map(|at| by("key:stranger", begin + at, "twin.read"));
+    let found: Vec<AccessAlarm> = reads.flat_map(|fact| watch.take(&fact)).collect();
+    let volume = |it: &&AccessAlarm| matches!(it, AccessAlarm::Volume { count: 60, most: 20, .. });
+    assert_eq!(found.iter().filter(volume).count(), 1, "{found:?}");
+}
+
+#[test]
+fn a_function_that_comes_into_use_is_told_of_the_first_three() {
+    let mut watch = a_ward_for(60);
+    let begin = 60 * DAY + 8 * 3_600_000_000;
+    let uses = (0..10).map(|at| by(&format!("key:{at}"), begin + at, "twin.explained"));
+    let found: Vec<AccessAlarm> = uses.flat_map(|fact| watch.take(&fact)).collect();
+    assert_eq!(found.len(), 3, "{found:?}");
+    // A month later it is another function that comes into use.
+    let later = by("key:3", begin + 40 * DAY, "subject.exported");
+    assert!(matches!(watch.take(&later).as_slice(), [AccessAlarm::NewKind { .. }]));
+}
+
+#[test]
+fn whoever_guesses_slowly_is_seen_within_the_hour() {
+    let mut watch = a_ward_for(60);
+    let begin = 60 * DAY + 9 * 3_600_000_000;
+    // One a minute never makes thirty in ten.
+    let slow = (0..60).map(|at| AccessFact {
+        at_us: begin + at * 60_000_000,
+        actor: "anonymous".to_owned(),
+        kind: AccessKind::Refused(1),
+    });
+    let found: Vec<AccessAlarm> = slow.flat_map(|fact| watch.take(&fact)).collect();
+    let expected = AccessAlarm::Refusals { count: 30, limit: 30, minutes: 60, since_us: begin };
     assert_eq!(found, [expected]);
 }
