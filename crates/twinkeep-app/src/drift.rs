@@ -33,6 +33,7 @@ use crate::feeds::{feed_name, parse_feed};
 use crate::given_splits::{cohorts, regroup};
 use crate::incidents::detected;
 use crate::models::version_to_measure;
+use crate::train_model::subjects;
 use crate::{App, AppError, Caller, report_detection};
 
 mod observe;
@@ -234,14 +235,15 @@ fn newcomers(
     let everything = request.since.is_none() && asked.is_none();
     let own = cohorts(app, None)?;
     let (mut came, mut known_before) = (BTreeSet::new(), 0);
-    for timeline in own.iter().flat_map(|cohort| &cohort.timelines) {
-        let of: BTreeSet<i64> =
-            app.store.feeds_of(timeline.subject())?.into_iter().map(|feed| feed.0).collect();
+    let everybody: Vec<Subject> = subjects(&own).collect();
+    let feeds = app.store.feeds_of_each(&everybody)?;
+    for (subject, of) in everybody.into_iter().zip(feeds) {
+        let of: BTreeSet<i64> = of.into_iter().map(|feed| feed.0).collect();
         let of: BTreeSet<i64> = of.intersection(&admitted).copied().collect();
         // Who is in no feed has live events only.
         let all_new = if of.is_empty() { everything } else { of.is_subset(&new) };
         if all_new {
-            came.insert(timeline.subject());
+            came.insert(subject);
         } else {
             known_before += u64::from(!of.is_disjoint(&new));
         }

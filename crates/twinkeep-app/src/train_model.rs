@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use twinkeep_domain::{Cohort, Tensor, TensorData};
+use twinkeep_domain::{Cohort, Subject, Tensor, TensorData, Timeline};
 use twinkeep_forecast::{
     Evaluation, EvaluationPlan, Model, TrainConfig, evaluate_by, evaluate_trajectories, train_on,
     training_spreads,
@@ -185,17 +185,20 @@ fn without_held_feeds(app: &App, cohorts: [Cohort; 3]) -> Result<[Cohort; 3], Ap
     if held.is_empty() {
         return Ok(cohorts);
     }
-    let mut left_out = BTreeSet::new();
-    for timeline in cohorts.iter().flat_map(|cohort| &cohort.timelines) {
-        let feeds = app.store.feeds_of(timeline.subject())?;
-        if feeds.iter().any(|feed| held.contains(&feed.0)) {
-            left_out.insert(timeline.subject());
-        }
-    }
+    let everybody: Vec<Subject> = subjects(&cohorts).collect();
+    let feeds = app.store.feeds_of_each(&everybody)?;
+    let concerned = everybody.into_iter().zip(feeds);
+    let concerned = concerned.filter(|(_, of)| of.iter().any(|feed| held.contains(&feed.0)));
+    let left_out: BTreeSet<Subject> = concerned.map(|(subject, _)| subject).collect();
     Ok(cohorts.map(|mut cohort| {
         cohort.timelines.retain(|timeline| !left_out.contains(&timeline.subject()));
         cohort
     }))
+}
+
+/// Returns everybody of some cohorts.
+pub(crate) fn subjects(cohorts: &[Cohort; 3]) -> impl Iterator<Item = Subject> {
+    cohorts.iter().flat_map(|cohort| &cohort.timelines).map(Timeline::subject)
 }
 
 fn require_subjects(train: &Cohort, tuning: &Cohort, held_out: &Cohort) -> Result<(), AppError> {

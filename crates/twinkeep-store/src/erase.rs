@@ -33,10 +33,11 @@ use crate::feeds::{FeedId, written_at};
 use crate::files::{FileNumbers, WriterLock, remove_garbage};
 use crate::keyring::Ring;
 use crate::layout::{quarantine_file, shard_file};
+use crate::origins::ShardPlace;
 use crate::quarantine::{QuarantineWriter, QuarantinedRecord, RefusedRow, quarantine};
 use crate::rows::{DOOMED, ERASURES, FEEDS, QUARANTINE, RANGES, SHARDS, STAGED};
 use crate::shard::shards;
-use crate::staged::{open_range, staged_row};
+use crate::staged::staged_row;
 use crate::table::Written;
 use crate::{Store, StoreError};
 
@@ -209,46 +210,13 @@ impl Store {
         connection: &Connection,
         subject: Subject,
     ) -> Result<Vec<Holding>, StoreError> {
-        let cannot = catalog("find a subject's files");
-        let columns = self.keyring.now()?.columns_of(subject);
-        let mut by_id: BTreeMap<i64, (Range<usize>, BTreeSet<i64>)> = BTreeMap::new();
-        let select = format!("SELECT {} FROM ranges WHERE subject = ?1", RANGES.selection());
-        let mut statement = connection.prepare_cached(&select).map_err(&cannot)?;
-        let mut rows = statement.query([subject.reveal()]).map_err(&cannot)?;
-        while let Some(row) = rows.next().map_err(&cannot)? {
-            self.rows.check(&RANGES, row)?;
-            let (first, count): (i64, i64) =
-                (row.get(3).map_err(&cannot)?, row.get(4).map_err(&cannot)?);
-            let feeds = match &columns {
-                Ok(columns) => {
-                    let span: Vec<u8> = row.get(5).map_err(&cannot)?;
-                    open_range(columns, subject.reveal(), &span)?.1
-                }
-                Err(_) => BTreeSet::new(),
-            };
-            by_id.insert(row.get(2).map_err(&cannot)?, (span_of(first, count), feeds));
-        }
-        let mut by_file: BTreeMap<String, (Range<usize>, BTreeSet<i64>)> = BTreeMap::new();
-        let select = format!("SELECT {} FROM staged WHERE subject = ?1", STAGED.selection());
-        let mut statement = connection.prepare_cached(&select).map_err(&cannot)?;
-        let mut rows = statement.query([subject.reveal()]).map_err(&cannot)?;
-        while let Some(row) = rows.next().map_err(&cannot)? {
-            self.rows.check(&STAGED, row)?;
-            let staged = staged_row(row).map_err(&cannot)?;
-            if let Some(file) = staged.file {
-                let rows = span_of(staged.first_row, staged.row_count);
-                by_file.insert(file, (rows, BTreeSet::new()));
-            }
-        }
+        let mut places = self.places(connection, subject)?;
         let mut holdings = Vec::new();
         self.rows.scan(connection, &SHARDS, &mut |row| {
             let (id, written) = (row.get(1)?, written_at(4)(row)?);
-            let found = by_id.remove(&id).or_else(|| by_file.remove(&written.file));
-            if let Some((rows, mut origins)) = found {
-                let (feed, split) = (row.get(2)?, row.get(3)?);
-                if origins.is_empty() {
-                    origins.insert(feed);
-                }
+            let (feed, split) = (row.get(2)?, row.get(3)?);
+            let place = ShardPlace { id, file: &written.file, feed };
+            if let Some((rows, origins)) = places.take(&place) {
                 holdings.push(Holding { id, feed, split, written, rows, origins });
             }
             Ok(())
@@ -595,10 +563,6 @@ impl Store {
         let values: [&dyn rusqlite::ToSql; 4] = [&record.reference, &at, &0_i64, &sealed];
         self.rows.insert(transaction, &ERASURES, &values).map(drop)
     }
-}
-
-fn span_of(first: i64, count: i64) -> Range<usize> {
-    first as usize..first.wrapping_add(count) as usize
 }
 
 /// What a feed is called whose name told of an erased person.

@@ -3,7 +3,7 @@
 //! What is written here leaves the keep's protection: mode 0600, and whoever asks for it records
 //! that. Memory is bounded: some people's events are held at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -23,7 +23,6 @@ use twinkeep_domain::{Code, Cohort, Event, Split, Subject, Timestamp};
 use twinkeep_vault::files::{PRIVATE_FILE, PendingFile};
 
 use crate::error::file;
-use crate::feeds::FeedId;
 use crate::quarantine::{self, quarantine};
 use crate::reads::cohort;
 use crate::shard::{Collector, shards};
@@ -201,13 +200,6 @@ impl Store {
             visit(self.live_refusal(row)?);
         }
         Ok(())
-    }
-
-    /// Returns the feeds with events of a subject, whatever became of them.
-    pub fn feeds_of(&self, subject: Subject) -> Result<Vec<FeedId>, StoreError> {
-        let holdings = self.read(|connection| self.holdings(connection, subject))?;
-        let feeds: BTreeSet<i64> = holdings.into_iter().flat_map(|it| it.origins).collect();
-        Ok(feeds.into_iter().map(FeedId).collect())
     }
 
     /// Returns the SHA-256 of each file that holds events of a subject.

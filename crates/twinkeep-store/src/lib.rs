@@ -41,6 +41,7 @@ mod incidents;
 mod keyring;
 mod layout;
 mod live;
+mod origins;
 mod paths;
 mod plan;
 mod predictions;

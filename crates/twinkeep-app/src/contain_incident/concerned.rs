@@ -65,13 +65,10 @@ fn asked_about(app: &App, name: &str, began_us: i64) -> Result<BTreeSet<String>,
 
 fn people_of(app: &App, feed: &str) -> Result<BTreeSet<String>, AppError> {
     let feed = parse_feed(app, feed)?.id;
-    let mut people = BTreeSet::new();
-    for subject in everybody(app)? {
-        if app.store.feeds_of(subject)?.contains(&feed) {
-            people.insert(app.reference(subject));
-        }
-    }
-    Ok(people)
+    let everybody = everybody(app)?;
+    let feeds = app.store.feeds_of_each(&everybody)?;
+    let concerned = everybody.into_iter().zip(feeds).filter(|(_, of)| of.contains(&feed));
+    Ok(concerned.map(|(subject, _)| app.reference(subject)).collect())
 }
 
 /// The document of a version that says what it was trained from.

@@ -88,8 +88,11 @@ fn a_person_in_one_of_the_feeds_only_is_not_said_to_be_in_the_others() {
     add(&store, &sample(2, 40, 5)).unwrap();
     compact(&store);
     let old: Vec<Subject> = sample(1, 20, 1).mapping.into_iter().map(|(it, _)| it).collect();
-    for (subject, _) in &sample(2, 40, 1).mapping {
+    let all: Vec<Subject> = sample(2, 40, 1).mapping.into_iter().map(|(it, _)| it).collect();
+    let together = store.feeds_of_each(&all).unwrap();
+    for (subject, together) in all.iter().zip(together) {
         let feeds = store.feeds_of(*subject).unwrap();
+        assert_eq!(feeds, together, "asked about together or alone, the answer is the same");
         let expected =
             if old.contains(subject) { vec![FeedId(1), FeedId(2)] } else { vec![FeedId(2)] };
         assert_eq!(feeds, expected);
