@@ -12,6 +12,7 @@ use jiff::{Timestamp as JiffTimestamp, ToSpan as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 use twinkeep_domain::Timestamp;
+use twinkeep_vault::files::read_bounded;
 use twinkeep_watch::access::audit::{
     AuditEvent, AuditQuery, AuditReader, LINE_LEN_MAX, Names, interpret,
 };
@@ -32,6 +33,9 @@ pub struct AuditSearch<'a> {
     pub until: Option<&'a str>,
     /// Whether numbers of users become names.
     pub names: bool,
+    /// What the environment says of the time zone that people have (`TZ`); by default, that of the
+    /// system.
+    pub zone: Option<&'a str>,
 }
 
 /// An event of the logs.
@@ -94,11 +98,11 @@ pub fn search_audit(
         since_ms: time(search.since)?,
         until_ms: time(search.until)?,
     };
-    let names = search.names.then(system_names);
+    let people = search.names.then(|| ForPeople { names: system_names(), zone: zone(search.zone) });
     let mut told = Ok(());
     let mut found = |event: &AuditEvent| {
         if told.is_ok() {
-            told = tell(found_access(event, names.as_ref()));
+            told = tell(found_access(event, people.as_ref()));
         }
     };
     let mut reader = AuditReader::new(&query);
@@ -168,14 +172,23 @@ fn activity(call: &str) -> i64 {
     }
 }
 
-fn found_access(event: &AuditEvent, names: Option<&Names>) -> FoundAccess {
+/// What makes records readable for people.
+struct ForPeople {
+    names: Names,
+    zone: TimeZone,
+}
+
+fn found_access(event: &AuditEvent, people: Option<&ForPeople>) -> FoundAccess {
     let time = instant(event.id.time_ms);
     let user = |number: Option<u32>| {
-        let named = |number: u32| names.and_then(|names| names.users.get(&number)).cloned();
+        let named = |number: u32| people.and_then(|it| it.names.users.get(&number)).cloned();
         number.map(|number| named(number).unwrap_or_else(|| number.to_string()))
     };
-    let records = match names {
-        Some(names) => event.lines.iter().map(|line| interpret(line, &time, names)).collect(),
+    let records = match people {
+        Some(ForPeople { names, zone }) => {
+            let local = local(event.id.time_ms, zone);
+            event.lines.iter().map(|line| interpret(line, &local, names)).collect()
+        }
         None => event.lines.clone(),
     };
     FoundAccess {
@@ -200,6 +213,34 @@ fn found_access(event: &AuditEvent, names: Option<&Names>) -> FoundAccess {
 fn instant(time_ms: i64) -> String {
     let time = JiffTimestamp::from_millisecond(time_ms);
     time.map(|time| format!("{time:.3}")).unwrap_or_default()
+}
+
+/// Writes a time as the clock on the wall has it, with its distance from UTC.
+fn local(time_ms: i64, zone: &TimeZone) -> String {
+    let time = JiffTimestamp::from_millisecond(time_ms);
+    let written = time.map(|time| {
+        let offset = zone.to_offset(time);
+        format!("{:.3}", time.display_with_offset(offset))
+    });
+    written.unwrap_or_default()
+}
+
+/// Returns the zone that the environment names, as the C library reads it: a name of the database, a
+/// rule of POSIX, or a file; else that of the system; else UTC.
+fn zone(named: Option<&str>) -> TimeZone {
+    let file = |path: &Path| {
+        let bytes = read_bounded(path, ZONE_LEN_MAX).ok()?;
+        TimeZone::tzif("local", &bytes).ok()
+    };
+    match named.map(|text| text.strip_prefix(':').unwrap_or(text)) {
+        Some("") => TimeZone::UTC,
+        Some(text) if text.starts_with('/') => file(Path::new(text)).unwrap_or(TimeZone::UTC),
+        // The C library takes UTC for what it does not understand, too.
+        Some(text) => {
+            TimeZone::get(text).or_else(|_| TimeZone::posix(text)).unwrap_or(TimeZone::UTC)
+        }
+        None => file(Path::new("/etc/localtime")).unwrap_or(TimeZone::UTC),
+    }
 }
 
 fn system_names() -> Names {
@@ -253,6 +294,9 @@ fn moment(text: &str, now: Timestamp) -> Result<i64, AppError> {
     Ok(midnight.timestamp().as_millisecond())
 }
 
+/// The largest file of the database has some kilobytes.
+const ZONE_LEN_MAX: u64 = 1 << 20;
+
 /// What `ausearch` calls recent: ten minutes.
 const RECENT_MS: i64 = 600_000;
 
@@ -268,7 +312,7 @@ const OCSF_VERSION: &str = "1.5.0";
 mod tests {
     use twinkeep_domain::Timestamp;
 
-    use super::{instant, moment};
+    use super::{instant, local, moment, zone};
 
     #[test]
     fn times_are_understood_as_people_say_them() {
@@ -283,5 +327,21 @@ mod tests {
         assert_eq!(say("2026-02-03T01:02:03+01:00").unwrap(), "2026-02-03T00:02:03.000Z");
         assert_eq!(say("recent").unwrap(), "2026-11-22T23:03:14.150Z");
         assert_eq!(say("tomorrow").unwrap_err().code(), "audit-time");
+    }
+
+    #[test]
+    fn local_times_are_those_of_the_zone_that_the_environment_names() {
+        let noon = 1_750_000_000_123;
+        let at = |named| local(noon, &zone(Some(named)));
+        assert_eq!(at("UTC"), "2025-06-15T15:06:40.123+00:00");
+        assert_eq!(at("Europe/Zurich"), "2025-06-15T17:06:40.123+02:00");
+        assert_eq!(at(":America/New_York"), "2025-06-15T11:06:40.123-04:00");
+        assert_eq!(at("EST5EDT,M3.2.0,M11.1.0"), "2025-06-15T11:06:40.123-04:00");
+        for unknown in ["", "nonsense of no zone", "/nowhere/at/all", "/dev/null"] {
+            assert_eq!(at(unknown), "2025-06-15T15:06:40.123+00:00", "{unknown}");
+        }
+        let winter = local(1_767_000_000_000, &zone(Some("Europe/Zurich")));
+        assert!(winter.ends_with("+01:00"), "{winter}");
+        assert_eq!(local(i64::MAX, &zone(None)), "");
     }
 }

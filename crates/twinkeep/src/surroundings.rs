@@ -16,6 +16,11 @@ pub(crate) fn state_dir() -> Option<PathBuf> {
     absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))
 }
 
+/// Returns what the environment says of the time zone that people have, if it says anything.
+pub(crate) fn time_zone() -> Option<String> {
+    std::env::var("TZ").ok()
+}
+
 /// Opens the keep that the global options name, with the secret that they, the configuration, or
 /// a prompt give.
 pub(crate) fn open_keep(global: &Global) -> Result<App, AppError> {

@@ -115,7 +115,15 @@ fn the_same_events_are_found_as_ausearch_finds() {
     let text = ["watch", "search", "-k", "model_access", "--log", "audit.log", "--interpret"];
     let shown = place.show(&text).stdout;
     assert!(shown.contains("comm=my cat") && shown.contains("name=models a.bin"), "{shown}");
+    // People read the time on their wall; what programs read is UTC.
+    let local = |zone: &str| {
+        let output = place.command(&text).env("TZ", zone).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(local("Asia/Kolkata").contains("+05:30:"), "{}", local("Asia/Kolkata"));
+    assert!(local("UTC").contains("+00:00:"), "{}", local("UTC"));
     let csv = place.show(&[&text[..], &["--format", "csv"]].concat()).stdout;
+    assert!(csv.lines().skip(1).all(|line| line.split(',').next().unwrap().ends_with('Z')));
     assert_eq!(csv.lines().count(), 289);
     let ocsf = place.show(&[&text[..], &["--format", "ocsf"]].concat()).stdout;
     let first: serde_json::Value = serde_json::from_str(ocsf.lines().next().unwrap()).unwrap();

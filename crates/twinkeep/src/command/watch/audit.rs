@@ -11,14 +11,17 @@ use twinkeep_app::{
 use crate::cli::{AuditFormat, AuditRulesArgs, AuditSearchArgs, Global};
 use crate::clock;
 use crate::output::{Output, table, thousands};
+use crate::surroundings::time_zone;
 
 pub(super) fn search(args: &AuditSearchArgs, out: &Output) -> Result<(), AppError> {
+    let zone = time_zone();
     let search = AuditSearch {
         log: &args.log,
         key: args.key.as_deref(),
         since: args.since.as_deref(),
         until: args.until.as_deref(),
         names: args.interpret,
+        zone: zone.as_deref(),
     };
     let default = if out.json() { AuditFormat::Json } else { AuditFormat::Text };
     let format = args.format.unwrap_or(default);
