@@ -267,6 +267,21 @@ pub(crate) struct NotedUses {
     at: BTreeMap<String, Timestamp>,
     /// Whose use is not in the catalog yet.
     unwritten: Vec<String>,
+    /// How many uses could not be written.
+    lost: u64,
+    /// Whether that was told since it last went well.
+    told: bool,
+}
+
+impl NotedUses {
+    /// Counts what was written and what could not be; returns whether that is to be told: once,
+    /// until it goes well again, for each minute of a full disk would say the same.
+    fn count(&mut self, written: u64, lost: u64) -> bool {
+        self.lost += lost;
+        let first = 0 < lost && !self.told;
+        self.told = 0 < lost || (self.told && written == 0);
+        first
+    }
 }
 
 impl App {
@@ -318,10 +333,31 @@ impl App {
             let ids = std::mem::take(&mut noted.unwritten);
             ids.into_iter().filter_map(|id| noted.at.get(&id).map(|at| (id.clone(), *at))).collect()
         };
-        for (id, at) in uses {
-            self.store.touch_api_key(&id, at)?;
+        let mut failure = None;
+        let mut lost = 0;
+        for (id, at) in &uses {
+            if let Err(error) = self.store.touch_api_key(id, *at) {
+                lost += 1;
+                failure.get_or_insert(error);
+            }
         }
-        Ok(())
+        let first = {
+            let mut noted = self.noted_uses.lock().unwrap_or_else(PoisonError::into_inner);
+            noted.count(uses.len() as u64 - lost, lost)
+        };
+        let Some(failure) = failure else { return Ok(()) };
+        if first {
+            let class = EventClass::EntityManagement;
+            let entry = self.entry(&Caller::system(), class, Activity::Update, "key.use-unwritten");
+            let entry = entry.severity(Severity::Medium).with("code", failure.code());
+            self.record(&entry)?;
+        }
+        Err(failure.into())
+    }
+
+    /// Returns how many times since the start it could not be written when a key was used.
+    pub fn unwritten_uses(&self) -> u64 {
+        self.noted_uses.lock().unwrap_or_else(PoisonError::into_inner).lost
     }
 
     /// Returns the roles of a key.
@@ -436,7 +472,18 @@ const DAYS_MAX: u32 = 397;
 
 #[cfg(test)]
 mod tests {
-    use super::base32;
+    use super::{NotedUses, base32};
+
+    #[test]
+    fn what_cannot_be_written_is_told_once_until_it_goes_well_again() {
+        let mut noted = NotedUses::default();
+        assert!(!noted.count(3, 0));
+        let said = [(0, 2), (1, 1), (0, 0), (0, 1)];
+        let told = said.map(|(written, lost)| noted.count(written, lost));
+        assert_eq!((told, noted.lost), ([true, false, false, false], 4));
+        assert!(!noted.count(1, 0));
+        assert!(noted.count(0, 1));
+    }
 
     #[test]
     fn base32_matches_rfc_4648() {

@@ -127,7 +127,8 @@ pub(crate) async fn stand(
     };
     if gate.app.has_unwritten_uses() {
         let gate = Arc::clone(&gate);
-        // When a key was used last is not worth a refusal: what cannot be written is not.
+        // When a key was used last is not worth a refusal: what cannot be written is counted, and
+        // told once.
         tokio::task::spawn_blocking(move || _ = gate.app.write_uses());
     }
     let Judged { verdict, id, reason, decision } = judged;

@@ -169,7 +169,10 @@ pub(crate) async fn render(gate: &Arc<Gate>) -> Option<String> {
             .await
             .ok()?;
     metrics.count_turned_away(&gate.tally.totals());
-    metrics.count_turned_away(&BTreeMap::from([(QUESTIONS_LOST, gate.app.questions_lost())]));
+    metrics.count_turned_away(&BTreeMap::from([
+        (QUESTIONS_LOST, gate.app.questions_lost()),
+        (KEY_USES_LOST, gate.app.unwritten_uses()),
+    ]));
     let under_way = gate.settings.request_count_max - gate.permits.available_permits();
     metrics.under_way.set(i64::try_from(under_way).unwrap_or(i64::MAX));
     metrics.streams.set(i64::try_from(gate.streams.count()).unwrap_or(i64::MAX));
@@ -191,6 +194,9 @@ fn histogram() -> Histogram {
 
 /// Questions that were answered, and found no room to be looked at.
 const QUESTIONS_LOST: &str = "questions-lost";
+
+/// Uses of keys that could not be written into the catalog: when they were used last is not known.
+const KEY_USES_LOST: &str = "key-uses-lost";
 
 /// The route of what has none.
 const NO_ROUTE: &str = "none";
