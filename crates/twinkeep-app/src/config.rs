@@ -14,7 +14,7 @@ use crate::source_attributes::is_attribute;
 use crate::upstream_config::check_upstreams;
 use crate::{
     AlertConfig, BudgetConfig, ClientCaConfig, ClientCertificateMode, HostConfig, IssuerConfig,
-    UpstreamConfig, WatchConfig,
+    ProcessingConfig, UpstreamConfig, WatchConfig,
 };
 use serde::{Deserialize, Serialize};
 use twinkeep_connect::{DatabaseUrl, NatsUrl};
@@ -44,6 +44,9 @@ pub struct Config {
     pub card: BTreeMap<String, String>,
     /// Who may be asked about.
     pub consent: ConsentConfig,
+    /// What the record of processing activities says that only people can know.
+    #[serde(skip_serializing_if = "ProcessingConfig::is_empty")]
+    pub processing: ProcessingConfig,
     /// How much one caller may learn.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub budget: Vec<BudgetConfig>,
@@ -441,6 +444,8 @@ pub struct Settings {
     pub card: BTreeMap<String, String>,
     /// Who may be asked about.
     pub consent: ConsentConfig,
+    /// What the record of processing activities says that only people can know.
+    pub processing: ProcessingConfig,
     /// How much one caller may learn.
     pub budgets: Vec<BudgetConfig>,
     /// Whose access tokens are believed; paths are resolved.
@@ -530,6 +535,7 @@ impl Config {
             watch,
             card,
             consent,
+            processing,
             budget,
             issuer,
             client_ca,
@@ -549,6 +555,7 @@ impl Config {
             return refuse("models.verify_every_seconds", "1 to 86,400");
         }
         check_card(&card)?;
+        processing.check()?;
         if source.values().any(|source| DatabaseUrl::parse(&source.url).is_err()) {
             return refuse(
                 "source.url",
@@ -576,6 +583,7 @@ impl Config {
             watch,
             card,
             consent,
+            processing,
             budgets: budget,
             issuers,
             client_cas,
@@ -598,6 +606,7 @@ impl From<Settings> for Config {
             watch: settings.watch,
             card: settings.card,
             consent: settings.consent,
+            processing: settings.processing,
             budget: settings.budgets,
             issuer: settings.issuers,
             client_ca: settings.client_cas,
@@ -696,6 +705,10 @@ const KEYS: &[&str] = &[
     "threads",
     "seed",
     "consent",
+    "processing",
+    "controller",
+    "retention",
+    "transfers",
     "required",
     "budget",
     "callers",

@@ -104,6 +104,11 @@ impl Layout {
         self.root.join("screening")
     }
 
+    /// Reports of scans of the posture that the ledger has.
+    pub fn scans(&self) -> PathBuf {
+        self.root.join("scans")
+    }
+
     /// What unfinished trainings have learned so far.
     pub fn training(&self) -> PathBuf {
         self.root.join("training")

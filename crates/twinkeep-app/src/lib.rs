@@ -108,6 +108,7 @@ mod posture_models;
 mod predict;
 mod privacy_cost;
 mod probe_config;
+mod processing_config;
 mod prove_entry;
 mod publish_feed;
 mod put_in_service;
@@ -120,6 +121,8 @@ mod receive_folder;
 mod receive_nats;
 mod recognize_client;
 mod record_events;
+mod record_processing;
+mod recorded_scans;
 mod refresh_issuers;
 mod refused_message;
 mod release_checks;
@@ -305,6 +308,7 @@ pub use posture_models::model_facts;
 pub use predict::{HistoryEvent, PredictRequest, predict};
 pub use privacy_cost::PrivacyCost;
 pub use probe_config::{ProbeLimits, probe_limits};
+pub use processing_config::ProcessingConfig;
 pub use prove_entry::{
     ConsistencyReport, EntryProof, LedgerState, check_entry_proof, compare_states, ledger_vkey,
     prove_entry, write_proof,
@@ -328,6 +332,8 @@ pub use record_events::{
     LIVE_EVENT_COUNT_MAX, LiveEvent, RecordReport, RecordRequest, RefusedEvent, record_events,
     show_refused_events,
 };
+pub use record_processing::record_processing;
+pub use recorded_scans::{MissingReport, RecordedScans, recorded_scans};
 pub use refresh_issuers::{IssuerLine, IssuerWatch, list_issuers, refresh_issuer, refresh_issuers};
 pub use release_checks::ReleaseCheck;
 pub use renew_server::{GateCertificate, gate_certificate, renew_server_certificate};

@@ -16,6 +16,7 @@ use twinkeep_registry::VersionRecord;
 use twinkeep_vault::digest::{sha256, to_hex};
 
 use crate::crypto_inventory::{CertificateLine, KeyLine, certificates, keys};
+use crate::recorded_scans::keep_report;
 use crate::{
     App, AppError, Caller, ClientCertificateMode, Isolation, Keep, Layout, LedgerQuery,
     RetentionRequest, SearchWith, VerifyLedgerRequest, parse_rfc3339, search_ledger, verify_ledger,
@@ -192,7 +193,7 @@ fn last(app: &App, action: &str) -> Result<Option<Timestamp>, AppError> {
     Ok(found.last().and_then(|line| parse_rfc3339(&line.time)))
 }
 
-/// Records what a scan found, with the digest of its report.
+/// Records what a scan found, with the digest of its report, and keeps the report.
 pub fn record_scan(app: &App, caller: &Caller, report: &Report) -> Result<u64, AppError> {
     let class = EventClass::DetectionFinding;
     let [failed, not_checked, passed, _] = report.counts().map(|(_, count)| count as i64);
@@ -203,7 +204,7 @@ pub fn record_scan(app: &App, caller: &Caller, report: &Report) -> Result<u64, A
         .with("failed", failed)
         .with("not_checked", not_checked)
         .with("passed", passed)
-        .with("report_sha256", digest(report)?.as_str());
+        .with("report_sha256", keep_report(app.layout(), report)?.as_str());
     if let (Some(profile), Some(score)) = (report.profile, report.score) {
         entry = entry
             .with("profile", profile.word())

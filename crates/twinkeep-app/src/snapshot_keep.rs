@@ -104,6 +104,9 @@ fn copy(app: &App, folder: &Path) -> Result<SnapshotReport, AppError> {
         }
     }
     copy_incidents(app, &to, &mut files)?;
+    if from.scans().exists() {
+        copy_folder(&from.scans(), &to.scans(), "scans", &mut files)?;
+    }
     app.registry
         .while_still(|| copy_folder(&from.models(), &to.models(), "models", &mut files))??;
     create_private_dir(&to.store()).map_err(|error| failed("create", &to.store(), error))?;

@@ -46,7 +46,8 @@ pub(crate) use policy::{BudgetCommand, PolicyCommand, PolicyTestArgs};
 pub(crate) use probe::ProbeCommand;
 pub(crate) use receipt::{ProofCommand, ReceiptCommand};
 pub(crate) use scan::{
-    ComplianceCommand, ComplianceFormat, ScanArgs, ScanCommand, ScanFormat, ScannedArgs,
+    ComplianceCommand, ComplianceFormat, ProfileName, RecordFormat, ScanArgs, ScanCommand,
+    ScanFormat, ScannedArgs, SeverityName, TrendFormat,
 };
 pub(crate) use seal::{OpenArgs, SealArgs};
 pub(crate) use selfattack::SelfattackArgs;

@@ -169,6 +169,42 @@ pub(crate) enum ScanCommand {
         #[command(flatten)]
         scanned: ScannedArgs,
     },
+    /// Say what is new and what became of the rest between recorded scans
+    ///
+    /// Scans of the keep, and those with `--record`, are recorded: the report is in the keep, and
+    /// its digest in the ledger. Compared are the first and the last of those that are shown.
+    #[command(after_help = "Example: twinkeep scan trend --last 10 --only keep,host\n\
+                            Example: twinkeep scan trend --format csv --out trend.csv")]
+    Trend {
+        /// How many of the newest recorded scans to look at
+        #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        last: u16,
+        /// Only scans of just these targets, as in `keep,host` [default: as the newest one]
+        #[arg(long, value_name = "TARGETS", value_delimiter = ',')]
+        only: Vec<String>,
+        /// How to write it
+        #[arg(long, value_enum, default_value_t = TrendFormat::Text)]
+        format: TrendFormat,
+        /// Where to write it (mode 0600) [default: the terminal]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Print units of systemd that scan again and again, and record it
+    #[command(after_help = "Example: twinkeep --keep /srv/keep scan timer --every daily keep host")]
+    Timer {
+        /// When, as in OnCalendar= of systemd
+        #[arg(long, value_name = "WHEN", default_value = "daily")]
+        every: String,
+        /// The unit fails if something fails that is at least so bad
+        #[arg(long, value_enum, default_value_t = SeverityName::High, value_name = "SEVERITY")]
+        fail_on: SeverityName,
+        /// Hold each scan against the requirements of this source
+        #[arg(long, value_enum)]
+        profile: Option<ProfileName>,
+        /// What to look at [default: keep host]
+        #[arg(value_name = "TARGET")]
+        targets: Vec<String>,
+    },
     /// Take back what a journal has, the last first
     Rollback {
         /// The journal
@@ -182,6 +218,18 @@ pub(crate) enum ScanCommand {
 /// `compliance ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum ComplianceCommand {
+    /// Write the record of processing activities (GDPR, article 30) from the configuration
+    ///
+    /// What nobody configured is said to be missing, with the key of `[processing]` to set.
+    #[command(after_help = "Example: twinkeep compliance record --out record.html")]
+    Record {
+        /// How to write it
+        #[arg(long, value_enum, default_value_t = RecordFormat::Html)]
+        format: RecordFormat,
+        /// Where to write it (mode 0600) [default: the terminal]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Write how the requirements of a source stand, requirement by requirement
     #[command(after_help = "Example: twinkeep compliance report --profile hipaa --out hipaa.html")]
     Report {
@@ -199,6 +247,14 @@ pub(crate) enum ComplianceCommand {
     },
 }
 
+/// The forms of a record of processing activities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecordFormat {
+    Html,
+    Json,
+    Text,
+}
+
 /// The forms of a report of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ScanFormat {
@@ -210,6 +266,14 @@ pub(crate) enum ScanFormat {
     Ocsf,
     Oscal,
     Facts,
+}
+
+/// The forms of a trend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TrendFormat {
+    Text,
+    Json,
+    Csv,
 }
 
 /// The forms of a report about requirements.

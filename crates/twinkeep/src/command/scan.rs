@@ -1,23 +1,26 @@
 //! `twinkeep scan` and `twinkeep compliance`.
 
 mod fixes;
+mod periodic;
 mod targets;
 
 use std::path::Path;
 
 use serde::Serialize;
-use twinkeep_app::{AppError, Caller, record_scan};
+use twinkeep_app::{AppError, Caller, PostureRequest, record_processing, record_scan};
 use twinkeep_posture::baseline::Baseline;
 use twinkeep_posture::collect::git::{PIPELINE_LINE, PRE_RECEIVE_HOOK};
-use twinkeep_posture::collect::regular;
 use twinkeep_posture::collect::windows::COLLECTOR;
 use twinkeep_posture::rules::{RULES, find};
 use twinkeep_posture::{Report, Rule, Severity, Verdict, controls, judge, report};
-use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
+use twinkeep_vault::files::{PRIVATE_FILE, read_bounded, write_atomic};
 
 use self::targets::{Collected, collect};
-use crate::cli::{ComplianceCommand, ComplianceFormat, Global, ScanArgs, ScanCommand, ScanFormat};
+use crate::cli::{
+    ComplianceCommand, ComplianceFormat, Global, RecordFormat, ScanArgs, ScanCommand, ScanFormat,
+};
 use crate::output::{Output, table};
+use crate::surroundings::{open_keep, state_dir};
 
 pub(crate) fn run(global: &Global, args: &ScanArgs, out: &Output) -> Result<(), AppError> {
     match &args.command {
@@ -36,6 +39,13 @@ pub(crate) fn run(global: &Global, args: &ScanArgs, out: &Output) -> Result<(), 
         }
         Some(ScanCommand::Verify { plan, scanned }) => {
             fixes::verify_plan(global, plan, scanned, out)
+        }
+        Some(ScanCommand::Trend { last, only, format, out: file }) => {
+            let asked = periodic::Asked { last: usize::from(*last), only, format: *format };
+            periodic::show_trend(global, &asked, file.as_deref(), out)
+        }
+        Some(ScanCommand::Timer { every, fail_on, profile, targets }) => {
+            periodic::print_timer(global, every, *fail_on, *profile, targets, out)
         }
         Some(ScanCommand::Rollback { journal, record }) => {
             fixes::roll_back(global, journal, *record, out)
@@ -124,7 +134,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AppError> {
 
 /// Reads a file that somebody named: a plan, a baseline, facts.
 fn read(path: &Path) -> Result<Vec<u8>, AppError> {
-    regular::read(path, FILE_BYTES_MAX).map_err(|error| {
+    read_bounded(path, FILE_BYTES_MAX).map_err(|error| {
         AppError::usage("scan-file", format!("cannot read `{}`", path.display())).because(error)
     })
 }
@@ -143,7 +153,14 @@ pub(crate) fn compliance(
     command: &ComplianceCommand,
     out: &Output,
 ) -> Result<(), AppError> {
-    let ComplianceCommand::Report { scanned, profile, format, out: file } = command;
+    let (scanned, profile, format, file) = match command {
+        ComplianceCommand::Report { scanned, profile, format, out } => {
+            (scanned, profile, format, out)
+        }
+        ComplianceCommand::Record { format, out: file } => {
+            return processing(global, *format, file.as_deref(), out);
+        }
+    };
     let Collected { facts, app } = collect(global, scanned)?;
     let judged = judge(&facts, Some((*profile).into()), &Baseline::default());
     if let Some(app) = &app {
@@ -159,6 +176,30 @@ pub(crate) fn compliance(
     hand_over(&text, file.as_deref(), out)?;
     if let Some(score) = judged.score {
         out.remark(&format!("{} of {} requirements that apply are met", score.met, score.of));
+    }
+    Ok(())
+}
+
+/// Writes the record of processing activities.
+fn processing(
+    global: &Global,
+    format: RecordFormat,
+    file: Option<&Path>,
+    out: &Output,
+) -> Result<(), AppError> {
+    let app = open_keep(global)?;
+    let state_dir = state_dir();
+    let request = PostureRequest { witnessed: None, state_dir: state_dir.as_deref() };
+    let record = record_processing(&app, &Caller::operator(), request)?;
+    let text = match format {
+        RecordFormat::Html if !out.json() => record.html(),
+        RecordFormat::Text => record.text(),
+        RecordFormat::Html | RecordFormat::Json => written(record.json())?,
+    };
+    hand_over(&text, file, out)?;
+    let missing: Vec<&str> = record.missing().map(|it| it.key).collect();
+    if !missing.is_empty() {
+        out.remark(&format!("missing in `twinkeep.toml`: {}", missing.join(", ")));
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ pub(super) struct Collected {
 
 /// A target, with what it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     Keep,
     Host,
     Phi(PathBuf),
@@ -174,7 +174,7 @@ fn targets(args: &ScannedArgs) -> Result<Vec<Target>, AppError> {
     args.targets.iter().map(|word| target(word)).collect()
 }
 
-fn target(word: &str) -> Result<Target, AppError> {
+pub(super) fn target(word: &str) -> Result<Target, AppError> {
     let (name, of) = word.split_once(':').unwrap_or((word, ""));
     Ok(match (name, of) {
         ("keep", "") => Target::Keep,

@@ -1,0 +1,130 @@
+//! `twinkeep scan trend` and `twinkeep scan timer`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use clap::ValueEnum;
+use twinkeep_app::{AppError, recorded_scans};
+use twinkeep_posture::facts::Target;
+use twinkeep_posture::trend::trend;
+
+use super::targets::target;
+use super::{hand_over, written};
+use crate::cli::{Global, ProfileName, SeverityName, TrendFormat};
+use crate::output::Output;
+
+/// Which recorded scans, and how they are shown.
+pub(super) struct Asked<'a> {
+    pub(super) last: usize,
+    pub(super) only: &'a [String],
+    pub(super) format: TrendFormat,
+}
+
+pub(super) fn show_trend(
+    global: &Global,
+    asked: &Asked<'_>,
+    file: Option<&Path>,
+    out: &Output,
+) -> Result<(), AppError> {
+    let only: BTreeSet<String> = asked.only.iter().cloned().collect();
+    let known = |word: &String| Target::ALL.iter().any(|target| target.word() == word);
+    if !only.iter().all(known) {
+        let words: Vec<&str> = Target::ALL.iter().map(|target| target.word()).collect();
+        return Err(AppError::usage(
+            "scan-target",
+            "a target is none of those that can be scanned",
+        )
+        .hint(words.join(", ")));
+    }
+    let recorded = recorded_scans(&global.keep, RECORDED_MAX)?;
+    for missing in &recorded.missing {
+        out.remark(&format!("entry {} of {}: {}", missing.entry, missing.time, missing.why));
+    }
+    let mut reports = recorded.reports;
+    let newest = reports.last().map(|report| report.targets.clone()).unwrap_or_default();
+    let wanted = if only.is_empty() { newest } else { only };
+    // Scans of other targets say nothing about what became of these.
+    reports.retain(|report| report.targets == wanted);
+    reports.drain(..reports.len().saturating_sub(asked.last));
+    let trend = trend(reports);
+    let text = match asked.format {
+        TrendFormat::Text if !out.json() => trend.text(),
+        TrendFormat::Csv => trend.csv(),
+        TrendFormat::Text | TrendFormat::Json => written(trend.json())?,
+    };
+    hand_over(&text, file, out)
+}
+
+/// Prints a service and a timer; nothing is installed.
+pub(super) fn print_timer(
+    global: &Global,
+    every: &str,
+    fail_on: SeverityName,
+    profile: Option<ProfileName>,
+    targets: &[String],
+    out: &Output,
+) -> Result<(), AppError> {
+    let usual = ["keep".to_owned(), "host".to_owned()];
+    let targets = if targets.is_empty() { &usual[..] } else { targets };
+    for word in targets {
+        target(word)?;
+    }
+    let keep = std::path::absolute(&global.keep).map_err(|error| {
+        AppError::environment("keep-read", "cannot tell where the keep is").because(error)
+    })?;
+    let mut words = vec!["--keep".to_owned(), keep.display().to_string(), "scan".to_owned()];
+    words.extend(targets.iter().cloned());
+    words.extend(["--record", "--fail-on"].map(str::to_owned));
+    words.push(word_of(fail_on));
+    if let Some(profile) = profile {
+        words.extend(["--profile".to_owned(), word_of(profile)]);
+    }
+    let quoted_words: Option<Vec<String>> = words.iter().map(|it| quoted(it)).collect();
+    let Some(words) = quoted_words.filter(|_| !every.chars().any(char::is_control)) else {
+        let attempt = "a unit of systemd cannot name what has control characters";
+        return Err(AppError::usage("scan-timer", attempt));
+    };
+    let program = std::env::current_exe().ok().and_then(|path| quoted(&path.display().to_string()));
+    let program = program.unwrap_or_else(|| "twinkeep".to_owned());
+    out.verbatim(&format!(
+        "# /etc/systemd/system/twinkeep-scan.service\n[Unit]\nDescription=Scan of the posture\n\
+         # OnFailure= names a unit that tells somebody.\n\n[Service]\nType=oneshot\n\
+         # The key of the keep: see `twinkeep --help` for the variables.\n\
+         EnvironmentFile=-/etc/twinkeep/scan.env\nExecStart={program} {}\n\n\
+         # /etc/systemd/system/twinkeep-scan.timer\n[Unit]\nDescription=Scans of the posture\n\n\
+         [Timer]\nOnCalendar={every}\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n",
+        words.join(" ")
+    ))
+}
+
+fn word_of(value: impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// A word as `ExecStart=` takes it; nothing if it cannot.
+fn quoted(word: &str) -> Option<String> {
+    if word.chars().any(char::is_control) {
+        return None;
+    }
+    // systemd reads `%` as a specifier and `$` as a variable.
+    let escaped = word.replace('\\', "\\\\").replace('"', "\\\"");
+    let escaped = escaped.replace('%', "%%").replace('$', "$$");
+    let safe = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@".contains(c);
+    Some(if word.chars().all(safe) { escaped } else { format!("\"{escaped}\"") })
+}
+
+/// Some years of daily scans.
+const RECORDED_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_are_those_that_systemd_hands_over() {
+        assert_eq!(quoted("/srv/keep").unwrap(), "/srv/keep");
+        assert_eq!(quoted("a b").unwrap(), "\"a b\"");
+        assert_eq!(quoted("100%$HOME\\\"").unwrap(), "\"100%%$$HOME\\\\\\\"\"");
+        assert_eq!(quoted("a\nExecStart=/bin/sh"), None);
+    }
+}
