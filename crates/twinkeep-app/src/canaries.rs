@@ -7,7 +7,7 @@
 //! that computes otherwise.
 
 use serde::{Deserialize, Serialize};
-use twinkeep_domain::{Pack, Timestamp, VariableKind, WindowAnswer};
+use twinkeep_domain::{Forecast, Pack, Timestamp, VariableKind, WindowAnswer};
 use twinkeep_forecast::{Model, SubjectState};
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
 use twinkeep_registry::LoadedModel;
@@ -66,6 +66,11 @@ impl Canaries {
             .then_some(read)
     }
 
+    /// Returns the questions: variable, hours since the start, and value.
+    pub(crate) fn questions(&self) -> impl Iterator<Item = &[(usize, f64, f32)]> {
+        self.canaries.iter().map(|canary| canary.values.as_slice())
+    }
+
     /// Asks again; returns the first answer that is not what it was.
     pub(crate) fn departure(&self, pack: &Pack, model: &Model) -> Option<Departure> {
         let departed = |(canary, known): (usize, &Canary)| {
@@ -109,7 +114,8 @@ fn question(pack: &Pack, population: &Population, number: usize) -> Vec<(usize, 
     values
 }
 
-fn answer(pack: &Pack, model: &Model, values: &[(usize, f64, f32)]) -> Vec<f32> {
+/// Forecasts a history of nobody.
+pub(crate) fn ask(pack: &Pack, model: &Model, values: &[(usize, f64, f32)]) -> Forecast {
     let start = Timestamp::RELATIVE_ORIGIN;
     let mut state = SubjectState::new(pack);
     let mut now = start;
@@ -119,7 +125,11 @@ fn answer(pack: &Pack, model: &Model, values: &[(usize, f64, f32)]) -> Vec<f32> 
         now = now.max(time);
     }
     let horizon = pack.forecast().horizon_hours;
-    let forecast = model.forecast(&state, now, &[horizon / 4.0, horizon]);
+    model.forecast(&state, now, &[horizon / 4.0, horizon])
+}
+
+fn answer(pack: &Pack, model: &Model, values: &[(usize, f64, f32)]) -> Vec<f32> {
+    let forecast = ask(pack, model, values);
     let mut numbers = Vec::new();
     for point in forecast.targets.iter().flat_map(|target| &target.points) {
         numbers.push(point.mean);

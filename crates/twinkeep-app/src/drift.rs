@@ -259,8 +259,13 @@ fn in_order(own: &[Cohort; 3], came: &BTreeSet<Subject>) -> Cohort {
 }
 
 impl Baseline {
+    /// Returns the feeds that there were when the version was made, by their numbers.
+    pub(crate) fn feeds(&self) -> &BTreeSet<i64> {
+        &self.feeds
+    }
+
     /// Reads the baseline of a version, whose signature was checked.
-    fn of(loaded: &LoadedModel) -> Result<Self, AppError> {
+    pub(crate) fn of(loaded: &LoadedModel) -> Result<Self, AppError> {
         let attempt = || format!("`{}` has no baseline to compare with", loaded.id);
         let bytes = loaded.documents.get(BASELINE_FILE).ok_or_else(|| {
             AppError::refused("drift-no-baseline", attempt())

@@ -31,6 +31,7 @@ mod budget;
 mod budget_config;
 mod caller;
 mod canaries;
+mod canary_shift;
 mod canonical_json;
 mod certificates;
 mod check_models;
@@ -38,6 +39,7 @@ mod client_ca_config;
 mod client_ca_files;
 mod client_certificates;
 mod compact_store;
+mod compare_models;
 mod compare_twin;
 mod concerns;
 mod config;
@@ -63,6 +65,7 @@ mod export_meds;
 mod export_model;
 mod export_subject;
 mod feed_history;
+mod feed_influence;
 mod feeder;
 mod feeds;
 mod fhir_answer;
@@ -101,6 +104,7 @@ mod open_feed;
 mod outbox;
 mod permit;
 mod playbooks;
+mod poisoning_config;
 mod policy;
 mod posture_database;
 mod posture_facts;
@@ -211,6 +215,7 @@ pub use audit_rules::{
 pub use budget::{BudgetLine, list_budgets, reset_budgets};
 pub use budget_config::{BudgetConfig, BudgetUnit, Exhausted, Period};
 pub use caller::{Caller, CallerAddress, Scope, is_purpose};
+pub use canary_shift::CanaryShift;
 pub use certificates::{
     CertificateReport, IssuedCertificate, NewCertificateRequest, issue_certificate,
     list_certificates, renew_certificate, revocation_list, revocation_list_text,
@@ -220,6 +225,7 @@ pub use check_models::{ModelsCheck, check_models};
 pub use client_ca_config::{ClientCaConfig, ClientCertificateMode, ClientGrant};
 pub use client_ca_files::{ClientCaWatch, read_client_cas};
 pub use compact_store::{CompactReport, StatusReport, compact_store, store_status};
+pub use compare_models::{CompareModelsRequest, ModelComparison, compare_models};
 pub use compare_twin::{
     CompareAnswer, CompareRequest, OutcomeAnswer, SIMILAR_COUNT_DEFAULT, compare_twin,
 };
@@ -256,6 +262,10 @@ pub use explain_twin::{
 pub use export_meds::{MedsReport, MedsRequest, export_meds};
 pub use export_model::{ExportModelReport, export_model};
 pub use export_subject::{SubjectDocument, SubjectExport, export_subject, read_subject};
+pub use feed_influence::{
+    InfluenceBy, InfluenceReport, InfluenceRequest, SkippedSource, SourceInfluence,
+    TargetInfluence, feed_influence,
+};
 pub use feeder::FeederState;
 pub use feeds::{FeedLine, QuarantineLine, QuarantineReport, list_feeds, show_quarantine};
 pub use fhir_answer::{fhir_bundle, number as json_number};
@@ -388,6 +398,9 @@ pub use twinkeep_ledger::{Activity, Class as EventClass, Entry, Severity};
 pub use twinkeep_twin::chart::{Letters, readable_unit};
 pub use twinkeep_watch::detect::Verdict;
 pub use twinkeep_watch::incident::{About as NoteAbout, Playbook};
+pub use twinkeep_watch::poisoning::{
+    CandidateFinding, CandidateVerdict, Influence, InfluenceVerdict, Spread,
+};
 pub use twinkeep_watch::{
     Detection, Detector, Severity as DetectionSeverity, Target as DetectionTarget,
 };

@@ -8,9 +8,10 @@ use twinkeep_registry::{Decision, ModelId, RegistryError, Released, Status, Vers
 
 use crate::approve_model::{Purpose, agreed};
 use crate::attack_model::refuse_over_limits;
+use crate::compare_models::ModelComparison;
 use crate::models::{ModelLine, import_line, line, parse_version, verify};
 use crate::reason::check_reason;
-use crate::release_checks::{ReleaseCheck, check_release};
+use crate::release_checks::{Checked, ReleaseCheck, check_release};
 use crate::reproduce_model::reproduce;
 use crate::{App, AppError, Caller, Progress};
 
@@ -45,6 +46,9 @@ pub struct ServiceReport {
     /// What was checked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<ReleaseCheck>,
+    /// How it compares with the version that was in service, if it was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<ModelComparison>,
 }
 
 /// What a quarantine changed.
@@ -76,7 +80,7 @@ pub fn release_model(
         }
         let approved_by = agreed(app, id, Purpose::Release, request.approvals)?;
         refuse_over_limits(app, id)?;
-        let mut checks = check_release(app, id, &request)?;
+        let Checked { mut checks, comparison } = check_release(app, id, &request)?;
         if request.reproduce {
             reproduce(app, id, request.splits, progress)?;
             checks.push(ReleaseCheck::held("reproduced", "the same weights were learned again"));
@@ -87,7 +91,7 @@ pub fn release_model(
             .registry
             .release(id, &decision, request.stand_by)
             .map_err(|error| app.distrust(id, error))?;
-        Ok(ServiceReport { checks, ..serving(app, &released)? })
+        Ok(ServiceReport { checks, comparison, ..serving(app, &released)? })
     })
 }
 
@@ -279,5 +283,6 @@ fn report(
         retired: retired.map(ToString::to_string),
         backup_version: backup.map(|id| id.to_string()),
         checks: Vec::new(),
+        comparison: None,
     })
 }

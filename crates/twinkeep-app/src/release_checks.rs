@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
-use twinkeep_domain::{Cohort, Split};
-use twinkeep_forecast::{Comparison, EvaluationPlan, compare};
 use twinkeep_registry::{LoadedModel, VersionId};
+use twinkeep_watch::poisoning::{CandidateFinding, CandidateVerdict};
 use twinkeep_watch::{Detection, Detector, Severity, Target};
 
-use crate::evaluate_model::{EvaluateOn, Record};
-use crate::given_splits::{GivenSplits, cohorts};
+use crate::compare_models::{Candidate, ModelComparison, Pair, measure, people};
 use crate::put_in_service::ReleaseRequest;
 use crate::watch_queries::report;
 use crate::{App, AppError};
@@ -31,59 +29,80 @@ impl ReleaseCheck {
     }
 }
 
+/// What was checked, and how the candidate compares with the version in service, if it was compared.
+pub(crate) struct Checked {
+    pub(crate) checks: Vec<ReleaseCheck>,
+    pub(crate) comparison: Option<ModelComparison>,
+}
+
 /// Checks a candidate; refuses with what did not hold.
 pub(crate) fn check_release(
     app: &App,
     id: &VersionId,
     request: &ReleaseRequest<'_>,
-) -> Result<Vec<ReleaseCheck>, AppError> {
+) -> Result<Checked, AppError> {
     let new = app.registry.load_to_measure(id).map_err(|error| app.distrust(id, error))?;
     let mut checks = vec![check_calibration(&new)?];
     let before = app.registry.in_service()?;
+    let not_compared = |mut checks: Vec<ReleaseCheck>, why| {
+        checks.push(ReleaseCheck::held("accuracy", why));
+        Ok(Checked { checks, comparison: None })
+    };
     let Some(before) = before else {
-        checks.push(ReleaseCheck::held("accuracy", "no version is in service to compare with"));
-        return Ok(checks);
+        return not_compared(checks, "no version is in service to compare with");
     };
     if request.without_comparison {
-        checks.push(ReleaseCheck::held("accuracy", "not compared, as was asked"));
-        return Ok(checks);
+        return not_compared(checks, "not compared, as was asked");
     }
     let before = app.registry.load(&before).map_err(|error| app.distrust(&before, error))?;
     let Ok(before_model) = app.model_of(&before) else {
-        checks.push(ReleaseCheck::held("accuracy", "the version in service is of another pack"));
-        return Ok(checks);
+        return not_compared(checks, "the version in service is of another pack");
     };
-    let held_out = people(app, [&new, &before], request)?;
+    let pair = Pair { new: &new, before: &before };
+    let otherwise = "`--without-comparison` releases the version all the same, on record";
+    let held_out = people(app, &pair, request.splits, otherwise)?;
     let model = app.model_of(&new)?;
-    let plan = EvaluationPlan::of(&app.pack);
-    let found = compare(&app.pack, &plan, [&model, &before_model], &held_out);
-    match check_accuracy(id, &found) {
-        Ok(check) => checks.push(check),
-        Err(worse) => {
-            report(app, &poisoned(app, id, &found, &worse))?;
-            return Err(worse);
-        }
+    let candidate = Candidate { name: &id.to_string(), model: &model };
+    let found = measure(app, &candidate, (&before, &before_model), &held_out)?;
+    if found.verdict == CandidateVerdict::Refuse {
+        let worse = refused(&found);
+        report(app, &poisoned(app, &found, worse.to_string()))?;
+        return Err(worse);
     }
-    Ok(checks)
+    checks.push(ReleaseCheck::held("accuracy", accuracy(&found)));
+    if let Some(canaries) = &found.canaries {
+        let said = format!(
+            "of {} canaries, the answers about {} moved most: by {:.2} widths of the 90 % interval",
+            canaries.asked, canaries.target, canaries.shift
+        );
+        checks.push(ReleaseCheck::held("canaries", said));
+    }
+    if found.verdict == CandidateVerdict::Warn {
+        let says = "released all the same, as `poisoning.toml` asks: it departs from the version \
+                    in service by more than it allows";
+        report(app, &poisoned(app, &found, format!("`{id}` is {says}")))?;
+        checks.push(ReleaseCheck::held("warning", says));
+    }
+    Ok(Checked { checks, comparison: Some(found) })
 }
 
 /// A candidate that is worse where it must not be was taught something: by a season, or by somebody.
-fn poisoned(app: &App, id: &VersionId, found: &Comparison, worse: &AppError) -> Detection {
+fn poisoned(app: &App, found: &ModelComparison, says: String) -> Detection {
     let now = app.now().micros();
-    let slices = found
-        .slices
-        .iter()
-        .map(|slice| (format!("error-of-{}-{}", slice.by, slice.group), slice.difference.mean));
-    let figures = slices.chain([("error".to_owned(), found.all.mean)]);
+    let figure = |it: &CandidateFinding| match it.by.is_empty() {
+        true => ("error".to_owned(), it.larger.mean),
+        false => (format!("error-of-{}-{}", it.by, it.group), it.larger.mean),
+    };
+    let shift = found.canaries.iter().map(|it| ("canary-shift".to_owned(), it.shift));
     Detection {
         detector: Detector::ModelPoisoning,
-        target: Target::Model(id.to_string()),
-        // It is not released, so that nothing has to be taken away.
+        target: Target::Model(found.version.clone()),
+        // Nothing has to be taken away: it is not released, or the parameters ask for a warning only.
         severity: Severity::Medium,
         began_us: now,
         seen_us: now,
-        says: worse.to_string(),
-        figures: figures.collect(),
+        says,
+        figures: found.findings.iter().map(figure).chain(shift).collect(),
         evidence: BTreeMap::new(),
         subjects: BTreeSet::new(),
     }
@@ -106,72 +125,71 @@ fn check_calibration(new: &LoadedModel) -> Result<ReleaseCheck, AppError> {
     Ok(ReleaseCheck::held("calibration", said))
 }
 
-fn check_accuracy(id: &VersionId, found: &Comparison) -> Result<ReleaseCheck, AppError> {
-    let percent = |mean: f64| format!("{:.1} %", 100.0 * mean.abs());
-    let refuse = |whom: &str, mean: f64| {
+/// Says what stands against a candidate.
+fn refused(found: &ModelComparison) -> AppError {
+    let id = &found.version;
+    if let Some(worse) = found.findings.iter().find(|it| it.worse) {
+        let whom = match worse.by.is_empty() {
+            true => "everybody".to_owned(),
+            false => format!("{} {}", worse.by, worse.group),
+        };
         let attempt = format!(
             "model version `{id}` is worse than the one in service for {whom}: its error is \
-             larger by {} of carry-forward's, which is more than chance",
-            percent(mean)
+             larger by {} of carry-forward's ({}), which is more than chance",
+            percent(worse.larger.mean),
+            interval(worse),
         );
-        Err(AppError::refused("model-worse", attempt).hint(
-            "`twinkeep evaluate --model VERSION` shows where; `--without-comparison` releases it \
+        return AppError::refused("model-worse", attempt).hint(
+            "`twinkeep model compare VERSION` shows where; `--without-comparison` releases it \
              all the same, on record",
-        ))
-    };
-    if found.all.is_worse(MARGIN, CHANCE_ERRORS) {
-        return refuse("everybody", found.all.mean);
+        );
     }
-    for slice in &found.slices {
-        if slice.difference.is_worse(SLICE_MARGIN, SLICE_CHANCE_ERRORS) {
-            let whom = format!("{} {}", slice.by, slice.group);
-            return refuse(&whom, slice.difference.mean);
-        }
-    }
-    let direction = if found.all.mean <= 0.0 { "smaller" } else { "larger" };
-    Ok(ReleaseCheck::held(
-        "accuracy",
-        format!(
-            "on {} people the error is {direction} by {} of carry-forward's than that of the \
-             version in service, and in none of {} subgroups it is worse than chance explains",
-            found.all.subject_count,
-            percent(found.all.mean),
-            found.slices.len(),
-        ),
-    ))
+    let attempt = format!(
+        "model version `{id}` answers the canaries of the one in service otherwise than \
+         `poisoning.toml` allows"
+    );
+    AppError::refused("model-canaries-moved", attempt).hint(
+        "`twinkeep model compare VERSION` shows how far; `--without-comparison` releases it all \
+         the same, on record",
+    )
 }
 
-/// Returns the people that neither version was learned from.
-fn people(
-    app: &App,
-    versions: [&LoadedModel; 2],
-    request: &ReleaseRequest<'_>,
-) -> Result<Cohort, AppError> {
-    let given = request.splits.map(|path| GivenSplits::read(app, path)).transpose()?;
-    for version in versions {
-        let on = EvaluateOn::Split(Split::HeldOut);
-        Record::of(version).check_splits(given.as_ref(), on).map_err(|error| {
-            error.hint(
-                "name the file of splits that both versions were trained with, `--splits FILE`; \
-                 if they differ, `--without-comparison` releases the version all the same, on record",
-            )
-        })?;
+/// Says how a candidate compares whose error is no hindrance.
+fn accuracy(found: &ModelComparison) -> String {
+    let Some(all) = found.everybody() else { return "nobody was held out".to_owned() };
+    let direction = if all.larger.mean <= 0.0 { "smaller" } else { "larger" };
+    let groups = found.findings.len() - 1;
+    let mut said = format!(
+        "on {} people the error is {direction} by {} of carry-forward's ({}) than that of the \
+         version in service",
+        all.larger.people,
+        percent(all.larger.mean),
+        interval(all),
+    );
+    if let Some(worst) = found.worst_group() {
+        said.push_str(&format!(
+            "; of {groups} subgroups it does worst for {} {}: {} ({})",
+            worst.by,
+            worst.group,
+            signed(worst.larger.mean),
+            interval(worst),
+        ));
     }
-    let [_, _, held_out] = cohorts(app, given.as_ref())?;
-    Ok(held_out)
+    said
+}
+
+fn percent(mean: f64) -> String {
+    format!("{:.1} %", 100.0 * mean.abs())
+}
+
+fn signed(mean: f64) -> String {
+    format!("{:+.1} %", 100.0 * mean)
+}
+
+/// Says in which interval a difference lies.
+fn interval(found: &CandidateFinding) -> String {
+    format!("95 % interval {} to {}", signed(found.larger.low), signed(found.larger.high))
 }
 
 /// An interval that promises 90 % and covers less than this is wrong, however few were measured.
 const COVERAGE_90_MIN: f64 = 0.8;
-
-/// Two hundredths of carry-forward's error: what another seed may change, and nobody notices.
-const MARGIN: f64 = 0.02;
-
-/// One version in a thousand that is as good is refused by chance.
-const CHANCE_ERRORS: f64 = 3.0;
-
-/// Groups are smaller, and another seed changes more in each.
-const SLICE_MARGIN: f64 = 0.05;
-
-/// As above, for a few dozen groups together.
-const SLICE_CHANCE_ERRORS: f64 = 4.0;

@@ -20,6 +20,7 @@ use twinkeep_vault::digest::{Sha256, to_hex};
 
 use crate::attestations::{Origin, bill_of_materials, provenance};
 use crate::canaries::{CANARIES_FILE, Canaries};
+use crate::compare_models::beside_serving;
 use crate::drift::{BASELINE_FILE, Baseline, Outcomes, baseline};
 use crate::given_splits::{GivenSplits, cohorts};
 use crate::model_card::card;
@@ -149,6 +150,7 @@ fn learn(
     let profile = Profile::of(app, inputs_of, known_again);
     let people = [&training, &tuning, &held_out];
     let privacy = cost(&app.pack, &config, &evaluation, request.privacy_cost, people)?;
+    let beside = beside_serving(app, given.as_ref(), &model, &held_out);
     let tensors = model.to_tensors();
     let weights_sha256 = weights_digest(&tensors);
     let documents = documents(
@@ -157,7 +159,7 @@ fn learn(
         &config,
         &model,
         &evaluation,
-        (&weights_sha256, &spreads, &baseline, profile.as_ref()),
+        (&weights_sha256, &spreads, &baseline, profile.as_ref(), beside),
         [training.timelines.len(), tuning.timelines.len(), held_out.timelines.len()],
     )?;
     folder.refuse_if_deleted()?;
@@ -180,7 +182,7 @@ fn learn(
 
 /// Leaves out whoever came by a feed that an incident holds: of somebody with such rows, nothing is
 /// learned.
-fn without_held_feeds(app: &App, cohorts: [Cohort; 3]) -> Result<[Cohort; 3], AppError> {
+pub(crate) fn without_held_feeds(app: &App, cohorts: [Cohort; 3]) -> Result<[Cohort; 3], AppError> {
     let held = app.feeds_on_hold()?;
     if held.is_empty() {
         return Ok(cohorts);
@@ -217,11 +219,12 @@ fn documents(
     config: &TrainConfig,
     model: &Model,
     evaluation: &Evaluation,
-    (weights_sha256, spreads, baseline, profile): (
+    (weights_sha256, spreads, baseline, profile, beside): (
         &str,
         &[Option<f32>],
         &Baseline,
         Option<&Profile>,
+        Value,
     ),
     subjects: [usize; 3],
 ) -> Result<BTreeMap<String, Vec<u8>>, AppError> {
@@ -265,6 +268,7 @@ fn documents(
     };
     let mut card = card(&app.pack, evaluation, subjects, given.is_some());
     card["privacy"] = privacy_statement(config);
+    card["beside_the_version_in_service"] = beside;
     card["source_attributes"] =
         source_attributes(&app.pack, evaluation, subjects, &app.settings.card);
     let origin = Origin { pack: &app.pack, record: &record, evaluation, commit };

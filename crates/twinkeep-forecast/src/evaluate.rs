@@ -23,7 +23,7 @@ mod tests;
 mod trajectories;
 mod windows;
 
-pub use compare::{Comparison, Difference, Slice, compare};
+pub use compare::{Differences, Errors, Group, groups_of};
 pub use events::{CalibrationBin, EventEvaluation};
 pub use windows::{TotalEvaluation, WindowEvaluation, WindowSubgroup};
 

@@ -35,10 +35,10 @@ mod testing;
 pub use codes::CodeMap;
 pub use config::TrainConfig;
 pub use evaluate::{
-    CalibrationBin, Comparison, Difference, Evaluation, EvaluationPlan, EventEvaluation,
-    HorizonEvaluation, LagEvaluation, PairEvaluation, Scored, Slice, SubgroupEvaluation,
-    SubgroupTarget, TargetEvaluation, TotalEvaluation, TrajectoryEvaluation, WindowEvaluation,
-    WindowSubgroup, compare, evaluate, evaluate_by, evaluate_trajectories, training_spreads,
+    CalibrationBin, Differences, Errors, Evaluation, EvaluationPlan, EventEvaluation, Group,
+    HorizonEvaluation, LagEvaluation, PairEvaluation, Scored, SubgroupEvaluation, SubgroupTarget,
+    TargetEvaluation, TotalEvaluation, TrajectoryEvaluation, WindowEvaluation, WindowSubgroup,
+    evaluate, evaluate_by, evaluate_trajectories, groups_of, training_spreads,
 };
 pub use explain::{Driver, Explanation, MarginScale, WindowExplanation};
 pub use features::{FeatureLayout, SubjectState, VariableState};

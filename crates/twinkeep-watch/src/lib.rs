@@ -14,6 +14,7 @@ pub mod detect;
 mod detection;
 pub mod host;
 pub mod incident;
+pub mod poisoning;
 pub mod probe;
 
 pub use detection::{Detection, Detector, Severity, Target};

@@ -39,8 +39,9 @@ pub(crate) use incident::{
 };
 pub(crate) use ledger::{ExportAs, LedgerCommand, QueryArgs};
 pub(crate) use models::{
-    ApproverCommand, EvaluateArgs, ImportModelArgs, ModelCommand, PurposeName, ReleaseArgs,
-    SignModelArgs, SplitName, TrainArgs, VerifyModelArgs,
+    ApproverCommand, CompareModelsArgs, EvaluateArgs, ImportModelArgs, InfluenceArgs,
+    InfluenceByName, ModelCommand, PurposeName, ReleaseArgs, SignModelArgs, SplitName, TrainArgs,
+    VerifyModelArgs,
 };
 pub(crate) use policy::{BudgetCommand, PolicyCommand, PolicyTestArgs};
 pub(crate) use probe::ProbeCommand;

@@ -1,13 +1,12 @@
-//! Whether one forecaster is worse than another, on the same people: paired, with its uncertainty.
+//! By how much one forecaster misses more than another, on the same people: paired.
 //!
 //! Errors of one person go together, so the person is the unit: for each, the mean over observed
 //! values of how much larger one forecaster's error is than the other's, in carry-forward errors of
-//! the target. The mean of that over people has a standard error, which says how much of it may be
-//! chance. Where a forecaster has no answer, carry-forward's counts as its own.
+//! the target. What of it may be chance is for those to say who judge. Where a forecaster has no
+//! answer, carry-forward's counts as its own.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use twinkeep_domain::{Cohort, Pack, Subject};
 
 use super::groups::{Groups, group_name};
@@ -18,119 +17,99 @@ use crate::{CodeMap, Forecaster};
 #[cfg(test)]
 mod tests;
 
-/// How much worse a forecaster is than another; no personal data.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
-    /// Over everybody.
-    pub all: Difference,
-    /// By the subgroups of the pack that have at least 20 people.
-    pub slices: Vec<Slice>,
+/// How far a forecaster was from what was observed, person by person.
+pub struct Errors {
+    by_target: BTreeMap<String, BTreeMap<Subject, Missed>>,
 }
 
-/// A group of people.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Slice {
+/// How much larger one forecaster's error is than another's, in carry-forward errors, one value a
+/// person: above 0 it is worse.
+#[derive(Clone, PartialEq)]
+pub struct Differences {
+    /// Over all targets, a person's mean over their values.
+    pub all: BTreeMap<Subject, f64>,
+    /// By target, in the order of the people.
+    pub by_target: BTreeMap<String, Vec<f64>>,
+}
+
+/// A group of people, as a pack divides them.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Group {
     /// What divides the people.
     pub by: String,
     /// Which group.
     pub group: String,
-    /// How much worse it is for them.
-    pub difference: Difference,
 }
 
-/// How much larger the error is, in carry-forward errors: above 0 is worse.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Difference {
-    /// People with at least one value.
-    pub subject_count: u64,
-    /// The mean over people.
-    pub mean: f64,
-    /// The standard error of that mean.
-    pub standard_error: f64,
-}
-
-impl Difference {
-    fn of(all: &[f64]) -> Self {
-        let count = all.len() as f64;
-        let mean = all.iter().sum::<f64>() / count.max(1.0);
-        let squares: f64 = all.iter().map(|one| (one - mean).powi(2)).sum();
-        let standard_error = (squares / (count - 1.0).max(1.0) / count.max(1.0)).sqrt();
-        Self { subject_count: all.len() as u64, mean, standard_error }
-    }
-
-    /// Returns whether it is worse by more than `margin`, and that is not chance: more than
-    /// `errors` standard errors.
-    pub fn is_worse(&self, margin: f64, errors: f64) -> bool {
-        1 < self.subject_count && margin < self.mean && errors * self.standard_error < self.mean
-    }
-}
-
-/// Compares a forecaster with the one before, on people neither was learned from.
-pub fn compare(
-    pack: &Pack,
-    plan: &EvaluationPlan<'_>,
-    [new, before]: [&dyn Forecaster; 2],
-    held_out: &Cohort,
-) -> Comparison {
-    let [new, before] = [new, before].map(|forecaster| errors(pack, plan, forecaster, held_out));
-    let mut carried: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for one in &new {
-        let sums = carried.entry(&one.code).or_default();
-        *sums = (sums.0 + one.carry_forward, sums.1 + 1.0);
-    }
-    let mut by_subject: BTreeMap<Subject, (f64, f64)> = BTreeMap::new();
-    for (new, before) in new.iter().zip(&before) {
-        let scale = carried.get(new.code.as_str()).map_or(0.0, |(sum, count)| sum / count);
-        if 0.0 < scale {
-            let sums = by_subject.entry(new.subject).or_default();
-            *sums = (sums.0 + (new.error - before.error) / scale, sums.1 + 1.0);
-        }
-    }
-    let means: BTreeMap<Subject, f64> =
-        by_subject.into_iter().map(|(subject, (sum, count))| (subject, sum / count)).collect();
-    let all: Vec<f64> = means.values().copied().collect();
-    Comparison { all: Difference::of(&all), slices: slices(pack, plan, held_out, &means) }
-}
-
-/// One observed value: by how much a forecaster missed it.
+/// Sums over the values of one person and target.
+#[derive(Clone, Copy, Default)]
 struct Missed {
-    subject: Subject,
-    code: String,
     error: f64,
     carry_forward: f64,
+    count: f64,
 }
 
-fn errors(
-    pack: &Pack,
-    plan: &EvaluationPlan<'_>,
-    forecaster: &dyn Forecaster,
-    held_out: &Cohort,
-) -> Vec<Missed> {
-    let mut found = Vec::new();
-    evaluate_by(pack, plan, forecaster, held_out, &mut |scored: Scored<'_>| {
-        let carry_forward = f64::from((scored.actual - scored.carry_forward).abs());
-        let said = scored.point.map(|point| f64::from((scored.actual - point.median()).abs()));
-        found.push(Missed {
-            subject: scored.subject,
-            code: scored.code.to_string(),
-            error: said.unwrap_or(carry_forward),
-            carry_forward,
+impl Errors {
+    /// Asks a forecaster about people whom it was not learned from.
+    pub fn of(
+        pack: &Pack,
+        plan: &EvaluationPlan<'_>,
+        forecaster: &dyn Forecaster,
+        people: &Cohort,
+    ) -> Self {
+        let mut by_target: BTreeMap<String, BTreeMap<Subject, Missed>> = BTreeMap::new();
+        evaluate_by(pack, plan, forecaster, people, &mut |scored: Scored<'_>| {
+            let carry_forward = f64::from((scored.actual - scored.carry_forward).abs());
+            let said = scored.point.map(|point| f64::from((scored.actual - point.median()).abs()));
+            let of_target = by_target.entry(scored.code.to_string()).or_default();
+            let sums = of_target.entry(scored.subject).or_default();
+            sums.error += said.unwrap_or(carry_forward);
+            sums.carry_forward += carry_forward;
+            sums.count += 1.0;
         });
-    });
-    found
+        Self { by_target }
+    }
+
+    /// Returns by how much these errors are larger than others on the same people, of whom only
+    /// some may count.
+    pub fn beyond(&self, others: &Self, counts: &dyn Fn(Subject) -> bool) -> Differences {
+        let mut by_subject: BTreeMap<Subject, (f64, f64)> = BTreeMap::new();
+        let mut by_target = BTreeMap::new();
+        for (code, own) in &self.by_target {
+            let Some(others) = others.by_target.get(code) else { continue };
+            let own = || own.iter().filter(|(subject, _)| counts(**subject));
+            let (carried, count) = own()
+                .fold((0.0, 0.0), |sums, (_, it)| (sums.0 + it.carry_forward, sums.1 + it.count));
+            let scale = carried / count;
+            // NaN: nobody counts.
+            if scale.is_nan() || scale <= 0.0 {
+                continue;
+            }
+            let mut of_target = Vec::new();
+            for (subject, missed) in own() {
+                let Some(other) = others.get(subject) else { continue };
+                let more = (missed.error - other.error) / scale;
+                of_target.push(more / missed.count);
+                let sums = by_subject.entry(*subject).or_default();
+                *sums = (sums.0 + more, sums.1 + missed.count);
+            }
+            by_target.insert(code.clone(), of_target);
+        }
+        let all = by_subject.into_iter().map(|(subject, (sum, count))| (subject, sum / count));
+        Differences { all: all.collect(), by_target }
+    }
 }
 
-fn slices(
+/// Returns the groups of the pack in which each person is at the cut.
+pub fn groups_of(
     pack: &Pack,
     plan: &EvaluationPlan<'_>,
-    held_out: &Cohort,
-    means: &BTreeMap<Subject, f64>,
-) -> Vec<Slice> {
-    let codes = CodeMap::new(pack, &held_out.codes);
-    let groups = Groups::new(pack, &held_out.codes);
-    let mut members: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
-    for timeline in &held_out.timelines {
-        let Some(&mean) = means.get(&timeline.subject()) else { continue };
+    people: &Cohort,
+) -> BTreeMap<Group, Vec<Subject>> {
+    let codes = CodeMap::new(pack, &people.codes);
+    let groups = Groups::new(pack, &people.codes);
+    let mut members: BTreeMap<Group, Vec<Subject>> = BTreeMap::new();
+    for timeline in &people.timelines {
         let Some(start) = codes.start(timeline) else { continue };
         let cut = start.plus_hours(f64::from(plan.cut_hours));
         let mut state = SubjectState::new(pack);
@@ -140,21 +119,10 @@ fn slices(
             }
         }
         for (by, group) in groups.of(pack, timeline, &state, cut).into_iter().enumerate() {
-            members.entry((by, group)).or_default().push(mean);
+            let subgroup = &pack.subgroups()[by];
+            let (by, group) = (subgroup.title.clone(), group_name(pack, subgroup, group));
+            members.entry(Group { by, group }).or_default().push(timeline.subject());
         }
     }
-    let large = members.into_iter().filter(|(_, all)| SLICE_SUBJECT_COUNT_MIN <= all.len());
-    large
-        .map(|((by, group), all)| {
-            let subgroup = &pack.subgroups()[by];
-            Slice {
-                by: subgroup.title.clone(),
-                group: group_name(pack, subgroup, group),
-                difference: Difference::of(&all),
-            }
-        })
-        .collect()
+    members
 }
-
-/// What is said of fewer is chance.
-const SLICE_SUBJECT_COUNT_MIN: usize = 20;

@@ -263,6 +263,18 @@ pub(crate) enum ModelCommand {
     /// worse than the version in service on people neither was learned from, whole and in each
     /// subgroup; and as many approvers must agree as the keep asks for.
     Release(ReleaseArgs),
+    /// Compare a version with another one, on people neither was learned from, and on canaries
+    ///
+    /// The difference of their errors, for everybody, for the subgroups of the pack, and for people
+    /// who came by feeds that the other one could know; and how far answers to the other one's
+    /// canaries moved. `release` asks the same. The exit code is 1 if it would be refused.
+    Compare(CompareModelsArgs),
+    /// What does each feed do to the error of each target? Learn without it, and compare
+    ///
+    /// Models are learned from everybody, without the people of each feed, and without as many
+    /// others drawn by lot, and measured on held-out people. A feed that makes a target worse beyond
+    /// chance is an incident, which holds it; the exit code is 1 then. What is learned is not kept.
+    Influence(InfluenceArgs),
     /// Put a version into service that was released to stand by
     Promote {
         /// The version, from `model list`
@@ -370,6 +382,58 @@ pub(crate) struct ReleaseArgs {
     /// Do not compare it with the version in service; that is on record
     #[arg(long)]
     pub(crate) without_comparison: bool,
+}
+
+/// Arguments of `model compare`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: twinkeep model compare m-0123456789ab")]
+pub(crate) struct CompareModelsArgs {
+    /// The version, from `model list`
+    pub(crate) version: String,
+    /// The other one [default: the one in service]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) with: Option<String>,
+    /// The file of splits that both were trained with, if they were trained with one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) splits: Option<PathBuf>,
+}
+
+/// Arguments of `model influence`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: twinkeep model influence --by sender --target HR --target Glucose"
+)]
+pub(crate) struct InfluenceArgs {
+    /// What is left out, one after the other
+    #[arg(long, value_enum, default_value = "feed")]
+    pub(crate) by: InfluenceByName,
+    /// Only this feed, from `feed list`, or this sender, or site of plain feeds (repeat for several)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Vec<String>,
+    /// Only this target (repeat for several) [default: all that are about a value]
+    #[arg(long = "target", value_name = "CODE")]
+    pub(crate) targets: Vec<String>,
+    /// The file of splits that models are trained with, if they are trained with one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) splits: Option<PathBuf>,
+    /// Threads; the result does not depend on it [default: from the configuration]
+    #[arg(long)]
+    pub(crate) threads: Option<u32>,
+    /// Seed of all trainings [default: from the configuration]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Show targets that nothing is known of, too
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// What is left out.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum InfluenceByName {
+    /// One feed
+    Feed,
+    /// All feeds of a sender; plain feeds by their site
+    Sender,
 }
 
 /// What an approver is asked for.

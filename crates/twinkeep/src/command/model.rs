@@ -11,7 +11,9 @@ use crate::output::{Output, table};
 use crate::surroundings::open_keep;
 
 mod approval;
+mod compare;
 mod importing;
+mod influence;
 mod service;
 mod signing;
 
@@ -33,6 +35,8 @@ pub(crate) fn run(global: &Global, args: &ModelCommand, out: &Output) -> Result<
             let report = verify_model(&app, &operator, &args.target)?;
             out.result(&report, verified)
         }
+        ModelCommand::Compare(args) => compare::run(&app, args, out),
+        ModelCommand::Influence(args) => influence::run(&app, args, out),
         ModelCommand::Import(args) => importing::import(&app, args, out),
         ModelCommand::Export { version, out: folder } => {
             let report = export_model(&app, &operator, version, folder)?;

@@ -30,6 +30,7 @@ mod folder;
 mod harness;
 mod import_model;
 mod incident;
+mod influence;
 mod interop;
 mod isolation;
 mod keep;

@@ -1,9 +1,11 @@
 //! Comparisons of forecasters whose errors are known.
 
-use super::{Difference, compare};
+use std::collections::BTreeMap;
+
+use super::{Differences, Errors, groups_of};
 use crate::testing::{cohort, config, pack};
 use crate::{EvaluationPlan, Forecaster, SubjectState, train};
-use twinkeep_domain::{Forecast, Timestamp};
+use twinkeep_domain::{Forecast, Subject, Timestamp};
 
 /// Says what another says, and something else on top.
 struct Off<'a>(&'a dyn Forecaster, f32);
@@ -25,30 +27,37 @@ impl Forecaster for Off<'_> {
 }
 
 #[test]
-fn who_is_worse_on_everybody_is_found_and_chance_is_not() {
+fn who_is_worse_on_everybody_is_worse_for_each_of_them() {
     let pack = pack();
     let plan = EvaluationPlan::of(&pack);
     let model = train(&pack, &config(), &cohort(1, 60), &cohort(2, 40), &mut |_| ()).unwrap();
     let people = cohort(3, 60);
-    let against = |new: &dyn Forecaster| compare(&pack, &plan, [new, &model], &people).all;
-    let same = against(&model);
-    assert_eq!((same.subject_count, same.mean, same.standard_error), (60, 0.0, 0.0));
-    assert!(!same.is_worse(0.0, 0.0));
-    let off = Off(&model, 30.0);
-    let worse = against(&off);
-    assert!(worse.is_worse(0.01, 3.0), "{worse:?}");
-    let better = compare(&pack, &plan, [&model, &off], &people).all;
-    assert!(!better.is_worse(0.0, 0.0));
-    assert!((better.mean + worse.mean).abs() < 1e-9, "paired: one is the other turned around");
+    let errors = |forecaster: &dyn Forecaster| Errors::of(&pack, &plan, forecaster, &people);
+    let (own, off) = (errors(&model), errors(&Off(&model, 30.0)));
+    let same = own.beyond(&own, &|_| true);
+    assert_eq!(same.all.len(), 60);
+    assert!(same.all.values().all(|more| *more == 0.0));
+    let mean = |found: &Differences| found.all.values().sum::<f64>() / found.all.len() as f64;
+    let worse = off.beyond(&own, &|_| true);
+    assert!(0.1 < mean(&worse), "{}", mean(&worse));
+    let better = own.beyond(&off, &|_| true);
+    assert!((mean(&better) + mean(&worse)).abs() < 1e-9, "paired: one is the other turned around");
+    let some: Vec<Subject> = worse.all.keys().copied().take(7).collect();
+    let of_some = off.beyond(&own, &|subject| some.contains(&subject));
+    assert!(of_some.all.keys().eq(&some));
+    assert!(of_some.by_target.values().all(|each| each.len() <= 7));
+    let nobody = off.beyond(&own, &|_| false);
+    assert!(nobody.all.is_empty() && nobody.by_target.is_empty());
 }
 
 #[test]
-fn a_difference_is_the_mean_and_its_standard_error_by_hand() {
-    let found = Difference::of(&[1.0, 2.0, 3.0, 6.0]);
-    assert_eq!((found.subject_count, found.mean), (4, 3.0));
-    // The sum of squares is 4 + 1 + 0 + 9, over 3 and over 4.
-    assert!((found.standard_error - (14.0_f64 / 12.0).sqrt()).abs() < 1e-12);
-    assert!(found.is_worse(2.9, 2.0) && !found.is_worse(3.1, 2.0) && !found.is_worse(2.9, 3.0));
-    assert!(!Difference::of(&[5.0]).is_worse(0.0, 0.0), "of one person nothing follows");
-    assert!(!Difference::of(&[]).is_worse(0.0, 0.0));
+fn everybody_is_in_one_group_of_each_division() {
+    let (pack, people) = (pack(), cohort(3, 60));
+    let groups = groups_of(&pack, &EvaluationPlan::of(&pack), &people);
+    let mut by: BTreeMap<&str, usize> = BTreeMap::new();
+    for (group, members) in &groups {
+        *by.entry(&group.by).or_default() += members.len();
+    }
+    assert_eq!(by.len(), pack.subgroups().len());
+    assert!(by.values().all(|count| *count == 60), "{by:?}");
 }

@@ -1,0 +1,112 @@
+//! How far a candidate answers the canaries of the version in service otherwise.
+//!
+//! Canaries are histories of nobody, which no sender of data can choose. Another training on much the
+//! same data answers them much alike; a candidate that does not was taught something else.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use twinkeep_domain::{Forecast, ForecastPoint, Pack, QUANTILES, WindowAnswer};
+use twinkeep_forecast::Model;
+
+use crate::canaries::{Canaries, ask};
+
+/// How far answers to canaries moved.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CanaryShift {
+    /// How many canaries were asked.
+    pub asked: u64,
+    /// The target whose answers moved most.
+    pub target: String,
+    /// By how much, in widths of the 90 % intervals of the version in service (a probability: as it
+    /// is): the mean over its answers.
+    pub shift: f64,
+}
+
+/// Asks both the canaries of the earlier one; nothing if they answer none.
+pub(crate) fn canary_shift(
+    pack: &Pack,
+    canaries: &Canaries,
+    [candidate, before]: [&Model; 2],
+) -> Option<CanaryShift> {
+    let mut shifts: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    let mut asked = 0;
+    for values in canaries.questions() {
+        asked += 1;
+        let [new, old] = [candidate, before].map(|model| ask(pack, model, values));
+        for (target, shift) in shifts_of(&new, &old) {
+            let sums = shifts.entry(target).or_default();
+            *sums = (sums.0 + shift, sums.1 + 1.0);
+        }
+    }
+    let means = shifts.into_iter().map(|(target, (sum, count))| (target, sum / count));
+    let (target, shift) = means.max_by(|one, other| one.1.total_cmp(&other.1))?;
+    Some(CanaryShift { asked, target, shift })
+}
+
+/// Returns how far each answer moved, by what it is about.
+fn shifts_of(new: &Forecast, old: &Forecast) -> Vec<(String, f64)> {
+    let mut shifts = Vec::new();
+    for (new, old) in new.targets.iter().zip(&old.targets) {
+        let points = new.points.iter().zip(&old.points);
+        shifts.extend(points.map(|(new, was)| (old.code.to_string(), moved(new, was))));
+    }
+    for (new, old) in new.windows.iter().zip(&old.windows) {
+        let code = || old.code.to_string();
+        match (&new.answer, &old.answer) {
+            (WindowAnswer::Total(new), WindowAnswer::Total(old)) => {
+                shifts.push((code(), moved(new, old)));
+            }
+            (WindowAnswer::Event(new), WindowAnswer::Event(old)) => {
+                let points = new.iter().zip(old);
+                let apart = points.map(|(new, old)| f64::from(new.probability - old.probability));
+                shifts.extend(apart.map(|apart| (code(), apart.abs())));
+            }
+            _ => {}
+        }
+    }
+    shifts
+}
+
+/// Returns how far a median moved, in widths of the interval that was.
+fn moved(new: &ForecastPoint, old: &ForecastPoint) -> f64 {
+    let median = f64::from(old.median());
+    let width = f64::from(old.quantiles[QUANTILES.len() - 1]) - f64::from(old.quantiles[0]);
+    // Where nothing ever changes, the interval has no width.
+    let width = width.max(WIDTH_MIN * median.abs().max(1.0));
+    let apart = (f64::from(new.median()) - median).abs() / width;
+    // NaN is no answer at all.
+    if apart.is_nan() { SHIFT_MAX } else { apart.min(SHIFT_MAX) }
+}
+
+/// In shares of the value.
+const WIDTH_MIN: f64 = 1e-3;
+
+/// So that one answer does not hide the others of its target.
+const SHIFT_MAX: f64 = 10.0;
+
+#[cfg(test)]
+mod tests {
+    use twinkeep_domain::ForecastPoint;
+
+    use super::{SHIFT_MAX, moved};
+
+    fn point(median: f32, half: f32) -> ForecastPoint {
+        let steps = [-1.0, -0.7, -0.3, 0.0, 0.3, 0.7, 1.0];
+        ForecastPoint {
+            horizon_hours: 6.0,
+            mean: median,
+            quantiles: steps.map(|step| median + step * half),
+            outer: [median - 2.0 * half, median + 2.0 * half],
+        }
+    }
+
+    #[test]
+    fn a_shift_is_measured_in_widths_of_the_interval() {
+        let shift = moved(&point(85.0, 30.0), &point(80.0, 5.0));
+        assert!((shift - 0.5).abs() < 1e-6, "{shift}");
+        assert_eq!(moved(&point(1.0, 0.0), &point(1.0, 0.0)), 0.0);
+        assert_eq!(moved(&point(2.0, 0.0), &point(1.0, 0.0)), SHIFT_MAX);
+        assert_eq!(moved(&point(f32::NAN, 0.0), &point(1.0, 1.0)), SHIFT_MAX);
+    }
+}
