@@ -433,7 +433,7 @@ fn detections(app: &App, report: &InfluenceReport, judged: &[Source]) -> Vec<Det
         for feed in of.feeds.iter().rev().take(FEEDS_TOLD) {
             let target = Target::Feed(feed.clone());
             let mut detection =
-                detected(app, Detector::FeedPoisoning, target, Severity::Medium, &says);
+                detected(app, Detector::FeedPoisoning, target, Severity::Low, &says);
             detection.figures =
                 harmed.iter().map(|it| (it.code.clone(), it.influence.adds.mean)).collect();
             found.push(detection);
