@@ -173,8 +173,6 @@ fn name(alarm: &AccessAlarm) -> &'static str {
         AccessAlarm::NewHour { .. } => "new hour",
         AccessAlarm::Volume { .. } => "volume",
         AccessAlarm::Refusals { .. } => "refusals",
-        AccessAlarm::GlassBroken { .. } => "glass broken",
-        AccessAlarm::Disagreement { .. } => "disagreement",
     }
 }
 
@@ -183,9 +181,8 @@ fn actor(alarm: &AccessAlarm) -> Option<&str> {
         AccessAlarm::NewActor { actor, .. }
         | AccessAlarm::NewKind { actor, .. }
         | AccessAlarm::NewHour { actor, .. }
-        | AccessAlarm::Volume { actor, .. }
-        | AccessAlarm::GlassBroken { actor } => Some(actor),
-        AccessAlarm::Refusals { .. } | AccessAlarm::Disagreement { .. } => None,
+        | AccessAlarm::Volume { actor, .. } => Some(actor),
+        AccessAlarm::Refusals { .. } => None,
     }
 }
 

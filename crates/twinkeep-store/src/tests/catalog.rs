@@ -1,5 +1,7 @@
 //! Feeds once, senders in order, keys that end.
 
+use std::time::Duration;
+
 use twinkeep_domain::Timestamp;
 use twinkeep_vault::SecretKey;
 
@@ -153,12 +155,14 @@ fn two_people_never_share_a_pseudonym() {
 }
 
 #[test]
-fn a_key_that_another_process_changes_is_as_it_is_now_at_the_next_look() {
+fn a_key_that_another_process_changes_is_as_it_is_now_a_moment_later() {
     let dir = tempfile::tempdir().unwrap();
     let gate = Store::create(dir.path(), &root()).unwrap();
     let operator = Store::open(dir.path(), &root()).unwrap();
     let known = |digest: [u8; 32]| gate.api_key_by_digest(&digest).unwrap();
     let versions = || gate.rules_version().unwrap();
+    // What was said of changes holds for a millisecond.
+    let a_moment_later = || std::thread::sleep(Duration::from_millis(2));
     assert_eq!(known([7; 32]), None);
     for (id, byte) in [("one", 7), ("two", 8)] {
         let key = NewApiKey {
@@ -170,18 +174,23 @@ fn a_key_that_another_process_changes_is_as_it_is_now_at_the_next_look() {
             expires_at: None,
         };
         operator.add_api_key(&key).unwrap();
+        a_moment_later();
         assert_eq!(known([byte; 32]).map(|key| key.id).as_deref(), Some(id));
     }
     operator.revoke_api_key("one", later(1)).unwrap();
+    a_moment_later();
     assert_eq!(known([7; 32]).unwrap().revoked_at, Some(later(1)));
     assert_eq!(known([8; 32]).unwrap().revoked_at, None);
     gate.expire_api_key("two", later(2)).unwrap();
-    assert_eq!(known([8; 32]).unwrap().expires_at, Some(later(2)), "and what it changes itself");
+    let expires = known([8; 32]).unwrap().expires_at;
+    assert_eq!(expires, Some(later(2)), "what it changes itself, at once");
 
     let [settings, consents] = versions();
     operator.touch_api_key("two", later(1)).unwrap();
+    a_moment_later();
     assert_eq!(versions(), [settings.clone(), consents.clone()], "it is no rule");
     operator.set_setting("policy", "text").unwrap();
+    a_moment_later();
     let [changed, same] = versions();
     assert_ne!(changed, settings);
     assert_eq!(same, consents);

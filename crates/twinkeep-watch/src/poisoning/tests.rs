@@ -85,7 +85,7 @@ fn chance_between_models_makes_alarms_rarer() {
 #[test]
 fn nothing_that_differs_is_nothing() {
     let same = LeftOut { added: vec![0.0; 50] };
-    let found = judge_influence(&shipped().influence, 1.0, &[same.clone()]);
+    let found = judge_influence(&shipped().influence, 1.0, std::slice::from_ref(&same));
     assert_eq!((found[0].verdict, found[0].p_value), (InfluenceVerdict::Neither, Some(1.0)));
     assert_eq!(dispersion(&shipped().influence, &[same]), 1.0);
 }

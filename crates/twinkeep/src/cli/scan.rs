@@ -232,19 +232,23 @@ pub(crate) enum ComplianceCommand {
     },
     /// Write how the requirements of a source stand, requirement by requirement
     #[command(after_help = "Example: twinkeep compliance report --profile hipaa --out hipaa.html")]
-    Report {
-        #[command(flatten)]
-        scanned: ScannedArgs,
-        /// The source of requirements
-        #[arg(long, value_enum)]
-        profile: ProfileName,
-        /// How to write it
-        #[arg(long, value_enum, default_value_t = ComplianceFormat::Html)]
-        format: ComplianceFormat,
-        /// Where to write it (mode 0600) [default: the terminal]
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
+    Report(Box<ComplianceReportArgs>),
+}
+
+/// `compliance report`
+#[derive(Debug, Args)]
+pub(crate) struct ComplianceReportArgs {
+    #[command(flatten)]
+    pub(crate) scanned: ScannedArgs,
+    /// The source of requirements
+    #[arg(long, value_enum)]
+    pub(crate) profile: ProfileName,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = ComplianceFormat::Html)]
+    pub(crate) format: ComplianceFormat,
+    /// Where to write it (mode 0600) [default: the terminal]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// The forms of a record of processing activities.

@@ -154,8 +154,8 @@ pub(crate) fn compliance(
     out: &Output,
 ) -> Result<(), AppError> {
     let (scanned, profile, format, file) = match command {
-        ComplianceCommand::Report { scanned, profile, format, out } => {
-            (scanned, profile, format, out)
+        ComplianceCommand::Report(asked) => {
+            (&asked.scanned, &asked.profile, &asked.format, &asked.out)
         }
         ComplianceCommand::Record { format, out: file } => {
             return processing(global, *format, file.as_deref(), out);
