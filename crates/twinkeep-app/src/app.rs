@@ -284,14 +284,13 @@ impl App {
         if entries.is_empty() {
             return then(result, Ok(()));
         }
-        // What this did to the catalog, it has done; and it is not done for the first time here.
-        if let Err(error) = self.remember_catalog() {
-            return then(result, Err(error));
-        }
+        // What this did to the catalog, it has done: it goes on record even if this fails.
+        let remembered = self.remember_catalog();
         let app = Arc::clone(self);
         let reply = move |appended: Result<Appended, LedgerError>| {
             let written = appended.map(|appended| _ = app.anchor.note(&appended.checkpoint));
-            then(result, written.map_err(|error| unwritten().because(error)));
+            let written = written.map_err(|error| unwritten().because(error));
+            then(result, written.and(remembered));
         };
         self.ledger.append_then(entries, Box::new(reply));
     }

@@ -173,7 +173,7 @@ impl App {
             .with("model", version)
             .with("canary", i64::try_from(found.canary).unwrap_or(i64::MAX))
             .with("differs", i64::try_from(found.differs).unwrap_or(i64::MAX));
-        self.record(&entry)?;
+        self.record_at(&entry)?;
         Ok(Some(detection(self, version, canaries, found)))
     }
 }

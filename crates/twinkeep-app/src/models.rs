@@ -186,7 +186,7 @@ pub(crate) fn version_to_measure(app: &App, asked: Option<&str>) -> Result<Versi
         Some(version) => parse_version(version),
         None => app.registry.in_service()?.ok_or_else(|| {
             AppError::refused("model-none", "no model is in service")
-                .hint("name a version with `--model`; `twinkeep model list` shows them")
+                .hint("name a version; `twinkeep model list` shows them")
         }),
     }
 }

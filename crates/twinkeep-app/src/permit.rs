@@ -165,7 +165,11 @@ impl App {
             lines.push(&line);
             Some(lines.iter().map(|line| format!("{line}\n")).collect())
         });
-        self.conclude(entry, kept.map_err(AppError::from))?;
+        if let Err(error) = kept {
+            return self.conclude(entry, Err(AppError::from(error)));
+        }
+        // Not with the entries of what only reads: it is on record before anything follows from it.
+        self.record_at(&entry)?;
         note_detection(self, &glass_broken(self, &caller.id, action.name()))
     }
 }

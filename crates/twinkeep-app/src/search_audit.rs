@@ -222,7 +222,8 @@ fn local(time_ms: i64, zone: &TimeZone) -> String {
         let offset = zone.to_offset(time);
         format!("{:.3}", time.display_with_offset(offset))
     });
-    written.unwrap_or_default()
+    let seconds = || format!("{}.{:03}", time_ms.div_euclid(1000), time_ms.rem_euclid(1000));
+    written.unwrap_or_else(|_| seconds())
 }
 
 /// Returns the zone that the environment names, as the C library reads it: a name of the database, a
@@ -273,7 +274,8 @@ fn moment(text: &str, now: Timestamp) -> Result<i64, AppError> {
                     time such as 2026-11-22T08:00:00Z";
         AppError::usage("audit-time", "the time is not understood").hint(hint)
     };
-    if let Some(time) = parse_rfc3339(text) {
+    let in_utc = || parse_rfc3339(&format!("{text}Z"));
+    if let Some(time) = parse_rfc3339(text).or_else(in_utc) {
         return Ok(time.micros().div_euclid(1000));
     }
     let now = JiffTimestamp::from_microsecond(now.micros()).map_err(|_| wrong())?;
@@ -288,6 +290,8 @@ fn moment(text: &str, now: Timestamp) -> Result<i64, AppError> {
             today.saturating_sub(i64::from(today.weekday().to_sunday_zero_offset()).days())
         }
         "this-month" => today.first_of_month(),
+        // What has more than a date is read as a date alone by `parse`, and no time is dropped.
+        date if date.contains(['T', 't', ' ']) => return Err(wrong()),
         date => date.parse().map_err(|_| wrong())?,
     };
     let midnight = date.to_zoned(TimeZone::UTC).map_err(|_| wrong())?;
@@ -326,7 +330,10 @@ mod tests {
         assert_eq!(say("2026-02-03").unwrap(), "2026-02-03T00:00:00.000Z");
         assert_eq!(say("2026-02-03T01:02:03+01:00").unwrap(), "2026-02-03T00:02:03.000Z");
         assert_eq!(say("recent").unwrap(), "2026-11-22T23:03:14.150Z");
-        assert_eq!(say("tomorrow").unwrap_err().code(), "audit-time");
+        assert_eq!(say("2026-02-03T01:02:03").unwrap(), "2026-02-03T01:02:03.000Z", "in UTC");
+        for unclear in ["tomorrow", "2026-02-03T01", "2026-02-03 01:02"] {
+            assert_eq!(say(unclear).unwrap_err().code(), "audit-time", "{unclear}");
+        }
     }
 
     #[test]
@@ -334,6 +341,7 @@ mod tests {
         let noon = 1_750_000_000_123;
         let at = |named| local(noon, &zone(Some(named)));
         assert_eq!(at("UTC"), "2025-06-15T15:06:40.123+00:00");
+        assert_eq!(local(i64::MAX, &zone(Some("UTC"))), "9223372036854775.807", "no such year");
         assert_eq!(at("Europe/Zurich"), "2025-06-15T17:06:40.123+02:00");
         assert_eq!(at(":America/New_York"), "2025-06-15T11:06:40.123-04:00");
         assert_eq!(at("EST5EDT,M3.2.0,M11.1.0"), "2025-06-15T11:06:40.123-04:00");

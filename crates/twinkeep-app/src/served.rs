@@ -98,7 +98,8 @@ impl App {
         let system = Caller::system();
         let entry =
             self.entry(&system, EventClass::EntityManagement, Activity::Read, "model.loaded");
-        self.record(&entry.with("model", version.as_str()))?;
+        // Not with the entries of what only reads: the model stays in memory.
+        self.record_at(&entry.with("model", version.as_str()))?;
         let canaries = self.canaries_of(&loaded);
         if let Some(canaries) = &canaries {
             // It goes on: weights are what was signed, and another version would fare no better.
@@ -211,7 +212,7 @@ impl App {
             Some(backup) => entry.with("replaced_by", backup.as_str()),
             None => entry,
         };
-        self.record(&entry)?;
+        self.record_at(&entry)?;
         noted.map(|()| found.replaced_by)
     }
 }

@@ -78,6 +78,7 @@ async fn run(sockets: Sockets, confinement: Confinement) -> io::Result<()> {
     // The thread that this runs on is the first loop.
     let others = Lanes::start("edge", requests.len().saturating_sub(1), 1)?;
     let senders = connect_all(requests, &others).await?;
+    let ends: Vec<Sender> = senders.iter().map(|(_, sender)| sender.clone()).collect();
     let Some((_, mut sender)) = senders.first().cloned() else {
         return Err(io::ErrorKind::UnexpectedEof.into());
     };
@@ -125,7 +126,7 @@ async fn run(sockets: Sockets, confinement: Confinement) -> io::Result<()> {
         tokio::spawn(scrape::run(listen(metrics)?, Arc::new(source)));
     }
     loop {
-        match words.next().await? {
+        match next_word(&mut words, &ends).await? {
             Some(Word::Stop) => break,
             Some(Word::Identity(new)) => {
                 let key = Arc::new(key.with_schemes(&new.schemes));
@@ -140,6 +141,18 @@ async fn run(sockets: Sockets, confinement: Confinement) -> io::Result<()> {
     _ = serving.await;
     counting.abort();
     turned_away(&mut sender, &tally).await
+}
+
+/// Waits for what the worker says next. A loop that has lost the worker ends the edge, as if the
+/// worker were gone: another edge gets new sockets, and this loop would refuse for ever.
+async fn next_word(words: &mut Words, ends: &[Sender]) -> io::Result<Option<Word>> {
+    loop {
+        match tokio::time::timeout(COUNT_INTERVAL, words.next()).await {
+            Ok(word) => return word,
+            Err(_) if ends.iter().any(Sender::is_closed) => return Ok(None),
+            Err(_) => {}
+        }
+    }
 }
 
 /// Connects each loop to the worker, in that loop.

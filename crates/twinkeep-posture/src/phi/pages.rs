@@ -55,6 +55,8 @@ pub(super) struct Pages<'a> {
     pub size: u64,
     /// What was read so far.
     pub bytes: u64,
+    /// What came out of pages so far.
+    pub unpacked: u64,
     pub bytes_max: u64,
     /// Why something was not read.
     pub unread: Option<&'static str>,
@@ -91,7 +93,7 @@ impl Pages<'_> {
         let mut first = true;
         let mut values = 0_u64;
         while at < end {
-            if self.bytes_max <= self.bytes {
+            if self.bytes_max <= self.bytes.max(self.unpacked) {
                 self.leave("it is larger than the bound");
                 return Ok(());
             }
@@ -125,6 +127,8 @@ impl Pages<'_> {
             let mut body = vec![0; head.packed_len];
             self.file.read_exact_at(&mut body, body_at)?;
             self.bytes += body.len() as u64;
+            // What comes out is work, too: a page of a few kilobytes may be named many times.
+            self.unpacked += head.plain_len as u64;
             if self.values(&head, &body, chunk.codec, shape, take).is_none() {
                 self.leave("a page is not in order, or compressed in a way that is not known here");
             }

@@ -43,8 +43,13 @@ pub(super) fn look(file: &File, size: u64, limits: Limits) -> io::Result<Option<
     let mut text = TextScan::default();
     let mut columns: Vec<(&Leaf, Column)> =
         footer.leaves.iter().map(|leaf| (leaf, Column::new(leaf.meaning()))).collect();
-    let mut pages = Pages { file, size, bytes: 0, bytes_max: limits.bytes_max, unread: None };
+    let bytes_max = limits.bytes_max;
+    let mut pages = Pages { file, size, bytes: 0, unpacked: 0, bytes_max, unread: None };
     let groups = footer.leaves.iter().map(|leaf| leaf.chunks.len()).max().unwrap_or(0);
+    if CHUNK_COUNT_MAX < groups.saturating_mul(columns.len()) {
+        table.unread = Some("it has more groups of rows than are read");
+        return Ok(Some(table));
+    }
     for group in 0..groups {
         for (leaf, column) in &mut columns {
             let Some(chunk) = leaf.chunks.get(group) else { continue };
@@ -200,7 +205,12 @@ fn schema(reader: &mut Reader<'_>) -> Option<Vec<Leaf>> {
                     shape.has_gaps |= 0 < index && repetition != 0;
                     shape.has_lists |= 0 < index && repetition == 2;
                 }
-                (4, BINARY) => leaf.name = String::from_utf8_lossy(reader.binary()?).into_owned(),
+                (4, BINARY) => {
+                    let name = reader.binary()?;
+                    // A longer name says nothing, and each leaf has that of its group.
+                    let name = name.get(..NAME_LEN_MAX).unwrap_or(name);
+                    leaf.name = String::from_utf8_lossy(name).into_owned();
+                }
                 (5, I32) => children = reader.zigzag()?,
                 (6, I32) => leaf.is_date = reader.zigzag()? == CONVERTED_DATE,
                 _ => reader.skip(kind, 0)?,
@@ -213,7 +223,7 @@ fn schema(reader: &mut Reader<'_>) -> Option<Vec<Leaf>> {
             leaf.shape = shape;
             leaves.push(leaf);
         }
-        if OPEN_MAX < open.len() {
+        if OPEN_MAX < open.len() || LEAF_COUNT_MAX < leaves.len() {
             return None;
         }
     }
@@ -333,6 +343,15 @@ const BOUND_LEN_MAX: usize = 256;
 
 /// Shorter values cannot hold a label and its value.
 const TEXT_LEN_MIN: usize = 24;
+
+/// Tables of ten thousand columns are wide.
+const LEAF_COUNT_MAX: usize = 100_000;
+
+/// Ten thousand columns in a thousand groups of rows have fewer.
+const CHUNK_COUNT_MAX: usize = 16 << 20;
+
+/// Headers longer than 80 bytes are no names of columns (`words`).
+const NAME_LEN_MAX: usize = 256;
 
 /// Nobody nests groups deeper.
 const OPEN_MAX: usize = 256;

@@ -273,7 +273,8 @@ pub(crate) enum ModelCommand {
     ///
     /// Models are learned from everybody, without the people of each feed, and without as many
     /// others drawn by lot, and measured on held-out people. A feed that makes a target worse beyond
-    /// chance is an incident, which holds it; the exit code is 1 then. What is learned is not kept.
+    /// chance is an incident, which holds nothing; the exit code is 1 then. What is learned is not
+    /// kept.
     Influence(InfluenceArgs),
     /// Put a version into service that was released to stand by
     Promote {

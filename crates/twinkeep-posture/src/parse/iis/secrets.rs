@@ -135,6 +135,8 @@ impl Finder<'_, '_> {
         };
         let tls = scheme.eq_ignore_ascii_case("https");
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        // Who asks, and by what password, is no part of the host, and is told to nobody.
+        let authority = authority.rsplit('@').next().unwrap_or_default();
         let host = match authority.strip_prefix('[') {
             Some(rest) => rest.split(']').next().unwrap_or_default(),
             None => authority.split(':').next().unwrap_or_default(),

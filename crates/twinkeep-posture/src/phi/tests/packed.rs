@@ -42,6 +42,45 @@ fn tables_are_found_in_what_others_compressed() {
     }
 }
 
+/// Has `tar` pack a file with a gap in it.
+fn taped(options: &[&str], content: &[u8]) -> Option<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = File::create(folder.path().join("people.csv")).unwrap();
+    // A gap, if the file system has such.
+    file.set_len(1 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, content, 1 << 20).unwrap();
+    let tar = Command::new("tar").current_dir(&folder).args(options).arg("people.csv").output();
+    let Ok(made) = tar else {
+        let _ = writeln!(std::io::stderr(), "skipped: `tar` is not installed");
+        return None;
+    };
+    Some(made.stdout)
+}
+
+#[test]
+fn a_member_with_gaps_is_not_taken_for_an_empty_one() {
+    let table = people(60, HEADER, ',');
+    for options in [&["-cSf", "-"][..], &["--format=posix", "-cSf", "-"]] {
+        let Some(bytes) = taped(options, table.as_bytes()) else { return };
+        let inspection = look(&bytes);
+        let seen = verdict(&inspection.places) == Verdict::Personal;
+        assert!(seen || matches!(inspection.state, State::NotChecked(_)), "{inspection:?}");
+    }
+}
+
+/// What says a long name is not read into memory, however long it is.
+#[test]
+fn a_long_name_on_tape_takes_no_memory() {
+    let mut header = tar::Header::new_gnu();
+    header.set_path("././@LongLink").unwrap();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(96 << 20);
+    header.set_cksum();
+    let tape = [header.as_bytes().as_slice(), &vec![b'a'; 96 << 20]].concat();
+    let inspection = look(&tape);
+    assert!(inspection.bytes <= ALL.bytes_max + (2 << 20), "{}", inspection.bytes);
+}
+
 /// Bombs and heads that ask for gigabytes.
 #[test]
 fn compressed_files_do_not_take_the_memory() {

@@ -387,6 +387,8 @@ fn what_goes_to_other_machines_goes_by_tls() {
     for (url, farm, wanted) in [
         ("http://192.0.2.1:8080/{R:1}", "", &["fail …`192.0.2.1` without TLS"][..]),
         ("https://192.0.2.1/{R:1}", "", &["pass …"]),
+        // What stands before the host is told to nobody, and is no host.
+        ("http://localhost:8080@192.0.2.1/{R:1}", "", &["fail …`192.0.2.1` without TLS"]),
         ("http://localhost:8080/{R:1}", "", &["pass …"]),
         ("http://[::1]:8080/{R:1}", "", &["pass …"]),
         ("http://{HTTP_HOST}/{R:1}", "", &["not-checked …a variable says where requests go"]),

@@ -30,9 +30,9 @@ pub(super) fn run(app: &App, args: &InfluenceArgs, out: &Output) -> Result<(), A
         0 => Ok(()),
         count => {
             let attempt = format!("forecasts are worse for what came in: {count} times");
-            Err(AppError::refused("influence-harm", attempt).hint(
-                "`twinkeep incident list` shows what is held; `twinkeep train` learns without it",
-            ))
+            let hint = "`twinkeep incident list` has them, and nothing is held; `twinkeep feed \
+                        reject` holds a feed";
+            Err(AppError::refused("influence-harm", attempt).hint(hint))
         }
     }
 }

@@ -4,14 +4,23 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::ValueEnum;
-use twinkeep_app::{AppError, recorded_scans};
+use serde::Serialize;
+use twinkeep_app::{AppError, MissingReport, recorded_scans};
 use twinkeep_posture::facts::Target;
-use twinkeep_posture::trend::trend;
+use twinkeep_posture::trend::{Trend, trend};
 
 use super::targets::target;
 use super::{hand_over, written};
 use crate::cli::{Global, ProfileName, SeverityName, TrendFormat};
 use crate::output::Output;
+
+/// A trend, and what of the record could not be compared.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    trend: &'a Trend,
+    missing: &'a [MissingReport],
+}
 
 /// Which recorded scans, and how they are shown.
 pub(super) struct Asked<'a> {
@@ -50,7 +59,10 @@ pub(super) fn show_trend(
     let text = match asked.format {
         TrendFormat::Text if !out.json() => trend.text(),
         TrendFormat::Csv => trend.csv(),
-        TrendFormat::Text | TrendFormat::Json => written(trend.json())?,
+        TrendFormat::Text | TrendFormat::Json => {
+            let shown = Shown { trend: &trend, missing: &recorded.missing };
+            written(serde_json::to_string_pretty(&shown).map(|text| text + "\n"))?
+        }
     };
     hand_over(&text, file, out)
 }
@@ -79,6 +91,9 @@ pub(super) fn print_timer(
     if let Some(profile) = profile {
         words.extend(["--profile".to_owned(), word_of(profile)]);
     }
+    let here = std::env::current_dir().map(|path| path.display().to_string());
+    let here = here.ok().filter(|path| !path.chars().any(char::is_control));
+    let here = here.unwrap_or_else(|| "/".to_owned()).replace('%', "%%");
     let quoted_words: Option<Vec<String>> = words.iter().map(|it| quoted(it)).collect();
     let Some(words) = quoted_words.filter(|_| !every.chars().any(char::is_control)) else {
         let attempt = "a unit of systemd cannot name what has control characters";
@@ -90,7 +105,9 @@ pub(super) fn print_timer(
         "# /etc/systemd/system/twinkeep-scan.service\n[Unit]\nDescription=Scan of the posture\n\
          # OnFailure= names a unit that tells somebody.\n\n[Service]\nType=oneshot\n\
          # The key of the keep: see `twinkeep --help` for the variables.\n\
-         EnvironmentFile=-/etc/twinkeep/scan.env\nExecStart={program} {}\n\n\
+         EnvironmentFile=-/etc/twinkeep/scan.env\n\
+         # Targets without a `/` in front are in this folder.\nWorkingDirectory={here}\n\
+         ExecStart={program} {}\n\n\
          # /etc/systemd/system/twinkeep-scan.timer\n[Unit]\nDescription=Scans of the posture\n\n\
          [Timer]\nOnCalendar={every}\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n",
         words.join(" ")

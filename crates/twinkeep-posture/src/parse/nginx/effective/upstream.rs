@@ -60,5 +60,7 @@ fn hosts(levels: &Levels<'_>, address: &str) -> Vec<Host> {
 }
 
 fn host(address: &str) -> Host {
+    // A name and a password before it are told to nobody.
+    let address = address.rsplit('@').next().unwrap_or(address);
     Host { name: address.to_owned(), local: local_address(address) }
 }
