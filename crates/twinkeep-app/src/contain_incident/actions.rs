@@ -88,7 +88,7 @@ pub(super) fn apply(
             apply_on_host(app, &host_order(measure)?, before)?;
             Ok(action.expected().to_owned())
         }
-        Action::ActivateBackup => activate_backup(app, before, &reason),
+        Action::ActivateBackup => activate_backup(app, on, before, &reason),
         Action::QuarantineModel => {
             if is_quarantined(app, on)? {
                 return Ok("it was in quarantine already".to_owned());
@@ -132,12 +132,19 @@ pub(super) fn in_place(app: &App, target: &Target) -> BTreeSet<Measure> {
     found
 }
 
-/// Puts the backup into service, unless something else than before serves already. One that does not
-/// load is taken away, and the next one tried.
-fn activate_backup(app: &App, before: &Before, reason: &str) -> Result<String, AppError> {
+/// Puts the backup into service, unless something else than before serves already, or than the
+/// version that this is about: whoever found it may have been faster. One that does not load is
+/// taken away, and the next one tried.
+fn activate_backup(
+    app: &App,
+    about: &str,
+    before: &Before,
+    reason: &str,
+) -> Result<String, AppError> {
     let was = before.get("in_service").map(String::as_str).unwrap_or_default();
     let serving = app.registry.in_service()?.map(|id| id.to_string()).unwrap_or_default();
-    if serving != was && !serving.is_empty() {
+    let another = serving != was || !about.is_empty() && serving != about;
+    if another && !serving.is_empty() {
         return Ok(format!("{serving} is in service already"));
     }
     let mut last = None;
