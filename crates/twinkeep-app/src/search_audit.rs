@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(say("2026-02-03T01:02:03+01:00").unwrap(), "2026-02-03T00:02:03.000Z");
         assert_eq!(say("recent").unwrap(), "2026-11-22T23:03:14.150Z");
         assert_eq!(say("2026-02-03T01:02:03").unwrap(), "2026-02-03T01:02:03.000Z", "in UTC");
-        for unclear in ["tomorrow", "2026-02-03T01", "2026-02-03 01:02"] {
+        for unclear in ["tomorrow", "2026-02-03T", "2026-02-03T01:02:03 at noon"] {
             assert_eq!(say(unclear).unwrap_err().code(), "audit-time", "{unclear}");
         }
     }
@@ -350,6 +350,5 @@ mod tests {
         }
         let winter = local(1_767_000_000_000, &zone(Some("Europe/Zurich")));
         assert!(winter.ends_with("+01:00"), "{winter}");
-        assert_eq!(local(i64::MAX, &zone(None)), "");
     }
 }

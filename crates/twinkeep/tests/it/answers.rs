@@ -84,7 +84,10 @@ fn what_if(place: &Place, subject: &str) {
     let codes: Vec<&Value> =
         answer["targets"].as_array().unwrap().iter().map(|target| &target["code"]).collect();
     assert!(codes.contains(&&Value::from("FiO2")) && 10 < codes.len(), "{codes:?}");
-    let shown = place.show(&["twin", "whatif", subject, "--at", "24", "--set", "HR=90"]);
+    // How many are like this one is chance: where a value has too few, another one has enough.
+    let show = |change| place.show(&["twin", "whatif", subject, "--at", "24", "--set", change]);
+    let shown = ["HR=90", "HR=80", "HR=100"].map(show);
+    let shown = shown.iter().find(|shown| !shown.stdout.is_empty()).unwrap();
     assert!(shown.stdout.contains("associational, not causal"), "{}", shown.stdout);
     assert!(shown.stdout.contains("nobody can set it"), "{}", shown.stdout);
     assert_eq!(ask("HR=290").refused(), "what-if-support");
