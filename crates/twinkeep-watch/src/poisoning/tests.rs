@@ -108,7 +108,7 @@ fn a_candidate_is_refused_for_everybody_and_for_a_group_and_warned_of_where_so_s
     assert_eq!(judge(&mut worse, None), CandidateVerdict::Refuse);
     assert_eq!((worse[0].worse, worse[1].worse), (false, true));
     assert_eq!(judge(&mut [finding("", 0.04)], None), CandidateVerdict::Refuse);
-    assert_eq!(judge(&mut [finding("", 0.0)], Some(0.6)), CandidateVerdict::Warn);
+    assert_eq!(judge(&mut [finding("", 0.0)], Some(3.6)), CandidateVerdict::Warn);
     let lenient = super::CandidateParameters { on_worse: OnWorse::Warn, ..parameters };
     assert_eq!(judge_candidate(&lenient, &mut [finding("", 0.2)], None), CandidateVerdict::Warn);
 }
@@ -126,7 +126,7 @@ fn parameters_without_meaning_are_refused() {
     assert_eq!(change("people_min = 20", "people_min = 1"), range);
     assert_eq!(change("share_max = 0.5", "share_max = 1"), range);
     assert_eq!(change("controls_min = 4", "controls_min = 0"), range);
-    assert_eq!(change("canary_shift = 0.5", "canary_shift = 0"), range);
+    assert_eq!(change("canary_shift = 3.0", "canary_shift = 0"), range);
     assert_eq!(change("on_worse = \"refuse\"", "on_worse = \"ask\""), "poisoning-parameters");
     assert_eq!(change("share_max = 0.5\n", "share_max = 0.5\nmore = 1\n"), "poisoning-parameters");
 }
