@@ -130,13 +130,23 @@ impl Lesson<'_> {
         let scales = self.scales(lenses, &second);
         let halves = [0, 1].map(|half| second.finish(half..half + 1, &scales));
         let mut models = second.finish(0..2, &scales);
+        // What was not scored apart has no threshold, and must not be judged by that of the rest.
+        for (at, model) in models.iter_mut().enumerate() {
+            for (stratum, learned) in model.strata.iter_mut().enumerate() {
+                if halves.iter().any(|half| half[at].strata[stratum].is_none()) {
+                    *learned = None;
+                }
+            }
+        }
         // Each half is scored by what the other taught.
         let mut scores: Vec<Vec<Scores>> = vec![Vec::new(); lenses.len()];
         let mut scratch = Scratch::default();
         self.frames(lenses, |frame, half| {
             frame.contexts(lenses, |obs, context| {
                 let at = usize::from(obs.variable);
-                scores[at].push(halves[1 - half][at].score(obs, context, &mut scratch));
+                if models[at].strata[context.stratum].is_some() {
+                    scores[at].push(halves[1 - half][at].score(obs, context, &mut scratch));
+                }
             });
         });
         let mut surprises = Vec::new();

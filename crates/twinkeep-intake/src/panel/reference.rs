@@ -215,7 +215,7 @@ fn most_used(events: &Events, subjects: &[Range<usize>]) -> (Vec<Option<u16>>, V
 }
 
 /// Changes with what is written.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Fewer people do not show what one in a thousand rows looks like.
 const SUBJECTS_MIN: usize = 200;

@@ -69,6 +69,32 @@ fn at_most_one_clean_row_in_a_thousand_is_held() {
 }
 
 #[test]
+fn what_few_have_is_not_judged_by_a_threshold_of_nothing() {
+    // One or three values of most people: of each kind enough to learn from in all, and too few in
+    // each half to know what is usual. Each row of them used to be held.
+    let rare = |numbers: std::ops::Range<u64>| {
+        let mut events = people(numbers.clone());
+        let code = events.intern(&Code::new("Lactate").unwrap());
+        for number in numbers {
+            let subject = Subject::from_pseudonym(number as i64).unwrap();
+            let count = [3, 1, 0, 1][number as usize % 4];
+            for hour in [5_u32, 17, 30].into_iter().take(count) {
+                let time = Some(Timestamp::RELATIVE_ORIGIN.plus_hours(f64::from(hour)));
+                let value = Some(2.0 + 0.3 * normal(mix(number) ^ u64::from(hour)));
+                events.rows.push(Event { subject, time, code, value, text: None });
+            }
+        }
+        events.rows.sort_by_key(|event| (event.subject, event.time));
+        (events, code)
+    };
+    let panel = Panel::new(Reference::learn(&rare(0..600).0, COURSE, 1).unwrap());
+    let (clean, code) = rare(1000..1600);
+    let held = panel.screen(&clean, &mut SenderStats::new(panel.reference()));
+    let held = held.iter().filter(|suspect| clean.rows[suspect.row].code == code).count();
+    assert!(held < 30, "{held} of 750");
+}
+
+#[test]
 fn a_value_that_contradicts_its_context_is_held_and_its_neighbors_are_not() {
     let mut events = people(2000..2010);
     let row = rows_of(&events, 2004).start + 41;

@@ -37,3 +37,26 @@ fn at_most_one_real_row_in_a_thousand_is_held() {
         assert!(0 < held, "a panel that holds nothing is not there");
     }
 }
+
+#[test]
+fn no_variable_of_a_small_clean_feed_is_held_as_a_whole() {
+    let Some(data) = real_data() else { return };
+    let pack = shipped_pack("icu").unwrap();
+    let events = load(&pack, &data.join("physionet2012/set-a.tar.gz"));
+    for (size, deal) in [(8, 1), (8, 2), (4, 1), (4, 3)] {
+        let part = |of: u64| {
+            let mut part = events.clone();
+            part.rows.retain(|it| mix(it.subject.reveal() as u64 ^ (deal << 40)) % size == of);
+            part
+        };
+        let panel = Panel::new(Reference::learn(&part(0), COURSE, 1).unwrap());
+        let apart = part(1);
+        let suspects = panel.screen(&apart, &mut SenderStats::new(panel.reference()));
+        for code in 0..apart.codes().len() {
+            let is_it = |row: usize| apart.rows[row].code as usize == code;
+            let held = suspects.iter().filter(|suspect| is_it(suspect.row)).count();
+            let all = (0..apart.rows.len()).filter(|&row| is_it(row)).count();
+            assert!(held <= 5 + all / 20, "{held} of {all} rows of {}", apart.codes()[code]);
+        }
+    }
+}
