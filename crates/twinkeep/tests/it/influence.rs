@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Place, write};
 
@@ -38,13 +38,55 @@ fn ingest(
 
 /// From the second day on every heart beats faster: nothing leaves its range.
 fn faster(line: &str) -> String {
+    raised(line, 45.0)
+}
+
+fn raised(line: &str, by: f64) -> String {
     match line.split(',').collect::<Vec<_>>()[..] {
         [time, "HR", value] if "24:00" <= time => {
             let value: f64 = value.parse().unwrap();
-            format!("{time},HR,{}", (value + 45.0).min(190.0))
+            format!("{time},HR,{}", (value + by).min(290.0))
         }
         _ => line.to_owned(),
     }
+}
+
+#[test]
+fn a_feed_that_makes_forecasts_worse_is_found_and_told_and_one_that_does_not_is_not() {
+    let place = Place::with_few_targets(140);
+    let clean = ingest(&place, ("north", 140, 7), &|line| line.to_owned());
+    // So few people have come until now that no panel looks at rows.
+    let poisoned = ingest(&place, ("south", 200, 8), &|line| raised(line, 110.0));
+    ingest(&place, ("east", 300, 11), &|line| line.to_owned());
+    let of_poison = |wanted: &str| {
+        let mut incidents = place.run(&["incident", "list"]).lines();
+        incidents.retain(|it| it["detector"] == "feed-poisoning");
+        incidents.retain(|it| it["target"]["name"] == wanted);
+        incidents.len()
+    };
+    let ask = |feed: &str| place.run(&["model", "influence", "--target", "HR", "--only", feed]);
+    let before = ask(&clean).done();
+    assert_eq!((&before["trainings"], of_poison(&clean)), (&6.into(), 0), "{before}");
+    assert_ne!(before["sources"][0]["targets"][0]["verdict"], "harms", "{before}");
+
+    // How surely poison is found is what the benchmark tells; this test is about what follows.
+    let lenient = include_str!("../../../twinkeep-watch/src/poisoning/poisoning.toml")
+        .replace("false_discovery_rate = 0.01", "false_discovery_rate = 0.5")
+        .replace("harm_min = 0.02", "harm_min = 0.005");
+    write(&place.path("keep/poisoning.toml"), lenient.as_bytes());
+    let ran = ask(&poisoned);
+    assert_eq!(ran.refused(), "influence-harm");
+    let report: Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
+    let found = &report["sources"][0];
+    assert_eq!((&found["name"], &found["targets"][0]["code"]), (&json!(poisoned), &json!("HR")));
+    assert_eq!(found["targets"][0]["verdict"], "harms", "{report}");
+    assert_eq!(of_poison(&poisoned), 1);
+    let entries = place.run(&["ledger", "show", "--limit", "40"]).lines();
+    let told: Vec<_> = entries.iter().filter(|it| it["action"] == "feed.influence").collect();
+    assert_eq!(told[1]["details"]["harms_of"], format!("{poisoned} harms HR"), "{told:?}");
+    // What chance may do as well holds nothing: the feed still teaches.
+    assert_eq!(ask(&poisoned).refused(), "influence-harm");
+    assert_eq!(of_poison(&poisoned), 1, "the same finding is the same incident");
 }
 
 #[test]
