@@ -101,18 +101,42 @@ fn look(path: &Path, facts: &mut Sqlite) {
         }
         Err(error) => (Known::Unknown(error.to_string()), 0),
     };
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let has_log = fs::symlink_metadata(&log).is_ok_and(|log| log.len() > 0);
-    let file = File {
+    let has_log = fs::symlink_metadata(beside(path, LOG)).is_ok_and(|log| log.len() > 0);
+    let beside = look_beside(path, facts);
+    let file = file_of(path, &metadata);
+    facts.databases.push(Database { file, tables, unread_rows, has_log, beside });
+}
+
+/// Looks at what SQLite keeps beside a database: pages of it are in there, too.
+fn look_beside(database: &Path, facts: &mut Sqlite) -> Vec<File> {
+    let mut found = Vec::new();
+    for suffix in [LOG, LOG_INDEX, ROLLBACK_JOURNAL] {
+        let path = beside(database, suffix);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => found.push(file_of(&path, &metadata)),
+            Ok(_) => missed(facts, &path, &io::Error::other("it is a link or no regular file")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => missed(facts, &path, &error),
+        }
+    }
+    found
+}
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+fn file_of(path: &Path, metadata: &fs::Metadata) -> File {
+    File {
         path: path.display().to_string(),
         kind: FileKind::File,
         mode: metadata.mode() & 0o7777,
         uid: metadata.uid(),
         gid: metadata.gid(),
         acl: None,
-    };
-    facts.databases.push(Database { file, tables, unread_rows, has_log });
+    }
 }
 
 fn open(path: &Path) -> io::Result<(fs::File, fs::Metadata)> {
@@ -144,6 +168,11 @@ impl Pages for FilePages {
         Ok(bytes)
     }
 }
+
+/// What SQLite adds to the name of a database.
+const LOG: &str = "-wal";
+const LOG_INDEX: &str = "-shm";
+const ROLLBACK_JOURNAL: &str = "-journal";
 
 /// The header of a database file; a shorter file is none.
 const HEADER_LEN: u64 = 100;

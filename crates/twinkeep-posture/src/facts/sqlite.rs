@@ -31,6 +31,9 @@ pub struct Database {
     pub unread_rows: u64,
     /// Whether changes lie in a write-ahead log beside it, which was not read.
     pub has_log: bool,
+    /// What SQLite keeps beside it: the write-ahead log with its index, and the rollback journal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<File>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]

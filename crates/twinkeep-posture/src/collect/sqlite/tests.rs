@@ -86,6 +86,26 @@ fn tables_that_lie_in_a_log_are_not_passed() {
 }
 
 #[test]
+fn what_lies_beside_a_database_is_seen_and_a_link_there_is_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("live.db");
+    if !make(&path, "CREATE TABLE visits(patient_name TEXT, ssn TEXT)") {
+        return;
+    }
+    let journal = folder.path().join("live.db-journal");
+    fs::File::create(&journal).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(&journal, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("/etc/passwd", folder.path().join("live.db-wal")).unwrap();
+    let facts = collect(folder.path()).unwrap();
+    let expected = [("live.db", "pass"), ("live.db-journal", "fail")];
+    let expected = expected.map(|(name, word)| (name.to_owned(), word));
+    assert_eq!(words(&facts, "sqlite-modes"), expected);
+    let [missed] = facts.not_checked.as_slice() else { panic!("{:?}", facts.not_checked) };
+    assert!(missed.path.ends_with("live.db-wal") && missed.why.contains("link"), "{missed:?}");
+}
+
+#[test]
 fn a_damaged_database_is_not_clean_and_does_no_harm() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("whole.db");

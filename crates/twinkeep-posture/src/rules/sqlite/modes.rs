@@ -13,7 +13,7 @@ pub(in crate::rules) const RULE: Rule = Rule {
     severity: Severity::High,
     protects: "Every account of the machine can copy the file, and every program that runs as \
                one.",
-    remedy: "run `chmod 600 FILE`, and the same on its `-wal` and `-shm`",
+    remedy: "run `chmod 600 FILE`, and the same on its `-wal`, `-shm`, and `-journal`",
     controls: &[
         Evidence {
             control: "hipaa-164.312(a)(1)",
@@ -36,7 +36,7 @@ const OTHERS: u32 = 0o077;
 
 /// Takes from the group and from others whatever they have; what the owner has stays.
 fn changes(facts: &Sqlite, judged: &Judged) -> Vec<Change> {
-    let files = facts.databases.iter().map(|database| &database.file);
+    let files = facts.databases.iter().flat_map(files);
     let found = files.filter(|file| file.path == judged.resource && file.mode & OTHERS != 0);
     let close = |file: &File| Change::SetMode {
         path: file.path.clone(),
@@ -46,19 +46,26 @@ fn changes(facts: &Sqlite, judged: &Judged) -> Vec<Change> {
     found.map(close).collect()
 }
 
-fn judge(facts: &Sqlite) -> Vec<Judged> {
-    let judged = |database: &Database| Judged::new(&database.file.path, outcome(database));
-    facts.databases.iter().map(judged).collect()
+/// A database with what SQLite keeps beside it: pages of it are in there, too.
+fn files(database: &Database) -> impl Iterator<Item = &File> {
+    std::iter::once(&database.file).chain(&database.beside)
 }
 
-fn outcome(database: &Database) -> Outcome {
-    let mode = database.file.mode;
+fn judge(facts: &Sqlite) -> Vec<Judged> {
+    let judged = |database| {
+        files(database).map(move |file| Judged::new(&file.path, outcome(database, file)))
+    };
+    facts.databases.iter().flat_map(judged).collect()
+}
+
+fn outcome(database: &Database, file: &File) -> Outcome {
+    let mode = file.mode;
     match database.tables.seen() {
         Ok(tables) if tables.is_empty() && !database.has_log => {
             Outcome::not_applicable("it has no tables of people")
         }
         _ if mode & OTHERS != 0 => Outcome::fail(
-            Place::of(&database.file.path),
+            Place::of(&file.path),
             format!("mode {mode:04o} lets others than its owner in"),
         ),
         Ok(_) => Outcome::Pass,
@@ -79,36 +86,49 @@ mod tests {
     use crate::outcome::Severity;
     use crate::scan::judge;
 
-    /// Plan, apply, verify, roll back, and verify, on a database that SQLite made.
+    /// Plan, apply, verify, roll back, and verify, on a database that SQLite made and that a
+    /// program was killed over, so that its log and the index of that lie beside it.
     #[test]
     #[expect(clippy::print_stdout, reason = "a skipped test says so")]
-    fn a_database_is_closed_by_a_plan_and_given_back_as_it_was() {
+    fn a_database_is_closed_with_its_log_by_a_plan_and_given_back_as_it_was() {
         let root = tempfile::tempdir().unwrap();
-        let beside = tempfile::tempdir().unwrap();
+        let aside = tempfile::tempdir().unwrap();
         let path = root.path().join("ward.db");
-        let program = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\n\
-            c.execute('CREATE TABLE visits(patient_name TEXT, ssn TEXT)')\nc.commit()";
+        let program = "import os, sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\n\
+            c.execute('CREATE TABLE visits(patient_name TEXT, ssn TEXT)')\nc.commit()\n\
+            c.execute('PRAGMA journal_mode=wal')\n\
+            c.execute(\"INSERT INTO visits VALUES ('a', 'b')\")\nc.commit()\nos._exit(0)";
         let made = Command::new("python3").args(["-c", program]).arg(&path).status();
         if !made.is_ok_and(|status| status.success()) {
             assert!(std::env::var_os("CI").is_none(), "python3 with sqlite3 is not installed");
             println!("skipped: python3 with sqlite3 is not installed");
             return;
         }
-        fs::set_permissions(&path, Permissions::from_mode(0o664)).unwrap();
+        let names = ["ward.db", "ward.db-shm", "ward.db-wal"];
+        let modes = [0o600, 0o664, 0o644];
+        for (name, mode) in names.into_iter().zip(modes) {
+            fs::set_permissions(root.path().join(name), Permissions::from_mode(mode)).unwrap();
+        }
         let taken = || FactFile::new(0, vec![Facts::from(collect(root.path()).unwrap())]);
         let planned = plan(&taken(), Severity::Low);
-        let steps: Vec<&str> = planned.steps.iter().map(|step| step.rule.as_str()).collect();
-        assert_eq!(steps, ["sqlite-modes"]);
-        let verified = || {
+        let steps: Vec<&str> =
+            planned.steps.iter().map(|step| step.resource.rsplit('/').next().unwrap()).collect();
+        assert_eq!(steps, ["ward.db-wal", "ward.db-shm"], "the database itself is closed already");
+        let verified = || -> Vec<&str> {
             let report = judge(&taken(), None, &Baseline::default());
-            verify(&planned, &report)[0].outcome.word().to_owned()
+            verify(&planned, &report).iter().map(|it| it.outcome.word()).collect()
         };
-        assert_eq!(verified(), "fail");
-        let journal = beside.path().join("journal");
+        let now = || {
+            names.map(|name| {
+                let metadata = fs::metadata(root.path().join(name)).unwrap();
+                metadata.permissions().mode() & 0o7777
+            })
+        };
+        assert_eq!(verified(), ["fail", "fail"]);
+        let journal = aside.path().join("journal");
         apply(&planned, &journal).unwrap();
-        assert_eq!(verified(), "pass");
+        assert_eq!((verified(), now()), (vec!["pass", "pass"], [0o600; 3]));
         rollback(&journal).unwrap();
-        assert_eq!(verified(), "fail");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o664);
+        assert_eq!((verified(), now()), (vec!["fail", "fail"], modes));
     }
 }
