@@ -77,6 +77,17 @@ ln -sf ../nginx/usr/sbin/nginx "$venv/bin/nginx"
     # shellcheck disable=SC2086
     (cd "$venv/auditd" && { apt-get download -qq $packages || { apt-get update -qq && apt-get download -qq $packages; } } 2>/dev/null && for package in *.deb; do dpkg -x "$package" .; done)
 }
+# Makes headers of LUKS, and what records who reads in PostgreSQL: without them, their tests say so.
+unpack() {
+    folder=$venv/$1
+    shift
+    echo "unpacking $*"
+    mkdir -p "$folder"
+    (cd "$folder" && { apt-get download -qq "$@" || { apt-get update -qq && apt-get download -qq "$@"; } } 2>/dev/null && for package in *.deb; do dpkg -x "$package" .; done) || echo "$1 cannot be unpacked"
+}
+[ -x "$venv/cryptsetup/sbin/cryptsetup" ] || unpack cryptsetup cryptsetup-bin libcryptsetup12 libdevmapper1.02.1 libjson-c5 libpopt0
+version=$(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | sort -n | tail -n 1)
+[ -z "$version" ] || [ -e "$venv/pgaudit/usr/lib/postgresql/$version/lib/pgaudit.so" ] || unpack pgaudit "postgresql-$version-pgaudit"
 # The public schemas of MEDS.
 "$venv/bin/python3" -c 'import meds' 2>/dev/null || {
     echo "installing meds"

@@ -3,6 +3,7 @@
 pub mod bucket_policy;
 pub mod cfn;
 pub mod iis;
+pub mod luks;
 pub mod nginx;
 pub mod pickle;
 pub mod s3_xml;

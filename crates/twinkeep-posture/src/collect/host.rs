@@ -1,5 +1,5 @@
 //! Collects facts about a computer: it reads `/proc`, `/sys`, and `/etc`, and asks `auditctl`,
-//! `nft`, and `sshd`. It changes nothing; a canary makes one audit event, if that is asked for.
+//! `nft`, and `sshd`. It changes nothing; a canary makes audit events, if that is asked for.
 //!
 //! Whatever cannot be read, or asked, is a fact that is unknown.
 
@@ -13,11 +13,13 @@ use std::process::Command;
 use super::tree;
 use crate::facts::Known;
 use crate::facts::file::{File, FileKind};
-use crate::facts::host::{CoreDumps, Host, Listener, SensitivePath, Swap, Tree};
+use crate::facts::host::{CoreDumps, Host, Listener, SensitivePath, Storage, Swap, Tree};
 
 mod audit;
 mod storage;
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +32,8 @@ pub struct Places {
     pub sys: PathBuf,
     /// `/etc`.
     pub etc: PathBuf,
+    /// `/dev`.
+    pub dev: PathBuf,
     /// The newest log of `auditd`.
     pub audit_log: PathBuf,
 }
@@ -40,15 +44,16 @@ impl Default for Places {
             proc: "/proc".into(),
             sys: "/sys".into(),
             etc: "/etc".into(),
+            dev: "/dev".into(),
             audit_log: "/var/log/audit/audit.log".into(),
         }
     }
 }
 
-/// Whether to make an audit event and look for it.
+/// Whether to make audit events and look for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Canary {
-    /// Make one.
+    /// Make them.
     Make,
     /// Make none.
     Leave,
@@ -58,7 +63,7 @@ pub enum Canary {
 pub fn collect(places: &Places, sensitive: &[&Path], canary: Canary, taken_us: i64) -> Host {
     Host {
         taken_us,
-        sensitive: sensitive.iter().map(|path| sensitive_path(places, path)).collect(),
+        sensitive: sensitive.iter().map(|path| sensitive_path(places, path, canary)).collect(),
         audit: audit::collect(places, canary, taken_us),
         firewall: firewall(),
         listeners: known(listeners(places)),
@@ -67,6 +72,11 @@ pub fn collect(places: &Places, sensitive: &[&Path], canary: Canary, taken_us: i
         clock_daemons: known(clock_daemons(places)),
         ssh: ssh(places),
     }
+}
+
+/// Follows a path, of which no part is a link, down to what encrypts it.
+pub(crate) fn storage_of(places: &Places, path: &Path) -> Known<Storage> {
+    storage::under(places, path)
 }
 
 /// No small file of the system is longer.
@@ -110,7 +120,7 @@ fn ask(program: &str, arguments: &[&str]) -> Result<String, String> {
     }
 }
 
-fn sensitive_path(places: &Places, path: &Path) -> SensitivePath {
+fn sensitive_path(places: &Places, path: &Path, canary: Canary) -> SensitivePath {
     let real = match fs::canonicalize(path) {
         Ok(real) => real,
         Err(error) => {
@@ -119,7 +129,8 @@ fn sensitive_path(places: &Places, path: &Path) -> SensitivePath {
                 path: path.display().to_string(),
                 chain: Known::Unknown(why.clone()),
                 tree: Known::Unknown(why.clone()),
-                storage: Known::Unknown(why),
+                storage: Known::Unknown(why.clone()),
+                recorded: Known::Unknown(why),
             };
         }
     };
@@ -128,6 +139,7 @@ fn sensitive_path(places: &Places, path: &Path) -> SensitivePath {
         chain: known(real.ancestors().map(tree::file).collect()),
         tree: known(look_into(&real)),
         storage: storage::under(places, &real),
+        recorded: audit::opened(&places.audit_log, &real, canary),
     }
 }
 

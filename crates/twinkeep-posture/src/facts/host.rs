@@ -43,6 +43,9 @@ pub struct SensitivePath {
     pub tree: Known<Tree>,
     /// What it is stored on.
     pub storage: Known<Storage>,
+    /// Whether it came into the audit log that it was opened for this purpose.
+    #[serde(default)]
+    pub recorded: Known<bool>,
 }
 
 /// What lies in a folder.

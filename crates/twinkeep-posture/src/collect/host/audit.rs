@@ -1,6 +1,6 @@
 //! Collects facts about auditing by the kernel, and about `auditd`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(super) fn collect(places: &Places, canary: Canary, taken_us: i64) -> Audit {
         log: known(log(&places.audit_log)),
         canary: match canary {
             Canary::Make => made_canary(&places.audit_log, taken_us),
-            Canary::Leave => Known::Unknown("no canary was asked for (`--canary`)".to_owned()),
+            Canary::Leave => not_asked_for(),
         },
     }
 }
@@ -97,22 +97,111 @@ fn made_canary(log: &Path, taken_us: i64) -> Known<bool> {
     if let Err(why) = ask("auditctl", &["-m", &mark]) {
         return Known::Unknown(why);
     }
-    const TRIES: usize = 40;
     for _ in 0..TRIES {
         match tail(log, 1 << 20) {
             Ok(bytes) if String::from_utf8_lossy(&bytes).contains(&mark) => {
                 return Known::Seen(true);
             }
-            Ok(_) => thread::sleep(Duration::from_millis(50)),
+            Ok(_) => thread::sleep(WAIT),
             Err(error) => return Known::Unknown(error.to_string()),
         }
     }
     Known::Seen(false)
 }
 
+/// Opens something that has to be protected, and looks for the record of that in the log: whether
+/// the rules that are loaded are about it, no list of them can tell.
+pub(super) fn opened(log: &Path, path: &Path, canary: Canary) -> Known<bool> {
+    if canary == Canary::Leave {
+        return not_asked_for();
+    }
+    let before = match fs::metadata(log) {
+        Ok(metadata) => metadata.len(),
+        Err(error) => return Known::Unknown(format!("the audit log cannot be read ({error})")),
+    };
+    if let Err(error) = fs::File::open(path) {
+        return Known::Unknown(error.to_string());
+    }
+    let process = std::process::id();
+    for _ in 0..TRIES {
+        match since(log, before) {
+            Ok(bytes) if recorded(&String::from_utf8_lossy(&bytes), process, path) => {
+                return Known::Seen(true);
+            }
+            Ok(_) => thread::sleep(WAIT),
+            Err(error) => return Known::Unknown(error.to_string()),
+        }
+    }
+    Known::Seen(false)
+}
+
+fn not_asked_for() -> Known<bool> {
+    Known::Unknown("no canary was asked for (`--canary`)".to_owned())
+}
+
+/// What came into a log since it was so long; all of it, if it was begun anew.
+fn since(log: &Path, before: u64) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(log)?;
+    let begin = if file.metadata()?.len() < before { 0 } else { before };
+    file.seek(SeekFrom::Start(begin))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Whether one event has both the process and the path.
+fn recorded(text: &str, process: u32, path: &Path) -> bool {
+    let path = path.as_os_str().as_encoded_bytes();
+    let hex: String = path.iter().map(|byte| format!("{byte:02X}")).collect();
+    let names = [format!("\"{}\"", String::from_utf8_lossy(path)), hex];
+    let process = process.to_string();
+    let (mut by, mut of) = (BTreeSet::new(), BTreeSet::new());
+    for line in text.lines() {
+        let Some((event, fields)) = event(line) else { continue };
+        let has = |name: &str, values: &[String]| {
+            let found = fields.split_whitespace().filter_map(|word| word.split_once('='));
+            found.into_iter().any(|(it, value)| it == name && values.iter().any(|it| it == value))
+        };
+        if line.starts_with("type=SYSCALL ") && has("pid", std::slice::from_ref(&process)) {
+            by.insert(event);
+        } else if line.starts_with("type=PATH ") && has("name", &names) {
+            of.insert(event);
+        }
+    }
+    by.intersection(&of).next().is_some()
+}
+
+/// The name of an event, which its records share, and the fields of this one.
+fn event(line: &str) -> Option<(&str, &str)> {
+    line.split_once("msg=audit(")?.1.split_once("):")
+}
+
+/// A busy machine writes less in the time that is waited.
+const LOG_BYTES_MAX: u64 = 64 << 20;
+
+/// Two seconds.
+const TRIES: usize = 40;
+const WAIT: Duration = Duration::from_millis(50);
+
 #[cfg(test)]
 mod tests {
-    use super::{from_boot, log};
+    use std::path::Path;
+
+    use super::{from_boot, log, recorded};
+
+    #[test]
+    fn a_record_counts_only_if_it_is_of_this_process_and_this_path() {
+        let text = "type=SYSCALL msg=audit(1.2:7): arch=c000003e ppid=9 pid=10 uid=0\n\
+            type=PATH msg=audit(1.2:7): item=0 name=\"/srv/keep\" inode=1\n\
+            type=SYSCALL msg=audit(1.3:8): arch=c000003e ppid=10 pid=11 uid=0\n\
+            type=PATH msg=audit(1.3:8): item=0 name=2F73727620612F62 inode=1\n\
+            type=PATH msg=audit(\ntype=PATH\n";
+        assert!(recorded(text, 10, Path::new("/srv/keep")));
+        assert!(recorded(text, 11, Path::new("/srv a/b")), "a name with a space is in hexadecimal");
+        assert!(!recorded(text, 11, Path::new("/srv/keep")));
+        assert!(!recorded(text, 9, Path::new("/srv/keep")));
+        assert!(!recorded(text, 10, Path::new("/srv/kee")));
+    }
 
     #[test]
     fn the_last_word_of_the_command_line_holds() {

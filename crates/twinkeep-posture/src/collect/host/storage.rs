@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
 use super::{Places, read};
 use crate::facts::Known;
 use crate::facts::host::{Encryption, Storage, Swap};
+use crate::parse::luks::{self, HEADER_BYTES_MAX, Header};
 
 /// A line of `/proc/self/mountinfo`.
 struct Mount {
@@ -136,6 +137,9 @@ fn encryption(places: &Places, device: &str, depth: usize) -> Result<Encryption,
     if let Ok(uuid) = read(&folder.join("dm/uuid"))
         && uuid.starts_with("CRYPT-")
     {
+        if header(places, &folder, uuid.trim()).is_some_and(|header| !header.encrypts()) {
+            return Ok(Encryption::Nothing { device: name });
+        }
         let kind: Vec<&str> = uuid.trim().split('-').take(2).collect();
         return Ok(Encryption::BlockDevice { kind: kind.join("-") });
     }
@@ -160,6 +164,20 @@ fn encryption(places: &Places, device: &str, depth: usize) -> Result<Encryption,
         }
     }
     Ok(kind.map_or(Encryption::Nothing { device: name }, |kind| Encryption::BlockDevice { kind }))
+}
+
+/// The header of a LUKS volume, on the device under it, if it can be read there and is that of this
+/// volume: one that is kept elsewhere says nothing, and the device mapper counts.
+fn header(places: &Places, folder: &Path, uuid: &str) -> Option<Header> {
+    let of = uuid.strip_prefix("CRYPT-LUKS")?.split('-').nth(1)?;
+    let mut under = fs::read_dir(folder.join("slaves")).ok()?;
+    let name = under.next()?.ok()?.file_name().into_string().ok()?;
+    // The kernel writes a folder of `/dev` so.
+    let device = fs::File::open(places.dev.join(name.replace('!', "/"))).ok()?;
+    let mut bytes = Vec::new();
+    device.take(HEADER_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    let header = luks::parse(&bytes).ok()?;
+    (header.uuid.replace('-', "") == of).then_some(header)
 }
 
 /// An area that memory is written out to: a device, or a file on one.

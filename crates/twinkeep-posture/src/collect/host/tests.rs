@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::Path;
 
+use super::testing::{Auditd, Disk, auditctl, cryptsetup};
 use super::{Canary, Places, collect, listeners, ssh, storage};
 use crate::facts::host::{Encryption, Host, Storage};
 use crate::facts::{Facts, Known};
@@ -22,6 +23,7 @@ fn computer(root: &Path) -> Places {
         proc: root.join("proc"),
         sys: root.join("sys"),
         etc: root.join("etc"),
+        dev: root.join("dev"),
         audit_log: root.join("audit.log"),
     };
     put(
@@ -91,6 +93,7 @@ fn a_computer_that_shows_nothing_is_unknown_and_not_an_error() {
         proc: folder.path().join("none"),
         sys: folder.path().join("none"),
         etc: folder.path().join("none"),
+        dev: folder.path().join("none"),
         audit_log: folder.path().join("none"),
     };
     let missing = folder.path().join("missing");
@@ -142,4 +145,82 @@ fn what_sshd_makes_of_its_files_is_judged() {
     let with = format!("Include {}\n{good}", other.display());
     assert_eq!(words(&with), ["fail"; 3]);
     assert_eq!(words("NoSuchSetting yes\n"), ["not-checked"; 3]);
+}
+
+/// A folder that the file system encrypts, and one beside it, on a disk that is mounted.
+#[test]
+fn folders_of_a_real_disk_pass_only_if_the_kernel_encrypts_them() {
+    let Some(disk) = Disk::mount() else { return };
+    let keep = disk.path().join("secret/keep");
+    fs::create_dir(&keep).unwrap();
+    let clear = disk.path().join("clear");
+    let host = collect(&Places::default(), &[&keep, &clear], Canary::Leave, 0);
+    let point = disk.path().display().to_string();
+    let stored = |number: usize| host.sensitive[number].storage.seen().unwrap();
+    assert!((0..2).all(|number| stored(number).mount_point == point));
+    assert_eq!(stored(0).encryption, Encryption::Folder);
+    let Encryption::Nothing { device } = &stored(1).encryption else { panic!("{:?}", stored(1)) };
+    assert!(device.starts_with("loop"), "{device}");
+    let judged = find("host-storage").unwrap().check.judge(&Facts::from(host)).unwrap();
+    let words: Vec<&str> = judged.iter().map(|judged| judged.outcome.word()).collect();
+    assert_eq!(words, ["pass", "fail"]);
+}
+
+/// The header is a real one; that the device mapper has it open is what the tree of files says.
+#[test]
+fn a_volume_whose_header_says_that_nothing_is_encrypted_is_in_the_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = computer(folder.path());
+    let under = places.dev.join("sda2");
+    put(&under, "");
+    fs::OpenOptions::new().write(true).open(&under).unwrap().set_len(20 << 20).unwrap();
+    let uuid = "01234567-89ab-cdef-0123-456789abcdef";
+    let options = ["luksFormat", "--batch-mode", "--type", "luks1", "--uuid", uuid];
+    let options = [&options[..], &["--pbkdf-force-iterations", "1000"]].concat();
+    let Some(()) = cryptsetup(&[&options[..], &[under.to_str().unwrap(), "-"]].concat()) else {
+        return;
+    };
+    let name = format!("CRYPT-LUKS1-{}-crypt\n", uuid.replace('-', ""));
+    put(&places.sys.join("devices/dm-0/dm/uuid"), &name);
+    let of =
+        |path: &str| storage::under(&places, Path::new(path)).seen().unwrap().encryption.clone();
+    let path = "/srv/with space/keep";
+    assert_eq!(of(path), Encryption::BlockDevice { kind: "CRYPT-LUKS1".into() });
+    let device = fs::OpenOptions::new().write(true).open(&under).unwrap();
+    let mut fields = [0; 64];
+    fields[..11].copy_from_slice(b"cipher_null");
+    fields[32..35].copy_from_slice(b"ecb");
+    device.write_all_at(&fields, 8).unwrap();
+    assert_eq!(of(path), Encryption::Nothing { device: "dm-0".into() });
+    // The header of another volume says nothing about this one.
+    device.write_all_at(b"f", 168).unwrap();
+    assert_eq!(of(path), Encryption::BlockDevice { kind: "CRYPT-LUKS1".into() });
+}
+
+/// A real `auditd`, real rules, and a folder that is opened: the record decides, not the rule.
+#[test]
+fn a_folder_that_is_opened_passes_only_if_the_record_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let (watched, other) = (folder.path().join("watched it"), folder.path().join("other"));
+    fs::create_dir(&watched).unwrap();
+    fs::create_dir(&other).unwrap();
+    let Some(auditd) = Auditd::start() else { return };
+    let places = Places { audit_log: auditd.log(), ..Places::default() };
+    let words = || -> Vec<&str> {
+        let look = || collect(&places, &[&watched, &other], Canary::Make, 0);
+        // The kernel records what threads do that began after auditing was switched on.
+        let host = std::thread::scope(|scope| scope.spawn(look).join().unwrap());
+        let judged = find("host-audit-canary").unwrap().check.judge(&Facts::from(host)).unwrap();
+        judged.iter().skip(1).map(|judged| judged.outcome.word()).collect()
+    };
+    assert_eq!(words(), ["fail", "fail"], "no rule is loaded");
+    let rule = ["-w", watched.to_str().unwrap(), "-p", "rwa", "-k", "canary"];
+    if auditctl(&rule).is_none() {
+        super::testing::skipped("this system does not permit to load audit rules");
+        return;
+    }
+    let with = words();
+    auditctl(&["-W", rule[1], "-p", "rwa", "-k", "canary"]);
+    assert_eq!(with, ["pass", "fail"]);
+    assert_eq!(words(), ["fail", "fail"], "the rule is gone");
 }

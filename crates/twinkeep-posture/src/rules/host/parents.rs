@@ -68,7 +68,13 @@ mod tests {
         let chain = std::iter::once(&(0o700, 1000)).chain(parents).map(file).collect();
         let (tree, storage) = (Known::default(), Known::default());
         let path = "/srv/keep".to_owned();
-        let sensitive = vec![SensitivePath { path, chain: Known::Seen(chain), tree, storage }];
+        let sensitive = vec![SensitivePath {
+            path,
+            chain: Known::Seen(chain),
+            tree,
+            storage,
+            recorded: Known::default(),
+        }];
         judge(&Host { sensitive, ..Host::default() })[0].outcome.word()
     }
 

@@ -66,7 +66,13 @@ mod tests {
             None => Known::default(),
         };
         let (chain, tree) = (Known::default(), Known::default());
-        let sensitive = vec![SensitivePath { path: "/srv/keep".into(), chain, tree, storage }];
+        let sensitive = vec![SensitivePath {
+            path: "/srv/keep".into(),
+            chain,
+            tree,
+            storage,
+            recorded: Known::default(),
+        }];
         let judged = judge(&Host { sensitive, ..Host::default() });
         assert_eq!(judged[0].outcome.word(), word, "{judged:?}");
     }
