@@ -94,7 +94,8 @@ fn purposes(app: &App, config: &ProcessingConfig) -> Part {
 }
 
 fn categories(app: &App, config: &ProcessingConfig) -> Part {
-    let titles: Vec<&str> = app.pack.variables().iter().map(|it| it.title.as_str()).collect();
+    let variables = app.pack.variables();
+    let titles = variables.iter().map(|it| it.title.clone());
     let part = Part::new("30(1)(c)", "Categories of persons and of personal data")
         .says(app.pack.words().subjects.clone(), "the pack")
         .configured(
@@ -104,7 +105,7 @@ fn categories(app: &App, config: &ProcessingConfig) -> Part {
             },
             config.persons.iter().cloned(),
         )
-        .says(format!("{} variables over time: {}", titles.len(), titles.join(", ")), "the pack");
+        .lists(format!("{} variables over time", variables.len()), titles, "the pack");
     match app.pack.notes() {
         Some(_) => part.says("notes that people wrote", "the pack"),
         None => part,

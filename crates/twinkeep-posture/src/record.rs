@@ -48,6 +48,9 @@ pub struct Part {
 pub struct Said {
     /// What it says.
     pub text: String,
+    /// What it counts up, one by one: what each is called may have commas.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
     /// Where that comes from: a key of the configuration, the pack, or a rule.
     pub from: String,
 }
@@ -70,7 +73,20 @@ impl Part {
     /// Says something, from somewhere.
     #[must_use]
     pub fn says(mut self, text: impl Into<String>, from: impl Into<String>) -> Part {
-        self.says.push(Said { text: text.into(), from: from.into() });
+        self.says.push(Said { text: text.into(), items: Vec::new(), from: from.into() });
+        self
+    }
+
+    /// Counts something up, from somewhere.
+    #[must_use]
+    pub fn lists(
+        mut self,
+        text: impl Into<String>,
+        items: impl IntoIterator<Item = String>,
+        from: impl Into<String>,
+    ) -> Part {
+        let items = items.into_iter().collect();
+        self.says.push(Said { text: text.into(), items, from: from.into() });
         self
     }
 
@@ -78,7 +94,9 @@ impl Part {
     #[must_use]
     pub fn configured(mut self, missing: Missing, texts: impl IntoIterator<Item = String>) -> Part {
         let before = self.says.len();
-        self.says.extend(texts.into_iter().map(|text| Said { text, from: missing.key.to_owned() }));
+        for text in texts {
+            self = self.says(text, missing.key);
+        }
         if self.says.len() == before {
             self.missing.push(missing);
         }
@@ -104,6 +122,9 @@ impl Record {
             out.push_str(&format!("\n{}  {}\n", part.id, part.title));
             for said in &part.says {
                 out.push_str(&format!("  {}  ({})\n", plain(&said.text), plain(&said.from)));
+                for item in &said.items {
+                    out.push_str(&format!("    - {}\n", plain(item)));
+                }
             }
             for missing in &part.missing {
                 out.push_str(&format!("  missing: {}; set `{}`\n", missing.what, missing.key));
@@ -126,7 +147,7 @@ impl Record {
                 }
                 body {
                     h1 { "Record of processing activities" }
-                    p { (self.title) ", as of " (self.made) ". Regulation (EU) 2016/679, article 30(1)." }
+                    p { (plain(&self.title)) ", as of " (self.made) ". Regulation (EU) 2016/679, article 30(1)." }
                     @for part in &self.parts { (part_of(part)) }
                 }
             }
@@ -139,10 +160,24 @@ fn part_of(part: &Part) -> Markup {
     markup! {
         h2 { (part.id) " " (part.title) }
         table {
-            @for said in &part.says { tr { td { (said.text) } td.from { (said.from) } } }
+            @for said in &part.says { (line(said)) }
             @for missing in &part.missing {
                 tr.missing { td { "Missing: " (missing.what) } td.from { "set " code { (missing.key) } } }
             }
+        }
+    }
+}
+
+fn line(said: &Said) -> Markup {
+    markup! {
+        tr {
+            td {
+                (plain(&said.text))
+                @if !said.items.is_empty() {
+                    ul { @for item in &said.items { li { (plain(item)) } } }
+                }
+            }
+            td.from { (plain(&said.from)) }
         }
     }
 }

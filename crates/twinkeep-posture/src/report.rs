@@ -10,6 +10,7 @@ mod html;
 mod json;
 mod ocsf;
 mod oscal;
+mod plain;
 mod sarif;
 mod text;
 mod time;
@@ -22,8 +23,9 @@ pub use html::html;
 pub use json::json;
 pub use ocsf::ocsf;
 pub use oscal::oscal;
+pub use plain::plain;
 pub use sarif::sarif;
-pub use text::{plain, text};
+pub use text::text;
 
 pub(crate) use csv::quoted;
 pub(crate) use time::rfc3339;

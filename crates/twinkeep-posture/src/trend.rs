@@ -218,7 +218,7 @@ impl Trend {
             out.push_str(&format!(
                 "{}  {}: {} failed, {} not checked, {} passed{score}\n",
                 scan.taken,
-                targets.join(" "),
+                plain(&targets.join(" ")),
                 scan.failed,
                 scan.not_checked,
                 scan.passed
@@ -244,7 +244,7 @@ impl Trend {
         for stood in moved {
             let words: Vec<&str> =
                 stood.standings.iter().map(|it| it.map_or("-", Standing::words)).collect();
-            out.push_str(&format!("{}: {}\n", stood.id, words.join(" > ")));
+            out.push_str(&format!("{}: {}\n", plain(&stood.id), words.join(" > ")));
         }
         out
     }

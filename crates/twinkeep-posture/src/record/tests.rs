@@ -29,3 +29,14 @@ fn what_nobody_configured_is_missing_in_every_form() {
     assert!(told.html().contains("&lt;b&gt;Hospital"));
     assert!(!told.text().contains('\u{1b}'));
 }
+
+#[test]
+fn titles_with_commas_stay_apart_in_every_form() {
+    let titles = ["Blood urea nitrogen, serum", "Sex"].map(str::to_owned);
+    let part = Part::new("30(1)(c)", "Categories").lists("2 variables", titles, "the pack");
+    let record = Record { parts: vec![part], ..record(&["A"]) };
+    assert!(record.text().contains("\n    - Blood urea nitrogen, serum\n    - Sex\n"));
+    assert!(record.html().contains("<li>Blood urea nitrogen, serum</li><li>Sex</li>"));
+    let json: serde_json::Value = serde_json::from_str(&record.json().unwrap()).unwrap();
+    assert_eq!(json["parts"][0]["says"][0]["items"][0], "Blood urea nitrogen, serum");
+}

@@ -1,5 +1,6 @@
 //! A report as a table for spreadsheets (RFC 4180).
 
+use super::plain;
 use crate::outcome::{Finding, Outcome};
 use crate::rules;
 use crate::scan::Report;
@@ -40,9 +41,9 @@ fn fields(finding: &Finding) -> [String; 11] {
     ]
 }
 
-/// Names of files are not ours: a spreadsheet must not take one for a formula.
+/// Names of files are not ours: a spreadsheet must not take one for a formula, nor show another one.
 pub(crate) fn quoted(field: &str) -> String {
     let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let guard = if formula { "'" } else { "" };
-    format!("\"{guard}{}\"", field.replace('"', "\"\""))
+    format!("\"{guard}{}\"", plain(field).replace('"', "\"\""))
 }

@@ -2,8 +2,8 @@
 
 use maud::{DOCTYPE, Markup, html as markup};
 
-use super::VERSION;
 use super::time::rfc3339;
+use super::{VERSION, plain};
 use crate::outcome::{Finding, Outcome};
 use crate::rules;
 use crate::scan::Report;
@@ -41,7 +41,7 @@ fn summary(report: &Report) -> Markup {
     let targets: Vec<&str> = report.targets.iter().map(String::as_str).collect();
     markup! {
         p {
-            "Facts of " (rfc3339(report.taken_us)) " about " (targets.join(", "))
+            "Facts of " (rfc3339(report.taken_us)) " about " (plain(&targets.join(", ")))
             ", judged by Twinkeep " (VERSION) "."
         }
         @if let Some(score) = report.score {
@@ -107,10 +107,10 @@ fn failures(report: &Report) -> Markup {
         @if !report.findings.iter().any(|it| failed(&it)) { p { "Nothing." } }
         @for finding in report.findings.iter().filter(failed) {
             div.finding {
-                h3 { (finding.severity) ": " code { (finding.rule) } " " (finding.resource) }
+                h3 { (finding.severity) ": " code { (finding.rule) } " " (plain(&finding.resource)) }
                 @if finding.known { p { em { "Known from the baseline." } } }
                 @if let Outcome::Fail { what, at } = &finding.outcome {
-                    p { (what) ", at " code { (at) } }
+                    p { (plain(what)) ", at " code { (plain(&at.to_string())) } }
                 }
                 @if let Some(rule) = rules::find(&finding.rule) {
                     p { (rule.title) ". " (rule.protects) }
@@ -128,7 +128,10 @@ fn not_checked(report: &Report) -> Markup {
         @if !report.findings.iter().any(|it| unknown(&it)) { p { "Nothing." } }
         ul {
             @for finding in report.findings.iter().filter(unknown) {
-                li { code { (finding.rule) } " " (finding.resource) ": " (finding.outcome.says()) }
+                li {
+                    code { (finding.rule) } " " (plain(&finding.resource)) ": "
+                    (plain(finding.outcome.says()))
+                }
             }
         }
     }

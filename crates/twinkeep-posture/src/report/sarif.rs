@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{PRODUCT, VERSION};
+use super::{PRODUCT, VERSION, plain};
 use crate::outcome::{Finding, Outcome, Place, Severity};
 use crate::rule::Rule;
 use crate::rules::RULES;
@@ -56,7 +56,7 @@ fn result(finding: &Finding, rules: &[&Rule]) -> Value {
     };
     let says = match finding.outcome.says() {
         "" => "It holds.".to_owned(),
-        says => format!("{}: {says}.", named(finding)),
+        says => plain(&format!("{}: {says}.", named(finding))).into_owned(),
     };
     let mut result = json!({
         "ruleId": finding.rule,
@@ -86,7 +86,8 @@ fn location(finding: &Finding) -> Value {
     };
     // Only what has a line, or looks like a path, is an artifact; all else is a name.
     if place.line.is_none() && !place.path.contains('/') {
-        return json!({ "logicalLocations": [{ "fullyQualifiedName": place.path }] });
+        let name = plain(&place.path);
+        return json!({ "logicalLocations": [{ "fullyQualifiedName": name }] });
     }
     let mut physical = json!({ "artifactLocation": { "uri": uri(&place.path) } });
     if let Some(line) = place.line {

@@ -128,3 +128,21 @@ fn names_of_files_are_neither_markup_nor_formulas() {
     assert!(table.contains("\"'=cmd()\"") && !table.contains(",\"=cmd()"));
     assert!(table.contains("/k/<b>=\"\"ä\"\""));
 }
+
+#[test]
+fn no_form_for_people_turns_what_is_read_around() {
+    let hostile = "/k/\u{202e}vsc.exe\u{2066}\u{200b}\u{1b}[2J";
+    let files = vec![file(hostile, 0o644, Some(false)), file(&hostile[3..], 0o600, None)];
+    let facts = FactFile::new(0, vec![Keep { files, ..Keep::default() }.into()]);
+    let report = judge(&facts, Some(Profile::Hipaa), &Baseline::default());
+    let sarif: Value = serde_json::from_str(&sarif(&report).unwrap()).unwrap();
+    for form in [text(&report), csv(&report), html(&report), sarif.to_string()] {
+        assert!(form.contains("u{202e}vsc.exe"), "{form}");
+        for hidden in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{1b}'] {
+            assert!(!form.contains(hidden), "{form}");
+        }
+    }
+    // What programs read has the names as they are.
+    let again: Report = serde_json::from_str(&json(&report).unwrap()).unwrap();
+    assert_eq!(again, report);
+}

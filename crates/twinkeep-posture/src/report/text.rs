@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::plain;
 use crate::outcome::{Finding, Outcome};
 use crate::rules;
 use crate::scan::Report;
@@ -53,11 +54,6 @@ fn failure(out: &mut String, finding: &Finding, what: &str, at: &str) {
 fn about(finding: &Finding) -> String {
     let resource = plain(&finding.resource);
     if resource.is_empty() { String::new() } else { format!("  {resource}") }
-}
-
-/// Names of files are not ours: shown to people, they neither move the cursor nor begin a line.
-pub fn plain(text: &str) -> String {
-    text.chars().map(|it| if it.is_control() { '?' } else { it }).collect()
 }
 
 fn requirements(out: &mut String, report: &Report) {
