@@ -36,6 +36,7 @@ mod rule;
 pub mod rules;
 mod scan;
 mod score;
+mod secret;
 pub mod signature;
 pub mod trend;
 

@@ -1,12 +1,12 @@
 //! Reads the configuration of an IIS from its files.
 //!
 //! Needs the path of a file, or of a folder with copies of them: `applicationHost.config` and any
-//! `web.config`, at any depth, links not followed. What cannot be read is a fact, not an error:
+//! `web.config`, at any depth, links not followed, with the sections that lie beside them. What cannot be read is a fact, not an error:
 //! rules then say what they could not check.
 
 use std::fs;
 use std::io;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use super::{CollectError, regular};
 use crate::facts::iis::{Iis, Repairs, Unread};
@@ -14,6 +14,8 @@ use crate::outcome::Place;
 use crate::parse::iis::effective::{self, Source};
 use crate::parse::iis::parse;
 use crate::rules::iis::repairs;
+
+mod follow;
 
 #[cfg(test)]
 mod tests;
@@ -35,13 +37,16 @@ pub fn collect(root: &Path) -> Result<Iis, CollectError> {
                 .to_owned(),
         });
     }
-    let (mut facts, innermost) = effective::facts(&shown, &found.documents)
+    let documents = found.with_sections();
+    let (mut facts, innermost) = effective::facts(&shown, &documents)
         .map_err(|error| CollectError::Unexpected { what: shown, why: error.to_string() })?;
+    facts.files.append(&mut found.followed);
     facts.unread.extend(found.unread);
     facts.unread.sort_by(|one, other| one.at.cmp(&other.at));
     // A plan has whole texts: that of a very large server is left to people.
     let held: usize = found.texts.iter().map(String::len).sum();
-    if found.are_utf8 && held <= REPAIRED_BYTES_MAX && innermost.len() <= REPAIRED_PLACES_MAX {
+    let editable = found.are_utf8 && found.edits_apply;
+    if editable && held <= REPAIRED_BYTES_MAX && innermost.len() <= REPAIRED_PLACES_MAX {
         let steps = repairs::find(&facts.root, found.documents, found.texts);
         facts.repairs = Repairs { steps };
     }
@@ -54,6 +59,10 @@ struct Found {
     texts: Vec<String>,
     /// Whether an edit of a text is an edit of its file.
     are_utf8: bool,
+    /// Whether no section that an edit would touch lies in another file.
+    edits_apply: bool,
+    /// Files that hold one section of another one.
+    followed: Vec<String>,
     unread: Vec<Unread>,
     bytes: u64,
 }
@@ -87,21 +96,42 @@ impl Found {
         self.unread.push(Unread { at, why: why.to_owned() });
     }
 
-    /// Reads one file; one that is no configuration is a fact.
-    fn file(&mut self, path: &Path) -> io::Result<()> {
+    /// The documents, with the sections that lie in other files: what edits are worked out on has
+    /// just what stands in the files themselves.
+    fn with_sections(&mut self) -> Vec<Source> {
+        self.edits_apply = true;
+        let mut documents = self.documents.clone();
+        for document in &mut documents {
+            let path = PathBuf::from(&document.path);
+            follow::sections(&mut document.root, &path, self);
+        }
+        documents
+    }
+
+    /// Reads a text, and whether it is UTF-8 in its file; nothing if it is none.
+    fn text(&mut self, path: &Path) -> io::Result<Option<(String, bool)>> {
         let bytes = regular::read(path, FILE_BYTES_MAX)?;
         self.bytes += bytes.len() as u64;
-        if self.documents.len() >= FILES_MAX || self.bytes > ALL_BYTES_MAX {
+        let files = self.documents.len() + self.followed.len();
+        if files >= FILES_MAX || self.bytes > ALL_BYTES_MAX {
             return Err(io::Error::other("there are more files than are read; scan its folders"));
         }
-        let shown = path.display().to_string();
         let utf8 = std::str::from_utf8(&bytes).is_ok();
-        let Some(text) = super::windows::decoded(&bytes) else {
+        // What was decoded has lost its mark; the offsets of an edit are those of the file.
+        let text = match utf8 {
+            true => String::from_utf8(bytes).ok(),
+            false => super::windows::decoded(&bytes),
+        };
+        Ok(text.map(|text| (text, utf8)))
+    }
+
+    /// Reads one file; one that is no configuration is a fact.
+    fn file(&mut self, path: &Path) -> io::Result<()> {
+        let shown = path.display().to_string();
+        let Some((text, utf8)) = self.text(path)? else {
             self.missed(path, "it is neither UTF-8 nor UTF-16");
             return Ok(());
         };
-        // What was decoded has lost its mark; the offsets of an edit are those of the file.
-        let text = if utf8 { String::from_utf8(bytes).unwrap_or(text) } else { text };
         match parse(&text) {
             Ok(root) => {
                 self.are_utf8 = utf8 && (self.are_utf8 || self.documents.is_empty());

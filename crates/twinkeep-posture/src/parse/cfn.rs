@@ -14,6 +14,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use crate::facts::cfn::At;
 
+mod redact;
 pub mod resolve;
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub struct Element {
     pub end: usize,
     /// The elements in it.
     pub children: Vec<Element>,
+    /// The file that it stands in, if that is another one than that of its document.
+    pub file: Option<String>,
 }
 
 impl Element {
@@ -64,8 +66,9 @@ impl Element {
         found
     }
 
-    /// Where it stands in a file.
+    /// Where it stands: in the file of its document, or in the one that its section lies in.
     pub fn place(&self, path: &str) -> Place {
+        let path = self.file.as_deref().unwrap_or(path);
         Place { path: path.to_owned(), line: Some(self.line), column: Some(self.column) }
     }
 }
@@ -84,6 +87,15 @@ pub struct SyntaxError {
 
 /// Reads a document; its root is `configuration`.
 pub fn parse(text: &str) -> Result<Element, SyntaxError> {
+    parse_root(text, "configuration", "its root is no `configuration`")
+}
+
+/// Reads a file that holds one section, which is its root.
+pub fn parse_section(text: &str, name: &str) -> Result<Element, SyntaxError> {
+    parse_root(text, name, "its root is not the section that it should hold")
+}
+
+fn parse_root(text: &str, name: &str, other: &'static str) -> Result<Element, SyntaxError> {
     let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let body = text.get(mark..).unwrap_or_default();
     let mut builder = Builder {
@@ -114,10 +126,8 @@ pub fn parse(text: &str) -> Result<Element, SyntaxError> {
     }
     let end = body.len();
     match (builder.root.take(), builder.open.is_empty()) {
-        (Some(root), true) if root.name == "configuration" => Ok(root),
-        (Some(root), true) => {
-            Err(builder.error(root.start - mark, "its root is no `configuration`"))
-        }
+        (Some(root), true) if root.name == name => Ok(root),
+        (Some(root), true) => Err(builder.error(root.start - mark, other)),
         _ => Err(builder.error(end, "an element is not closed")),
     }
 }
@@ -201,6 +211,7 @@ impl Builder<'_> {
             close: None,
             end,
             children,
+            file: None,
         };
         if empty {
             return self.attach(element);

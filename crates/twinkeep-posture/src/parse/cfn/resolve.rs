@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Kind, Node};
+use super::{Kind, Node, redact};
 use crate::facts::cfn::{At, Entry, Macro, Resource, Says, Template, Value};
 
 /// Works out a template.
@@ -32,6 +32,7 @@ pub fn template(path: &str, root: &Node) -> Template {
             metadata: part("Metadata").unwrap_or(Value { at: key.at, says: Says::Nothing }),
         });
     }
+    redact::template(&mut template);
     template
 }
 

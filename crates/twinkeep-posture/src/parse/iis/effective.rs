@@ -8,6 +8,7 @@ use crate::facts::iis::{Binding, Header, Iis, Said, Scope};
 use super::Element;
 use super::secrets;
 use super::tree::{Chain, Document, chains, sites};
+use crate::secret::{of_name, redacted};
 
 pub use super::tree::Document as Source;
 
@@ -125,12 +126,12 @@ fn scope(chain: &Chain<'_>, complete: bool) -> Scope {
     let collected = chain.collection(HEADERS, "name");
     let header = |(name, (level, item)): (&String, &(super::tree::Level<'_>, &Element))| Header {
         name: name.clone(),
-        value: item.attribute("value").unwrap_or_default().to_owned(),
+        value: of_name(name, item.attribute("value").unwrap_or_default()).into_owned(),
         at: item.place(level.path),
     };
     let said = |(name, path, attribute): &Setting| {
         let (value, at) = chain.attribute(path, attribute)?;
-        Some(((*name).to_owned(), Said { value: value.to_owned(), at }))
+        Some(((*name).to_owned(), Said { value: redacted(value).into_owned(), at }))
     };
     let mut headers: Vec<Header> = collected.items.iter().map(header).collect();
     headers.extend(site_hsts(chain));

@@ -4,6 +4,7 @@ use crate::facts::iis::{Iis, StaticKey, Unread, Upstream};
 
 use super::Element;
 use super::tree::Document;
+use crate::secret::{is_literal, proves_who};
 
 /// Finds them in a document, wherever they stand in it.
 pub(super) fn collect(document: &Document, iis: &mut Iis) {
@@ -21,7 +22,8 @@ struct Finder<'a, 'b> {
 impl Finder<'_, '_> {
     fn element(&mut self, element: &Element, above: &str) {
         if element.attribute("configSource").is_some() {
-            let why = "a section lies in another file; scan the file that `configSource` names";
+            let why =
+                "a section lies in another file; what `configSource` names there is not followed";
             self.unread(element, why);
         }
         match (above, element.name.as_str()) {
@@ -34,7 +36,12 @@ impl Finder<'_, '_> {
             ("serverVariables", "set") => {
                 let named = element.attribute("name").unwrap_or_default();
                 self.key_if(element, named, element.attribute("value"));
+                if named.eq_ignore_ascii_case("QUERY_STRING") {
+                    self.query(element, element.attribute("value").unwrap_or_default());
+                }
             }
+            (_, "action") => self.address(element, "url"),
+            (_, "httpRedirect") => self.address(element, "destination"),
             ("customHeaders", "add") => {
                 let named = element.attribute("name").unwrap_or_default();
                 self.key_if(element, named, element.attribute("value"));
@@ -63,6 +70,24 @@ impl Finder<'_, '_> {
     fn key_if(&mut self, element: &Element, name: &str, value: Option<&str>) {
         if proves_who(name) && value.is_some_and(is_literal) {
             self.key(element, name);
+        }
+    }
+
+    /// `https://host/path?api_key=…`, where requests are sent.
+    fn address(&mut self, element: &Element, attribute: &str) {
+        let address = element.attribute(attribute).unwrap_or_default();
+        if let Some((_, query)) = address.split_once('?') {
+            self.query(element, query);
+        }
+    }
+
+    fn query(&mut self, element: &Element, query: &str) {
+        for (name, value) in query.split(['&', ';', '?']).filter_map(|it| it.split_once('=')) {
+            let short = SHORT_NAMES.contains(&name.to_ascii_lowercase().as_str());
+            let long = KEY_IN_QUERY_LEN_MIN <= value.len();
+            if is_literal(value) && (proves_who(name) || short && long) {
+                self.key(element, name);
+            }
         }
     }
 
@@ -166,28 +191,8 @@ fn is_local(host: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether a name is of something that proves who asks.
-fn proves_who(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace(['-', '_', '.', ':'], "");
-    let words = ["apikey", "accesskey", "token", "authorization", "secret", "password", "pwd"];
-    let about =
-        ["policy", "length", "lifetime", "header", "name", "timeout", "enabled", "required"];
-    words.iter().any(|word| name.contains(word))
-        && !name.contains("publickeytoken")
-        // Not the key, but something said about it.
-        && !about.iter().any(|word| name.ends_with(word))
-}
+/// Names of keys in queries that are words of the language, too.
+const SHORT_NAMES: &[&str] = &["key", "sig", "signature", "auth", "code"];
 
-/// Whether a value is a value: not empty, no variable, and no place where it would be found.
-fn is_literal(value: &str) -> bool {
-    let placeholder = value.starts_with("#{") || value.starts_with("$(") || value.starts_with("%");
-    let reference = value.contains("://") || value.starts_with('@') || value.contains('{');
-    let switch = ["true", "false", "yes", "no"].contains(&value.to_ascii_lowercase().as_str());
-    // A pattern that takes whatever is there compares with nothing.
-    let pattern = value.contains(".*") || value.contains(".+") || value.contains('[');
-    let number = value.bytes().all(|byte| byte.is_ascii_digit());
-    value.len() >= KEY_LEN_MIN && !number && !placeholder && !reference && !switch && !pattern
-}
-
-/// Shorter values are switches and numbers.
-const KEY_LEN_MIN: usize = 6;
+/// After such a name, shorter values are words.
+const KEY_IN_QUERY_LEN_MIN: usize = 16;

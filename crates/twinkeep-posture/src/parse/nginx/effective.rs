@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use crate::facts::nginx::{Header, Listen, Location, Nginx, Server, Setting, StaticKey, Zone};
 use crate::parse::nginx::tree::{Configuration, Node};
+use crate::secret::of_name;
 
 mod keys;
 mod upstream;
@@ -358,7 +359,7 @@ fn headers(levels: &Levels<'_>) -> (Vec<Header>, Vec<String>) {
             let (name, value) = word.text.split_once(':')?;
             Some(Header {
                 name: name.trim().to_ascii_lowercase(),
-                value: value.trim().to_owned(),
+                value: of_name(name.trim(), value.trim()).into_owned(),
                 always: true,
                 at: node.at(),
             })
@@ -375,7 +376,7 @@ fn headers(levels: &Levels<'_>) -> (Vec<Header>, Vec<String>) {
 fn header(node: &Node) -> Option<Header> {
     Some(Header {
         name: node.argument(0)?.to_ascii_lowercase(),
-        value: node.argument(1)?.to_owned(),
+        value: of_name(node.argument(0)?, node.argument(1)?).into_owned(),
         always: node.argument(2) == Some("always"),
         at: node.at(),
     })

@@ -368,3 +368,26 @@ fn a_folder_is_searched_and_what_is_broken_is_told() {
     let judged = rule.check.judge(&Facts::from(facts)).unwrap();
     assert_eq!(judged[0].outcome.word(), "not-checked");
 }
+
+#[test]
+fn facts_of_a_template_have_no_secrets_and_the_rest_of_it() {
+    let text = "Parameters: {P: {Type: String, Default: s3cr3t-value-1}}\n\
+                Resources:\n  D:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      \
+                MasterUserPassword: !Ref P\n      MasterUsername: ada\n  \
+                F:\n    Type: AWS::Lambda::Function\n    Properties:\n      Environment: {Variables: \
+                {API_KEY: s3cr3t-value-2, DATABASE: \"postgres://ada:s3cr3t-value-3@db/ward\", REQUIRE_MTLS: true}}\n  \
+                T:\n    Type: AWS::ECS::TaskDefinition\n    Properties:\n      ContainerDefinitions: \
+                [{Name: twin, Environment: [{Name: TOKEN, Value: s3cr3t-value-4}]}]\n  \
+                I:\n    Type: AWS::EC2::Instance\n    Properties:\n      UserData: \"export TOKEN=s3cr3t-value-5\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.yaml");
+    File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    let facts = collect(&[path]).unwrap();
+    assert_eq!(facts.unread, []);
+    let written = serde_json::to_string(&facts).unwrap();
+    assert!(!written.contains("s3cr3t") && !format!("{facts:?}").contains("s3cr3t"), "{written}");
+    for kept in ["ada", "postgres://[redacted]@db/ward", "REQUIRE_MTLS", "export TOKEN=[redacted]"]
+    {
+        assert!(written.contains(kept), "{kept}: {written}");
+    }
+}

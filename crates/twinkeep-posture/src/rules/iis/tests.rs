@@ -347,6 +347,15 @@ fn keys_in_the_files_are_found_and_their_values_are_not_told() {
     );
     found(&rewrite("<add input=\"{HTTP_X_API_KEY}\" pattern=\".+\" />"), 0);
     found(&rewrite("<add input=\"{QUERY_STRING}\" pattern=\"apikey=s3cr3t-value-1\" />"), 1);
+    let sent = |to: &str| {
+        web(&format!(
+            "<rewrite><rules><rule name=\"k\"><match url=\".*\" /><action type=\"Rewrite\" url=\"{to}\" /></rule></rules></rewrite>"
+        ))
+    };
+    found(&sent("https://ward.test/a?v=1&amp;api_key=s3cr3t-value-1"), 1);
+    found(&sent("/a?code=s3cr3t-value-of-a-function"), 1);
+    found(&sent("/a?api_key={C:1}&amp;key=chart-1"), 0);
+    found(&web("<httpRedirect enabled=\"true\" destination=\"/a?token=s3cr3t-value-1\" />"), 1);
     let connection = |text: &str| {
         format!(
             "<configuration><connectionStrings><add name=\"ward\" connectionString=\"{text}\" /></connectionStrings></configuration>"
@@ -369,8 +378,68 @@ fn keys_in_the_files_are_found_and_their_values_are_not_told() {
         0,
     );
     let elsewhere = "<configuration><appSettings configSource=\"keys.config\" /></configuration>";
-    check("iis-files", None, Some(elsewhere), &["not-checked …`configSource` names"]);
+    let wanted = "not-checked …`configSource` names one that is not there";
+    check("iis-files", None, Some(elsewhere), &[wanted]);
     check("iis-files", None, Some("<configuration />"), &["pass "]);
+}
+
+#[test]
+fn sections_in_files_of_their_own_are_followed_within_the_folder() {
+    let folder = fixture(
+        None,
+        Some(
+            "<configuration>\n<connectionStrings configSource=\"Secrets\\Db.config\" />\n\
+             <appSettings configSource=\"..\\keys.config\" />\n\
+             <system.webServer><rewrite><rules configSource=\"rules.config\" /></rewrite>\n\
+             <httpProtocol configSource=\"linked.config\" /></system.webServer>\n\
+             <system.web><machineKey configSource=\"other.config\" /></system.web>\n\
+             </configuration>",
+        ),
+    );
+    let at = |name: &str| folder.path().join("inetpub/twin").join(name);
+    put(
+        &at("secrets/db.config"),
+        "<connectionStrings>\n<add name=\"ward\" connectionString=\"Password=s3cr3t-value-1\" />\n\
+         </connectionStrings>",
+    );
+    put(
+        &folder.path().join("inetpub/keys.config"),
+        "<appSettings><add key=\"Token\" value=\"s3cr3t-value-2\" /></appSettings>",
+    );
+    put(
+        &at("rules.config"),
+        "<rules><rule name=\"r\"><action type=\"Rewrite\" url=\"http://192.0.2.1/\" /></rule></rules>",
+    );
+    put(&at("other.config"), "<appSettings />");
+    std::os::unix::fs::symlink("/etc/passwd", at("linked.config")).unwrap();
+    let facts = collect(folder.path()).unwrap();
+    assert_eq!(facts.files.len(), 3, "{:?}", facts.files);
+    let keys = said("iis-static-key", &facts);
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    assert!(keys[0].starts_with("fail ward ") && keys[0].contains("db.config:2:1"), "{keys:?}");
+    assert!(!format!("{facts:?}").contains("s3cr3t"));
+    assert!(said("iis-upstream-plain", &facts)[0].starts_with("fail "));
+    let unread = said("iis-files", &facts);
+    let ends = ["outside of the folder, which is not followed", "link on the way", "should hold"];
+    for end in ends {
+        assert!(unread.iter().any(|line| line.ends_with(end)), "{end}: {unread:?}");
+    }
+    assert_eq!(unread.len(), 3, "{unread:?}");
+    // What an edit would touch may lie in a file that it does not know.
+    assert!(facts.repairs.steps.is_empty());
+
+    // A section that no edit touches leaves all edits, and none of them touches it.
+    let text = "<configuration><appSettings file=\"user.config\" /><system.webServer>\
+                <directoryBrowse enabled=\"true\" /></system.webServer></configuration>";
+    let folder = fixture(None, Some(text));
+    put(
+        &folder.path().join("inetpub/twin/user.config"),
+        "<appSettings><add key=\"ApiKey\" value=\"s3cr3t-value-3\" /></appSettings>",
+    );
+    let facts = collect(folder.path()).unwrap();
+    assert!(said("iis-static-key", &facts)[0].contains("user.config:1:"));
+    assert!(facts.repairs.steps.iter().any(|step| step.rule == "iis-listing"));
+    assert!(facts.repairs.steps.iter().all(|step| step.path.ends_with("web.config")));
 }
 
 #[test]

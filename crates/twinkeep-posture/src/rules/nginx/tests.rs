@@ -219,6 +219,18 @@ fn keys_in_the_file_are_found_and_their_values_are_not_told() {
         &["$http_authorization", "$http_authorization"],
     );
     fails(rule, &with("", "proxy_set_header X-API-Key 0123456789abc;"), &["`X-API-Key`"]);
+    for inside in [
+        "proxy_pass http://127.0.0.1:9/a?v=1&api_key=s3cr3t-value-1;",
+        "rewrite ^ /a?token=s3cr3t-value-1 break;",
+        "return 302 \"https://ward.test/?x=1;sig=s3cr3t-value-1\";",
+        "set $args access_token=s3cr3t-value-1;",
+    ] {
+        let said = check(rule, &with("", inside));
+        assert!(said.iter().any(|line| line.starts_with("fail ")), "{inside}: {said:?}");
+        assert!(!said.concat().contains("s3cr3t"));
+    }
+    passes(rule, &with("", "proxy_pass http://127.0.0.1:9/a?api_key=$arg_api_key;"));
+    passes(rule, &with("", "return 302 /login?return_to=0123456789abc;"));
     passes(rule, &with("", "if ($http_x_api_key = \"\") { return 401; }"));
     passes(rule, &with("", "if ($http_authorization !~ \"^Bearer \") { return 401; }"));
     passes(rule, &with("", "proxy_set_header Authorization $http_authorization;"));

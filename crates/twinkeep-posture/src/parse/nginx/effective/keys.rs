@@ -10,9 +10,16 @@ pub(super) fn collect(nodes: &[Node], found: &mut Vec<StaticKey>) {
         match node.name.text.as_str() {
             "if" => compared(node, found),
             "map" => mapped(node, found),
-            "set" => set(node, found),
+            "set" => {
+                set(node, found);
+                asked(node, found);
+            }
+            "proxy_pass" | "grpc_pass" | "rewrite" | "return" | "error_page" | "try_files" => {
+                asked(node, found);
+            }
             "proxy_set_header" | "grpc_set_header" | "fastcgi_param" | "uwsgi_param" => {
                 sent(node, found);
+                asked(node, found);
             }
             _ => {}
         }
@@ -79,6 +86,26 @@ fn sent(node: &Node, found: &mut Vec<StaticKey>) {
         && has_long_run(value)
     {
         found.push(StaticKey::new(name, node));
+    }
+}
+
+/// `proxy_pass https://host/path?api_key=literal;`, and whatever else has a query: of all that it
+/// says, one key is enough.
+fn asked(node: &Node, found: &mut Vec<StaticKey>) {
+    let of_query = |name: &str| matches!(name, "$args" | "$query_string" | "QUERY_STRING");
+    let whole = node.argument(0).is_some_and(of_query);
+    for word in &node.words() {
+        let query = match word.split_once('?') {
+            Some((_, query)) => query,
+            None if whole => word.as_str(),
+            None => continue,
+        };
+        for (name, value) in query.split(['&', ';', '?']).filter_map(|it| it.split_once('=')) {
+            let short = ["sig", "signature"].contains(&name.to_ascii_lowercase().as_str());
+            if (short || proves_who(name)) && is_literal(value) && has_long_run(value) {
+                found.push(StaticKey::new(name, node));
+            }
+        }
     }
 }
 

@@ -44,7 +44,7 @@ fn hosts(levels: &Levels<'_>, address: &str) -> Vec<Host> {
     let address = if address.starts_with("unix:") {
         address
     } else {
-        address.split('/').next().unwrap_or(address)
+        address.split(['/', '?']).next().unwrap_or(address)
     };
     if address.contains('$') {
         return Vec::new();
