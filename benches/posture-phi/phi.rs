@@ -14,7 +14,8 @@ fn main() -> std::io::Result<()> {
     let (options, files): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let rows_enough = if options.is_empty() { Some(100) } else { None };
-    let limits = Limits { bytes_max: 16 << 30, rows_enough, latest_year: 2026 };
+    let limits =
+        Limits { bytes_max: 16 << 30, unpacked_max: 16 << 30, rows_enough, latest_year: 2026 };
     let mut out = std::io::stdout().lock();
     for path in files {
         let file = File::open(&path)?;

@@ -11,10 +11,12 @@
 //! - A format that cannot be looked into is said to be that. It is never said to be clean.
 
 mod column;
+mod delta;
 mod given;
 mod inspect;
 mod json;
 mod kind;
+mod lz4;
 mod medical;
 mod pages;
 mod parquet;

@@ -41,11 +41,23 @@ pub enum Mounts {
 }
 
 impl Options {
-    /// The usual bounds: a verdict on each file, of at most 16 GiB of it. The year is that of the
-    /// scan.
+    /// The usual bounds: a verdict on each file, of at most 16 GiB of it, with at most 1 GiB
+    /// unpacked. The year is that of the scan.
     pub fn verdicts(latest_year: u16) -> Self {
-        let limits = Limits { bytes_max: BYTES_MAX, rows_enough: Some(ROWS_ENOUGH), latest_year };
+        let limits = Limits {
+            bytes_max: BYTES_MAX,
+            unpacked_max: UNPACKED_MAX,
+            rows_enough: Some(ROWS_ENOUGH),
+            latest_year,
+        };
         Self { limits, mounts: Mounts::PassOver }
+    }
+
+    /// With another bound for what is unpacked of one file.
+    #[must_use]
+    pub fn unpacking(mut self, unpacked_max: u64) -> Self {
+        self.limits.unpacked_max = unpacked_max;
+        self
     }
 }
 
@@ -238,6 +250,9 @@ fn reason(error: &io::Error) -> &'static str {
 
 /// As much of each file is looked at.
 const BYTES_MAX: u64 = 16 << 30;
+
+/// As much is unpacked of each file: exports of a year have less, and a bomb has more.
+const UNPACKED_MAX: u64 = 1 << 30;
 
 /// As many rows are proof enough.
 const ROWS_ENOUGH: u64 = 100;

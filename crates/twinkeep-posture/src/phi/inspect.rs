@@ -1,5 +1,6 @@
 //! Looks into one file: through compression and archives, in bounded memory, until it is sure.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
 
@@ -17,8 +18,10 @@ use crate::parse::zip;
 /// How far to look.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// As many bytes are looked at, unpacked.
+    /// As many bytes are looked at.
     pub bytes_max: u64,
+    /// As many bytes are unpacked, in all layers of what is packed in each other together.
+    pub unpacked_max: u64,
     /// Stops once as many rows have something of a person; none looks at everything, for counts.
     pub rows_enough: Option<u64>,
     /// Dates of later years are no dates of people's lives: de-identified data has such.
@@ -55,6 +58,8 @@ pub fn inspect(file: &File, size: u64, limits: Limits) -> io::Result<Inspection>
     reader.rewind()?;
     let head = read_head(&mut reader)?;
     let format = sniff(&head);
+    let left = Cell::new(limits.unpacked_max);
+    let bounds = Bounds { limits, left: &left };
     match format {
         Format::Parquet => match parquet::look(file, size, limits)? {
             Some(table) if table.encrypted => {
@@ -74,8 +79,33 @@ pub fn inspect(file: &File, size: u64, limits: Limits) -> io::Result<Inspection>
                 Ok(plain("parquet", State::NotChecked(why), Vec::new()))
             }
         },
-        Format::Zip => archive(file, size, limits),
-        _ => stream(format, head, &mut reader, limits, 0),
+        Format::Zip => archive(file, size, bounds),
+        _ => stream(format, head, &mut reader, bounds, 0),
+    }
+}
+
+/// How far to look, and how much may still be unpacked.
+#[derive(Clone, Copy)]
+struct Bounds<'a> {
+    limits: Limits,
+    left: &'a Cell<u64>,
+}
+
+/// What comes out of a decompressor, counted: an archive within an archive may be of any length, and
+/// give nothing that a scanner would count.
+struct Metered<'a, R> {
+    inner: R,
+    left: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left.get() == 0 {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let length = self.inner.read(buffer)?;
+        self.left.set(self.left.get().saturating_sub(length as u64));
+        Ok(length)
     }
 }
 
@@ -88,7 +118,7 @@ fn stream(
     format: Format,
     head: Vec<u8>,
     rest: &mut dyn Read,
-    limits: Limits,
+    bounds: Bounds<'_>,
     depth: u8,
 ) -> io::Result<Inspection> {
     let nothing = |format, state| Ok(plain(format, state, Vec::new()));
@@ -115,23 +145,23 @@ fn stream(
         }
         Format::Gzip => {
             let mut unpacked = MultiGzDecoder::new(io::Cursor::new(head).chain(rest));
-            return unpack(&mut unpacked, limits, depth + 1);
+            return unpack(&mut unpacked, bounds, depth + 1);
         }
         Format::Zstd => {
             let mut packed = zstd::Decoder::new(io::Cursor::new(head).chain(rest))?;
             packed.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-            return unpack(&mut packed, limits, depth + 1);
+            return unpack(&mut packed, bounds, depth + 1);
         }
         Format::Bzip2 => {
             let mut unpacked = MultiBzDecoder::new(io::Cursor::new(head).chain(rest));
-            return unpack(&mut unpacked, limits, depth + 1);
+            return unpack(&mut unpacked, bounds, depth + 1);
         }
         Format::Xz => {
             let packed = io::Cursor::new(head).chain(rest);
             let mut unpacked = XzReader::new_mem_limit(packed, true, XZ_MEMORY_KIB_MAX);
-            return unpack(&mut unpacked, limits, depth + 1);
+            return unpack(&mut unpacked, bounds, depth + 1);
         }
-        Format::Tar => return tape(&mut io::Cursor::new(head).chain(rest), limits, depth + 1),
+        Format::Tar => return tape(&mut io::Cursor::new(head).chain(rest), bounds, depth + 1),
         Format::Json => Scanner::Json(Box::default()),
         Format::Hl7 => Scanner::Text(Box::default()),
         Format::Text | Format::Binary => {
@@ -140,7 +170,7 @@ fn stream(
                 let mut bytes = io::Cursor::new(head).chain(rest);
                 let mut text = utf16::Utf16::new(&mut bytes, order);
                 let head = read_head(&mut text)?;
-                return stream(sniff(&head), head, &mut text, limits, DEPTH_MAX);
+                return stream(sniff(&head), head, &mut text, bounds, DEPTH_MAX);
             }
             match TableScan::begin(head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head)) {
                 Some(table) if format == Format::Text => Scanner::Table(Box::new(table)),
@@ -148,14 +178,23 @@ fn stream(
             }
         }
     };
-    drain(scanner, head, rest, limits)
+    drain(scanner, head, rest, bounds.limits)
 }
 
 /// What comes out of a decompressor: what is broken or too long is not checked, and never clean.
-fn unpack(unpacked: &mut dyn Read, limits: Limits, depth: u8) -> io::Result<Inspection> {
+fn unpack(unpacked: &mut dyn Read, bounds: Bounds<'_>, depth: u8) -> io::Result<Inspection> {
+    let mut unpacked = Metered { inner: unpacked, left: bounds.left };
+    member(&mut unpacked, bounds, depth)
+}
+
+/// What is in an archive as it is, or was counted already.
+fn member(unpacked: &mut dyn Read, bounds: Bounds<'_>, depth: u8) -> io::Result<Inspection> {
     let looked =
-        read_head(unpacked).and_then(|head| stream(sniff(&head), head, unpacked, limits, depth));
+        read_head(unpacked).and_then(|head| stream(sniff(&head), head, unpacked, bounds, depth));
     match looked {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            Ok(plain("packed", State::NotChecked(TOO_MUCH), Vec::new()))
+        }
         Err(error) if is_broken(&error) => {
             let why = "its packed data is broken";
             Ok(plain("packed", State::NotChecked(why), Vec::new()))
@@ -176,13 +215,17 @@ fn is_broken(error: &io::Error) -> bool {
 }
 
 /// All members of a tar archive, as they come.
-fn tape(packed: &mut dyn Read, limits: Limits, depth: u8) -> io::Result<Inspection> {
+fn tape(packed: &mut dyn Read, bounds: Bounds<'_>, depth: u8) -> io::Result<Inspection> {
     let mut all = plain("tar", State::Readable, Vec::new());
     let mut archive = tar::Archive::new(packed);
     // As they stand: what says a long name would be read into memory, however long it is.
     for member in archive.entries()?.raw(true) {
         let mut member = match member {
             Ok(member) => member,
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                leave(&mut all, TOO_MUCH);
+                break;
+            }
             Err(error) if is_broken(&error) => {
                 all.state = State::NotChecked("its packed data is broken");
                 break;
@@ -197,7 +240,7 @@ fn tape(packed: &mut dyn Read, limits: Limits, depth: u8) -> io::Result<Inspecti
         if !kind.is_file() && !kind.is_contiguous() {
             continue;
         }
-        if add(&mut all, &mut member, limits, depth)? == Next::Stop {
+        if add(&mut all, &mut member, bounds, depth)? == Next::Stop {
             break;
         }
     }
@@ -220,13 +263,20 @@ enum Next {
 }
 
 /// Looks into one more member of an archive.
-fn add(all: &mut Inspection, member: &mut dyn Read, limits: Limits, depth: u8) -> io::Result<Next> {
+fn add(
+    all: &mut Inspection,
+    packed: &mut dyn Read,
+    bounds: Bounds<'_>,
+    depth: u8,
+) -> io::Result<Next> {
+    let limits = bounds.limits;
     let left = limits.bytes_max.saturating_sub(all.bytes);
     if left == 0 {
         all.state = State::NotChecked(TOO_LARGE);
         return Ok(Next::Stop);
     }
-    let inner = unpack(member, Limits { bytes_max: left, ..limits }, depth)?;
+    let limits = Limits { bytes_max: left, ..limits };
+    let inner = member(packed, Bounds { limits, ..bounds }, depth)?;
     // What is found counts by file, so the member that has most speaks for the archive.
     if verdict(&all.places) <= verdict(&inner.places) && !inner.places.is_empty() {
         all.places = inner.places;
@@ -243,7 +293,7 @@ fn add(all: &mut Inspection, member: &mut dyn Read, limits: Limits, depth: u8) -
 }
 
 /// All members of an archive, with one bound for all of them.
-fn archive(file: &File, size: u64, limits: Limits) -> io::Result<Inspection> {
+fn archive(file: &File, size: u64, bounds: Bounds<'_>) -> io::Result<Inspection> {
     let Some(members) = zip::members(file, size)? else {
         let why = "the directory of the archive is missing or broken";
         return Ok(plain("zip", State::NotChecked(why), Vec::new()));
@@ -256,11 +306,13 @@ fn archive(file: &File, size: u64, limits: Limits) -> io::Result<Inspection> {
         return Ok(all);
     }
     for member in open {
-        let Some(mut unpacked) = zip::open(file, member)? else {
+        let Some(unpacked) = zip::open(file, member)? else {
             all.state = State::NotChecked("a member is packed in a way that is not known here");
             continue;
         };
-        if add(&mut all, &mut unpacked, limits, 1)? == Next::Stop {
+        if add(&mut all, &mut Metered { inner: unpacked, left: bounds.left }, bounds, 1)?
+            == Next::Stop
+        {
             break;
         }
     }
@@ -349,7 +401,15 @@ fn drain(
             state = State::NotChecked(TOO_LARGE);
             break;
         }
-        let length = read_some(rest, &mut buffer[filled..])?;
+        let length = match read_some(rest, &mut buffer[filled..]) {
+            // What was seen up to here counts.
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                scanner.feed(&buffer[..filled], true);
+                state = State::NotChecked(TOO_MUCH);
+                break;
+            }
+            length => length?,
+        };
         filled += length;
         bytes += length as u64;
         ended = length == 0;
@@ -384,6 +444,15 @@ fn read_some(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
 }
+
+/// Says why something was not checked, unless something was found.
+fn leave(all: &mut Inspection, why: &'static str) {
+    if verdict(&all.places) != Verdict::Personal {
+        all.state = State::NotChecked(why);
+    }
+}
+
+const TOO_MUCH: &str = "more comes out of it than is unpacked, and nothing was found up to there";
 
 const TOO_LARGE: &str = "it is larger than the bound, and nothing was found up to there";
 

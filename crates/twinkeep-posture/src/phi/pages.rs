@@ -1,7 +1,7 @@
 //! The pages of a column of Parquet: the text in them, value by value, a page at a time.
 //!
-//! Read are text and bytes that are stored as they are or in a dictionary. What is stored in another
-//! way is not passed over in silence: it is said not to have been read. A page is taken apart in
+//! Read are text and bytes that are stored as they are, in a dictionary, or as differences. What is
+//! stored in another way is not passed over in silence: it is said not to have been read. A page is taken apart in
 //! bounded memory, whatever it says of itself.
 
 use std::fs::File;
@@ -12,6 +12,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::parquet::Shape;
 use super::thrift::{I32, Reader, STRUCT};
+use super::{delta, lz4};
 
 /// How the values of a column are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +59,7 @@ pub(super) struct Pages<'a> {
     /// What came out of pages so far.
     pub unpacked: u64,
     pub bytes_max: u64,
+    pub unpacked_max: u64,
     /// Why something was not read.
     pub unread: Option<&'static str>,
 }
@@ -93,7 +95,7 @@ impl Pages<'_> {
         let mut first = true;
         let mut values = 0_u64;
         while at < end {
-            if self.bytes_max <= self.bytes.max(self.unpacked) {
+            if self.bytes_max <= self.bytes || self.unpacked_max <= self.unpacked {
                 self.leave("it is larger than the bound");
                 return Ok(());
             }
@@ -116,7 +118,7 @@ impl Pages<'_> {
                 DICTIONARY => {}
                 // Its values are in the dictionary, which came before.
                 DATA | DATA_2 if in_dictionary && !first => continue,
-                DATA | DATA_2 if head.encoding == PLAIN => {}
+                DATA | DATA_2 if [PLAIN, DELTA_LENGTHS, DELTA].contains(&head.encoding) => {}
                 DATA | DATA_2 => {
                     self.leave("its text is stored in a way that is not known here");
                     continue;
@@ -129,8 +131,11 @@ impl Pages<'_> {
             self.bytes += body.len() as u64;
             // What comes out is work, too: a page of a few kilobytes may be named many times.
             self.unpacked += head.plain_len as u64;
-            if self.values(&head, &body, chunk.codec, shape, take).is_none() {
-                self.leave("a page is not in order, or compressed in a way that is not known here");
+            match self.values(&head, &body, chunk.codec, shape, take) {
+                // Values that begin alike are longer than what they are stored as.
+                Some(length) => self.unpacked += length.saturating_sub(head.plain_len as u64),
+                None => self
+                    .leave("a page is not in order, or compressed in a way that is not known here"),
             }
         }
         if values < chunk.values {
@@ -169,7 +174,7 @@ impl Pages<'_> {
         codec: i64,
         shape: Shape,
         take: &mut dyn FnMut(&[u8]),
-    ) -> Option<()> {
+    ) -> Option<u64> {
         let (packed, codec) = match head.kind {
             DATA_2 => (body.get(head.levels_len..)?, if head.is_packed { codec } else { 0 }),
             _ => (body, codec),
@@ -189,6 +194,11 @@ impl Pages<'_> {
                 }
             }
         }
+        match head.encoding {
+            DELTA_LENGTHS if head.kind != DICTIONARY => return delta::lengths_first(rest, take),
+            DELTA if head.kind != DICTIONARY => return delta::prefixes_first(rest, take),
+            _ => {}
+        }
         while !rest.is_empty() {
             let (value, after) = match shape.physical {
                 Physical::Fixed(length) => rest.split_at_checked(length)?,
@@ -199,7 +209,7 @@ impl Pages<'_> {
             }
             rest = after;
         }
-        Some(())
+        Some(0)
     }
 }
 
@@ -258,6 +268,8 @@ fn unpack(codec: i64, packed: &[u8], plain_len: usize) -> Option<Vec<u8>> {
         2 => {
             MultiGzDecoder::new(packed).take(bound).read_to_end(&mut plain).ok()?;
         }
+        5 => return lz4::blocks(packed, plain_len),
+        7 => return lz4::block(packed, plain_len),
         6 => {
             let unpacked = zstd::stream::read::Decoder::new(packed).ok()?;
             unpacked.take(bound).read_to_end(&mut plain).ok()?;
@@ -274,6 +286,8 @@ const DATA_2: i64 = 3;
 const PLAIN: i64 = 0;
 const PLAIN_DICTIONARY: i64 = 2;
 const RLE: i64 = 3;
+const DELTA_LENGTHS: i64 = 6;
+const DELTA: i64 = 7;
 const RLE_DICTIONARY: i64 = 8;
 
 /// A head without long bounds.

@@ -44,7 +44,9 @@ pub(super) fn look(file: &File, size: u64, limits: Limits) -> io::Result<Option<
     let mut columns: Vec<(&Leaf, Column)> =
         footer.leaves.iter().map(|leaf| (leaf, Column::new(leaf.meaning()))).collect();
     let bytes_max = limits.bytes_max;
-    let mut pages = Pages { file, size, bytes: 0, unpacked: 0, bytes_max, unread: None };
+    let unpacked_max = limits.unpacked_max;
+    let mut pages =
+        Pages { file, size, bytes: 0, unpacked: 0, bytes_max, unpacked_max, unread: None };
     let groups = footer.leaves.iter().map(|leaf| leaf.chunks.len()).max().unwrap_or(0);
     if CHUNK_COUNT_MAX < groups.saturating_mul(columns.len()) {
         table.unread = Some("it has more groups of rows than are read");

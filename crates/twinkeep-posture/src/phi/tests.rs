@@ -12,7 +12,8 @@ mod hostile;
 mod packed;
 mod real;
 
-const ALL: Limits = Limits { bytes_max: 64 << 20, rows_enough: None, latest_year: 2026 };
+const ALL: Limits =
+    Limits { bytes_max: 64 << 20, unpacked_max: 64 << 20, rows_enough: None, latest_year: 2026 };
 
 /// Writes a file and looks into it.
 fn look(bytes: &[u8]) -> Inspection {

@@ -28,6 +28,32 @@ fn a_bomb_is_not_unpacked_beyond_the_bound() {
     }
 }
 
+/// Gigabytes that come out of one layer and are nothing in the next one: empty blocks of gzip.
+#[test]
+fn what_is_unpacked_between_layers_counts() {
+    let empty = {
+        let mut stored = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+        for _ in 0..(1 << 20) {
+            stored.extend([0, 0, 0, 0xff, 0xff]);
+        }
+        stored.extend([1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
+        stored
+    };
+    let bomb = gzipped(&empty);
+    assert!(bomb.len() < empty.len() / 20);
+    let limits = Limits { unpacked_max: 1 << 20, ..ALL };
+    for bytes in [bomb.clone(), archive(&[("bomb.gz", &bomb)])] {
+        let inspection = look_with(&bytes, limits);
+        assert!(matches!(inspection.state, State::NotChecked(_)), "{inspection:?}");
+    }
+    // What was found before counts, and what is not packed is no bomb.
+    let table = people(60, HEADER, ',');
+    let filled = [table.as_bytes(), "x,y\n".repeat(1 << 20).as_bytes()].concat();
+    assert_eq!(verdict(&look_with(&gzipped(&filled), limits).places), Verdict::Personal);
+    let clean = "a,b\n".repeat(1 << 20);
+    assert_eq!(look_with(clean.as_bytes(), limits).state, State::Readable);
+}
+
 /// No line, no quote, and no string ever ends; memory does not grow with the file.
 #[test]
 fn what_never_ends_is_looked_at_in_pieces() {

@@ -16,7 +16,12 @@ fn judged(name: &str) -> Option<Verdict> {
         let _ = writeln!(std::io::stderr(), "skipped: {name} is not there; set TWINKEEP_DATA");
         return None;
     };
-    let limits = Limits { bytes_max: 1 << 30, rows_enough: Some(100), latest_year: 2026 };
+    let limits = Limits {
+        bytes_max: 1 << 30,
+        unpacked_max: 1 << 30,
+        rows_enough: Some(100),
+        latest_year: 2026,
+    };
     let inspection = inspect(&file, file.metadata().unwrap().len(), limits).unwrap();
     Some(verdict(&inspection.places))
 }
