@@ -69,6 +69,8 @@ for name, bytes_ in seeds.items():
 EOS
 printf '\006-----BEGIN SSH SIGNATURE-----\nU1NIU0lHAAAAAQ==\n-----END SSH SIGNATURE-----\n\n\nada@example.org namespaces="git",valid-before="20270101" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fICEi\n' | seed posture signers
 printf '\007<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>' | seed posture encryption
+printf '\010tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nparent 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor A <a@example.org> 1 +0000\ncommitter A <a@example.org> 7 +0000\ngpgsig -----BEGIN SSH SIGNATURE-----\n U1NIU0lHAAAAAQ==\n -----END SSH SIGNATURE-----\n\nmessage\n' | seed posture commit
+printf '\010object 4b825dc642cb6eb9a060e54bf8d69288fbee4904\ntype commit\ntag v1\ntagger A <a@example.org> 7 +0000\n\nmessage\n-----BEGIN PGP SIGNATURE-----\n\niHUE\n-----END PGP SIGNATURE-----\n' | seed posture tag
 
 for target in $TARGETS; do
     echo "== $target, $SECONDS_EACH s"

@@ -1,5 +1,5 @@
 //! What a scan reads that others wrote: configurations of nginx, templates of CloudFormation, facts of
-//! a workstation, lists of signers, signatures, databases, models, and files of any kind.
+//! a workstation, lists of signers, signatures, objects of git, databases, models, and files of any kind.
 //!
 //! The first byte says what the rest is. Whatever it is, it is judged, the same facts give the same
 //! report, and no report has a character that could do something to a terminal.
@@ -17,7 +17,7 @@ use twinkeep_posture::collect::{cfn, model, nginx, phi, sqlite, windows};
 use twinkeep_posture::facts::model::{Content, ModelSignature};
 use twinkeep_posture::facts::windows::Choices;
 use twinkeep_posture::facts::{FactFile, Facts};
-use twinkeep_posture::parse::{bucket_policy, pickle, s3_xml, signers};
+use twinkeep_posture::parse::{bucket_policy, git_object, pickle, s3_xml, signers};
 use twinkeep_posture::{judge, report, signature};
 
 /// A folder in memory, of this process.
@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
     let path = FOLDER.join("input");
     let written = File::create(&path).and_then(|mut file| file.write_all(rest));
     written.expect("there is memory for files");
-    let facts: Option<Facts> = match first % 8 {
+    let facts: Option<Facts> = match first % 9 {
         0 => nginx::collect(&path).ok().map(Facts::from),
         1 => cfn::collect(std::slice::from_ref(&path)).ok().map(Facts::from),
         2 => windows::collect(&path, Choices::default()).ok().map(Facts::from),
@@ -48,8 +48,12 @@ fuzz_target!(|data: &[u8]| {
             texts(rest);
             None
         }
-        _ => {
+        7 => {
             answers(rest);
+            None
+        }
+        _ => {
+            objects(rest);
             None
         }
     };
@@ -72,6 +76,22 @@ fn texts(data: &[u8]) {
     let _ = signature::verify(head, body, &list.keys, 1_780_000_000);
     let _ = signature::Certificate::read(head);
     let _ = pickle::scan(&mut &*data);
+}
+
+/// A commit and a tag. What is signed and the signatures are all that there is, and nothing twice.
+fn objects(data: &[u8]) {
+    let keys = signers::parse("").keys;
+    let commit = git_object::parse(data);
+    // What is left of a commit has no signature that a second look would find.
+    let again = commit.as_ref().and_then(|it| git_object::parse(&it.payload));
+    assert!(again.is_none_or(|it| it.signatures.is_empty()));
+    for object in [commit, git_object::parse_tag(data)].into_iter().flatten() {
+        let signatures: usize = object.signatures.iter().map(Vec::len).sum();
+        assert!(object.payload.len() + signatures <= data.len());
+        for signature in &object.signatures {
+            let _ = signature::verify(signature, &object.payload, &keys, object.time_s);
+        }
+    }
 }
 
 /// Answers of an object store.

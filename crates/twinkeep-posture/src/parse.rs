@@ -2,6 +2,7 @@
 
 pub mod bucket_policy;
 pub mod cfn;
+pub mod git_object;
 pub mod iis;
 pub mod luks;
 pub mod nginx;

@@ -19,10 +19,10 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
 use super::CollectError;
 use crate::facts::git::{Commit, Git, List, Signature, Since, Tag};
+use crate::parse::git_object as object;
 use crate::parse::signers::{self, SignerList};
 use crate::signature::{self, Keys, Verified};
 
-mod object;
 mod push;
 
 #[cfg(test)]

@@ -1,9 +1,16 @@
-//! Commits and tags taken apart: what is signed, and the signature.
+//! Commits and tags of git taken apart: what is signed, and the signature.
+//!
+//! # Invariants
+//!
+//! - Any bytes give an object or nothing.
+//! - What is not a signature of an object is part of what its signatures are over.
 
 /// An object that may be signed.
 #[derive(Debug, Default)]
-pub(super) struct Signed {
+pub struct Signed {
+    /// The commits that it follows.
     pub parents: Vec<String>,
+    /// When it was committed or tagged, in seconds since 1970.
     pub time_s: i64,
     /// What a signature is over.
     pub payload: Vec<u8>,
@@ -12,7 +19,7 @@ pub(super) struct Signed {
 }
 
 /// Takes a commit apart: signatures are headers, and what they are over is the rest.
-pub(super) fn parse(bytes: &[u8]) -> Option<Signed> {
+pub fn parse(bytes: &[u8]) -> Option<Signed> {
     let mut commit = Signed { payload: Vec::with_capacity(bytes.len()), ..Signed::default() };
     let mut rest = bytes;
     let mut in_signature = false;
@@ -39,7 +46,8 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Signed> {
                 if let Some(parent) = line.strip_prefix(b"parent ") {
                     commit.parents.push(String::from_utf8(parent.trim_ascii_end().to_vec()).ok()?);
                 }
-                if let Some(committer) = line.strip_prefix(b"committer ") {
+                // The first one counts, as git has it.
+                if let (false, Some(committer)) = (committed, line.strip_prefix(b"committer ")) {
                     commit.time_s = time(committer)?;
                     committed = true;
                 }
@@ -52,12 +60,15 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Signed> {
 }
 
 /// Takes a tag apart: its signature is the end of its message.
-pub(super) fn parse_tag(bytes: &[u8]) -> Option<Signed> {
+pub fn parse_tag(bytes: &[u8]) -> Option<Signed> {
     let mut tag = Signed::default();
+    let mut tagged = false;
     let head_len = bytes.windows(2).position(|two| two == b"\n\n").map_or(bytes.len(), |at| at + 1);
     for line in bytes[..head_len].split_inclusive(|&byte| byte == b'\n') {
-        if let Some(tagger) = line.strip_prefix(b"tagger ") {
+        // The first one counts, as git has it.
+        if let (false, Some(tagger)) = (tagged, line.strip_prefix(b"tagger ")) {
             tag.time_s = time(tagger)?;
+            tagged = true;
         }
     }
     // The last beginning of a signature, as git has it: earlier ones are text.
@@ -113,6 +124,14 @@ mod tests {
     fn a_signature_in_the_message_is_none() {
         let commit = format!("{HEAD}\ngpgsig -----BEGIN X-----\n");
         assert!(parse(commit.as_bytes()).unwrap().signatures.is_empty());
+    }
+
+    #[test]
+    fn who_committed_is_said_once() {
+        let commit = format!("{HEAD}committer B <b@example.org> 99 +0000\n\nmessage\n");
+        assert_eq!(parse(commit.as_bytes()).unwrap().time_s, 7);
+        let tag = b"object x\ntagger A <a@b> 7 +0000\ntagger B <a@b> 99 +0000\n\nmessage\n";
+        assert_eq!(parse_tag(tag).unwrap().time_s, 7);
     }
 
     #[test]
