@@ -15,9 +15,9 @@ use std::path::Path;
 
 use serde::Serialize;
 use twinkeep_connect::{
-    ClientCertificate, Column, Database, DatabaseError, DatabaseRequest, DatabaseUrl, Newer,
-    Place as DatabasePlace, Query, QueryError, Security, SshTarget, Tunnel, TunnelError,
-    TunnelRequest, UrlError, find_password,
+    ClientCertificate, Column, Database, DatabaseAdmin, DatabaseError, DatabaseRequest,
+    DatabaseUrl, Newer, Place as DatabasePlace, Query, QueryError, Security, SshTarget, Tunnel,
+    TunnelError, TunnelRequest, UrlError, find_password,
 };
 use twinkeep_intake::{FileSource, Source};
 use twinkeep_ledger::{Activity, Class as EventClass};
@@ -290,6 +290,22 @@ pub(crate) fn open_database(
     url: &DatabaseUrl,
     access: DatabaseAccess<'_>,
 ) -> Result<Database, OpenError> {
+    with_request(url, access, Database::open)
+}
+
+/// Opens a database as who repairs its server.
+pub(crate) fn open_admin(
+    url: &DatabaseUrl,
+    access: DatabaseAccess<'_>,
+) -> Result<DatabaseAdmin, OpenError> {
+    with_request(url, access, DatabaseAdmin::open)
+}
+
+fn with_request<T>(
+    url: &DatabaseUrl,
+    access: DatabaseAccess<'_>,
+    open: impl FnOnce(DatabaseRequest<'_>) -> Result<T, DatabaseError>,
+) -> Result<T, OpenError> {
     let DatabaseAccess { source, password, danger_no_tls } = access;
     let tunnel = source.ssh.as_deref().map(|through| tunnel(url, through, source)).transpose();
     let tunnel = tunnel.map_err(OpenError::Refused)?;
@@ -307,7 +323,7 @@ pub(crate) fn open_database(
         true => Security::DangerPlaintext,
         false => Security::Verified { ca: source.ca.as_deref(), client: client.as_ref() },
     };
-    Database::open(DatabaseRequest { url, password, security, tunnel }).map_err(OpenError::Database)
+    open(DatabaseRequest { url, password, security, tunnel }).map_err(OpenError::Database)
 }
 
 fn tunnel(url: &DatabaseUrl, through: &str, source: &SourceConfig) -> Result<Tunnel, AppError> {

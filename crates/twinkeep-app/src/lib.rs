@@ -310,7 +310,7 @@ pub use playbooks::{
     show_playbook,
 };
 pub use policy::PolicyAction;
-pub use posture_database::postgres_facts;
+pub use posture_database::{RepairedServer, postgres_facts};
 pub use posture_facts::{
     FixAction, PostureRequest, closed_keep_facts, keep_facts, record_fix, record_scan,
 };

@@ -1,4 +1,5 @@
-//! PostgreSQL, read in one transaction that cannot write, with rows as a stream.
+//! PostgreSQL, read in one transaction that cannot write, with rows as a stream; and, for who
+//! repairs a server, as an administrator reaches it.
 //!
 //! The library under it is asynchronous. Its runtime lives in [`Database`] and turns only while
 //! one of our functions waits, so a server that sends faster than we read is held back by TCP.
@@ -73,6 +74,10 @@ pub struct Database {
     failure: Option<DatabaseError>,
 }
 
+/// A connection that may change settings of a server; no transaction is begun.
+#[derive(Debug)]
+pub struct DatabaseAdmin(Database);
+
 /// The rows of a query as CSV with a header.
 pub struct CopyReader<'a> {
     database: &'a mut Database,
@@ -84,6 +89,13 @@ pub struct CopyReader<'a> {
 impl Database {
     /// Connects, logs in, and begins the transaction.
     pub fn open(request: DatabaseRequest<'_>) -> Result<Self, DatabaseError> {
+        let mut database = Self::log_in(request)?;
+        database.wait(async |client| client.batch_execute(BEGIN).await)?;
+        Ok(database)
+    }
+
+    /// Connects and logs in.
+    fn log_in(request: DatabaseRequest<'_>) -> Result<Self, DatabaseError> {
         let DatabaseRequest { url, password, security, tunnel } = request;
         let place = url.to_string();
         let config = configure(url, password, security);
@@ -95,9 +107,7 @@ impl Database {
         let mut tunnel = tunnel;
         let client = connect(&runtime, &config, url, security, tunnel.as_mut())
             .map_err(|failure| refuse_connection(&place, failure))?;
-        let mut database = Self { client, runtime, tunnel, place, failure: None };
-        database.wait(async |client| client.batch_execute(BEGIN).await)?;
-        Ok(database)
+        Ok(Self { client, runtime, tunnel, place, failure: None })
     }
 
     /// Returns the columns that a query would give; the server checks the query, and runs nothing.
@@ -177,6 +187,23 @@ impl Database {
     ) -> Result<T, DatabaseError> {
         let answer = self.runtime.block_on(ask(&self.client));
         answer.map_err(|error| refuse_query(&self.place, &error))
+    }
+}
+
+impl DatabaseAdmin {
+    /// Connects and logs in.
+    pub fn open(request: DatabaseRequest<'_>) -> Result<Self, DatabaseError> {
+        Database::log_in(request).map(Self)
+    }
+
+    /// Runs a query of our own and returns the one text that it gives.
+    pub fn text(&mut self, query: &str) -> Result<String, DatabaseError> {
+        self.0.text(query)
+    }
+
+    /// Runs a statement of our own, outside of a transaction.
+    pub fn run(&mut self, statement: &str) -> Result<(), DatabaseError> {
+        self.0.wait(async |client| client.batch_execute(statement).await)
     }
 }
 

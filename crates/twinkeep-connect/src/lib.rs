@@ -37,7 +37,7 @@ mod query;
 mod ssh;
 mod tls;
 
-pub use database::{Column, CopyReader, Database, DatabaseRequest, Security};
+pub use database::{Column, CopyReader, Database, DatabaseAdmin, DatabaseRequest, Security};
 pub use database_error::{Answer, DatabaseError};
 pub use database_url::{DatabaseUrl, Place, UrlError};
 pub use https::{HttpsError, Trust};

@@ -12,6 +12,7 @@
 //! - To apply or to roll back a second time, after a crash or without one, changes nothing more.
 
 use crate::facts::FixOf;
+use crate::rules::postgres as postgres_rules;
 use crate::rules::{host as host_rules, keep as keep_rules, phi as phi_rules};
 use crate::rules::{iis as iis_rules, nginx as nginx_rules};
 use crate::rules::{s3 as s3_rules, sqlite as sqlite_rules};
@@ -21,6 +22,7 @@ mod error;
 mod files;
 mod journal;
 mod plan;
+mod postgres;
 mod s3;
 pub mod windows;
 
@@ -31,6 +33,7 @@ pub use change::{Change, Gate};
 pub use error::FixError;
 pub use journal::{Journal, JournalStep, State, apply, apply_in, rollback, rollback_in};
 pub use plan::{ByHand, Plan, Step, Verified, plan, verify};
+pub use postgres::{DatabaseServer, Parameter};
 pub use s3::{BucketSetting, Services};
 
 /// What would make the resources pass that a rule fails.
@@ -64,6 +67,14 @@ pub const FIXES: &[Fix] = &[
     nginx_rules::powered_by::FIX,
     nginx_rules::server_tokens::FIX,
     phi_rules::modes::FIX,
+    postgres_rules::audit::FIX,
+    postgres_rules::hba_method::FIX,
+    postgres_rules::hba_tls::FIX,
+    postgres_rules::log_connections::FIX,
+    postgres_rules::passwords::FIX,
+    postgres_rules::tls::FIX,
+    postgres_rules::tls_version::FIX,
+    postgres_rules::trust::FIX,
     s3_rules::access_log::FIX,
     s3_rules::acls_off::FIX,
     s3_rules::encryption::FIX,

@@ -48,7 +48,7 @@ pub(crate) use probe::ProbeCommand;
 pub(crate) use receipt::{ProofCommand, ReceiptCommand};
 pub(crate) use scan::{
     ComplianceCommand, ComplianceFormat, ProfileName, RecordFormat, ScanArgs, ScanCommand,
-    ScanFormat, ScannedArgs, SeverityName, TrendFormat,
+    ScanFormat, ScannedArgs, ServerArgs, SeverityName, TrendFormat,
 };
 pub(crate) use seal::{OpenArgs, SealArgs};
 pub(crate) use selfattack::SelfattackArgs;

@@ -11,27 +11,30 @@ use serde_json::Value;
 
 use super::CollectError;
 use crate::facts::Known;
-use crate::facts::host::Storage;
-use crate::facts::postgres::{HbaRule, Postgres, Role, Table};
+use crate::facts::postgres::{HbaRule, Origin, Postgres, Role, Table};
 use crate::phi;
+
+mod here;
+
+pub(crate) use here::Line;
+pub use here::Machine;
 
 /// Asks a server.
 ///
-/// `place` is how it is named in messages, `ask` runs a query and returns its one text, and
-/// `storage` says what a folder is stored on, if the server is on this machine.
+/// `place` is how it is named in messages, and `ask` runs a query and returns its one text. A
+/// server on this machine shows what its files lie on, and the lines of `pg_hba.conf`.
 pub fn collect(
     place: &str,
     ask: &mut dyn FnMut(&'static str) -> Result<String, String>,
-    storage: &dyn Fn(&str) -> Known<Storage>,
+    machine: &Machine,
 ) -> Result<Postgres, CollectError> {
     let mut ask = |query| {
         let target = place.to_owned();
         ask(query).map_err(|why| CollectError::Unreachable { target, why })
     };
     let general: General = read(place, &ask(GENERAL)?)?;
-    let hba = if general.may_read_hba {
-        let rules: Vec<HbaRow> = read(place, &ask(HBA)?)?;
-        Known::Seen(rules.into_iter().map(HbaRow::rule).collect())
+    let mut hba = if general.may_read_hba {
+        Known::Seen(hba_rules(place, &mut ask, general.settings.get("hba_file"))?)
     } else {
         Known::Unknown("the role may not read pg_hba_file_rules; ask as a superuser".to_owned())
     };
@@ -40,15 +43,26 @@ pub fn collect(
     } else {
         Known::Unknown("the role may not read pg_authid; ask as a superuser".to_owned())
     };
-    let columns: Vec<TableRow> = read(place, &ask(TABLES)?)?;
-    let storage = match general.settings.get("data_directory") {
-        Some(folder) => storage(folder),
-        None => Known::Unknown("the role may not see where the data directory is".to_owned()),
+    let altered = if general.may_read_files {
+        Known::Seen(read(place, &ask(ALTERED)?)?)
+    } else {
+        Known::Unknown("the role may not read pg_file_settings; ask as a superuser".to_owned())
     };
+    let cluster = if general.may_read_control { Some(ask(CLUSTER)?) } else { None };
+    let columns: Vec<TableRow> = read(place, &ask(TABLES)?)?;
+    let folder = general.settings.get("data_directory").map(String::as_str);
+    let storage = machine.storage(folder, cluster.as_deref());
+    if let Known::Seen(rules) = &mut hba
+        && machine.has(folder, cluster.as_deref())
+    {
+        here::add_lines(rules);
+    }
     Ok(Postgres {
         place: place.to_owned(),
         version: general.version,
         settings: general.settings,
+        origins: general.origins,
+        altered,
         hba,
         roles: general.roles,
         passwords,
@@ -57,9 +71,14 @@ pub fn collect(
     })
 }
 
-/// Says that nobody can look at the disks of a server that is elsewhere.
-pub fn storage_elsewhere(_: &str) -> Known<Storage> {
-    Known::Unknown("the server is not on this machine; scan the host that it is on".to_owned())
+/// The rules about who may connect how, as the server reads them from the file now.
+pub(crate) fn hba_rules(
+    place: &str,
+    ask: &mut dyn FnMut(&'static str) -> Result<String, CollectError>,
+    file: Option<&String>,
+) -> Result<Vec<HbaRule>, CollectError> {
+    let rows: Vec<HbaRow> = read(place, &ask(HBA)?)?;
+    Ok(rows.into_iter().map(|row| row.rule(file)).collect())
 }
 
 fn read<T: for<'a> Deserialize<'a>>(place: &str, text: &str) -> Result<T, CollectError> {
@@ -74,8 +93,11 @@ fn read<T: for<'a> Deserialize<'a>>(place: &str, text: &str) -> Result<T, Collec
 struct General {
     version: u32,
     settings: BTreeMap<String, String>,
+    origins: BTreeMap<String, Origin>,
     may_read_hba: bool,
     may_read_passwords: bool,
+    may_read_files: bool,
+    may_read_control: bool,
     roles: Vec<Role>,
 }
 
@@ -91,13 +113,16 @@ struct HbaRow {
     address: Option<String>,
     netmask: Option<String>,
     auth_method: Option<String>,
+    options: Option<Value>,
     error: Option<Value>,
 }
 
 impl HbaRow {
-    fn rule(self) -> HbaRule {
+    /// Before version 16, all rules are in one file, which the view does not name.
+    fn rule(self, file: Option<&String>) -> HbaRule {
+        let usual = || file.cloned().unwrap_or_else(|| "pg_hba.conf".to_owned());
         HbaRule {
-            file: self.file_name.unwrap_or_else(|| "pg_hba.conf".to_owned()),
+            file: self.file_name.unwrap_or_else(usual),
             line: self.line_number,
             kind: self.kind.unwrap_or_default(),
             databases: self.database.unwrap_or_default(),
@@ -106,6 +131,8 @@ impl HbaRow {
             mask: self.netmask.unwrap_or_default(),
             method: self.auth_method.unwrap_or_default(),
             broken: self.error.is_some(),
+            text: None,
+            has_options: self.options.is_some(),
         }
     }
 }
@@ -133,9 +160,16 @@ const GENERAL: &str = "SELECT json_build_object(
     'settings', (SELECT coalesce(json_object_agg(name, setting), '{}') FROM pg_settings
         WHERE name IN ('ssl', 'ssl_min_protocol_version', 'password_encryption',
             'log_connections', 'log_disconnections', 'shared_preload_libraries', 'pgaudit.log',
-            'data_directory', 'listen_addresses')),
+            'data_directory', 'hba_file', 'listen_addresses', 'port')),
+    'origins', (SELECT coalesce(json_object_agg(name,
+            json_build_object('context', context, 'source', source)), '{}') FROM pg_settings
+        WHERE name IN ('ssl', 'ssl_min_protocol_version', 'password_encryption',
+            'log_connections', 'log_disconnections', 'pgaudit.log')),
     'may_read_hba', has_table_privilege('pg_catalog.pg_hba_file_rules', 'SELECT')
         AND has_function_privilege('pg_catalog.pg_hba_file_rules()', 'EXECUTE'),
+    'may_read_files', has_table_privilege('pg_catalog.pg_file_settings', 'SELECT')
+        AND has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'EXECUTE'),
+    'may_read_control', has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE'),
     'may_read_passwords', has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
     'roles', (SELECT coalesce(json_agg(json_build_object(
             'name', rolname, 'first', oid = 10, 'superuser', rolsuper,
@@ -145,6 +179,18 @@ const GENERAL: &str = "SELECT json_build_object(
 
 const HBA: &str = "SELECT coalesce(json_agg(to_json(rule) ORDER BY line_number), '[]')::text
     FROM pg_hba_file_rules rule";
+
+/// What `ALTER SYSTEM` set; of a setting that is there twice, the last holds.
+pub(crate) const ALTERED: &str =
+    "SELECT coalesce(json_object_agg(name, setting), '{}')::text FROM (
+        SELECT DISTINCT ON (name) name, setting FROM pg_file_settings
+        WHERE sourcefile = current_setting('data_directory') || '/postgresql.auto.conf'
+            AND name IN ('ssl', 'ssl_min_protocol_version', 'password_encryption',
+                'log_connections', 'log_disconnections', 'pgaudit.log')
+        ORDER BY name, seqno DESC) altered";
+
+/// What tells this cluster from all others.
+const CLUSTER: &str = "SELECT system_identifier::text FROM pg_control_system()";
 
 /// How passwords are stored; not what is stored.
 const PASSWORDS: &str = "SELECT coalesce(json_object_agg(rolname, CASE

@@ -17,6 +17,12 @@ pub struct Postgres {
     pub version: u32,
     /// Settings by name; one that the role may not see is missing.
     pub settings: BTreeMap<String, String>,
+    /// Where those settings come from, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<String, Origin>,
+    /// What `ALTER SYSTEM` set them to, by name.
+    #[serde(default)]
+    pub altered: Known<BTreeMap<String, String>>,
     /// The rules of `pg_hba.conf`, in order.
     pub hba: Known<Vec<HbaRule>>,
     /// Roles that can log in.
@@ -27,6 +33,16 @@ pub struct Postgres {
     pub tables: Vec<Table>,
     /// What the data directory is stored on.
     pub storage: Known<Storage>,
+}
+
+/// Where a setting comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// When it may change: `postmaster` is with a restart only.
+    pub context: String,
+    /// Who says so: `default`, `configuration file`, `command line`, `database`, and so on.
+    pub source: String,
 }
 
 /// A rule about who may connect how.
@@ -51,6 +67,18 @@ pub struct HbaRule {
     pub method: String,
     /// Whether the server could not read the line.
     pub broken: bool,
+    /// Whether the line has options.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub has_options: bool,
+    /// The line as it stands in the file, if that is on this machine, and the line has no options:
+    /// those may be secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A role that can log in.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::FixError;
 use super::files::{at, open, read_text, rewrite};
+use super::postgres::{Altered, HbaLine, Parameter};
 use super::s3::{BucketSetting, Services, Setting};
 use crate::parse;
 
@@ -58,6 +59,30 @@ pub enum Change {
         /// What it shall be; nothing if there shall be none.
         to: Option<String>,
     },
+    /// What `ALTER SYSTEM` says of a setting of a server of PostgreSQL.
+    SetParameter {
+        /// The server, as facts name it.
+        server: String,
+        /// The setting.
+        parameter: Parameter,
+        /// What was set; nothing if nothing was.
+        from: Option<String>,
+        /// What shall be set; nothing if nothing shall.
+        to: Option<String>,
+    },
+    /// A line of `pg_hba.conf` on this machine.
+    EditHba {
+        /// The server that reads it, as facts name it.
+        server: String,
+        /// The path of the file.
+        path: String,
+        /// The line, from 1.
+        line: u32,
+        /// The line as it is.
+        from: String,
+        /// The line as it shall be.
+        to: String,
+    },
 }
 
 /// A program that reads a file that was rewritten, and says whether it would do.
@@ -100,12 +125,26 @@ impl Change {
             Change::SetBucket { endpoint, bucket, setting, to, .. } => {
                 Setting { endpoint, bucket, setting: *setting }.says(to)
             }
+            Change::SetParameter { server, parameter, from, to } => {
+                Altered { server, parameter: *parameter, from, to }.says()
+            }
+            Change::EditHba { server, path, line, from, to } => {
+                HbaLine { server, path, line: *line, from, to }.says()
+            }
         }
     }
 
     /// Whether it is made in an object store.
     pub fn needs_s3(&self) -> bool {
         matches!(self, Change::SetBucket { .. })
+    }
+
+    /// The server of PostgreSQL that it is made in.
+    pub fn database_server(&self) -> Option<&str> {
+        match self {
+            Change::SetParameter { server, .. } | Change::EditHba { server, .. } => Some(server),
+            _ => None,
+        }
     }
 
     /// Makes its paths absolute: it means the same from whatever folder it is made, or taken back.
@@ -124,7 +163,8 @@ impl Change {
                     whole(config);
                 }
             }
-            Change::SetBucket { .. } => {}
+            // A server names its files as a whole.
+            Change::SetBucket { .. } | Change::SetParameter { .. } | Change::EditHba { .. } => {}
         }
     }
 
@@ -133,8 +173,10 @@ impl Change {
         match self {
             Change::SetMode { path, .. }
             | Change::SetOwner { path, .. }
-            | Change::Rewrite { path, .. } => path,
+            | Change::Rewrite { path, .. }
+            | Change::EditHba { path, .. } => path,
             Change::SetBucket { bucket, .. } => bucket,
+            Change::SetParameter { parameter, .. } => parameter.name(),
         }
     }
 
@@ -153,6 +195,9 @@ impl Change {
                 BucketSetting::Logging => 5,
                 BucketSetting::Policy => 6,
             },
+            Change::SetParameter { .. } => 0,
+            // Lines may demand what settings offer.
+            Change::EditHba { .. } => 1,
         }
     }
 
@@ -173,6 +218,12 @@ impl Change {
             Change::SetBucket { endpoint, bucket, setting, from, to } => {
                 Change::SetBucket { endpoint, bucket, setting, from: to, to: from }
             }
+            Change::SetParameter { server, parameter, from, to } => {
+                Change::SetParameter { server, parameter, from: to, to: from }
+            }
+            Change::EditHba { server, path, line, from, to } => {
+                Change::EditHba { server, path, line, from: to, to: from }
+            }
         }
     }
 
@@ -189,11 +240,27 @@ impl Change {
             Change::SetBucket { endpoint, bucket, setting, from, to } => {
                 Setting { endpoint, bucket, setting: *setting }.now(services, from, to)?
             }
+            Change::SetParameter { server, parameter, from, to } => {
+                Altered { server, parameter: *parameter, from, to }.now(services)?
+            }
+            Change::EditHba { server, path, line, from, to } => {
+                HbaLine { server, path, line: *line, from, to }.now(services)?
+            }
         })
     }
 
     /// Makes it. What is already as it shall be stays; what is neither is an error.
     pub(super) fn make(&self, services: Services<'_>) -> Result<(), FixError> {
+        match self {
+            // What stands there may not hold yet.
+            Change::SetParameter { server, parameter, from, to } => {
+                return Altered { server, parameter: *parameter, from, to }.make(services);
+            }
+            Change::EditHba { server, path, line, from, to } => {
+                return HbaLine { server, path, line: *line, from, to }.make(services);
+            }
+            _ => {}
+        }
         match self.now(services)? {
             Now::After => return Ok(()),
             Now::Other => return Err(FixError::Changed { path: self.path().to_owned() }),
@@ -219,6 +286,7 @@ impl Change {
             Change::SetBucket { endpoint, bucket, setting, to, .. } => {
                 Setting { endpoint, bucket, setting: *setting }.make(services, to)
             }
+            Change::SetParameter { .. } | Change::EditHba { .. } => Ok(()),
         }
     }
 }
@@ -250,7 +318,7 @@ impl Gate {
     }
 }
 
-fn compare<T: PartialEq>(now: &T, before: &T, after: &T) -> Now {
+pub(super) fn compare<T: PartialEq>(now: &T, before: &T, after: &T) -> Now {
     if now == after {
         Now::After
     } else if now == before {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::change::Now;
 use super::error::FixError;
+use super::postgres::DatabaseServer;
 use crate::collect::s3::client::{Call, Client};
 use crate::collect::s3::is_bucket_name;
 use crate::facts::s3::Versioning;
@@ -18,6 +19,8 @@ use crate::parse::s3_xml::{self, Element, XmlError};
 pub struct Services<'a> {
     /// An object store.
     pub s3: Option<&'a Client>,
+    /// A database server.
+    pub postgres: Option<&'a dyn DatabaseServer>,
 }
 
 /// A setting of a bucket.

@@ -6,19 +6,20 @@ use crate::facts::postgres::{HbaRule, Postgres, Table};
 use crate::outcome::{Judged, Outcome, Place};
 
 pub(super) mod anywhere;
-pub(super) mod audit;
-pub(super) mod hba_method;
-pub(super) mod hba_tls;
-pub(super) mod log_connections;
-pub(super) mod passwords;
+pub(crate) mod audit;
+mod fixes;
+pub(crate) mod hba_method;
+pub(crate) mod hba_tls;
+pub(crate) mod log_connections;
+pub(crate) mod passwords;
 pub(super) mod powerful_roles;
 pub(super) mod public_tables;
 pub(super) mod role_expiry;
 pub(super) mod row_security;
 pub(super) mod storage;
-pub(super) mod tls;
-pub(super) mod tls_version;
-pub(super) mod trust;
+pub(crate) mod tls;
+pub(crate) mod tls_version;
+pub(crate) mod trust;
 
 #[cfg(test)]
 mod testing;

@@ -69,7 +69,8 @@ pub(crate) struct ScannedArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) sensitive: Vec<PathBuf>,
 
-    /// host: make an audit event, and see whether it comes into the log; needs root
+    /// host: make an audit event, open each folder that has to be protected, and see whether both
+    /// come into the log; needs root
     #[arg(long)]
     pub(crate) canary: bool,
 
@@ -152,6 +153,8 @@ pub(crate) enum ScanCommand {
         out: PathBuf,
     },
     /// Make the changes of a plan; a second time, or after a crash, it goes on
+    #[command(after_help = "Example: twinkeep scan apply plan.json\n\
+                            Example: twinkeep scan apply plan.json --server postgres://admin@db.example/ward")]
     Apply {
         /// The plan
         plan: PathBuf,
@@ -161,6 +164,8 @@ pub(crate) enum ScanCommand {
         /// Record it in the ledger of the keep
         #[arg(long)]
         record: bool,
+        #[command(flatten)]
+        server: ServerArgs,
     },
     /// Scan again, and say whether the changes of a plan helped
     Verify {
@@ -212,7 +217,21 @@ pub(crate) enum ScanCommand {
         /// Record it in the ledger of the keep
         #[arg(long)]
         record: bool,
+        #[command(flatten)]
+        server: ServerArgs,
     },
+}
+
+/// The database server that a plan changes.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The server of PostgreSQL that the plan is for, as `scan` was told; the password is had as
+    /// psql has it
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// The authorities to trust, a PEM file [default: those of the system]
+    #[arg(long, value_name = "FILE", env = "PGSSLROOTCERT")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// `compliance ...`

@@ -32,10 +32,10 @@ pub(crate) fn run(global: &Global, args: &ScanArgs, out: &Output) -> Result<(), 
         Some(ScanCommand::Scripts { scanned, out: folder }) => {
             fixes::write_scripts(global, scanned, folder, out)
         }
-        Some(ScanCommand::Apply { plan, journal, record }) => {
+        Some(ScanCommand::Apply { plan, journal, record, server }) => {
             let beside = || plan.with_added_extension("journal");
             let journal = journal.clone().unwrap_or_else(beside);
-            fixes::apply_plan(global, plan, &journal, *record, out)
+            fixes::apply_plan(global, plan, &fixes::Way { journal, record: *record, server }, out)
         }
         Some(ScanCommand::Verify { plan, scanned }) => {
             fixes::verify_plan(global, plan, scanned, out)
@@ -47,8 +47,9 @@ pub(crate) fn run(global: &Global, args: &ScanArgs, out: &Output) -> Result<(), 
         Some(ScanCommand::Timer { every, fail_on, profile, targets }) => {
             periodic::print_timer(global, every, *fail_on, *profile, targets, out)
         }
-        Some(ScanCommand::Rollback { journal, record }) => {
-            fixes::roll_back(global, journal, *record, out)
+        Some(ScanCommand::Rollback { journal, record, server }) => {
+            let journal = journal.clone();
+            fixes::roll_back(global, &fixes::Way { journal, record: *record, server }, out)
         }
     }
 }

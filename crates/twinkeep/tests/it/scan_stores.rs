@@ -1,6 +1,7 @@
 //! `twinkeep scan` of object stores and databases: a real moto, a real PostgreSQL, real files.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
@@ -57,6 +58,45 @@ fn a_postgresql_server_is_scanned_over_verified_tls() {
     // The authority must be the one that is trusted.
     let refused = run(&place, &["scan", &target, "--json"], &variables[..1]);
     assert_eq!(refused.code, 3, "{}", refused.stdout);
+}
+
+#[test]
+fn a_postgresql_server_is_repaired_by_a_plan_and_given_back() {
+    let authority = Authority::new(30);
+    let Some(server) = Postgres::start(&authority) else { return };
+    let place = Place::empty();
+    let file = server.socket_dir().join("data/pg_hba.conf");
+    let line = "host ward twin 10.0.0.0/8 md5 # the ward\n";
+    let mut rules_file = fs::OpenOptions::new().append(true).open(&file).unwrap();
+    rules_file.write_all(line.as_bytes()).unwrap();
+    server.set("password_encryption", "md5");
+    let dir = server.socket_dir().display().to_string().replace('/', "%2F");
+    let url = format!("postgres://admin@{dir}:{}/ward", server.port);
+    let before = fs::read_to_string(&file).unwrap();
+
+    let planned = place.run(&["scan", "plan", &url, "--out", "plan"]).done();
+    assert_eq!(planned["changes"].as_array().unwrap().len(), 4, "{planned}");
+    // A password goes to no server that a file names.
+    assert_eq!(place.run(&["scan", "apply", "plan"]).refused(), "scan-server");
+    let other = format!("postgres://admin@{dir}:{}/postgres", server.port);
+    let refused = place.run(&["scan", "apply", "plan", "--server", &other]);
+    assert_eq!(refused.refused(), "fix-remote");
+    let apply = ["scan", "apply", "plan", "--server", &url];
+    place.run(&apply).done();
+    place.run(&apply).done();
+    let passed = rules(&place, &url, "pass", &[]);
+    for rule in ["pg-hba-method", "pg-hba-tls", "pg-log-connections", "pg-passwords"] {
+        assert!(passed.contains(&rule.to_owned()), "{rule}: {passed:?}");
+    }
+    let after = fs::read_to_string(&file).unwrap();
+    assert!(after.ends_with("hostssl ward twin 10.0.0.0/8 scram-sha-256 # the ward\n"), "{after}");
+    let back = ["scan", "rollback", "plan.journal", "--server", &url];
+    place.run(&back).done();
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    let failed = rules(&place, &url, "fail", &[]);
+    for rule in ["pg-hba-method", "pg-hba-tls", "pg-log-connections", "pg-passwords"] {
+        assert!(failed.contains(&rule.to_owned()), "{rule}: {failed:?}");
+    }
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! A running PostgreSQL for tests, asked through `psql`; gone when dropped.
 
 use std::fs::{self, Permissions};
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// A running PostgreSQL.
+#[derive(Debug)]
 pub(crate) struct Server {
     dir: tempfile::TempDir,
     child: Child,
@@ -20,9 +21,14 @@ impl Server {
     /// Starts one with these settings and this `pg_hba.conf`. Where it is not installed a test is
     /// skipped and says so, except in CI, where it fails.
     pub(crate) fn start(settings: &[&str], hba: &str) -> Option<Server> {
+        Server::start_in(Path::new("/tmp"), settings, hba)
+    }
+
+    /// Starts one whose files lie in this folder.
+    pub(crate) fn start_in(folder: &Path, settings: &[&str], hba: &str) -> Option<Server> {
         let (initdb, postgres) = (find("initdb")?, find("postgres")?);
         find("psql")?;
-        let dir = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").unwrap();
+        let dir = tempfile::Builder::new().prefix("pg").tempdir_in(folder).unwrap();
         let data = dir.path().join("data");
         fs::create_dir(&data).unwrap();
         give_away(dir.path(), 0o700);
@@ -64,6 +70,29 @@ impl Server {
         Some(server)
     }
 
+    /// Its data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Gives it a certificate for `localhost` that it issues itself.
+    pub(crate) fn certify(&self) {
+        make_certificate(&self.data());
+    }
+
+    /// A connection as a role that stays, whoever else may come in later.
+    pub(crate) fn session(&self, role: &str) -> Session {
+        let mut child = self
+            .psql(role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Session { child, stdout }
+    }
+
     /// Runs statements as the administrator.
     #[track_caller]
     pub(crate) fn sql(&self, text: &str) {
@@ -81,14 +110,50 @@ impl Server {
     }
 
     fn run(&self, role: &str, text: &str) -> Output {
-        Command::new("psql")
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", role, "-d", "postgres"])
-            .args(["-p", &self.port.to_string(), "-c", text, "-h"])
+        let mut psql = self.psql(role);
+        psql.args(["-v", "ON_ERROR_STOP=1", "-c", text]).stdin(Stdio::null()).output().unwrap()
+    }
+
+    fn psql(&self, role: &str) -> Command {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-A", "-t", "-U", role, "-d", "postgres"])
+            .args(["-p", &self.port.to_string(), "-h"])
             .arg(self.dir.path())
-            .env("PGCONNECT_TIMEOUT", "5")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+            .env("PGCONNECT_TIMEOUT", "5");
+        psql
+    }
+}
+
+/// A connection that stays.
+#[derive(Debug)]
+pub(crate) struct Session {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Session {
+    /// Asks for one text; an error if the server refuses, or is gone.
+    pub(crate) fn ask(&mut self, query: &str) -> Result<String, String> {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        // `ERROR` is what became of the query before.
+        writeln!(stdin, "{query};\n\\echo ended :ERROR").map_err(|error| error.to_string())?;
+        let mut answer = String::new();
+        loop {
+            let mut line = String::new();
+            match self.stdout.read_line(&mut line).unwrap() {
+                0 => return Err("the session has ended".to_owned()),
+                _ if line == "ended false\n" => return Ok(answer.trim_end().to_owned()),
+                _ if line == "ended true\n" => return Err("the server refused".to_owned()),
+                _ => answer.push_str(&line),
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,12 +1,17 @@
 //! Tests beside a real server: facts as its administrator and as a role without rights.
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
+
 use super::testing::Server;
-use super::{collect, storage_elsewhere};
+use super::{Machine, collect};
+use crate::collect::host::Places;
+use crate::collect::host::testing::Disk;
 use crate::facts::postgres::{Postgres, StoredPassword};
 use crate::rules;
 
 fn facts(server: &Server, role: &str) -> Postgres {
-    collect("ward", &mut |query| server.ask(role, query), &storage_elsewhere).unwrap()
+    collect("ward", &mut |query| server.ask(role, query), &Machine::Other).unwrap()
 }
 
 /// Returns what a rule says, worst first, without what it says it of.
@@ -91,12 +96,44 @@ fn a_careful_server_passes_what_it_should() {
     assert_eq!(serde_json::from_str::<Postgres>(&text).unwrap(), found);
 }
 
+/// A server whose files lie in a folder that the kernel encrypts, on a disk that is mounted; then
+/// with a tablespace beside that folder.
+#[test]
+fn all_folders_of_a_server_have_to_lie_on_encrypted_storage() {
+    let Some(disk) = Disk::mount() else { return };
+    let (secret, clear) = (disk.path().join("secret"), disk.path().join("clear"));
+    let Some(server) = Server::start_in(&secret, &[], "") else { return };
+    let machine = Machine::This(Places::default());
+    let of = |machine: &Machine| {
+        let ask = &mut |query| server.ask("admin", query);
+        word(&collect("ward", ask, machine).unwrap(), "pg-storage")
+    };
+    assert_eq!(of(&machine), "pass");
+    assert_eq!(of(&Machine::Other), "not-checked");
+    let space = clear.join("space");
+    fs::create_dir(&space).unwrap();
+    let owner = fs::metadata(server.data()).unwrap().uid();
+    chown(&space, Some(owner), Some(owner)).unwrap();
+    server.sql(&format!("CREATE TABLESPACE fast LOCATION '{}'", space.display()));
+    assert_eq!(of(&machine), "fail", "a tablespace lies in the clear");
+    server.sql("DROP TABLESPACE fast");
+    assert_eq!(of(&machine), "pass");
+    // Another cluster at the path that the server names says nothing about this one.
+    let other = |query: &'static str| match query {
+        super::CLUSTER => Ok("7".to_owned()),
+        _ => server.ask("admin", query),
+    };
+    let found = collect("ward", &mut |query| other(query), &machine).unwrap();
+    assert_eq!(word(&found, "pg-storage"), "not-checked");
+    assert!(found.hba.seen().unwrap().iter().all(|rule| rule.text.is_none()));
+}
+
 #[test]
 fn an_answer_that_is_none_is_an_error() {
     for wrong in ["", "{}", "[]", "{\"version\":1}"] {
-        let failed = collect("ward", &mut |_| Ok(wrong.to_owned()), &storage_elsewhere);
+        let failed = collect("ward", &mut |_| Ok(wrong.to_owned()), &Machine::Other);
         assert_eq!(failed.unwrap_err().code(), "collect-unexpected", "{wrong}");
     }
-    let failed = collect("ward", &mut |_| Err("gone".to_owned()), &storage_elsewhere);
+    let failed = collect("ward", &mut |_| Err("gone".to_owned()), &Machine::Other);
     assert_eq!(failed.unwrap_err().code(), "collect-unreachable");
 }

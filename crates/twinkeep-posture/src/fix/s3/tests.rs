@@ -26,7 +26,7 @@ fn file(facts: &S3) -> FactFile {
 }
 
 fn services(client: &Client) -> Services<'_> {
-    Services { s3: Some(client) }
+    Services { s3: Some(client), ..Services::default() }
 }
 
 fn public(facts: &S3) -> Vec<&str> {
@@ -202,7 +202,11 @@ fn fails(client: Option<&Client>, change: impl Fn(&mut String, &mut String)) -> 
     change(&mut endpoint, &mut bucket);
     let setting = BucketSetting::Policy;
     let change = Change::SetBucket { endpoint, bucket, setting, from: None, to: None };
-    change.now(Services { s3: client }).map(|_| String::new()).unwrap_err().to_string()
+    change
+        .now(Services { s3: client, ..Services::default() })
+        .map(|_| String::new())
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]

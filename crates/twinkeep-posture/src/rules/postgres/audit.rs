@@ -1,10 +1,11 @@
 //! Rule `pg-audit`: who read which tables is written down.
 
-use crate::facts::Check;
 use crate::facts::postgres::Postgres;
+use crate::facts::{Check, FixOf};
+use crate::fix::{Change, Fix, Parameter};
 use crate::outcome::{Judged, Outcome, Place, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
-use crate::rules::postgres::{on_server, setting};
+use crate::rules::postgres::{fixes, on_server, setting};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "pg-audit",
@@ -34,19 +35,26 @@ pub(in crate::rules) const RULE: Rule = Rule {
     check: Check::Postgres(Judge { judge }),
 };
 
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Postgres(changes) };
+
+/// Loading it takes a restart, and is left to people.
+fn changes(facts: &Postgres, judged: &Judged) -> Vec<Change> {
+    let classes = setting(facts, "pgaudit.log").ok().filter(|_| is_loaded(facts) == Ok(true));
+    let Some(to) = classes.and_then(fixes::audited) else { return Vec::new() };
+    fixes::set(facts, judged, Parameter::PgauditLog, &to)
+}
+
 fn judge(facts: &Postgres) -> Vec<Judged> {
     on_server(facts, outcome(facts))
 }
 
 fn outcome(facts: &Postgres) -> Outcome {
-    let loaded = match setting(facts, "shared_preload_libraries") {
-        Ok(libraries) => {
-            libraries.split(',').any(|name| name.trim().trim_matches('"') == "pgaudit")
+    match is_loaded(facts) {
+        Ok(true) => {}
+        Ok(false) => {
+            return Outcome::fail(Place::of("shared_preload_libraries"), "`pgaudit` is not loaded");
         }
         Err(unknown) => return unknown,
-    };
-    if !loaded {
-        return Outcome::fail(Place::of("shared_preload_libraries"), "`pgaudit` is not loaded");
     }
     let classes = match setting(facts, "pgaudit.log") {
         Ok(classes) => classes.to_ascii_lowercase(),
@@ -62,6 +70,14 @@ fn outcome(facts: &Postgres) -> Outcome {
     }
 }
 
+fn is_loaded(facts: &Postgres) -> Result<bool, Outcome> {
+    let libraries = setting(facts, "shared_preload_libraries")?;
+    let name = |library: &str| library.rsplit('/').next().map(str::to_owned);
+    let is_it =
+        |library: &str| name(library.trim().trim_matches('"')).as_deref() == Some("pgaudit");
+    Ok(libraries.split(',').any(is_it))
+}
+
 #[cfg(test)]
 mod tests {
     use super::judge;
@@ -75,6 +91,7 @@ mod tests {
         };
         assert_eq!(with("pg_stat_statements, pgaudit", "read, write"), "pass");
         assert_eq!(with("pgaudit", "ALL"), "pass");
+        assert_eq!(with("$libdir/pgaudit", "all"), "pass");
         assert_eq!(with("pgaudit", "all, -read"), "fail");
         assert_eq!(with("pgaudit", "none"), "fail");
         assert_eq!(with("pgauditlogtofile", "all"), "fail");

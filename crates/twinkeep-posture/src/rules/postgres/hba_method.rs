@@ -1,10 +1,11 @@
 //! Rule `pg-hba-method`: proofs cannot be read along or replayed.
 
-use crate::facts::Check;
 use crate::facts::postgres::{HbaRule, Postgres};
+use crate::facts::{Check, FixOf};
+use crate::fix::{Change, Fix};
 use crate::outcome::{Judged, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
-use crate::rules::postgres::each_hba;
+use crate::rules::postgres::{each_hba, fixes};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "pg-hba-method",
@@ -12,7 +13,8 @@ pub(in crate::rules) const RULE: Rule = Rule {
     severity: Severity::High,
     protects: "`password` sends the password itself, an MD5 hash is as good as the password, and \
                `ident` believes the machine that asks.",
-    remedy: "replace `password`, `md5`, and `ident` by `scram-sha-256` or `cert`",
+    remedy: "let each role that comes this way set its password as SCRAM-SHA-256, and replace \
+             `password`, `md5`, and `ident` by `scram-sha-256` or `cert`",
     controls: &[
         Evidence {
             control: "hipaa-164.312(d)",
@@ -32,6 +34,12 @@ pub(in crate::rules) const RULE: Rule = Rule {
     ],
     check: Check::Postgres(Judge { judge }),
 };
+
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Postgres(changes) };
+
+fn changes(facts: &Postgres, judged: &Judged) -> Vec<Change> {
+    fixes::line(facts, judged, wrong)
+}
 
 fn judge(facts: &Postgres) -> Vec<Judged> {
     each_hba(facts, wrong)

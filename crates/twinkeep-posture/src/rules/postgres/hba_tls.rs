@@ -1,10 +1,11 @@
 //! Rule `pg-hba-tls`: connections over a network must be encrypted.
 
-use crate::facts::Check;
 use crate::facts::postgres::{HbaRule, Postgres};
+use crate::facts::{Check, FixOf};
+use crate::fix::{Change, Fix};
 use crate::outcome::{Judged, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
-use crate::rules::postgres::{each_hba, is_loopback};
+use crate::rules::postgres::{each_hba, fixes, is_loopback};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "pg-hba-tls",
@@ -32,6 +33,12 @@ pub(in crate::rules) const RULE: Rule = Rule {
     ],
     check: Check::Postgres(Judge { judge }),
 };
+
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Postgres(changes) };
+
+fn changes(facts: &Postgres, judged: &Judged) -> Vec<Change> {
+    fixes::line(facts, judged, wrong)
+}
 
 fn judge(facts: &Postgres) -> Vec<Judged> {
     each_hba(facts, wrong)

@@ -1,10 +1,11 @@
 //! Rule `pg-log-connections`: who connected, and until when, is written down.
 
-use crate::facts::Check;
 use crate::facts::postgres::Postgres;
+use crate::facts::{Check, FixOf};
+use crate::fix::{Change, Fix, Parameter};
 use crate::outcome::{Judged, Outcome, Place, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
-use crate::rules::postgres::{on_server, setting};
+use crate::rules::postgres::{fixes, on_server, setting};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "pg-log-connections",
@@ -26,6 +27,16 @@ pub(in crate::rules) const RULE: Rule = Rule {
     ],
     check: Check::Postgres(Judge { judge }),
 };
+
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Postgres(changes) };
+
+fn changes(facts: &Postgres, judged: &Judged) -> Vec<Change> {
+    let parameters = [Parameter::LogConnections, Parameter::LogDisconnections];
+    // A list of what is logged is as good, from version 18 on.
+    let is_off = |it: &Parameter| matches!(setting(facts, it.name()), Ok("off" | ""));
+    let off = parameters.into_iter().filter(is_off);
+    off.flat_map(|parameter| fixes::set(facts, judged, parameter, "on")).collect()
+}
 
 fn judge(facts: &Postgres) -> Vec<Judged> {
     on_server(facts, outcome(facts))

@@ -1,10 +1,11 @@
 //! Rule `pg-passwords`: passwords are stored so that who reads them cannot use them.
 
-use crate::facts::Check;
 use crate::facts::postgres::{Postgres, StoredPassword};
+use crate::facts::{Check, FixOf};
+use crate::fix::{Change, Fix, Parameter};
 use crate::outcome::{Judged, Outcome, Place, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
-use crate::rules::postgres::{on_server, resource, setting};
+use crate::rules::postgres::{fixes, on_server, resource, setting};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "pg-passwords",
@@ -33,6 +34,13 @@ pub(in crate::rules) const RULE: Rule = Rule {
     ],
     check: Check::Postgres(Judge { judge }),
 };
+
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Postgres(changes) };
+
+/// New passwords; those that are stored have to be set again by their owners.
+fn changes(facts: &Postgres, judged: &Judged) -> Vec<Change> {
+    fixes::set(facts, judged, Parameter::PasswordEncryption, "scram-sha-256")
+}
 
 fn judge(facts: &Postgres) -> Vec<Judged> {
     let mut judged = on_server(

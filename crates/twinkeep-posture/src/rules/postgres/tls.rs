@@ -1,10 +1,11 @@
 //! Rule `pg-tls`: the server offers TLS.
 
-use crate::facts::Check;
 use crate::facts::postgres::Postgres;
+use crate::facts::{Check, FixOf};
+use crate::fix::{Change, Fix, Parameter};
 use crate::outcome::{Judged, Outcome, Place, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
-use crate::rules::postgres::{on_server, setting};
+use crate::rules::postgres::{fixes, on_server, setting};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "pg-tls",
@@ -12,7 +13,7 @@ pub(in crate::rules) const RULE: Rule = Rule {
     severity: Severity::High,
     protects: "Without TLS, records and passwords cross the network for everybody on the way to \
                read.",
-    remedy: "set `ssl = on` with a certificate and a key, and reload",
+    remedy: "give the server a certificate and a key, set `ssl = on`, and reload",
     controls: &[
         Evidence {
             control: "hipaa-164.312(e)(1)",
@@ -32,6 +33,12 @@ pub(in crate::rules) const RULE: Rule = Rule {
     ],
     check: Check::Postgres(Judge { judge }),
 };
+
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Postgres(changes) };
+
+fn changes(facts: &Postgres, judged: &Judged) -> Vec<Change> {
+    fixes::set(facts, judged, Parameter::Ssl, "on")
+}
 
 fn judge(facts: &Postgres) -> Vec<Judged> {
     on_server(

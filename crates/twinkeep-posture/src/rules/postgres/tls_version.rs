@@ -1,10 +1,11 @@
 //! Rule `pg-tls-version`: no version of TLS is accepted that is broken.
 
-use crate::facts::Check;
 use crate::facts::postgres::Postgres;
+use crate::facts::{Check, FixOf};
+use crate::fix::{Change, Fix, Parameter};
 use crate::outcome::{Judged, Outcome, Place, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
-use crate::rules::postgres::{on_server, setting};
+use crate::rules::postgres::{fixes, on_server, setting};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "pg-tls-version",
@@ -26,6 +27,12 @@ pub(in crate::rules) const RULE: Rule = Rule {
     ],
     check: Check::Postgres(Judge { judge }),
 };
+
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Postgres(changes) };
+
+fn changes(facts: &Postgres, judged: &Judged) -> Vec<Change> {
+    fixes::set(facts, judged, Parameter::SslMinProtocolVersion, "TLSv1.2")
+}
 
 fn judge(facts: &Postgres) -> Vec<Judged> {
     let at = || Place::of("ssl_min_protocol_version");

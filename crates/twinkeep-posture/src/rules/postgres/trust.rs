@@ -1,10 +1,11 @@
 //! Rule `pg-trust`: nobody is believed without a proof.
 
-use crate::facts::Check;
 use crate::facts::postgres::{HbaRule, Postgres};
+use crate::facts::{Check, FixOf};
+use crate::fix::{Change, Fix};
 use crate::outcome::{Judged, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
-use crate::rules::postgres::each_hba;
+use crate::rules::postgres::{each_hba, fixes};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "pg-trust",
@@ -12,7 +13,8 @@ pub(in crate::rules) const RULE: Rule = Rule {
     severity: Severity::Critical,
     protects: "With `trust`, whoever reaches the server is whoever they say they are, the \
                administrator included.",
-    remedy: "replace `trust` by `scram-sha-256`, `cert`, or, for sockets, `peer`",
+    remedy: "give each role that comes this way a SCRAM password, and replace `trust` by \
+             `scram-sha-256`, `cert`, or, for sockets, `peer`",
     controls: &[
         Evidence {
             control: "hipaa-164.312(d)",
@@ -32,6 +34,12 @@ pub(in crate::rules) const RULE: Rule = Rule {
     ],
     check: Check::Postgres(Judge { judge }),
 };
+
+pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Postgres(changes) };
+
+fn changes(facts: &Postgres, judged: &Judged) -> Vec<Change> {
+    fixes::line(facts, judged, wrong)
+}
 
 fn judge(facts: &Postgres) -> Vec<Judged> {
     each_hba(facts, wrong)

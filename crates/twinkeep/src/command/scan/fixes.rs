@@ -1,9 +1,9 @@
 //! `twinkeep scan plan`, `apply`, `verify`, and `rollback`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use twinkeep_app::{AppError, Caller, FixAction, record_fix};
+use twinkeep_app::{AppError, Caller, FixAction, RepairedServer, SourceConfig, record_fix};
 use twinkeep_posture::baseline::Baseline;
 use twinkeep_posture::facts::Facts;
 use twinkeep_posture::fix::windows::scripts;
@@ -15,7 +15,8 @@ use twinkeep_posture::{Outcome, Severity, judge};
 
 use super::targets::{Collected, collect, s3_client};
 use super::{read, write_private};
-use crate::cli::{Global, ScannedArgs};
+use crate::cli::{DatabaseArgs, Global, ScannedArgs, ServerArgs};
+use crate::database_password;
 use crate::output::Output;
 use crate::surroundings::open_keep;
 
@@ -126,53 +127,74 @@ struct ChangedLine {
     change: String,
 }
 
+/// Where changes are written down, and what they are made in.
+pub(super) struct Way<'a> {
+    pub(super) journal: PathBuf,
+    pub(super) record: bool,
+    pub(super) server: &'a ServerArgs,
+}
+
 pub(super) fn apply_plan(
     global: &Global,
     file: &Path,
-    journal: &Path,
-    record: bool,
+    way: &Way<'_>,
     out: &Output,
 ) -> Result<(), AppError> {
     let plan = read_plan(file)?;
-    let app = record.then(|| open_keep(global)).transpose()?;
-    let client = client_for(plan.steps.iter().map(|step| &step.change))?;
-    let services = Services { s3: client.as_ref() };
-    let applied = apply_in(services, &plan, journal).map_err(|error| {
-        let hint = format!(
-            "what was changed is in `{}`; `scan rollback` takes it back",
-            journal.display()
-        );
-        refused(&error).hint(hint)
+    let app = way.record.then(|| open_keep(global)).transpose()?;
+    let changes: Vec<&Change> = plan.steps.iter().map(|step| &step.change).collect();
+    let applied = with_services(&changes, way.server, |services| {
+        apply_in(services, &plan, &way.journal).map_err(|error| {
+            let hint = format!(
+                "what was changed is in `{}`; `scan rollback` takes it back",
+                way.journal.display()
+            );
+            refused(&error).hint(hint)
+        })
     })?;
     if let Some(app) = &app {
         record_fix(app, &Caller::operator(), FixAction::Applied, &applied)?;
     }
-    tell(journal, &applied, out)
+    tell(&way.journal, &applied, out)
 }
 
-pub(super) fn roll_back(
-    global: &Global,
-    journal: &Path,
-    record: bool,
-    out: &Output,
-) -> Result<(), AppError> {
-    let app = record.then(|| open_keep(global)).transpose()?;
-    let before = Journal::read(journal).map_err(|error| refused(&error))?;
+pub(super) fn roll_back(global: &Global, way: &Way<'_>, out: &Output) -> Result<(), AppError> {
+    let app = way.record.then(|| open_keep(global)).transpose()?;
+    let before = Journal::read(&way.journal).map_err(|error| refused(&error))?;
     let steps = before.iter().flat_map(|journal| &journal.steps);
-    let client = client_for(steps.map(|step| &step.step.change))?;
-    let services = Services { s3: client.as_ref() };
-    let undone = rollback_in(services, journal).map_err(|error| refused(&error))?;
+    let changes: Vec<&Change> = steps.map(|step| &step.step.change).collect();
+    let undone = with_services(&changes, way.server, |services| {
+        rollback_in(services, &way.journal).map_err(|error| refused(&error))
+    })?;
     if let Some(app) = &app {
         record_fix(app, &Caller::operator(), FixAction::RolledBack, &undone)?;
     }
-    tell(journal, &undone, out)
+    tell(&way.journal, &undone, out)
 }
 
-/// A client of the object store, if one of the changes needs it.
-fn client_for<'a>(
-    mut changes: impl Iterator<Item = &'a Change>,
-) -> Result<Option<twinkeep_posture::collect::s3::client::Client>, AppError> {
-    changes.any(Change::needs_s3).then(s3_client).transpose()
+/// Reaches the other systems that changes are made in, if there are any.
+fn with_services(
+    changes: &[&Change],
+    server: &ServerArgs,
+    make: impl FnOnce(Services<'_>) -> Result<Journal, AppError>,
+) -> Result<Journal, AppError> {
+    let needs_s3 = changes.iter().any(|change| change.needs_s3());
+    let client = needs_s3.then(s3_client).transpose()?;
+    let s3 = client.as_ref();
+    let Some(place) = changes.iter().find_map(|change| change.database_server()) else {
+        return make(Services { s3, postgres: None });
+    };
+    // A plan may come from anywhere: a password goes to a server that somebody named.
+    let Some(url) = &server.server else {
+        let attempt = "the plan changes a server of PostgreSQL, and none was named";
+        return Err(AppError::usage("scan-server", attempt)
+            .hint(format!("if it is the right one, say `--server {}`", plain(place))));
+    };
+    let source =
+        SourceConfig { url: url.clone(), ca: server.ca.clone(), ..SourceConfig::default() };
+    let password = database_password::get(&DatabaseArgs::default(), &source)?;
+    let postgres = RepairedServer::open(&source, password.as_ref())?;
+    make(Services { s3, postgres: Some(&postgres) })
 }
 
 fn tell(path: &Path, journal: &Journal, out: &Output) -> Result<(), AppError> {
