@@ -330,6 +330,18 @@ fn stores_have_to_be_encrypted() {
     }
 }
 
+/// What nothing means differs: no address for Redshift, one for replication, and for RDS what the
+/// subnets say.
+#[test]
+fn a_database_that_says_nothing_of_its_address_is_judged_as_its_service_does() {
+    let rule = "cfn-database-public";
+    passes(rule, &one("AWS::Redshift::Cluster", "ClusterType: single-node"));
+    fails(rule, &one("AWS::DMS::ReplicationInstance", "AllocatedStorage: 5"), "R ");
+    for more in ["Engine: postgres", "Engine: postgres, DBSubnetGroupName: a"] {
+        unknown(rule, &one("AWS::RDS::DBInstance", more));
+    }
+}
+
 #[test]
 fn an_instance_of_a_cluster_is_encrypted_as_its_cluster_is() {
     let said =
