@@ -137,6 +137,7 @@ mod restore_keep;
 mod revoke_token;
 mod rotate_data;
 mod rotate_kek;
+mod scan_alert;
 mod score_senders;
 mod screen_reference;
 mod seal_feed;
@@ -356,6 +357,7 @@ pub use revoke_token::{
 };
 pub use rotate_data::{RotateDataReport, rotate_data};
 pub use rotate_kek::{RotateKekReport, rotate_kek};
+pub use scan_alert::{ScanAlert, alert_of_scan};
 pub use score_senders::{ScoreFinding, SenderScore, score_senders};
 pub use seal_feed::{SealReport, SealRequest, seal_feed};
 pub use search_audit::{AuditSearch, AuditSearchReport, FoundAccess, search_audit};

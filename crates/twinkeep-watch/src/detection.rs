@@ -63,6 +63,8 @@ pub enum Detector {
     BreakGlass,
     /// Two witnesses have seen ledgers that cannot both be true.
     LedgerDisagreement,
+    /// A scan of the posture found what the one before did not.
+    Posture,
     /// An exercise: nothing is wrong.
     Drill,
 }

@@ -71,6 +71,9 @@ pub(super) fn text(alert: &Alert, keep: &str) -> String {
     lines.push(String::new());
     lines.push(match &alert.incident {
         Some(incident) => format!("More, where the keep is: twinkeep incident show {incident}"),
+        None if alert.detector == Detector::Posture => {
+            "More, where the keep is: twinkeep scan trend --last 2".to_owned()
+        }
         None => "More, where the keep is: twinkeep ledger show".to_owned(),
     });
     lines.join("\n") + "\n"
@@ -91,6 +94,7 @@ pub(super) fn found(detector: Detector) -> &'static str {
         Detector::UnusualAccess => "somebody reads as never before",
         Detector::BreakGlass => "somebody broke the glass",
         Detector::LedgerDisagreement => "witnesses have seen ledgers that cannot both be true",
+        Detector::Posture => "a scan of the posture found what the one before did not",
         Detector::Drill => "an exercise: nothing is wrong",
     }
 }
@@ -129,6 +133,7 @@ pub(super) fn detector_name(detector: Detector) -> &'static str {
         Detector::UnusualAccess => "unusual-access",
         Detector::BreakGlass => "break-glass",
         Detector::LedgerDisagreement => "ledger-disagreement",
+        Detector::Posture => "posture",
         Detector::Drill => "drill",
     }
 }

@@ -64,6 +64,7 @@ fn every_detector_has_a_playbook_and_every_shipped_one_survives_a_round_trip() {
         Detector::UnusualAccess,
         Detector::BreakGlass,
         Detector::LedgerDisagreement,
+        Detector::Posture,
         Detector::Drill,
     ] {
         let found = detection(detector, Target::Keep, Severity::Informational);

@@ -37,6 +37,11 @@ pub(crate) struct ScanArgs {
     #[arg(long, value_enum, default_value_t = SeverityName::Low, value_name = "SEVERITY")]
     pub(crate) fail_on: SeverityName,
 
+    /// Tell people (`[[alert]]` of the keep) what is new since the last recorded scan of the same
+    /// targets, and at least as bad as `--fail-on`: rules and counts, in one alert
+    #[arg(long, requires = "record")]
+    pub(crate) alert: bool,
+
     /// An earlier report (JSON): what failed in it is known, and does not count
     #[arg(long, value_name = "FILE")]
     pub(crate) baseline: Option<PathBuf>,

@@ -7,7 +7,10 @@ mod targets;
 use std::path::Path;
 
 use serde::Serialize;
-use twinkeep_app::{AppError, Caller, PostureRequest, record_processing, record_scan};
+use twinkeep_app::{
+    AlertsToTry, App, AppError, Caller, PostureRequest, alert_of_scan, deliver_alerts,
+    record_processing, record_scan,
+};
 use twinkeep_posture::baseline::Baseline;
 use twinkeep_posture::collect::git::{PIPELINE_LINE, PRE_RECEIVE_HOOK};
 use twinkeep_posture::collect::windows::COLLECTOR;
@@ -70,6 +73,10 @@ fn scan(global: &Global, args: &ScanArgs, out: &Output) -> Result<(), AppError> 
     let Collected { facts, app } = collect(global, &args.scanned)?;
     let judged = judge(&facts, args.profile.map(Into::into), &baseline);
     if let Some(app) = &app {
+        // Told before it is recorded: what is new is what no record has.
+        if args.alert {
+            tell_people(app, &judged, args.fail_on.into(), out)?;
+        }
         record_scan(app, &Caller::operator(), &judged)?;
     }
     let format = match args.format {
@@ -91,6 +98,25 @@ fn scan(global: &Global, args: &ScanArgs, out: &Output) -> Result<(), AppError> 
         return Ok(());
     }
     conclude(&judged, args.fail_on.into())
+}
+
+/// Queues an alert of what is new, and delivers what is due: nobody else may run who does.
+fn tell_people(
+    app: &App,
+    report: &Report,
+    at_least: Severity,
+    out: &Output,
+) -> Result<(), AppError> {
+    let Some(told) = alert_of_scan(app, report, at_least)? else { return Ok(()) };
+    let rules: Vec<&str> = told.rules.keys().map(String::as_str).collect();
+    let tried = deliver_alerts(app, AlertsToTry::Due)?;
+    let delivered = tried.iter().filter(|alert| alert.state == "delivered").count();
+    out.remark(&format!(
+        "new: {}; {} alerts queued, {delivered} delivered",
+        rules.join(", "),
+        told.queued
+    ));
+    Ok(())
 }
 
 /// Turns what was found into an exit code.

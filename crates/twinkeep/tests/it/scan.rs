@@ -202,13 +202,56 @@ fn units_of_systemd_are_printed_and_nothing_is_installed() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     for part in [
         "OnCalendar=hourly\n",
-        "scan keep \"phi:a b%%c\" --record --fail-on high --profile gdpr\n",
+        "scan keep \"phi:a b%%c\" --record --alert --fail-on high --profile gdpr\n",
         "WantedBy=timers.target\n",
     ] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
     assert_eq!(place.run(&["scan", "timer", "--every", "daily\nExecStart=/bin/sh"]).code, 2);
     assert_eq!(place.run(&["scan", "timer", "everything"]).code, 2);
+    // What opens the keep is named as a whole: the unit runs in no folder of the person's.
+    let ran = place.show(&["scan", "timer", "--key-file", "the key"]);
+    let expected = format!("--key-file \"{}\" scan keep host", place.path("the key").display());
+    assert!(ran.stdout.contains(&expected), "{expected}: {}", ran.stdout);
+}
+
+#[test]
+fn what_a_scan_finds_anew_is_told_once_and_without_names() {
+    let place = Place::with_keep();
+    let file = place.path("told.jsonl");
+    let config = place.path("keep/twinkeep.toml");
+    let mut text = fs::read_to_string(&config).unwrap();
+    let told = file.display();
+    text.push_str(&format!(
+        "\n[[alert]]\nname = \"collector\"\nkind = \"ocsf-file\"\nfile = \"{told}\"\n"
+    ));
+    write(&config, text.as_bytes());
+    fs::create_dir(place.path("exports")).unwrap();
+    let patient = |name: &str| {
+        let rows = "name,ssn,date_of_birth\nAda Lovelace,078-05-1120,1990-12-10\n".repeat(30);
+        write(&place.path(name), rows.as_bytes());
+    };
+    let scan = || {
+        let args = ["scan", "phi:exports", "--record", "--alert", "--fail-on", "high"];
+        place.run(&args);
+        fs::read_to_string(&file).map_or(0, |text| text.lines().count())
+    };
+    assert_eq!(scan(), 0, "there is nothing to tell");
+    patient("exports/lovelace.csv");
+    assert_eq!(scan(), 1);
+    assert_eq!(scan(), 1, "it is known");
+    patient("exports/second.csv");
+    assert_eq!(scan(), 2);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("phi-plaintext") && text.contains("posture"), "{text}");
+    for part in ["lovelace", "Lovelace", "078-05", "exports"] {
+        assert!(!text.contains(part), "{part}: {text}");
+    }
+    // A scan of something else does not make it new again.
+    place.run(&["scan", "sqlite:exports", "--record", "--alert"]);
+    assert_eq!(scan(), 2);
+    // Without a record, nobody could say what is new.
+    assert_eq!(place.run(&["scan", "phi:exports", "--alert"]).code, 2);
 }
 
 #[test]

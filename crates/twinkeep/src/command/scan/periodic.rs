@@ -11,7 +11,7 @@ use twinkeep_posture::trend::{Trend, trend};
 
 use super::targets::target;
 use super::{hand_over, written};
-use crate::cli::{Global, ProfileName, SeverityName, TrendFormat};
+use crate::cli::{Global, ProfileName, SecretArgs, SeverityName, TrendFormat};
 use crate::output::Output;
 
 /// A trend, and what of the record could not be compared.
@@ -84,9 +84,11 @@ pub(super) fn print_timer(
     let keep = std::path::absolute(&global.keep).map_err(|error| {
         AppError::environment("keep-read", "cannot tell where the keep is").because(error)
     })?;
-    let mut words = vec!["--keep".to_owned(), keep.display().to_string(), "scan".to_owned()];
+    let mut words = vec!["--keep".to_owned(), keep.display().to_string()];
+    words.extend(secret_words(&global.secret)?);
+    words.push("scan".to_owned());
     words.extend(targets.iter().cloned());
-    words.extend(["--record", "--fail-on"].map(str::to_owned));
+    words.extend(["--record", "--alert", "--fail-on"].map(str::to_owned));
     words.push(word_of(fail_on));
     if let Some(profile) = profile {
         words.extend(["--profile".to_owned(), word_of(profile)]);
@@ -104,7 +106,7 @@ pub(super) fn print_timer(
     out.verbatim(&format!(
         "# /etc/systemd/system/twinkeep-scan.service\n[Unit]\nDescription=Scan of the posture\n\
          # OnFailure= names a unit that tells somebody.\n\n[Service]\nType=oneshot\n\
-         # The key of the keep: see `twinkeep --help` for the variables.\n\
+         # The key of the keep, if no option below names it: see `twinkeep --help` for the variables.\n\
          EnvironmentFile=-/etc/twinkeep/scan.env\n\
          # Targets without a `/` in front are in this folder.\nWorkingDirectory={here}\n\
          ExecStart={program} {}\n\n\
@@ -112,6 +114,28 @@ pub(super) fn print_timer(
          [Timer]\nOnCalendar={every}\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n",
         words.join(" ")
     ))
+}
+
+/// What opens the keep without anybody who types.
+fn secret_words(secret: &SecretArgs) -> Result<Vec<String>, AppError> {
+    if secret.passphrase_fd.is_some() {
+        let attempt = "a unit of systemd has no open descriptor with a passphrase";
+        return Err(AppError::usage("scan-timer", attempt)
+            .hint("name a file: `--passphrase-file`, or `--key-file`"));
+    }
+    let mut words = Vec::new();
+    let files = [("--passphrase-file", &secret.passphrase_file), ("--key-file", &secret.key_file)];
+    for (option, path) in files {
+        let Some(path) = path else { continue };
+        let path = std::path::absolute(path).map_err(|error| {
+            AppError::environment("keep-read", "cannot tell where the secret is").because(error)
+        })?;
+        words.extend([option.to_owned(), path.display().to_string()]);
+    }
+    if let Some(uri) = &secret.kek_uri {
+        words.extend(["--kek-uri".to_owned(), uri.clone()]);
+    }
+    Ok(words)
 }
 
 fn word_of(value: impl ValueEnum) -> String {
