@@ -62,6 +62,9 @@ bench-access: ## Count alarms about access over 120 made-up days of 240 clients,
 bench-influence: ## Plant poison into one feed of six, and print whether leaving it out finds it (PhysioNet 2012)
 	@$(CARGO) run --release --locked --quiet --package twinkeep-app --example influence
 
+bench-canaries: ## See how far answers to canaries move between clean versions, and poisoned ones (PhysioNet 2012; PROFILE=dev: as built for tests)
+	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/canaries/run.sh
+
 bench-incident: ## From detection to contained, with load on the gate (PROFILE=dev: as built for tests)
 	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/incident/run.sh
 
@@ -104,4 +107,4 @@ docs: ## Regenerate the reference pages from the program
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny bench-incident demo-attack bench-probe bench-posture-cfn bench-posture-git bench-posture-phi bench-access bench-influence
+.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny bench-incident demo-attack bench-probe bench-posture-cfn bench-posture-git bench-posture-phi bench-access bench-influence bench-canaries

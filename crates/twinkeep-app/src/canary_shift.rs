@@ -18,23 +18,30 @@ pub struct CanaryShift {
     pub asked: u64,
     /// The target whose answers moved most.
     pub target: String,
-    /// By how much, in widths of the 90 % intervals of the version in service (a probability: as it
-    /// is): the mean over its answers.
+    /// By how much: the mean over its answers, in errors of carry-forward, or in how far the canary's
+    /// own values lie apart if that is more (sums over windows: in widths of the 90 % intervals of the
+    /// version in service; probabilities: as they are).
     pub shift: f64,
 }
 
-/// Asks both the canaries of the earlier one; nothing if they answer none.
+/// Asks both the canaries of the earlier one; nothing if they answer none. `carry_forward` has the
+/// errors of carry-forward by target.
+///
+/// The unit is that error, or how far the canary's own values of the target lie apart if that is more:
+/// intervals, and what hardly ever changes, are so narrow that chance moves a median across them.
 pub(crate) fn canary_shift(
     pack: &Pack,
     canaries: &Canaries,
     [candidate, before]: [&Model; 2],
+    carry_forward: &BTreeMap<String, f64>,
 ) -> Option<CanaryShift> {
     let mut shifts: BTreeMap<String, (f64, f64)> = BTreeMap::new();
     let mut asked = 0;
     for values in canaries.questions() {
         asked += 1;
         let [new, old] = [candidate, before].map(|model| ask(pack, model, values));
-        for (target, shift) in shifts_of(&new, &old) {
+        let units = units(pack, values, carry_forward);
+        for (target, shift) in shifts_of(&new, &old, &units) {
             let sums = shifts.entry(target).or_default();
             *sums = (sums.0 + shift, sums.1 + 1.0);
         }
@@ -44,18 +51,39 @@ pub(crate) fn canary_shift(
     Some(CanaryShift { asked, target, shift })
 }
 
+/// Returns the unit of each target for one canary.
+fn units<'a>(
+    pack: &Pack,
+    values: &[(usize, f64, f32)],
+    carry_forward: &'a BTreeMap<String, f64>,
+) -> BTreeMap<&'a str, f64> {
+    let unit = |(code, error): (&'a String, &f64)| {
+        let is_it = |variable: usize| {
+            pack.variables().get(variable).is_some_and(|it| it.code.as_str() == code)
+        };
+        let own = values.iter().filter(|it| is_it(it.0)).map(|it| f64::from(it.2));
+        let (low, high) =
+            own.fold((f64::MAX, f64::MIN), |(low, high), it| (low.min(it), high.max(it)));
+        (code.as_str(), error.max(high - low))
+    };
+    carry_forward.iter().map(unit).collect()
+}
+
 /// Returns how far each answer moved, by what it is about.
-fn shifts_of(new: &Forecast, old: &Forecast) -> Vec<(String, f64)> {
+fn shifts_of(new: &Forecast, old: &Forecast, units: &BTreeMap<&str, f64>) -> Vec<(String, f64)> {
     let mut shifts = Vec::new();
     for (new, old) in new.targets.iter().zip(&old.targets) {
+        let unit = units.get(old.code.as_str()).copied();
         let points = new.points.iter().zip(&old.points);
-        shifts.extend(points.map(|(new, was)| (old.code.to_string(), moved(new, was))));
+        shifts.extend(points.map(|(new, was)| {
+            (old.code.to_string(), moved(new, was, unit.unwrap_or_else(|| width(was))))
+        }));
     }
     for (new, old) in new.windows.iter().zip(&old.windows) {
         let code = || old.code.to_string();
         match (&new.answer, &old.answer) {
             (WindowAnswer::Total(new), WindowAnswer::Total(old)) => {
-                shifts.push((code(), moved(new, old)));
+                shifts.push((code(), moved(new, old, width(old))));
             }
             (WindowAnswer::Event(new), WindowAnswer::Event(old)) => {
                 let points = new.iter().zip(old);
@@ -68,15 +96,17 @@ fn shifts_of(new: &Forecast, old: &Forecast) -> Vec<(String, f64)> {
     shifts
 }
 
-/// Returns how far a median moved, in widths of the interval that was.
-fn moved(new: &ForecastPoint, old: &ForecastPoint) -> f64 {
-    let median = f64::from(old.median());
-    let width = f64::from(old.quantiles[QUANTILES.len() - 1]) - f64::from(old.quantiles[0]);
-    // Where nothing ever changes, the interval has no width.
-    let width = width.max(WIDTH_MIN * median.abs().max(1.0));
-    let apart = (f64::from(new.median()) - median).abs() / width;
+/// Returns how far a median moved.
+fn moved(new: &ForecastPoint, old: &ForecastPoint, unit: f64) -> f64 {
+    let apart = (f64::from(new.median()) - f64::from(old.median())).abs() / unit;
     // NaN is no answer at all.
     if apart.is_nan() { SHIFT_MAX } else { apart.min(SHIFT_MAX) }
+}
+
+/// Returns the width of an interval. Where nothing ever changes it has none.
+fn width(point: &ForecastPoint) -> f64 {
+    let width = f64::from(point.quantiles[QUANTILES.len() - 1]) - f64::from(point.quantiles[0]);
+    width.max(WIDTH_MIN * f64::from(point.median()).abs().max(1.0))
 }
 
 /// In shares of the value.
@@ -89,7 +119,7 @@ const SHIFT_MAX: f64 = 10.0;
 mod tests {
     use twinkeep_domain::ForecastPoint;
 
-    use super::{SHIFT_MAX, moved};
+    use super::{SHIFT_MAX, moved, width};
 
     fn point(median: f32, half: f32) -> ForecastPoint {
         let steps = [-1.0, -0.7, -0.3, 0.0, 0.3, 0.7, 1.0];
@@ -102,11 +132,12 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_is_measured_in_widths_of_the_interval() {
-        let shift = moved(&point(85.0, 30.0), &point(80.0, 5.0));
-        assert!((shift - 0.5).abs() < 1e-6, "{shift}");
-        assert_eq!(moved(&point(1.0, 0.0), &point(1.0, 0.0)), 0.0);
-        assert_eq!(moved(&point(2.0, 0.0), &point(1.0, 0.0)), SHIFT_MAX);
-        assert_eq!(moved(&point(f32::NAN, 0.0), &point(1.0, 1.0)), SHIFT_MAX);
+    fn a_shift_is_measured_in_a_unit_that_is_never_nothing() {
+        assert!((moved(&point(85.0, 30.0), &point(80.0, 5.0), 4.0) - 1.25).abs() < 1e-6);
+        assert_eq!(width(&point(80.0, 5.0)), 10.0);
+        let still = point(1.0, 0.0);
+        assert_eq!(moved(&still, &still, width(&still)), 0.0);
+        assert_eq!(moved(&point(2.0, 0.0), &still, width(&still)), SHIFT_MAX);
+        assert_eq!(moved(&point(f32::NAN, 0.0), &point(1.0, 1.0), 1.0), SHIFT_MAX);
     }
 }

@@ -186,7 +186,8 @@ pub(crate) fn measure(
     groups.extend(by_age_of_feeds(app, before, held_out)?);
     let mut findings = findings(&differences, &groups);
     let canaries = app.canaries_of(before);
-    let canaries = canaries.and_then(|canaries| canary_shift(&app.pack, &canaries, models));
+    let units = own.carry_forward();
+    let canaries = canaries.and_then(|canaries| canary_shift(&app.pack, &canaries, models, &units));
     let shift = canaries.as_ref().map(|it| it.shift);
     let verdict = judge_candidate(&parameters, &mut findings, shift);
     Ok(ModelComparison {

@@ -70,6 +70,19 @@ impl Errors {
         Self { by_target }
     }
 
+    /// Returns the mean error of carry-forward by target: a unit that says how far values move anyway.
+    pub fn carry_forward(&self) -> BTreeMap<String, f64> {
+        let mean = |people: &BTreeMap<Subject, Missed>| {
+            let sums = people.values();
+            let (carried, count) =
+                sums.fold((0.0, 0.0), |sums, it| (sums.0 + it.carry_forward, sums.1 + it.count));
+            // NaN: nobody was asked about.
+            Some(carried / count).filter(|mean| 0.0 < *mean)
+        };
+        let means = self.by_target.iter().map(|(code, people)| Some((code.clone(), mean(people)?)));
+        means.flatten().collect()
+    }
+
     /// Returns by how much these errors are larger than others on the same people, of whom only
     /// some may count.
     pub fn beyond(&self, others: &Self, counts: &dyn Fn(Subject) -> bool) -> Differences {

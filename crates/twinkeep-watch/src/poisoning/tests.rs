@@ -126,7 +126,7 @@ fn parameters_without_meaning_are_refused() {
     assert_eq!(change("people_min = 20", "people_min = 1"), range);
     assert_eq!(change("share_max = 0.5", "share_max = 1"), range);
     assert_eq!(change("controls_min = 4", "controls_min = 0"), range);
-    assert_eq!(change("canary_shift = 3.0", "canary_shift = 0"), range);
+    assert_eq!(change("canary_shift = 2.0", "canary_shift = 0"), range);
     assert_eq!(change("on_worse = \"refuse\"", "on_worse = \"ask\""), "poisoning-parameters");
     assert_eq!(change("share_max = 0.5\n", "share_max = 0.5\nmore = 1\n"), "poisoning-parameters");
 }

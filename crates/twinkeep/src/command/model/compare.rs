@@ -34,7 +34,7 @@ pub(super) fn text(found: &ModelComparison) -> String {
     text.push_str("(in shares of carry-forward's error; below 0 it is better)\n");
     if let Some(canaries) = &found.canaries {
         text.push_str(&format!(
-            "of {} canaries, the answers about {} moved most: by {:.2} widths of the 90 % interval\n",
+            "of {} canaries, the answers about {} moved most: by {:.2} of carry-forward's error\n",
             canaries.asked, canaries.target, canaries.shift,
         ));
     }
