@@ -107,6 +107,7 @@ mod playbooks;
 mod poisoning_config;
 mod policy;
 mod posture_database;
+mod posture_evidence;
 mod posture_facts;
 mod posture_models;
 mod predict;

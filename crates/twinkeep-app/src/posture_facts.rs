@@ -3,6 +3,7 @@
 //!
 //! Nothing is changed here: a version that does not verify stays where it is, and is a fact.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -12,10 +13,11 @@ use twinkeep_posture::collect::tree;
 use twinkeep_posture::facts::Known;
 use twinkeep_posture::facts::keep::{Certificate, Holds, Keep as KeepFacts, Key, Model, Settings};
 use twinkeep_posture::{Outcome, Report};
-use twinkeep_registry::VersionRecord;
+use twinkeep_registry::Status;
 use twinkeep_vault::digest::{sha256, to_hex};
 
 use crate::crypto_inventory::{CertificateLine, KeyLine, certificates, keys};
+use crate::posture_evidence::{add_evidence, decisions, papers};
 use crate::recorded_scans::keep_report;
 use crate::{
     App, AppError, Caller, ClientCertificateMode, Isolation, Keep, Layout, LedgerQuery,
@@ -55,13 +57,8 @@ fn inspect(app: &App, request: PostureRequest<'_>) -> Result<KeepFacts, AppError
     let mut facts = files(app.layout(), now)?;
     facts.keys = keys(app, &keep, now)?.into_iter().filter_map(own_key).collect();
     facts.certificates = certificates(app, now)?.into_iter().map(certificate).collect();
-    let backup = app.registry.backup()?;
-    for record in app.registry.list()? {
-        if record.status.name() != "retired" {
-            let backup = backup.as_ref() == Some(&record.id);
-            facts.models.push(model(app, &record, backup));
-        }
-    }
+    add_models(app, &mut facts)?;
+    add_evidence(app, &mut facts);
     facts.settings = settings(app)?;
     let verified = |trusted: &[PathBuf], witnesses: &[PathBuf]| {
         let demand = VerifyLedgerRequest { trusted, witnesses, resume: None };
@@ -93,7 +90,8 @@ fn inspect(app: &App, request: PostureRequest<'_>) -> Result<KeepFacts, AppError
 }
 
 /// The actions that have to be done again and again.
-const RECURRING: &[&str] = &["drift.checked", "keep.snapshotted", "keyring.backed-up"];
+const RECURRING: &[&str] =
+    &["drift.checked", "feed.influence", "keep.snapshotted", "keyring.backed-up"];
 
 fn files(layout: &Layout, now: Timestamp) -> Result<KeepFacts, AppError> {
     let root = layout.root();
@@ -145,18 +143,30 @@ fn certificate(line: CertificateLine) -> Certificate {
     Certificate { name: line.subject, days_left: line.days_left }
 }
 
-fn model(app: &App, record: &VersionRecord, backup: bool) -> Model {
-    let verified = match app.registry.load_to_measure(&record.id) {
-        Ok(_) => Holds::Yes,
-        Err(error) => Holds::No(error.code().to_owned()),
-    };
-    Model {
-        version: record.id.to_string(),
-        status: record.status.name().to_owned(),
-        backup,
-        verified,
-        attacked: record.attacks.iter().map(|attack| attack.kind.clone()).collect(),
+/// Adds the versions that are not retired, and what is signed with those that verify.
+fn add_models(app: &App, facts: &mut KeepFacts) -> Result<(), AppError> {
+    let backup = app.registry.backup()?;
+    let decided = decisions(app)?;
+    let mut read = BTreeMap::new();
+    for record in app.registry.list()?.iter().filter(|it| it.status != Status::Retired) {
+        let version = record.id.to_string();
+        let verified = match app.registry.load_to_measure(&record.id) {
+            Ok(loaded) => {
+                read.insert(version.clone(), papers(app, record, &loaded, &decided));
+                Holds::Yes
+            }
+            Err(error) => Holds::No(error.code().to_owned()),
+        };
+        facts.models.push(Model {
+            version,
+            status: record.status.name().to_owned(),
+            backup: backup.as_ref() == Some(&record.id),
+            verified,
+            attacked: record.attacks.iter().map(|attack| attack.kind.clone()).collect(),
+        });
     }
+    facts.papers = Known::Seen(read);
+    Ok(())
 }
 
 fn settings(app: &App) -> Result<Settings, AppError> {

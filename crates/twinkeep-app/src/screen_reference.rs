@@ -153,7 +153,7 @@ fn spread(subject: Subject) -> u64 {
     (subject.reveal() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
 }
 
-const REFERENCE: &str = "reference";
+pub(crate) const REFERENCE: &str = "reference";
 
 /// A reference of as many people is as good as it gets: the panel holds no more than 4,000.
 const REFERENCE_FULL: u64 = 3_600;

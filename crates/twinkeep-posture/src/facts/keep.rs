@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::Known;
 use super::file::File;
 
+mod evidence;
+
+pub use evidence::{Alert, Answers, ApiKey, Feed, Papers, Shards, Watch};
+
 /// A keep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +44,28 @@ pub struct Keep {
     /// When something was done the last time, by the action that the ledger has, in microseconds
     /// since 1970.
     pub last: BTreeMap<String, i64>,
+    /// What is signed with each version that serves or stands by, and how its decisions are on
+    /// record, by version.
+    #[serde(default)]
+    pub papers: Known<BTreeMap<String, Papers>>,
+    /// Everything that was ever taken in and is still there.
+    #[serde(default)]
+    pub feeds: Known<Vec<Feed>>,
+    /// How the files of events compare with what the catalog has of them.
+    #[serde(default)]
+    pub shards: Known<Shards>,
+    /// What looks out while the keep is used.
+    #[serde(default)]
+    pub watch: Known<Watch>,
+    /// The ways in which people are told of incidents.
+    #[serde(default)]
+    pub alerts: Known<Vec<Alert>>,
+    /// The keys that clients show and that are live.
+    #[serde(default)]
+    pub api_keys: Known<Vec<ApiKey>>,
+    /// The newest entries about answers.
+    #[serde(default)]
+    pub answers: Known<Answers>,
 }
 
 /// Whether something holds that was verified.

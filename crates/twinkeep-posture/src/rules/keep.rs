@@ -1,22 +1,45 @@
 //! Rules about the keep itself.
 
-use crate::facts::keep::Keep;
+use crate::facts::keep::{Feed, Keep, Papers};
 use crate::outcome::{Judged, Outcome, Place};
 
+pub(crate) mod alerts;
+pub(crate) mod answers;
 pub(crate) mod approvals;
 pub(crate) mod attacked;
 pub(crate) mod backup_model;
+pub(crate) mod bill;
+pub(crate) mod budgets;
+pub(crate) mod calibrated;
+pub(crate) mod canaries;
 pub(crate) mod certificates;
 pub(crate) mod clients;
 pub(crate) mod danger;
+pub(crate) mod decisions;
+pub(crate) mod deidentified;
 pub(crate) mod drift;
+pub(crate) mod evaluated;
+pub(crate) mod feeds_recorded;
+pub(crate) mod feeds_screened;
+pub(crate) mod feeds_signed;
 pub(crate) mod file_modes;
+pub(crate) mod groups;
+pub(crate) mod influence;
+pub(crate) mod issuers;
 pub(crate) mod key_age;
+pub(crate) mod key_lives;
 pub(crate) mod keyring_backup;
 pub(crate) mod ledger;
 pub(crate) mod models;
+pub(crate) mod noise;
+pub(crate) mod origin;
+pub(crate) mod panel;
+pub(crate) mod policy;
+pub(crate) mod probing;
 pub(crate) mod rates;
+pub(crate) mod rechecked;
 pub(crate) mod retention;
+pub(crate) mod shards;
 pub(crate) mod snapshot;
 pub(crate) mod witness;
 
@@ -40,6 +63,47 @@ fn closed(keep: &Keep) -> Option<Vec<Judged>> {
     let outcome = Outcome::not_checked(format!("the keep was not opened ({why})"));
     Some(vec![Judged::new(&keep.root, outcome)])
 }
+
+/// Judges what is signed with each version that serves or stands by.
+fn of_serving(keep: &Keep, judge: fn(&str, &Papers) -> Outcome) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
+    let papers = match keep.papers.seen() {
+        Ok(papers) => papers,
+        Err(why) => return vec![Judged::new(&keep.root, Outcome::not_checked(why))],
+    };
+    let serving = |status: &str| ["in-service", "released"].contains(&status);
+    let judged = keep.models.iter().filter(|model| serving(&model.status)).map(|model| {
+        let outcome = match papers.get(&model.version) {
+            Some(papers) => judge(&model.version, papers),
+            None => Outcome::not_checked("it does not verify, so that what it says is nothing"),
+        };
+        Judged::new(&model.version, outcome)
+    });
+    let judged: Vec<Judged> = judged.collect();
+    if judged.is_empty() {
+        return vec![Judged::new(&keep.root, Outcome::not_applicable("no version may serve"))];
+    }
+    judged
+}
+
+/// Judges each feed.
+fn of_feeds(keep: &Keep, judge: fn(&Feed) -> Outcome) -> Vec<Judged> {
+    if let Some(judged) = closed(keep) {
+        return judged;
+    }
+    match keep.feeds.seen() {
+        Ok(feeds) if feeds.is_empty() => {
+            vec![Judged::new(&keep.root, Outcome::not_applicable("nothing was taken in yet"))]
+        }
+        Ok(feeds) => feeds.iter().map(|feed| Judged::new(&feed.name, judge(feed))).collect(),
+        Err(why) => vec![Judged::new(&keep.root, Outcome::not_checked(why))],
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 #[cfg(test)]
 mod tests {

@@ -87,6 +87,10 @@ pub(crate) struct ScannedArgs {
     #[arg(long, value_name = "FILE", requires = "cosigned")]
     pub(crate) witness_key: Option<PathBuf>,
 
+    /// phi: how much of one file is unpacked, in gibibytes, all that is packed in it together
+    #[arg(long, value_name = "GIB", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub(crate) unpack_max: u64,
+
     /// git: the branch [default: the one that is checked out]
     #[arg(long, value_name = "BRANCH")]
     pub(crate) branch: Option<String>,

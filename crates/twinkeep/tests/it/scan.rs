@@ -30,9 +30,56 @@ fn a_keep_is_scanned_recorded_and_held_against_requirements() {
     let score = &report["score"];
     assert!(score["met"].as_u64().unwrap() < score["of"].as_u64().unwrap(), "{score}");
 
+    // What the keep has on record of its model, its feeds, and its settings is evidence.
+    for (rule, outcome) in [
+        ("keep-model-origin", "pass"),
+        ("keep-model-bill", "pass"),
+        ("keep-model-evaluated", "pass"),
+        ("keep-model-decisions", "pass"),
+        ("keep-feeds-recorded", "pass"),
+        ("keep-feeds-screened", "pass"),
+        ("keep-store-intact", "pass"),
+        ("keep-policy", "pass"),
+        ("keep-alerts", "fail"),
+        ("keep-budgets", "fail"),
+        ("keep-influence", "fail"),
+        ("keep-answers-recorded", "not-applicable"),
+    ] {
+        let found = findings(&report, rule);
+        assert!(!found.is_empty() && found.iter().all(|it| it["outcome"] == outcome), "{found:?}");
+    }
+
     // What is known is no longer a finding, but what could not be checked stays so.
     let again = place.run(&["scan", "keep", "--baseline", "report.json"]);
     assert_eq!((again.code, again.refused().as_str()), (3, "scan-not-checked"));
+}
+
+#[test]
+fn a_file_of_events_that_was_exchanged_is_found() {
+    let place = Place::with_patients(60);
+    let mut folders = vec![place.folder().join("keep/store/events")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.retain(|path| path.extension().is_some_and(|it| it == "parquet"));
+    let mut bytes = fs::read(&files[0]).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    write(&files[0], &bytes);
+    fs::set_permissions(&files[0], fs::Permissions::from_mode(0o600)).unwrap();
+    place.run(&["scan", "keep", "--profile", "aisvs", "--out", "report.json"]);
+    let report: Value =
+        serde_json::from_slice(&fs::read(place.folder().join("report.json")).unwrap()).unwrap();
+    let found = findings(&report, "keep-store-intact");
+    assert_eq!(found[0]["outcome"], "fail", "{found:?}");
+    assert_eq!(findings(&report, "keep-feeds-recorded")[0]["outcome"], "pass");
+    let about = |it: &&Value| it["id"] == "aisvs-1.1.4";
+    let requirement = report["requirements"].as_array().unwrap().iter().find(about).unwrap();
+    assert_eq!(requirement["standing"], "failed");
 }
 
 #[test]
@@ -115,7 +162,7 @@ fn names_of_files_do_nothing_at_a_terminal() {
     for args in steps {
         let ran = place.show(args);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert!(ran.stdout.contains("a?[2Jb?.csv"), "{args:?}: {}", ran.stdout);
+        assert!(ran.stdout.contains(r"a\u{1b}[2Jb\u{a}.csv"), "{args:?}: {}", ran.stdout);
         assert!(!ran.stdout.contains('\u{1b}'), "{args:?}");
     }
 }

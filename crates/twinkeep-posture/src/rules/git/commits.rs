@@ -22,11 +22,6 @@ pub(in crate::rules) const RULE: Rule = Rule {
             because: "A change of the code that handles the records is known to its author's key.",
         },
         Evidence {
-            control: "aisvs-3.4.2",
-            strength: Strength::Partial,
-            because: "What is built comes from commits that a known key signed.",
-        },
-        Evidence {
             control: "gdpr-32(1)(b)",
             strength: Strength::Partial,
             because: "The integrity of the processing system begins with its source.",

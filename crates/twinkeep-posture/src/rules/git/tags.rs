@@ -14,18 +14,11 @@ pub(in crate::rules) const RULE: Rule = Rule {
                commit without a trace.",
     remedy: "make the tag again with `git tag -s`, or add the key to the list after asking its \
              owner",
-    controls: &[
-        Evidence {
-            control: "hipaa-164.312(c)(1)",
-            strength: Strength::Partial,
-            because: "A release of the code that handles the records is known to a key.",
-        },
-        Evidence {
-            control: "aisvs-3.4.2",
-            strength: Strength::Partial,
-            because: "What is released comes from a tag that a known key signed.",
-        },
-    ],
+    controls: &[Evidence {
+        control: "hipaa-164.312(c)(1)",
+        strength: Strength::Partial,
+        because: "A release of the code that handles the records is known to a key.",
+    }],
     check: Check::Git(Judge { judge }),
 };
 

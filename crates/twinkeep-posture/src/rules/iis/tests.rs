@@ -347,15 +347,6 @@ fn keys_in_the_files_are_found_and_their_values_are_not_told() {
     );
     found(&rewrite("<add input=\"{HTTP_X_API_KEY}\" pattern=\".+\" />"), 0);
     found(&rewrite("<add input=\"{QUERY_STRING}\" pattern=\"apikey=s3cr3t-value-1\" />"), 1);
-    let sent = |to: &str| {
-        web(&format!(
-            "<rewrite><rules><rule name=\"k\"><match url=\".*\" /><action type=\"Rewrite\" url=\"{to}\" /></rule></rules></rewrite>"
-        ))
-    };
-    found(&sent("https://ward.test/a?v=1&amp;api_key=s3cr3t-value-1"), 1);
-    found(&sent("/a?code=s3cr3t-value-of-a-function"), 1);
-    found(&sent("/a?api_key={C:1}&amp;key=chart-1"), 0);
-    found(&web("<httpRedirect enabled=\"true\" destination=\"/a?token=s3cr3t-value-1\" />"), 1);
     let connection = |text: &str| {
         format!(
             "<configuration><connectionStrings><add name=\"ward\" connectionString=\"{text}\" /></connectionStrings></configuration>"
@@ -381,6 +372,26 @@ fn keys_in_the_files_are_found_and_their_values_are_not_told() {
     let wanted = "not-checked …`configSource` names one that is not there";
     check("iis-files", None, Some(elsewhere), &[wanted]);
     check("iis-files", None, Some("<configuration />"), &["pass "]);
+}
+
+#[test]
+fn keys_in_the_query_of_an_address_are_found() {
+    let found = |text: &str, wanted: usize| {
+        let folder = fixture(None, Some(text));
+        let lines = said("iis-static-key", &collect(folder.path()).unwrap());
+        let failed = lines.iter().filter(|line| line.starts_with("fail ")).count();
+        assert_eq!(failed, wanted, "{lines:?}");
+        assert!(!lines.concat().contains("s3cr3t"));
+    };
+    let sent = |to: &str| {
+        web(&format!(
+            "<rewrite><rules><rule name=\"k\"><match url=\".*\" /><action type=\"Rewrite\" url=\"{to}\" /></rule></rules></rewrite>"
+        ))
+    };
+    found(&sent("https://ward.test/a?v=1&amp;api_key=s3cr3t-value-1"), 1);
+    found(&sent("/a?code=s3cr3t-value-of-a-function"), 1);
+    found(&sent("/a?api_key={C:1}&amp;key=chart-1"), 0);
+    found(&web("<httpRedirect enabled=\"true\" destination=\"/a?token=s3cr3t-value-1\" />"), 1);
 }
 
 #[test]

@@ -24,9 +24,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
             because: "Processes without keys face the network.",
         },
         Evidence {
-            control: "aisvs-3.4.1",
+            control: "aisvs-5.2.5",
             strength: Strength::Partial,
-            because: "The parts of the gate do not share a process.",
+            because: "The process that decides has no network, and runs apart from those that face clients.",
         },
     ],
     check: Check::Keep(Judge { judge }),

@@ -27,9 +27,9 @@ pub(in crate::rules) const RULE: Rule = Rule {
             because: "There are records of access that can be reviewed.",
         },
         Evidence {
-            control: "aisvs-12.5.1",
+            control: "aisvs-1.1.4",
             strength: Strength::Partial,
-            because: "Accesses to the data sets and models in the bucket leave a trace.",
+            because: "A change of a data set in the bucket leaves a trace.",
         },
     ],
     check: Check::S3(Judge { judge }),

@@ -79,7 +79,8 @@ pub(super) fn collect(global: &Global, args: &ScannedArgs) -> Result<Collected, 
 fn elsewhere(target: &Target, args: &ScannedArgs, now: Timestamp) -> Result<Facts, AppError> {
     let collected = match target {
         Target::Phi(root) => {
-            phi::collect(root, phi::Options::verdicts(year(now.micros()))).map(Facts::from)
+            let options = phi::Options::verdicts(year(now.micros()));
+            phi::collect(root, options.unpacking(args.unpack_max << 30)).map(Facts::from)
         }
         Target::S3(names) => {
             let buckets = Buckets { names: names.clone() };

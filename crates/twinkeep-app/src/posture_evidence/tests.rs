@@ -1,0 +1,44 @@
+//! What is missing in papers is named.
+
+use serde_json::json;
+
+use super::{bill_missing, origin_missing};
+
+const SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+#[test]
+fn a_provenance_without_data_or_program_lacks_them() {
+    let part = |name: &str, sha256: &str| json!({ "name": name, "digest": { "sha256": sha256 } });
+    let of = |materials: serde_json::Value, program: &str| {
+        json!({ "predicate": {
+            "buildDefinition": { "resolvedDependencies": materials },
+            "runDetails": { "builder": { "builderDependencies": [part("twinkeep", program)] } },
+        } })
+    };
+    let whole = json!([part("pack.toml", SHA256), part("event shard", SHA256)]);
+    assert!(origin_missing(&of(whole.clone(), SHA256)).is_empty());
+    let lacks = |it| origin_missing(&it).into_iter().collect::<Vec<_>>();
+    assert_eq!(lacks(of(whole, "")), ["the digest of the program"]);
+    let changed = json!([part("pack.toml", "0"), part("event shard", SHA256)]);
+    assert_eq!(lacks(of(changed, SHA256)), ["the digest of `pack.toml`"]);
+    assert_eq!(lacks(json!([[[]]])).len(), 3);
+}
+
+#[test]
+fn a_bill_without_a_part_or_a_digest_lacks_it() {
+    let part =
+        |name: &str| json!({ "bom-ref": name, "name": name, "hashes": [{ "content": SHA256 }] });
+    let of = |parts: &[&str]| {
+        let mut model = part("model");
+        model["modelCard"] = json!({});
+        let parts: Vec<_> = parts.iter().map(|name| part(name)).collect();
+        json!({ "metadata": { "component": model }, "components": parts })
+    };
+    let whole = of(&["data", "program", "pack"]);
+    assert!(bill_missing(&whole).is_empty());
+    assert_eq!(bill_missing(&of(&["data", "pack"])), ["`program`".to_owned()].into());
+    let mut bare = whole;
+    bare["components"][0]["hashes"] = json!([]);
+    assert_eq!(bill_missing(&bare), ["the digest of `data`".to_owned()].into());
+    assert!(bill_missing(&json!("text")).len() > 3);
+}
