@@ -8,6 +8,7 @@ use twinkeep_domain::{
 };
 
 use twinkeep_twin::chart::{duration, short};
+use twinkeep_watch::probe::Direction;
 
 use crate::budget::Precision;
 use crate::obligation::{Hidden, Obligations, twentieth, two_digits};
@@ -25,7 +26,8 @@ pub struct ForecastAnswer {
     /// Whether more is known by now, which was not looked at.
     #[serde(skip_serializing_if = "is_false")]
     pub looks_back: bool,
-    /// Whether it has two significant digits, because the budget of the caller is used up.
+    /// Whether it has two significant digits, because the budget of the caller is used up, or because
+    /// the caller probed the model; then values may be rounded up or down by less than a step.
     #[serde(skip_serializing_if = "is_false")]
     pub coarse: bool,
     /// Whether it has no numbers, because the caller probed the model.
@@ -276,6 +278,19 @@ impl ForecastAnswer {
 }
 
 impl ForecastAnswer {
+    /// Leaves two significant digits of each value, rounded in the direction of its target, or to what
+    /// is nearest where it has none. One direction for all of a target keeps its quantiles in order.
+    pub(crate) fn marked(mut self, direction: &dyn Fn(&TargetAnswer) -> Option<Direction>) -> Self {
+        for target in &mut self.targets {
+            if let Some(direction) = direction(target) {
+                let points = target.points.iter_mut();
+                points.for_each(|point| point.each(&|value| direction.round(value)));
+            }
+        }
+        // What has two digits already stays.
+        self.with_precision(Precision::Coarse)
+    }
+
     /// Leaves two significant digits, if no more are paid for, or labels.
     pub(crate) fn with_precision(mut self, precision: Precision) -> Self {
         match precision {
@@ -288,7 +303,7 @@ impl ForecastAnswer {
             }
         }
         for target in &mut self.targets {
-            target.points.iter_mut().for_each(PointAnswer::coarsen);
+            target.points.iter_mut().for_each(|point| point.each(&two_digits));
             for point in &mut target.probabilities {
                 point.probability = twentieth(point.probability);
                 for other in &mut point.competing {
@@ -321,10 +336,10 @@ impl ForecastAnswer {
 }
 
 impl PointAnswer {
-    fn coarsen(&mut self) {
-        self.mean = two_digits(self.mean);
-        self.q50 = two_digits(self.q50);
-        self.intervals().into_iter().flatten().for_each(|value| *value = two_digits(*value));
+    fn each(&mut self, change: &dyn Fn(f32) -> f32) {
+        self.mean = change(self.mean);
+        self.q50 = change(self.q50);
+        self.intervals().into_iter().flatten().for_each(|value| *value = change(*value));
     }
 
     /// Says between what values nine of ten cases lie, if that may be told.

@@ -9,6 +9,7 @@
 //! 3. It ends by itself, or an operator clears it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -81,6 +82,8 @@ pub struct TierLine {
 #[derive(Default)]
 pub(crate) struct Tiers {
     known: Mutex<Option<BTreeMap<String, TierLine>>>,
+    /// Whether coarse answers are not marked.
+    pub(crate) unmarked: AtomicBool,
 }
 
 /// Lists whose answers are not as they are.
@@ -171,11 +174,7 @@ pub fn clear_tier(app: &App, caller: &Caller, whose: &str) -> Result<(), AppErro
 impl App {
     /// Returns in what form a caller gets answers; an error if in none.
     pub(crate) fn precision_of(&self, caller: &Caller) -> Result<Precision, AppError> {
-        let line = match self.tier_line(caller)? {
-            Some(line) if rfc3339(self.now()) < line.until => line,
-            _ => return Ok(Precision::Full),
-        };
-        match line.tier {
+        match self.tier_of(caller)? {
             Tier::Full => Ok(Precision::Full),
             Tier::Coarse => Ok(Precision::Coarse),
             Tier::Labels => Ok(Precision::Labels),
@@ -185,6 +184,12 @@ impl App {
                     .hint("`twinkeep probe show CALLER` says why, `twinkeep probe clear` ends it"))
             }
         }
+    }
+
+    /// Returns the tier of a caller.
+    pub(crate) fn tier_of(&self, caller: &Caller) -> Result<Tier, AppError> {
+        let line = self.tier_line(caller)?.filter(|line| rfc3339(self.now()) < line.until);
+        Ok(line.map_or(Tier::Full, |line| line.tier))
     }
 
     fn tier_line(&self, caller: &Caller) -> Result<Option<TierLine>, AppError> {

@@ -94,6 +94,8 @@ mod lineage;
 mod locking;
 mod manifests;
 mod mappings;
+mod mark_answers;
+mod mark_questions;
 mod model_card;
 mod models;
 mod moment;
@@ -160,6 +162,7 @@ mod source_attributes;
 mod source_marks;
 mod store_feed;
 mod synthesize;
+mod test_mark;
 mod tidy_catalog;
 mod time_text;
 mod token_scopes;
@@ -301,6 +304,7 @@ pub use mappings::{
     FileCheck, MappingCheck, MappingLine, MappingText, list_mappings, load_mapping, show_mapping,
     try_mapping,
 };
+pub use mark_questions::{MarkQuestion, MarkQuestionsRequest, mark_questions};
 pub use models::{ModelLine, ModelReport, VerifyReport, list_models, show_model, verify_model};
 pub use moment::Moment;
 pub use nats_server::NatsServer;
@@ -384,6 +388,7 @@ pub use simulate_twin::{
 };
 pub use snapshot_keep::{KeyringReport, SnapshotReport, back_up_keyring, snapshot_keep};
 pub use synthesize::{SynthReport, SynthRequest, synthesize};
+pub use test_mark::{MARK_CHANCE, MarkLine, MarkReport, MarkTestRequest, test_mark};
 pub use tidy_catalog::{TidyReport, tidy_catalog};
 pub use time_text::{parse_rfc3339, rfc3339};
 pub use train_model::{TrainReport, TrainRequest, TrainStep, train_model};

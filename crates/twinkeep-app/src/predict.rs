@@ -39,6 +39,13 @@ pub struct HistoryEvent {
     pub value: Option<f32>,
 }
 
+/// A history that may be forecast.
+pub(crate) struct Screened {
+    pub(crate) events: Events,
+    pub(crate) state: SubjectState,
+    pub(crate) prediction_time: Timestamp,
+}
+
 /// Forecasts from a history in the request.
 pub fn predict(
     app: &App,
@@ -67,6 +74,37 @@ fn answer(
     caller.require(Scope::Predict)?;
     let pack = app.pack();
     let horizons = check_horizons(pack, &request.horizons_hours)?;
+    let Screened { events, state, prediction_time } = screened(pack, request)?;
+    let served = app.served()?;
+    let mut forecast: Forecast = served.model.forecast(&state, prediction_time, &horizons);
+    let asked = forecast_request(prediction_time, &horizons);
+    let input = || input_text(&asked, events.codes(), events.rows.iter());
+    let inputs = match app.is_budgeted(caller, BudgetUnit::DistinctInputs) {
+        true => {
+            app.spend(caller, BudgetUnit::DistinctInputs, &served.version, input().as_bytes())?
+        }
+        false => Precision::Full,
+    };
+    let answers = app.spend(caller, BudgetUnit::FullAnswers, &served.version, &[])?;
+    app.oblige(caller, &served.version, &mut forecast);
+    let answer = ForecastAnswer::new(pack, &served.version, None, &forecast);
+    let answer = app
+        .with_precision(caller, &served, answer, inputs.max(answers))?
+        .withhold(&caller.obligations);
+    let grounds = request.receipt.then(|| {
+        let served = Arc::clone(&served);
+        Grounds { input: input(), served, scope: Scope::Predict }
+    });
+    if app.questions.is_open() {
+        let (codes, events, state) = (events.codes().to_vec(), events.rows, Box::new(state));
+        let what = What::History { codes, events, state, prediction_time };
+        app.questions.put(Tapped { caller: caller.clone(), at: app.now(), served, what });
+    }
+    Ok((answer, grounds))
+}
+
+/// Screens a history, and takes in what was known at the prediction time.
+pub(crate) fn screened(pack: &Pack, request: &PredictRequest) -> Result<Screened, AppError> {
     let mut events = screen(pack, &request.events)?;
     let last = events.rows.iter().filter_map(|event| event.time).max();
     let Some(prediction_time) = request.prediction_time.or(last) else {
@@ -85,32 +123,7 @@ fn answer(
     for event in &events.rows {
         state.apply(&codes, event);
     }
-    let served = app.served()?;
-    let mut forecast: Forecast = served.model.forecast(&state, prediction_time, &horizons);
-    let asked = forecast_request(prediction_time, &horizons);
-    let input = || input_text(&asked, events.codes(), events.rows.iter());
-    let inputs = match app.is_budgeted(caller, BudgetUnit::DistinctInputs) {
-        true => {
-            app.spend(caller, BudgetUnit::DistinctInputs, &served.version, input().as_bytes())?
-        }
-        false => Precision::Full,
-    };
-    let answers = app.spend(caller, BudgetUnit::FullAnswers, &served.version, &[])?;
-    app.oblige(caller, &served.version, &mut forecast);
-    let answer = ForecastAnswer::new(pack, &served.version, None, &forecast)
-        .with_precision(inputs)
-        .with_precision(answers)
-        .withhold(&caller.obligations);
-    let grounds = request.receipt.then(|| {
-        let served = Arc::clone(&served);
-        Grounds { input: input(), served, scope: Scope::Predict }
-    });
-    if app.questions.is_open() {
-        let (codes, events, state) = (events.codes().to_vec(), events.rows, Box::new(state));
-        let what = What::History { codes, events, state, prediction_time };
-        app.questions.put(Tapped { caller: caller.clone(), at: app.now(), served, what });
-    }
-    Ok((answer, grounds))
+    Ok(Screened { events, state, prediction_time })
 }
 
 fn screen(pack: &Pack, asked: &[HistoryEvent]) -> Result<Events, AppError> {

@@ -1,7 +1,7 @@
 //! The model in service: verified, decrypted, and ready to forecast.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use twinkeep_domain::Tensor;
 use twinkeep_forecast::Model;
@@ -12,6 +12,7 @@ use twinkeep_watch::{Detection, Detector, Severity as FoundSeverity, Target};
 
 use crate::canaries::Canaries;
 use crate::incidents::{detected, note_detection};
+use crate::mark_answers::Stretches;
 use crate::probe_config::PROFILE_FILE;
 use crate::train_model::weights_digest;
 use crate::{App, AppError, Caller};
@@ -33,6 +34,8 @@ pub(crate) struct Served {
     /// Its profile, as it was signed. It stays: questions to the version before are still looked at
     /// when this one serves, and then it is read again.
     pub(crate) profile: Option<Vec<u8>>,
+    /// How wide the stretches are by which answers are marked, once somebody probed.
+    pub(crate) stretches: OnceLock<Stretches>,
 }
 
 impl Served {
@@ -114,6 +117,7 @@ impl App {
             weights_sha256: weights_digest(&model.to_tensors()),
             profile,
             canaries,
+            stretches: OnceLock::new(),
             model,
         })
     }

@@ -208,9 +208,9 @@ pub fn forecast_twin(
         let name = Some(found.subject.reveal_text());
         let precision = app.spend(caller, BudgetUnit::FullAnswers, &served.version, &[])?;
         let answer = ForecastAnswer::new(&app.pack, &served.version, name, &forecast)
-            .looking_back(found.timeline.end() > Some(forecast.prediction_time))
-            .with_precision(precision)
-            .withhold(&caller.obligations);
+            .looking_back(found.timeline.end() > Some(forecast.prediction_time));
+        let answer =
+            app.with_precision(caller, &served, answer, precision)?.withhold(&caller.obligations);
         if request.at != Moment::LastEvent {
             app.questions.put(Tapped {
                 caller: caller.clone(),

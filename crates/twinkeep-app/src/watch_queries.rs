@@ -132,6 +132,7 @@ impl QueryWatch {
         let parameters = app.probe_parameters()?;
         app.refresh_tiers()?;
         app.questions.open.store(parameters.enabled, Ordering::Relaxed);
+        app.tiers.unmarked.store(!parameters.mark, Ordering::Relaxed);
         let watch =
             Self { parameters, version: String::new(), profile: None, callers: None, lost: 0 };
         Ok(parameters.enabled.then_some(watch))

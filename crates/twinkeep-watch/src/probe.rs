@@ -23,6 +23,7 @@
 //! - Memory is bounded: who was not heard of for longest is forgotten first.
 
 mod access;
+mod answer_mark;
 mod callers;
 mod cusum;
 mod keyed;
@@ -34,6 +35,7 @@ mod stream;
 mod tests;
 
 pub use access::{AccessAlarm, AccessFact, AccessKind, AccessWatch};
+pub use answer_mark::{AnswerMark, Compared, Departures, Direction, MarkTest, Stretch, holm};
 pub use callers::{Alarm, Asked, Callers, Group, Probing, Question};
 pub use cusum::{NormalCusum, Risen, ShareCusum};
 pub use keyed::{History, Mark, Members, MixKey};

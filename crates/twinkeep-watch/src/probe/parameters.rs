@@ -19,9 +19,16 @@ pub struct ProbeParameters {
     pub copy_fidelity: f64,
     pub copy_share: f64,
     pub tier_hours: f64,
+    #[serde(default = "marked")]
+    pub mark: bool,
     pub refused_in_ten_minutes: u64,
     pub access_chance: f64,
     pub access_days_min: u32,
+}
+
+/// A keep's own parameters may be older than the mark.
+fn marked() -> bool {
+    true
 }
 
 /// Why parameters cannot be used.

@@ -1,8 +1,12 @@
-//! `twinkeep probe list|show|clear|limits`.
+//! `twinkeep probe list|show|clear|limits|questions|mark`.
+
+use std::path::Path;
 
 use twinkeep_app::{
-    AppError, Caller, ProbeLimits, TierLine, clear_tier, list_tiers, probe_limits, show_tier,
+    AppError, Caller, MarkQuestionsRequest, MarkReport, MarkTestRequest, ProbeLimits, TierLine,
+    clear_tier, list_tiers, mark_questions, probe_limits, show_tier, test_mark,
 };
+use twinkeep_vault::files::read_bounded;
 
 use crate::cli::{Global, ProbeCommand};
 use crate::output::{Output, table, thousands};
@@ -37,6 +41,28 @@ pub(crate) fn run(global: &Global, args: &ProbeCommand, out: &Output) -> Result<
         ProbeCommand::Limits { model } => {
             out.result(&probe_limits(&app, model.as_deref())?, limits)
         }
+        ProbeCommand::Questions { model, count, seed } => {
+            let model = model.as_deref();
+            let request = MarkQuestionsRequest { model, count: *count, seed: *seed };
+            // A question is one line of JSON, whatever the form of other results.
+            for question in mark_questions(&app, &Caller::operator(), &request)? {
+                let line = serde_json::to_string(&question).map_err(|error| {
+                    AppError::environment("json", "cannot print JSON").because(error)
+                })?;
+                out.verbatim(&format!("{line}\n"))?;
+            }
+            Ok(())
+        }
+        ProbeCommand::Mark { questions, answers, model, caller } => {
+            let (questions, answers) = (read(questions)?, read(answers)?);
+            let request = MarkTestRequest {
+                model: model.as_deref(),
+                caller: caller.as_deref(),
+                questions: &questions,
+                answers: &answers,
+            };
+            out.result(&test_mark(&app, &Caller::operator(), &request)?, found)
+        }
     }
 }
 
@@ -51,6 +77,36 @@ fn list(lines: &[TierLine]) -> String {
     table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
 }
 
+fn read(path: &Path) -> Result<Vec<u8>, AppError> {
+    read_bounded(path, MARK_FILE_LEN_MAX).map_err(|error| {
+        AppError::environment("mark-read", format!("cannot read `{}`", path.display()))
+            .because(error)
+    })
+}
+
+fn found(report: &MarkReport) -> String {
+    let header = ["caller", "statistic", "p", "p of all", "verdict"].map(str::to_owned).to_vec();
+    let rows = report.callers.iter().map(|line| {
+        let p = |value: f64| format!("{value:.5}");
+        let statistic = format!("{:.1}", line.statistic);
+        vec![
+            line.caller.clone(),
+            statistic,
+            p(line.p_value),
+            p(line.p_adjusted),
+            line.verdict.to_owned(),
+        ]
+    });
+    let rows = table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
+    format!(
+        "{} answers to {} questions, compared with {} in {} stretches\n{rows}",
+        thousands(report.answered as u64),
+        thousands(report.questions as u64),
+        report.model,
+        thousands(report.stretches as u64),
+    )
+}
+
 fn limits(limits: &ProbeLimits) -> String {
     format!(
         "{} bears {} different inputs of a caller in a day ({})\n",
@@ -59,3 +115,6 @@ fn limits(limits: &ProbeLimits) -> String {
         limits.because,
     )
 }
+
+/// Ten thousand answers of a pack with many targets, each with all of its quantiles.
+const MARK_FILE_LEN_MAX: u64 = 256 << 20;

@@ -113,6 +113,67 @@ fn whoever_asks_about_nobody_gets_less_and_less_until_somebody_clears_it() {
     place.run(&["ledger", "verify"]).done();
 }
 
+/// Asks a server until a caller's answers are coarse, and stops it.
+fn until_coarse(place: &Place, header: &str) {
+    let server = Server::start(place);
+    until(&server, header, 0, |answer| answer.json()["coarse"] == true);
+}
+
+#[test]
+fn coarse_answers_are_marked_for_whoever_got_them_and_for_nobody_else() {
+    let place = fast(ready());
+    let [(header, id), (other, other_id)] = [0, 1].map(|_| key(&place, &["--scope", "predict"]));
+    assert_eq!(place.run(&["probe", "questions", "--count", "0"]).refused(), "mark-questions");
+    let questions = place.run(&["probe", "questions", "--count", "60"]).stdout;
+    assert_eq!(questions, place.run(&["probe", "questions", "--count", "60"]).stdout);
+    write(&place.path("questions.ndjson"), questions.as_bytes());
+    write(&place.path("answers.ndjson"), "null\n".repeat(60).as_bytes());
+    let test = ["probe", "mark", "questions.ndjson", "answers.ndjson"];
+    assert_eq!(place.run(&test).refused(), "mark-nobody");
+    let caller = format!("key:{id}");
+    let named = [&test[..], &["--caller", &caller]].concat();
+    assert_eq!(place.run(&named).refused(), "mark-too-few");
+    until_coarse(&place, &header);
+    until_coarse(&place, &other);
+
+    // From here on nobody is followed, so that answers stay as they are: coarse.
+    let parameters = include_str!("../../../twinkeep-watch/src/probe/probe.toml");
+    let parameters = parameters.replace("enabled = true", "enabled = false");
+    write(&place.path("keep/probe.toml"), parameters.as_bytes());
+    let server = Server::start(&place);
+    let ask = |header: &str, question: &str| {
+        let answer = server.call("/predict", &["-H", header, "--json", question]);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let answer = answer.json();
+        assert_eq!(answer["coarse"], true, "{answer}");
+        answer["targets"].to_string()
+    };
+    let targets: Vec<String> = questions.lines().map(|question| ask(&header, question)).collect();
+    let first = questions.lines().next().unwrap();
+    assert_eq!(ask(&header, first), targets[0]);
+    assert_ne!(ask(&other, first), targets[0]);
+    drop(server);
+    let answers: Vec<String> =
+        targets.iter().map(|targets| format!("{{\"targets\":{targets}}}\n")).collect();
+    write(&place.path("answers.ndjson"), answers.concat().as_bytes());
+    let found = place.run(&test).done();
+    let lines = found["callers"].as_array().unwrap();
+    assert_eq!(lines.len(), 2, "{found}");
+    let of = |id: &str| lines.iter().find(|line| line["caller"] == format!("key:{id}")).unwrap();
+    assert_eq!(of(&id)["verdict"], "marked", "{found}");
+    assert_eq!(of(&other_id)["verdict"], "not-shown", "{found}");
+    assert!(place.show(&test).stdout.contains("marked"));
+    let entries = place.run(&["ledger", "search", "--action", "probe.mark-tested"]).lines();
+    assert_eq!(entries.len(), 4, "{entries:?}");
+
+    // A line too few, and one that ends early.
+    write(&place.path("answers.ndjson"), answers[1..].concat().as_bytes());
+    assert_eq!(place.run(&test).refused(), "mark-counts");
+    let cut = &answers.concat()[..answers[0].len() + 9];
+    write(&place.path("answers.ndjson"), cut.as_bytes());
+    assert_eq!(place.run(&test).refused(), "mark-answers");
+}
+
 #[test]
 fn limits_come_from_the_version_and_parameters_are_checked() {
     let place = ready();
