@@ -71,6 +71,9 @@ bench-incident: ## From detection to contained, with load on the gate (PROFILE=d
 bench-probe: ## Probe a served model over HTTPS, and count questions to an alarm, and false alarms (PhysioNet 2012; PROFILE=dev: as built for tests)
 	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/probe/run.sh
 
+bench-mark: ## Copy a served model by its coarse answers, and tell the copies from other models (PhysioNet 2012; PROFILE=dev: as built for tests)
+	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/mark/run.sh
+
 bench-forecast: ## Forecast PhysioNet 2012 beside LightGBM, on the same stays in the same run (30 minutes)
 	@CARGO="$(CARGO)" sh benches/forecast/run.sh
 
@@ -107,4 +110,4 @@ docs: ## Regenerate the reference pages from the program
 deny: ## Check licenses and advisories of every dependency (installs cargo-deny)
 	$(CARGO) install --locked --quiet cargo-deny && $(CARGO) deny check
 
-.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny bench-incident demo-attack bench-probe bench-posture-cfn bench-posture-git bench-posture-phi bench-access bench-influence bench-canaries
+.PHONY: help demo test check conformance conformance-gate conformance-http2 conformance-posture bench bench-attack bench-drift bench-gate bench-ledger bench-poison bench-forecast bench-paths bench-posture-s3 bench-twin bench-watch bench-windows crash fuzz mutants docs deny bench-incident demo-attack bench-probe bench-posture-cfn bench-posture-git bench-posture-phi bench-access bench-influence bench-canaries bench-mark

@@ -169,10 +169,10 @@ pub(crate) const MARK_QUESTION_COUNT_MAX: u32 = 10_000;
 const EVERY_WIDE: u64 = 3;
 
 /// Values of one variable.
-const TIMES_MAX: f64 = 3.0;
+const TIMES_MAX: f64 = 8.0;
 
 /// How far values of one variable lie from each other, in shares of its distribution.
-const SHARE_MOVED: f64 = 0.1;
+const SHARE_MOVED: f64 = 0.3;
 
 /// Soon enough that the last value matters.
 const HORIZON_PART: f32 = 4.0;
