@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use twinkeep_watch::host::{
     self, HostAction, HostBefore, HostError, HostEvidence, HostPlan, Protocol, look_at_host,
 };
+use twinkeep_watch::incident::{Action, Takes};
 
-use crate::{App, AppError, Keep, Settings};
+use crate::{App, AppError, Keep, Layout, Settings};
 
 #[cfg(test)]
 mod tests;
@@ -111,6 +112,13 @@ pub(crate) fn plan_on_host(app: &App, order: &HostOrder) -> Result<HostPlan, App
     }
 }
 
+/// Returns the exact commands of an order, for whoever has the privileges that it takes.
+pub(crate) fn commands_on_host(app: &App, order: &HostOrder) -> Vec<String> {
+    let guards = app.settings.host.guards(&app.settings.gate);
+    let action = permitted(&app.settings, order);
+    action.and_then(|action| host::commands(&action, &guards).ok()).unwrap_or_default()
+}
+
 /// Does it.
 pub(crate) fn apply_on_host(
     app: &App,
@@ -149,22 +157,43 @@ pub fn act_on_host_by(app: &App, helper: Option<HostPipes>) {
 }
 
 impl App {
-    /// Returns whether the helper of another process acts on the host for this keep: a command
+    /// Returns whether the helper of another process does such an action for this keep: a command
     /// beside `serve` leaves it to that one, which has the privileges.
-    pub(crate) fn leaves_host_to_another(&self) -> bool {
+    pub(crate) fn leaves_to_helper(&self, action: Action) -> bool {
+        let Some(folder) = claim_of(&self.layout, action.takes()) else { return false };
         let hand = self.host.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A shared lock: whoever asks at the same time is no helper.
         let taken = || {
-            let root = File::open(self.layout.root());
-            root.is_ok_and(|root| matches!(root.try_lock_shared(), Err(TryLockError::WouldBlock)))
+            let folder = File::open(folder);
+            folder.is_ok_and(|it| matches!(it.try_lock_shared(), Err(TryLockError::WouldBlock)))
         };
         matches!(*hand, Hand::Own) && self.settings.host.is_on() && taken()
     }
 }
 
-/// Says that a helper acts for this keep, until the file is closed. Another one may say so already.
-fn begin_to_help(root: &Path) -> Option<File> {
-    let folder = File::open(root).ok()?;
+/// Returns the folder whose lock says that a helper does what takes such a thing.
+fn claim_of(layout: &Layout, takes: Takes) -> Option<PathBuf> {
+    match takes {
+        Takes::Service => Some(layout.root().to_path_buf()),
+        Takes::Port => Some(layout.public()),
+        _ => None,
+    }
+}
+
+/// Says what a helper does for this keep, until the files are closed. One that does not have the
+/// privileges would fail what others leave to it: it lets them do it themselves.
+fn begin_to_help(keep: &Keep) -> Vec<File> {
+    let able = |takes: Takes| {
+        let mut of = keep.settings.host.actions(takes).into_iter().peekable();
+        of.peek().is_some() && of.all(|action| host::may(&action))
+    };
+    let claims = [Takes::Service, Takes::Port].into_iter().filter(|takes| able(*takes));
+    claims.filter_map(|takes| claim(&claim_of(&keep.layout, takes)?)).collect()
+}
+
+/// Locks a folder. Another helper may have it already.
+fn claim(folder: &Path) -> Option<File> {
+    let folder = File::open(folder).ok()?;
     for _ in 0..LOCK_TRIES {
         // Whoever asks holds it for a moment.
         if folder.try_lock().is_ok() {
@@ -184,7 +213,7 @@ pub fn help_on_host(
     // As it is asked about files: whole, and without links.
     let root = keep.layout.root();
     let root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
-    let _helps = begin_to_help(&root);
+    let _helps = begin_to_help(keep);
     let failed = |error| AppError::environment("host-helper", "cannot answer").because(error);
     loop {
         let mut line = Vec::new();
@@ -301,7 +330,10 @@ fn refusal(answer: Answer) -> AppError {
     let error = AppError::refused(known, says);
     match known {
         "host-off" => error.hint("docs/guides/host.md says how `[host]` permits it"),
-        "host-not-permitted" => error.hint("`serve` must be started with the privilege for it"),
+        "host-not-permitted" => error.hint(
+            "it takes root, or CAP_NET_ADMIN for ports and CAP_KILL for services: run this so, or \
+             while a `serve` runs that was started so",
+        ),
         _ => error,
     }
 }

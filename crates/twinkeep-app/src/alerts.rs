@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 use serde::{Deserialize, Serialize};
+use twinkeep_domain::Timestamp;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity as EntrySeverity};
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::random_bytes;
@@ -37,7 +38,7 @@ mod words;
 mod tests;
 
 use channel::Channel;
-use outbox::{DAMAGED, Outbox, Patience, Waiting};
+use outbox::{DAMAGED, FULL, Outbox, Patience, Waiting, no_room};
 
 /// What is told: what is wrong, how bad it is, and what was done; nothing of a person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,6 +123,11 @@ pub struct AlertLine {
     pub waiting: usize,
     /// Alerts that were put aside.
     pub dead: usize,
+    /// Alerts that found no room in the outbox, ever.
+    pub not_sent: u64,
+    /// When the last of these was (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_sent_last: Option<String>,
     /// Why the one that was tried most was not delivered; empty, if there is none.
     pub last_error: String,
 }
@@ -149,6 +155,15 @@ pub struct AlertState {
     pub code: String,
 }
 
+/// What became of an alert that was to wait for each way of telling.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Queued {
+    /// Those that wait, by id.
+    pub ids: Vec<String>,
+    /// Ways of telling for which there was no room: these are told nothing.
+    pub not_sent: Vec<String>,
+}
+
 /// Which alerts are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertsToTry {
@@ -158,36 +173,77 @@ pub enum AlertsToTry {
     All,
 }
 
-/// Puts an alert into the outbox for each way of telling that speaks at its severity; returns the ids.
-pub fn queue_alert(app: &App, alert: &Alert) -> Result<Vec<String>, AppError> {
+/// Puts an alert into the outbox for each way of telling that speaks at its severity. What finds no
+/// room there is not sent, which the ledger says; that is no failure: nothing waits for it.
+pub fn queue_alert(app: &App, alert: &Alert) -> Result<Queued, AppError> {
     let channels = app.settings.alerts.iter().filter(|it| it.severity <= alert.severity);
     let names: Vec<&str> = channels.map(|it| it.name.as_str()).collect();
     queue(app, &Caller::system(), alert, &names)
 }
 
-fn queue(
-    app: &App,
-    caller: &Caller,
-    alert: &Alert,
-    names: &[&str],
-) -> Result<Vec<String>, AppError> {
+fn queue(app: &App, caller: &Caller, alert: &Alert, names: &[&str]) -> Result<Queued, AppError> {
     if names.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Queued::default());
     }
+    let queued = put(app, alert, names);
+    // Each that found no room has an entry of its own.
+    if queued.as_ref().is_ok_and(|queued| queued.ids.is_empty()) {
+        return queued;
+    }
+    let count = queued.as_ref().map_or(names.len(), |queued| queued.ids.len());
     let entry = app.entry(caller, EventClass::DetectionFinding, Activity::Create, "alert.queued");
     let entry = entry.with("detector", words::detector_name(alert.detector));
-    let entry = entry.with("to", i64::try_from(names.len()).unwrap_or(i64::MAX));
+    let entry = entry.with("to", i64::try_from(count).unwrap_or(i64::MAX));
     let entry = match &alert.incident {
         Some(incident) => entry.with("incident", incident.as_str()),
         None => entry,
     };
+    app.conclude(entry, queued)
+}
+
+fn put(app: &App, alert: &Alert, names: &[&str]) -> Result<Queued, AppError> {
     let outbox = Outbox::new(app);
     let told = words::without_people(alert);
-    let put = names.iter().map(|name| {
+    let mut queued = Queued::default();
+    for name in names {
         let id = id_of(&told, name);
-        outbox.put(&id, name, app.now().micros(), &told).map(|()| id)
-    });
-    app.conclude(entry, put.collect())
+        match outbox.put(&id, name, app.now().micros(), &told) {
+            Ok(()) => queued.ids.push(id),
+            Err(error) if error.code() == FULL => {
+                not_sent(app, id, name, alert.incident.as_deref())?;
+                queued.not_sent.push((*name).to_owned());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(queued)
+}
+
+/// Says in the ledger that somebody is told nothing, and counts it for whoever asks how they stand.
+fn not_sent(app: &App, id: String, name: &str, incident: Option<&str>) -> Result<(), AppError> {
+    let now = app.now();
+    let lost = AlertState {
+        id,
+        to: name.to_owned(),
+        state: "not-sent",
+        incident: incident.map(str::to_owned),
+        queued: rfc3339(now),
+        attempts: 0,
+        next: None,
+        code: FULL.to_owned(),
+    };
+    record(app, "alert.not-sent", &lost, EntrySeverity::High, Some(FULL))?;
+    app.store.change_setting(&format!("{NOT_SENT}{name}"), &mut |known| {
+        let count = known.as_deref().and_then(times).map_or(0, |known| known.0);
+        Some(format!("{} {}", count.saturating_add(1), now.micros()))
+    })?;
+    Ok(())
+}
+
+/// Reads how often something happened, and when it did last.
+fn times(text: &str) -> Option<(u64, i64)> {
+    let (count, last) = text.split_once(' ')?;
+    Some((count.parse().ok()?, last.parse().ok()?))
 }
 
 /// Names an alert by what it says and whom it tells: whoever was killed and queues the same again
@@ -225,7 +281,11 @@ pub fn test_alerts(
     let outbox = Outbox::new(app);
     // Before it is put there: a server that runs would deliver it before.
     let _held = outbox.lock(Patience::Some)?;
-    let ids: BTreeSet<String> = queue(app, caller, &alert, &names)?.into_iter().collect();
+    let queued = queue(app, caller, &alert, &names)?;
+    if !queued.not_sent.is_empty() {
+        return Err(no_room());
+    }
+    let ids: BTreeSet<String> = queued.ids.into_iter().collect();
     deliver(app, &outbox, &|waiting| ids.contains(&waiting.id))
 }
 
@@ -261,11 +321,13 @@ pub fn list_alerts(app: &App) -> Result<Vec<AlertLine>, AppError> {
         of
     };
     let (waiting, dead) = (count(&outbox.waiting()?), count(&outbox.dead()?));
+    let lost: BTreeMap<String, String> = app.store.settings_below(NOT_SENT)?.into_iter().collect();
     let line = |config: &AlertConfig| {
         let of = |all: &BTreeMap<String, (usize, u32, String)>| {
             all.get(&config.name).cloned().unwrap_or_default()
         };
         let ((waiting, _, slow), (dead, _, put_aside)) = (of(&waiting), of(&dead));
+        let lost = lost.get(&format!("{NOT_SENT}{}", config.name)).and_then(|it| times(it));
         AlertLine {
             name: config.name.clone(),
             kind: config.kind.word(),
@@ -273,6 +335,8 @@ pub fn list_alerts(app: &App) -> Result<Vec<AlertLine>, AppError> {
             severity: config.severity,
             waiting,
             dead,
+            not_sent: lost.map_or(0, |lost| lost.0),
+            not_sent_last: lost.map(|lost| rfc3339(Timestamp::from_micros(lost.1))),
             last_error: if slow.is_empty() { put_aside } else { slow },
         }
     };
@@ -478,7 +542,7 @@ fn record(
 
 fn state(outbox: &Outbox<'_>, waiting: &Waiting, state: &'static str) -> AlertState {
     let stored = outbox.read(waiting).ok();
-    let time = |us| rfc3339(twinkeep_domain::Timestamp::from_micros(us));
+    let time = |us| rfc3339(Timestamp::from_micros(us));
     AlertState {
         id: waiting.id.clone(),
         to: stored.as_ref().map(|it| it.to.clone()).unwrap_or_default(),
@@ -511,6 +575,9 @@ fn next_try(now_us: i64, attempts: u32, chance: u16) -> i64 {
     let more = pause / 2 * i64::from(chance) / i64::from(u16::MAX);
     now_us.saturating_add(pause).saturating_add(more)
 }
+
+/// What the settings begin with that count what was not sent.
+const NOT_SENT: &str = "alerts-not-sent/";
 
 const PAUSE_FIRST_US: i64 = 2_000_000;
 

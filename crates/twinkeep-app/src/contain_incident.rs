@@ -21,6 +21,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
+use twinkeep_registry::ModelId;
 use twinkeep_store::Incidents;
 use twinkeep_vault::files::PRIVATE_FILE;
 use twinkeep_watch::incident::{
@@ -29,6 +30,7 @@ use twinkeep_watch::incident::{
 };
 use twinkeep_watch::{Detection, Target};
 
+use crate::act_on_host::commands_on_host;
 use crate::incidents::{IncidentReport, StepLine, change, find, load, read, report, step_line};
 use crate::{App, AppError, Caller};
 
@@ -53,8 +55,11 @@ pub struct PlannedLine {
     /// What would be done, and to what.
     #[serde(flatten)]
     pub step: StepLine,
+    /// The exact commands that would undo it, where it is done on the host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undo_commands: Vec<String>,
     /// What would hold then.
-    pub expected: &'static str,
+    pub expected: String,
 }
 
 /// Says what would be done about a detection. Nothing is.
@@ -65,22 +70,37 @@ pub fn plan_containment(app: &App, detection: &Detection) -> Result<ContainmentP
     // No incident has this number: it holds nothing yet.
     let facts = facts(app, 0, &incident)?;
     let steps = plan(playbook, &incident.target, &facts, &PlanLimits::default());
-    let lines = steps.iter().map(|step| {
-        let mut line = step_line(step);
-        if step.state == StepState::Planned {
-            // What would be written down first; what cannot be done says so now.
-            match actions::capture(app, &step.measure) {
-                Ok(before) => line.before = before,
-                Err(error) => {
-                    line.state = REFUSED;
-                    error.code().clone_into(&mut line.code);
-                    line.says = error.to_string();
-                }
-            }
+    let steps = steps.iter().map(|step| plan_step(app, step)).collect();
+    Ok(ContainmentPlan { playbook: playbook.name.clone(), steps })
+}
+
+/// Says of a step what would be written down first, or why it cannot be done.
+fn plan_step(app: &App, step: &Step) -> PlannedLine {
+    let mut line = step_line(step);
+    let (mut undo_commands, mut expected) = (Vec::new(), step.measure.action.expected().to_owned());
+    let captured = match step.state {
+        StepState::Planned => actions::capture(app, &step.measure),
+        _ => Ok(actions::Captured::default()),
+    };
+    match captured {
+        Ok(captured) => {
+            (line.before, line.commands) = (captured.before, captured.commands);
+            (undo_commands, expected) = (captured.undo, captured.expected.unwrap_or(expected));
         }
-        PlannedLine { step: line, expected: step.measure.action.expected() }
-    });
-    Ok(ContainmentPlan { playbook: playbook.name.clone(), steps: lines.collect() })
+        Err(error)
+            if error.code() == NOT_PERMITTED && app.leaves_to_helper(step.measure.action) =>
+        {
+            "the helper of `serve` does this".clone_into(&mut line.says);
+            let order = actions::host_order(&step.measure);
+            line.commands = order.map(|it| commands_on_host(app, &it)).unwrap_or_default();
+        }
+        Err(error) => {
+            line.state = REFUSED;
+            error.code().clone_into(&mut line.code);
+            line.says = error.to_string();
+        }
+    }
+    PlannedLine { step: line, undo_commands, expected }
 }
 
 /// Goes on with every incident that was interrupted; returns their names.
@@ -173,20 +193,29 @@ fn plan_more(app: &App, number: u64, incident: &Incident) -> Result<(), AppError
 /// Does what is pending, one step after the other; returns whether there was any.
 fn go_on(app: &App, number: u64) -> Result<bool, AppError> {
     let mut did = false;
+    let mut waiting = BTreeSet::new();
     loop {
         let incident = load(app, number)?;
-        let Some(index) = incident.pending() else { break };
+        let Some(index) = next_pending(&incident, &waiting) else { break };
         let Some(step) = incident.steps.get(index).cloned() else { break };
-        if step.measure.action.is_on_host() && app.leaves_host_to_another() {
+        if app.leaves_to_helper(step.measure.action) {
             // Whoever has the privileges for it goes on within a moment.
             return Ok(did);
         }
-        did = true;
         match step.state {
             StepState::Planned => intend(app, number, index, &step)?,
             StepState::Intended => act(app, number, index, &step)?,
+            StepState::Undoing if step.code == undo::LEFT_TO_HELPER => {
+                undo::undo_step(app, &undo::By::system(), number, index, &step)?;
+            }
             // Only a person undoes: what was interrupted stays as it is until they go on.
             _ => set(app, number, index, StepState::Kept, "interrupted", "")?,
+        }
+        let now = load(app, number)?.steps.get(index).cloned();
+        if now.is_some_and(|now| now.state == step.state && waits_for_helper(&now)) {
+            waiting.insert(index);
+        } else {
+            did = true;
         }
     }
     let now = app.now().micros();
@@ -196,6 +225,37 @@ fn go_on(app: &App, number: u64) -> Result<bool, AppError> {
     Ok(did)
 }
 
+/// Returns the first step that is pending; if some wait for a helper, only people are told meanwhile.
+fn next_pending(incident: &Incident, waiting: &BTreeSet<usize>) -> Option<usize> {
+    let may = |step: &Step| waiting.is_empty() || step.measure.action.phase() == Phase::Notify;
+    let steps = incident.steps.iter().enumerate();
+    let mut pending = steps.filter(|(_, step)| step.state.is_pending() && may(step));
+    pending.find(|(index, _)| !waiting.contains(index)).map(|(index, _)| index)
+}
+
+fn waits_for_helper(step: &Step) -> bool {
+    step.state.is_pending() && step.code == HELPER_LOST
+}
+
+/// Says that the helper ended before a step was done, or before it could say so: whoever has another
+/// one goes on with it, and finds out how far it came.
+fn wait_for_helper(
+    app: &App,
+    number: u64,
+    index: usize,
+    step: &Step,
+    error: &AppError,
+) -> Result<(), AppError> {
+    if waits_for_helper(step) {
+        return Ok(());
+    }
+    let id = incident_id(number);
+    record_step(app, &id, &step.measure, "containment.applied", Some(HELPER_LOST))?;
+    let says =
+        format!("{error}: start `serve` again, or run `twinkeep incident resume {id}` as root");
+    set(app, number, index, step.state, HELPER_LOST, &says)
+}
+
 /// Writes down what is there before, and that it is to be changed.
 ///
 /// What only keeps or tells changes nothing that could be put back: it is done at once.
@@ -203,16 +263,19 @@ fn intend(app: &App, number: u64, index: usize, step: &Step) -> Result<(), AppEr
     if !step.measure.action.contains() {
         return act(app, number, index, step);
     }
-    let before = match actions::capture(app, &step.measure) {
-        Ok(before) => before,
+    let captured = match actions::capture(app, &step.measure) {
+        Ok(captured) => captured,
         Err(error) => return fail(app, number, index, step, &error),
     };
     let now = app.now().micros();
     change(app, number, &mut |incident| {
         if let Some(step) = incident.steps.get_mut(index) {
             step.state = StepState::Intended;
-            step.before.clone_from(&before);
+            step.before.clone_from(&captured.before);
+            step.commands.clone_from(&captured.commands);
             step.at_us = now;
+            step.code.clear();
+            step.says.clear();
         }
     })?;
     Ok(())
@@ -238,9 +301,17 @@ fn fail(
     error: &AppError,
 ) -> Result<(), AppError> {
     let (id, code) = (incident_id(number), error.code());
+    if code == HELPER_LOST && step.measure.action.is_on_host() {
+        return wait_for_helper(app, number, index, step, error);
+    }
     record_step(app, &id, &step.measure, "containment.applied", Some(code))?;
+    // Nobody takes back what is contained because people could not be told.
+    let on_failure = match step.measure.action.phase() {
+        Phase::Notify => OnFailure::Continue,
+        _ => step.on_failure,
+    };
     let skips = |later: &Step| {
-        step.on_failure != OnFailure::Continue
+        on_failure != OnFailure::Continue
             && later.state == StepState::Planned
             && later.measure.action.phase() != Phase::Notify
     };
@@ -260,9 +331,9 @@ fn fail(
             later.at_us = now;
         }
     })?;
-    match step.on_failure {
+    match on_failure {
         // This one as well: some of it may have been done.
-        OnFailure::Undo => undo::undo_steps(app, &undo::By::system(), number, index + 1),
+        OnFailure::Undo => undo::undo_steps(app, &undo::By::system(), number, index + 1, &mut None),
         OnFailure::Stop | OnFailure::Continue => Ok(()),
     }
 }
@@ -314,7 +385,11 @@ fn facts(app: &App, number: u64, incident: &Incident) -> Result<PlanFacts, AppEr
     let mut facts = PlanFacts {
         now_us: app.now().micros(),
         in_service: app.registry.in_service()?.map(|id| id.to_string()),
-        backup: app.registry.backup()?.map(|id| id.to_string()),
+        backup: match &incident.target {
+            // It never served: nothing takes its place.
+            Target::Model(name) if matches!(ModelId::parse(name), Some(ModelId::Import(_))) => None,
+            _ => app.registry.backup()?.map(|id| id.to_string()),
+        },
         ..PlanFacts::default()
     };
     for record in app.store.incidents(Incidents::All)? {
@@ -410,6 +485,12 @@ impl Drop for Containing {
         let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
+
+/// The code of a helper that ended.
+const HELPER_LOST: &str = "host-helper";
+
+/// The code of what takes other privileges.
+const NOT_PERMITTED: &str = "host-not-permitted";
 
 /// How a plan calls what would fail.
 const REFUSED: &str = "refused";

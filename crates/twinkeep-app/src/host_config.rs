@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use twinkeep_watch::host::{HostGuards, Service};
+use twinkeep_watch::host::{HostAction, HostGuards, Protocol, Service};
+use twinkeep_watch::incident::Takes;
 
 use crate::{ConfigError, GateConfig};
 
@@ -57,6 +58,17 @@ impl HostConfig {
                 start: found.start.clone(),
             },
         })
+    }
+
+    /// Returns what may be done to such things: one action for each that takes other privileges.
+    pub(crate) fn actions(&self, takes: Takes) -> Vec<HostAction> {
+        let port = HostAction::DropPort { port: 0, protocol: Protocol::Tcp };
+        let services = self.service.iter().filter_map(|service| self.service(&service.name));
+        match takes {
+            Takes::Port => self.drop_ports.then_some(port).into_iter().collect(),
+            Takes::Service => services.map(|service| HostAction::StopService { service }).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Returns what is never cut, as far as the configuration says.

@@ -21,7 +21,7 @@ use twinkeep_watch::{Detection, Detector, Severity, Target};
 use crate::contain_incident::contain;
 use crate::reason::check_reason;
 use crate::time_text::rfc3339;
-use crate::{Alert, AlertStage, App, AppError, Caller, Scope, queue_alert};
+use crate::{Alert, AlertStage, App, AppError, Caller, Queued, Scope, queue_alert};
 
 /// An incident.
 #[derive(Clone, Debug, Serialize)]
@@ -116,6 +116,9 @@ pub struct StepLine {
     /// What was there before.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub before: BTreeMap<String, String>,
+    /// The exact commands, where it is done on the host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
     /// Whether it can be undone.
     pub reversible: bool,
     /// What undoes it.
@@ -161,7 +164,9 @@ pub(crate) fn report_as(
 /// still waits then is done all the same, and is in the incident.
 fn await_helper(app: &App, number: u64) -> Result<(), AppError> {
     for _ in 0..HELPER_TRIES {
-        if !app.leaves_host_to_another() || load(app, number)?.pending().is_none() {
+        let incident = load(app, number)?;
+        let next = incident.pending().and_then(|index| incident.steps.get(index));
+        if !next.is_some_and(|step| app.leaves_to_helper(step.measure.action)) {
             break;
         }
         thread::sleep(HELPER_PAUSE);
@@ -345,15 +350,26 @@ pub fn close_incident(
             .hint(format!("`twinkeep incident resume {id}` goes on with it")));
     }
     // Before it is closed: whoever is killed between closes it again, and tells nobody twice.
-    if incident.closed_us.is_none() {
-        queue_alert(app, &Alert::of(number, &incident, AlertStage::Closed))?;
-    }
+    let queued = match incident.closed_us {
+        None => queue_alert(app, &Alert::of(number, &incident, AlertStage::Closed))?,
+        Some(_) => Queued::default(),
+    };
     decide(app, caller, id, "incident.closed", &mut |incident| {
         if incident.closed_us.is_none() {
             incident.closed_us = Some(now);
             incident.notes.push(note.clone());
+            incident.notes.extend(untold(&queued, now));
         }
     })
+}
+
+/// Who is not told that an incident is closed: that keeps nobody from closing it.
+fn untold(queued: &Queued, now: i64) -> Option<Note> {
+    let names = queued.not_sent.join("`, `");
+    let text =
+        format!("`{names}` is not told that this is closed: the outbox is full (alerts-full)");
+    let by = Caller::system().id;
+    (!names.is_empty()).then_some(Note { at_us: now, by, about: About::General, text })
 }
 
 fn decide(
@@ -491,6 +507,7 @@ pub(crate) fn step_line(step: &Step) -> StepLine {
         code: step.code.clone(),
         says: step.says.clone(),
         before: step.before.clone(),
+        commands: step.commands.clone(),
         reversible: step.measure.action.reversible(),
         undone_by: step.measure.action.undone_by(),
     }
@@ -528,9 +545,9 @@ pub(crate) fn event_severity(severity: Severity) -> EventSeverity {
 }
 
 /// `serve` looks twice a second, and stopping a service may take ten.
-const HELPER_TRIES: u32 = 300;
+pub(crate) const HELPER_TRIES: u32 = 300;
 
-const HELPER_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const HELPER_PAUSE: Duration = Duration::from_millis(50);
 
 /// A page.
 const NOTE_LEN_MAX: usize = 4000;

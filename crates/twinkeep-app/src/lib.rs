@@ -188,7 +188,7 @@ pub use account_subject::{
 pub use act_on_host::{HostOrder, HostPipes, act_on_host_by, help_on_host};
 pub use alert_config::{AlertConfig, AlertKind, MailTls};
 pub use alerts::{
-    Alert, AlertLine, AlertStage, AlertState, AlertsToTry, dead_alerts, deliver_alerts,
+    Alert, AlertLine, AlertStage, AlertState, AlertsToTry, Queued, dead_alerts, deliver_alerts,
     list_alerts, queue_alert, retry_alerts, test_alerts,
 };
 pub use announced_feed::{Announcement, ingest_announced_feed};

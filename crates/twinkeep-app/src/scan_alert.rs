@@ -56,7 +56,7 @@ pub fn alert_of_scan(
         subjects: 0,
         actions: Vec::new(),
     };
-    let queued = queue_alert(app, &alert)?.len();
+    let queued = queue_alert(app, &alert)?.ids.len();
     Ok(Some(ScanAlert { rules, queued }))
 }
 

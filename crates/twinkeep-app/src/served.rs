@@ -161,13 +161,17 @@ impl App {
             .severity(Severity::High)
             .with("model", id.as_str())
             .with("reason", code);
+        // Before anything is done, as for a version. Taken away, it is verified no more: there is
+        // one incident of each.
+        let says = format!("the imported model is not what was recorded of it ({code})");
+        let noted = note_detection(self, &changed_on_disk(self, id.as_str(), &says));
         let contained = self
             .registry
             .quarantine_import(id, &system.id, code, self.now())
             .map_err(AppError::from)
             .and_then(|_| self.remember_registry())
             .and_then(|()| self.record(&entry));
-        match contained {
+        match noted.and(contained) {
             Ok(_) => error.hint("it is quarantined; find out who could write to `models/`"),
             Err(failure) => failure,
         }
@@ -204,7 +208,8 @@ impl App {
     ) -> Result<Option<VersionId>, AppError> {
         let system = Caller::system();
         // Before anything is done: killed after this, whoever resumes incidents goes on.
-        let noted = note_detection(self, &not_as_signed(self, version.as_str(), code));
+        let says = format!("the files of the version are not what was signed ({code})");
+        let noted = note_detection(self, &changed_on_disk(self, version.as_str(), &says));
         let found = self.registry.quarantine(version, &system.id, code, self.now())?;
         self.remember_registry()?;
         let entry = self
@@ -221,17 +226,11 @@ impl App {
     }
 }
 
-/// What is on the disk is not what was signed. Whoever finds it takes it away; whoever resumes
-/// incidents does the rest.
-fn not_as_signed(app: &App, version: &str, code: &str) -> Detection {
-    let says = format!("the files of the version are not what was signed ({code})");
-    detected(
-        app,
-        Detector::ModelIntegrity,
-        Target::Model(version.to_owned()),
-        FoundSeverity::Critical,
-        &says,
-    )
+/// What is on the disk is not what it was. Whoever finds it takes it away; whoever resumes incidents
+/// does the rest.
+fn changed_on_disk(app: &App, model: &str, says: &str) -> Detection {
+    let target = Target::Model(model.to_owned());
+    detected(app, Detector::ModelIntegrity, target, FoundSeverity::Critical, says)
 }
 
 fn none_in_service() -> AppError {

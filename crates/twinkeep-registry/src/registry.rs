@@ -6,12 +6,12 @@
 //!   version that nobody knows, or one that nobody loads.
 //! - Every change of the state happens under the lock on the folder, and its number is one higher.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{
     self,
-    ErrorKind::{DirectoryNotEmpty, NotFound},
+    ErrorKind::{DirectoryNotEmpty, NotFound, PermissionDenied},
 };
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -288,6 +288,7 @@ impl Registry {
         let key = format!("{id}{KEY_SUFFIX}");
         let moved = move_if_there(&self.dir.join(id.as_str()), &quarantine.join(id.as_str()))
             .and_then(|()| move_if_there(&self.dir.join(&key), &quarantine.join(&key)))
+            .and_then(|()| self.set_modes(id, NOBODY))
             .and_then(|()| sync_dir(&quarantine))
             .and_then(|()| sync_dir(&self.dir));
         moved.map_err(RegistryError::io("move a model version to quarantine"))
@@ -297,11 +298,42 @@ impl Registry {
     fn move_from_quarantine(&self, id: &VersionId) -> Result<(), RegistryError> {
         let quarantine = self.dir.join(QUARANTINE_DIR);
         let key = format!("{id}{KEY_SUFFIX}");
-        let moved = move_if_there(&quarantine.join(id.as_str()), &self.dir.join(id.as_str()))
+        let moved = self
+            .set_modes(id, PRIVATE_FILE)
+            .and_then(|()| {
+                move_if_there(&quarantine.join(id.as_str()), &self.dir.join(id.as_str()))
+            })
             .and_then(|()| move_if_there(&quarantine.join(&key), &self.dir.join(&key)))
             .and_then(|()| sync_dir(&self.dir))
             .and_then(|()| sync_dir(&quarantine));
         moved.map_err(RegistryError::io("move a model version out of quarantine"))
+    }
+
+    /// Sets the mode of the files of a version in quarantine. Those that are somebody else's stay as
+    /// they are: whether they can be read is found out where they are.
+    fn set_modes(&self, id: &VersionId, mode: u32) -> io::Result<()> {
+        let quarantine = self.dir.join(QUARANTINE_DIR);
+        let mut files = vec![quarantine.join(format!("{id}{KEY_SUFFIX}"))];
+        match fs::read_dir(quarantine.join(id.as_str())) {
+            Err(error) if error.kind() == NotFound => {}
+            entries => {
+                for entry in entries? {
+                    files.push(entry?.path());
+                }
+            }
+        }
+        for file in files {
+            // A link could lead anywhere.
+            let found = fs::symlink_metadata(&file).ok().filter(fs::Metadata::is_file);
+            let other = found.is_some_and(|it| it.permissions().mode() & ALL_MODES != mode);
+            if other
+                && let Err(error) = fs::set_permissions(&file, Permissions::from_mode(mode))
+                && error.kind() != PermissionDenied
+            {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     fn change<T>(
@@ -410,6 +442,12 @@ const LOCK_FILE: &str = "lock";
 /// The wrapped data key of a version lies beside its folder: it can be destroyed or wrapped anew
 /// without touching what was signed.
 const KEY_SUFFIX: &str = ".key";
+
+/// The mode of files in quarantine: whoever is not root opens none by mistake.
+const NOBODY: u32 = 0;
+
+/// All that a mode says.
+const ALL_MODES: u32 = 0o7777;
 
 /// Where the files of versions go that were taken away.
 const QUARANTINE_DIR: &str = "quarantine";

@@ -79,7 +79,7 @@ pub fn read_secret_bounded(path: &Path, size_max: u64) -> io::Result<SecretBytes
 
 /// Copies a file and makes the copy durable; returns its SHA-256.
 pub fn copy_file(from: &Path, to: &Path, mode: u32) -> io::Result<[u8; 32]> {
-    let mut input = open_regular(from)?;
+    let mut input = open_closed(from)?;
     let mut output = PendingFile::create(to, mode)?;
     let digest = digest_of(&mut input, &mut output)?;
     output.commit()?;
@@ -88,7 +88,7 @@ pub fn copy_file(from: &Path, to: &Path, mode: u32) -> io::Result<[u8; 32]> {
 
 /// Returns the SHA-256 of a file, however large it is.
 pub fn digest_file(path: &Path) -> io::Result<[u8; 32]> {
-    digest_of(&mut open_regular(path)?, &mut io::sink())
+    digest_of(&mut open_closed(path)?, &mut io::sink())
 }
 
 /// Hands everything on, and digests it.
@@ -186,6 +186,23 @@ fn open_regular(path: &Path) -> io::Result<File> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     Ok(file)
+}
+
+/// The same, where the owner took away all rights, as from what is in quarantine: we give ourselves
+/// the right to read for the moment in which it is opened.
+fn open_closed(path: &Path) -> io::Result<File> {
+    let error = match open_regular(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
+        opened => return opened,
+    };
+    let found = fs::symlink_metadata(path)?;
+    if !found.is_file() || found.permissions().mode() & 0o777 != 0 {
+        return Err(error);
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o400)).map_err(|_| error)?;
+    let opened = open_regular(path);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o000))?;
+    opened
 }
 
 fn too_large(size_max: u64) -> io::Error {

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 mod error;
 mod evidence;
 mod port;
+mod privilege;
 mod process;
 mod run;
 mod service;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use error::HostError;
 pub use evidence::{HostEvidence, ListeningSocket, OpenFile, look_at_host};
+pub use privilege::may;
 
 /// Something that is done on the host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,6 +112,15 @@ pub fn plan(action: &HostAction, guards: &HostGuards) -> Result<HostPlan, HostEr
         HostAction::DropPort { port, protocol } => port::plan(*port, *protocol, guards),
         HostAction::StopService { service } => service::plan_stop(service),
         HostAction::FreezeService { service } => service::plan_freeze(service),
+    }
+}
+
+/// Returns the exact commands of an action, where it takes no privilege to know them: what a plan
+/// says for whoever may carry it out.
+pub fn commands(action: &HostAction, guards: &HostGuards) -> Result<Vec<String>, HostError> {
+    match action {
+        HostAction::DropPort { port, protocol } => port::commands(*port, *protocol, guards),
+        _ => plan(action, guards).map(|plan| plan.commands),
     }
 }
 

@@ -126,11 +126,7 @@ impl<'a> Outbox<'a> {
             return Ok(());
         }
         if WAITING_COUNT_MAX <= waiting.len() {
-            return Err(AppError::environment(
-                "alerts-full",
-                "too many alerts wait to be delivered",
-            )
-            .hint("`twinkeep alert list` says to whom, and why they are not delivered"));
+            return Err(no_room());
         }
         let stored = Stored {
             version: VERSION,
@@ -258,6 +254,15 @@ fn failed(action: &str, path: &Path, error: io::Error) -> AppError {
     AppError::environment("alert-outbox", format!("cannot {action} `{}`", path.display()))
         .because(error)
 }
+
+/// What there is no room for is not sent.
+pub(super) fn no_room() -> AppError {
+    AppError::environment(FULL, "too many alerts wait to be delivered")
+        .hint("`twinkeep alert list` says to whom, and why they are not delivered")
+}
+
+/// The code of what found no room.
+pub(super) const FULL: &str = "alerts-full";
 
 /// The code of what is not what was written.
 pub(super) const DAMAGED: &str = "alert-damaged";

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use twinkeep_registry::{Status, VersionId};
+use twinkeep_registry::{ModelId, Status, VersionId};
 use twinkeep_store::FeedState;
 use twinkeep_vault::digest::to_hex;
 use twinkeep_vault::files::digest_file;
@@ -29,21 +29,54 @@ use crate::{
     queue_alert, revoke_api_key, revoke_certificate, roll_back_model,
 };
 
+/// What is there before an action, and what it would be.
+#[derive(Default)]
+pub(super) struct Captured {
+    /// What is there before.
+    pub(super) before: Before,
+    /// The exact commands, where it is done on the host.
+    pub(super) commands: Vec<String>,
+    /// Those that undo it.
+    pub(super) undo: Vec<String>,
+    /// What holds then, where there is more to say than of each such action.
+    pub(super) expected: Option<String>,
+}
+
 /// Returns what is there before an action, or why it cannot be done.
-pub(super) fn capture(app: &App, measure: &Measure) -> Result<Before, AppError> {
+pub(super) fn capture(app: &App, measure: &Measure) -> Result<Captured, AppError> {
+    if !measure.action.is_on_host() {
+        return Ok(Captured { before: capture_in_keep(app, measure)?, ..Captured::default() });
+    }
+    let plan = plan_on_host(app, &host_order(measure)?)?;
+    Ok(Captured {
+        before: plan.before,
+        commands: plan.commands,
+        undo: plan.undo,
+        expected: Some(plan.expected),
+    })
+}
+
+fn capture_in_keep(app: &App, measure: &Measure) -> Result<Before, AppError> {
     let Measure { action, on } = measure;
     let mut before = Before::new();
     let mut keep = |name: &str, value: String| _ = before.insert(name.to_owned(), value);
     match action {
-        Action::PreserveEvidence | Action::Notify => {}
+        Action::PreserveEvidence
+        | Action::Notify
+        | Action::DropPort
+        | Action::StopService
+        | Action::FreezeService => {}
         Action::ActivateBackup => {
             let named = |id: Option<VersionId>| id.map(|id| id.to_string()).unwrap_or_default();
             keep("in_service", named(app.registry.in_service()?));
             keep("backup", named(app.registry.backup()?));
         }
         Action::QuarantineModel => {
-            let record = app.registry.show(&parse_version(on)?)?;
-            keep("status", record.status.name().to_owned());
+            let status = match ModelId::parse(on) {
+                Some(ModelId::Import(id)) => app.registry.show_import(&id)?.status.name(),
+                _ => app.registry.show(&parse_version(on)?)?.status.name(),
+            };
+            keep("status", status.to_owned());
         }
         Action::SuspendIdentity => {
             require_identity(on)?;
@@ -64,9 +97,6 @@ pub(super) fn capture(app: &App, measure: &Measure) -> Result<Before, AppError> 
             keep("holders", holders(app, measure)?);
         }
         Action::PauseTraining => keep("holders", holders(app, measure)?),
-        Action::DropPort | Action::StopService | Action::FreezeService => {
-            return Ok(plan_on_host(app, &host_order(measure)?)?.before);
-        }
     }
     Ok(before)
 }
@@ -171,13 +201,23 @@ fn notify(app: &App, number: u64) -> Result<String, AppError> {
     let contains = |step: &&Step| step.measure.action.contains();
     let failed = incident.steps.iter().filter(contains).any(Step::has_failed);
     let done = |step: &Step| step.state == StepState::Done;
-    let stage = match (failed, incident.steps.iter().filter(contains).any(done)) {
+    let waits = incident.steps.iter().filter(contains).any(|step| step.state.is_pending());
+    let stage = match (failed || waits, incident.steps.iter().filter(contains).any(done)) {
         (true, _) => AlertStage::NotContained,
         (false, true) => AlertStage::Contained,
         (false, false) => AlertStage::Noticed,
     };
     let queued = queue_alert(app, &Alert::of(number, &incident, stage))?;
-    Ok(match queued.len() {
+    if !queued.not_sent.is_empty() {
+        let of = queued.ids.len() + queued.not_sent.len();
+        let attempt = format!(
+            "{} of {of} alerts found no room in the outbox, and are not sent",
+            queued.not_sent.len()
+        );
+        return Err(AppError::environment("alerts-full", attempt)
+            .hint("`twinkeep alert list` says why what waits is not delivered"));
+    }
+    Ok(match queued.ids.len() {
         0 => "nobody is to be told of this: no `[[alert]]` speaks at its severity".to_owned(),
         1 => "one alert waits to be delivered".to_owned(),
         count => format!("{count} alerts wait to be delivered"),
@@ -204,7 +244,7 @@ fn preserve(app: &App, number: u64) -> Result<String, AppError> {
     let ledger = format!("ledger-of-{}", checkpoint.size);
     evidence.push((ledger, format!("sha256:{}", to_hex(&checkpoint.root))));
     for model in &incident.models {
-        evidence.extend(files_of_version(app, model));
+        evidence.extend(files_of_model(app, model));
     }
     let id = incident_id(number);
     let kept = preserve_evidence(app, &id, &files_concerned(app, &incident))?;
@@ -227,13 +267,10 @@ fn preserve(app: &App, number: u64) -> Result<String, AppError> {
 
 /// Returns the files that an incident is about, wherever they lie.
 fn files_concerned(app: &App, incident: &Incident) -> Vec<PathBuf> {
-    let models = app.layout.models();
     let mut files = Vec::new();
-    for id in incident.models.iter().filter_map(|model| parse_version(model).ok()) {
-        for place in [models.join(id.as_str()), models.join("quarantine").join(id.as_str())] {
-            let found = std::fs::read_dir(place).into_iter().flatten().flatten();
-            files.extend(found.take(FILE_COUNT_MAX).map(|file| file.path()));
-        }
+    for place in incident.models.iter().flat_map(|model| places(app, model)) {
+        let found = std::fs::read_dir(place).into_iter().flatten().flatten();
+        files.extend(found.take(FILE_COUNT_MAX).map(|file| file.path()));
     }
     if let Target::File(name) = &incident.target {
         // As the watch has it: a path within the keep, and none that leads out of it.
@@ -244,14 +281,24 @@ fn files_concerned(app: &App, incident: &Incident) -> Vec<PathBuf> {
     files
 }
 
-/// Returns the digests of a version's files, wherever it lies. What cannot be read has none.
-fn files_of_version(app: &App, version: &str) -> Vec<(String, String)> {
-    let Ok(id) = parse_version(version) else { return Vec::new() };
+/// Returns where the files of a model may lie.
+fn places(app: &App, model: &str) -> Vec<PathBuf> {
     let models = app.layout.models();
-    let places = [models.join(id.as_str()), models.join("quarantine").join(id.as_str())];
+    match ModelId::parse(model) {
+        Some(ModelId::Version(id)) => {
+            vec![models.join(id.as_str()), models.join("quarantine").join(id.as_str())]
+        }
+        Some(ModelId::Import(id)) => vec![models.join("imports").join(id.as_str())],
+        None => Vec::new(),
+    }
+}
+
+/// Returns the digests of a model's files, wherever it lies. What cannot be read has none.
+fn files_of_model(app: &App, model: &str) -> Vec<(String, String)> {
+    let places = places(app, model);
     let files = places.iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten().flatten();
     let digest = |file: std::fs::DirEntry| {
-        let name = format!("{id}/{}", file.file_name().to_string_lossy());
+        let name = format!("{model}/{}", file.file_name().to_string_lossy());
         let digest = digest_file(&file.path()).ok()?;
         Some((name, format!("sha256:{}", to_hex(&digest))))
     };
@@ -269,8 +316,12 @@ fn is_held(app: &App, feed: &str) -> Result<bool, AppError> {
     Ok(parse_feed(app, feed)?.state != FeedState::Admitted)
 }
 
-pub(super) fn is_quarantined(app: &App, version: &str) -> Result<bool, AppError> {
-    Ok(app.registry.show(&parse_version(version)?)?.status == Status::Quarantined)
+pub(super) fn is_quarantined(app: &App, model: &str) -> Result<bool, AppError> {
+    match ModelId::parse(model) {
+        // Others are in quarantine because nobody who is trusted signed them: that may change.
+        Some(ModelId::Import(id)) => Ok(app.registry.show_import(&id)?.held),
+        _ => Ok(app.registry.show(&parse_version(model)?)?.status == Status::Quarantined),
+    }
 }
 
 fn is_revoked(app: &App, identity: &str) -> Result<bool, AppError> {

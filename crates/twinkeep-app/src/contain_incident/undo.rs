@@ -5,9 +5,10 @@
 //! a version stays in quarantine all the same: the registry gives none back without a second person.
 
 use std::path::PathBuf;
+use std::thread;
 
 use twinkeep_ledger::{Activity, Class as EventClass};
-use twinkeep_registry::{Decision, Status};
+use twinkeep_registry::{Decision, ModelId, Status};
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_watch::incident::{Action, Incident, Measure, Step, StepState, incident_id};
 
@@ -15,7 +16,7 @@ use super::actions::host_order;
 use super::{Containing, record_step, set};
 use crate::act_on_host::undo_on_host;
 use crate::approve_model::{ApprovalRequest, Purpose, agreed_to};
-use crate::incidents::{IncidentReport, change, find, load, report};
+use crate::incidents::{HELPER_PAUSE, HELPER_TRIES, IncidentReport, change, find, load, report};
 use crate::models::parse_version;
 use crate::reason::check_reason;
 use crate::{App, AppError, Caller, roll_back_model};
@@ -75,7 +76,7 @@ fn roll_back(
 ) -> Result<IncidentReport, AppError> {
     let reason = check_reason(request.reason)?.to_owned();
     let number = find(id)?;
-    let _lock = Containing::begin(app)?;
+    let turn = Containing::begin(app)?;
     let incident = load(app, number)?;
     let asked = ask(app, id, &incident)?;
     let approved_by = agreed_to(app, &asked, request.approvals, &again(id))?;
@@ -86,7 +87,7 @@ fn roll_back(
     }
     let by = By { caller: caller.clone(), reason, approved_by };
     leave_out(app, number)?;
-    undo_steps(app, &by, number, incident.steps.len())?;
+    undo_steps(app, &by, number, incident.steps.len(), &mut Some(turn))?;
     let incident = load(app, number)?;
     Ok(report(app, number, &incident))
 }
@@ -130,9 +131,15 @@ fn ask(app: &App, id: &str, incident: &Incident) -> Result<ApprovalRequest, AppE
     })
 }
 
-/// Undoes the steps before this one, the last first. The caller may contain.
-pub(super) fn undo_steps(app: &App, by: &By, number: u64, end: usize) -> Result<(), AppError> {
-    let id = incident_id(number);
+/// Undoes the steps before this one, the last first. The caller may contain; a `turn` is given to
+/// whoever has to undo a step on the host, and taken back.
+pub(super) fn undo_steps(
+    app: &App,
+    by: &By,
+    number: u64,
+    end: usize,
+    turn: &mut Option<Containing>,
+) -> Result<(), AppError> {
     for index in (0..end).rev() {
         let Some(step) = load(app, number)?.steps.get(index).cloned() else { continue };
         if !may_have_happened(&step) || !step.measure.action.contains() {
@@ -143,21 +150,66 @@ pub(super) fn undo_steps(app: &App, by: &By, number: u64, end: usize) -> Result<
             set(app, number, index, StepState::Kept, "irreversible", says)?;
             continue;
         }
-        set(app, number, index, StepState::Undoing, "", "")?;
-        match undo(app, by, &id, &step) {
-            Ok(says) => {
-                record_step(app, &id, &step.measure, "containment.undone", None)?;
-                set(app, number, index, StepState::Undone, "", &says)?;
-            }
-            Err(error) => {
-                let code = error.code();
-                record_step(app, &id, &step.measure, "containment.undone", Some(code))?;
-                let hint = error.next_step().unwrap_or_default();
-                let says = format!("{error}; {hint}");
-                set(app, number, index, StepState::Kept, code, says.trim_end_matches("; "))?;
+        if app.leaves_to_helper(step.measure.action) {
+            leave_to_helper(app, number, index, turn)?;
+            let undoing = |step: &Step| step.state == StepState::Undoing;
+            let left = load(app, number)?.steps.get(index).is_some_and(undoing);
+            // It ended before it was done, or takes too long: this process may be able to.
+            if turn.is_none() || !left {
+                continue;
             }
         }
+        set(app, number, index, StepState::Undoing, "", "")?;
+        undo_step(app, by, number, index, &step)?;
     }
+    Ok(())
+}
+
+/// Undoes a step, and writes down what came of it.
+pub(super) fn undo_step(
+    app: &App,
+    by: &By,
+    number: u64,
+    index: usize,
+    step: &Step,
+) -> Result<(), AppError> {
+    let id = incident_id(number);
+    match undo(app, by, &id, step) {
+        Ok(says) => {
+            record_step(app, &id, &step.measure, "containment.undone", None)?;
+            set(app, number, index, StepState::Undone, "", &says)
+        }
+        Err(error) => {
+            let code = error.code();
+            record_step(app, &id, &step.measure, "containment.undone", Some(code))?;
+            let hint = error.next_step().unwrap_or_default();
+            let says = format!("{error}; {hint}");
+            set(app, number, index, StepState::Kept, code, says.trim_end_matches("; "))
+        }
+    }
+}
+
+/// Leaves undoing a step to whoever has the helper, as containing is left to it, and gives it the
+/// time to. Where the turn is not ours to give, it follows after this.
+fn leave_to_helper(
+    app: &App,
+    number: u64,
+    index: usize,
+    turn: &mut Option<Containing>,
+) -> Result<(), AppError> {
+    set(app, number, index, StepState::Undoing, LEFT_TO_HELPER, "")?;
+    let Some(given) = turn.take() else { return Ok(()) };
+    drop(given);
+    for _ in 0..HELPER_TRIES {
+        let left = |step: &Step| {
+            step.state == StepState::Undoing && app.leaves_to_helper(step.measure.action)
+        };
+        if !load(app, number)?.steps.get(index).is_some_and(left) {
+            break;
+        }
+        thread::sleep(HELPER_PAUSE);
+    }
+    *turn = Some(Containing::begin(app)?);
     Ok(())
 }
 
@@ -198,6 +250,11 @@ fn undo(app: &App, by: &By, id: &str, step: &Step) -> Result<String, AppError> {
 
 /// Makes a version a candidate again, if it verifies and a second person agreed.
 fn give_back(app: &App, by: &By, version: &str) -> Result<String, AppError> {
+    if let Some(ModelId::Import(_)) = ModelId::parse(version) {
+        let attempt = "an imported model that was taken away stays so";
+        return Err(AppError::refused("model-import-held", attempt)
+            .hint("have its maker sign another version of it, and import that"));
+    }
     let id = parse_version(version)?;
     if app.registry.show(&id)?.status != Status::Quarantined {
         return Ok("it is in quarantine no more".to_owned());
@@ -231,6 +288,9 @@ fn put_back(app: &App, by: &By, step: &Step) -> Result<String, AppError> {
     }
 }
 
+/// The code of a step that a person asked to undo, and that whoever has the helper undoes.
+pub(super) const LEFT_TO_HELPER: &str = "left-to-helper";
+
 /// Failures after which nothing was done on the host.
 const REFUSED: [&str; 6] = [
     "host-ask",
@@ -257,6 +317,7 @@ mod tests {
                 .split_whitespace()
                 .map(|it| (it.to_owned(), String::new()))
                 .collect::<Before>(),
+            commands: Vec::new(),
             at_us: 0,
             code: code.to_owned(),
             says: String::new(),

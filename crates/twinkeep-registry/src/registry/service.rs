@@ -145,8 +145,8 @@ impl Registry {
     }
 
     /// Takes a version away: it is not served, loaded, or released any more, and its files move to
-    /// `quarantine/`. If it was in service, the backup takes its place in the same step. Doing so
-    /// again changes nothing.
+    /// `quarantine/`, where their modes let nobody open them. If it was in service, the backup takes
+    /// its place in the same step. Doing so again changes nothing.
     pub fn quarantine(
         &self,
         id: &VersionId,

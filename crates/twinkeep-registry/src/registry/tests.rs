@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -92,6 +92,11 @@ fn documents() -> BTreeMap<String, Vec<u8>> {
 
 fn overwrite(path: &Path, bytes: &[u8]) {
     File::create(path).unwrap().write_all(bytes).unwrap();
+}
+
+/// What is in quarantine is closed to all but root.
+fn open_to_us(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 #[test]
@@ -291,6 +296,19 @@ fn a_quarantined_version_is_moved_away_and_cannot_be_used() {
     assert!(!sample.path(id.as_str()).exists());
     assert!(sample.path("quarantine").join(id.as_str()).join("card.json").exists());
     assert!(sample.path("quarantine").join(format!("{id}.key")).exists());
+    // Nobody opens them by mistake; opening the registry sees to it, too.
+    let inside = sample.path("quarantine").join(id.as_str());
+    let modes = || {
+        let files = fs::read_dir(&inside).unwrap().map(|entry| entry.unwrap().path());
+        let files = files.chain([sample.path("quarantine").join(format!("{id}.key"))]);
+        files.map(|file| fs::metadata(file).unwrap().permissions().mode() & 0o7777).collect()
+    };
+    let nobody = |modes: Vec<u32>| 3 < modes.len() && modes.iter().all(|mode| *mode == 0);
+    assert!(nobody(modes()));
+    open_to_us(&inside.join("card.json"));
+    sample.reopen().unwrap();
+    assert!(nobody(modes()));
+    open_to_us(&inside.join("card.json"));
     for refused in [
         sample.release(&id).unwrap_err(),
         registry.load(&id).unwrap_err(),

@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, symlink};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::{
-    PRIVATE_FILE, PUBLIC_FILE, PendingFile, open_to_others, read_bounded, read_secret_bounded,
-    write_atomic,
+    PRIVATE_FILE, PUBLIC_FILE, PendingFile, copy_file, digest_file, open_to_others, read_bounded,
+    read_secret_bounded, write_atomic,
 };
 
 #[test]
@@ -138,4 +138,18 @@ fn what_is_not_a_regular_file_is_refused_at_once() {
     let mounted = dir.path().join("mounted");
     symlink(&file, &mounted).unwrap();
     assert_eq!(read_both(&mounted, 7).unwrap(), b"mounted", "secrets are often mounted as links");
+}
+
+#[test]
+fn what_its_owner_closed_is_read_for_a_moment_and_stays_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("closed");
+    write_atomic(&path, b"abc", 0o600).unwrap();
+    let digest = digest_file(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    assert_eq!(digest_file(&path).unwrap(), digest);
+    let copy = dir.path().join("copy");
+    assert_eq!(copy_file(&path, &copy, 0o600).unwrap(), digest);
+    assert_eq!(fs::read(&copy).unwrap(), b"abc");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0);
 }

@@ -28,6 +28,15 @@ pub(super) fn plan(
     })
 }
 
+pub(super) fn commands(
+    port: u16,
+    protocol: Protocol,
+    guards: &HostGuards,
+) -> Result<Vec<String>, HostError> {
+    check(port, guards)?;
+    Ok(lines(&script(port, protocol)))
+}
+
 pub(super) fn apply(port: u16, protocol: Protocol, guards: &HostGuards) -> Result<(), HostError> {
     check(port, guards)?;
     must(NFT, &["-f", "-"], &script(port, protocol))?;

@@ -256,7 +256,7 @@ fn running(pid_file: &Path) -> Option<Process> {
     Process::look(read_pid(pid_file)?).filter(Process::runs)
 }
 
-fn read_pid(pid_file: &Path) -> Option<u32> {
+pub(super) fn read_pid(pid_file: &Path) -> Option<u32> {
     let metadata = fs::metadata(pid_file).ok()?;
     // A pipe would be waited for, and a large file is none of these.
     if !metadata.is_file() || PID_FILE_SIZE_MAX < metadata.len() {

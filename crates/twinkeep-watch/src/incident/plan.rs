@@ -98,6 +98,7 @@ pub fn plan(
             state,
             on_failure: step.on_failure,
             before: super::Before::new(),
+            commands: Vec::new(),
             at_us: facts.now_us,
             code,
             says: String::new(),

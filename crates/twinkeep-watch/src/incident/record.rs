@@ -92,6 +92,9 @@ pub struct Step {
     /// What was there before.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub before: Before,
+    /// The exact commands, where it is done on the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
     /// When the state was reached.
     pub at_us: i64,
     /// Why it failed or was left out: a permanent code; empty, if neither.

@@ -42,7 +42,8 @@ fn lines(lines: &[AlertLine]) -> String {
     if lines.is_empty() {
         return "nobody is told: there is no `[[alert]]` in twinkeep.toml".to_owned();
     }
-    let header = ["name", "kind", "to", "from severity", "waiting", "dead", "last error"];
+    let header =
+        ["name", "kind", "to", "from severity", "waiting", "dead", "not sent", "last error"];
     let rows = lines.iter().map(|line| {
         let severity = serde_json::to_value(line.severity).unwrap_or_default();
         vec![
@@ -52,6 +53,7 @@ fn lines(lines: &[AlertLine]) -> String {
             severity.as_str().unwrap_or_default().to_owned(),
             line.waiting.to_string(),
             line.dead.to_string(),
+            line.not_sent.to_string(),
             line.last_error.clone(),
         ]
     });

@@ -192,7 +192,10 @@ fn show(incident: &IncidentReport) -> String {
     lines.extend(digests.map(|(name, it)| ("evidence", format!("{name} {it}"))));
     let playbook = incident.playbook.clone().unwrap_or_else(|| "none yet".to_owned());
     lines.push(("playbook", playbook));
-    lines.extend(incident.steps.iter().map(|it| ("step", step(it))));
+    for it in &incident.steps {
+        lines.push(("step", step(it)));
+        lines.extend(it.commands.iter().map(|command| ("  command", command.clone())));
+    }
     let notes = incident.notes.iter();
     lines.extend(
         notes.map(|it| ("note", format!("{} {} ({}): {}", it.at, it.by, it.about, it.text))),
@@ -215,6 +218,10 @@ fn plan(plan: &ContainmentPlan) -> String {
         if line.step.code.is_empty() {
             for (name, value) in &line.step.before {
                 text.push_str(&format!("  before   {name} = {value}\n"));
+            }
+            let commands = line.step.commands.iter().map(|it| ("command", it));
+            for (name, it) in commands.chain(line.undo_commands.iter().map(|it| ("undo", it))) {
+                text.push_str(&format!("  {name:<8} {it}\n"));
             }
             text.push_str(&format!("  then     {}\n", line.expected));
         }

@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
 use crate::harness::{Place, Ran, peer, write, write_private};
+use crate::incident::{drill, steps};
 use crate::isolation::until;
 use crate::peers::{Authority, free_port};
 use crate::serve::Server;
@@ -427,4 +429,52 @@ fn the_server_delivers_what_waits_and_the_file_of_events_is_ocsf() {
     let output = python.arg("ocsf").arg(place.path("events/all.jsonl")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.stdout, b"valid\n");
+}
+
+#[test]
+fn an_outbox_that_is_full_keeps_no_incident_from_being_contained_and_closed() {
+    let place = Place::with_keep();
+    configure(
+        &place,
+        "[[alert]]\nname = \"file\"\nkind = \"ocsf-file\"\nfile = \"{here}/events.jsonl\"\n\
+         severity = \"low\"\n",
+    );
+    let outbox = place.path("keep/alerts");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&outbox).unwrap();
+    for number in 0..10_000 {
+        let name = format!("{number:020}.0..msg_{number}.alert");
+        fs::File::create(outbox.join(name)).unwrap();
+    }
+    // Not even where the playbook says that everything is undone if a step fails.
+    let shown = place.run(&["incident", "playbook", "show", "access"]).done();
+    let text = shown["toml"].as_str().unwrap().to_owned();
+    let text = text.replace("\"notify\"", "\"notify\"\non_failure = \"undo\"");
+    write(&place.path("access.toml"), text.as_bytes());
+    place.run(&["incident", "playbook", "import", "access.toml"]).done();
+    let incident = drill(&place, &["--as", "extraction", "--identity", "key:0123456789abcdef"]);
+    let expected = ["done preserve-evidence", "done suspend-identity", "failed notify alerts-full"];
+    assert_eq!(steps(&incident), expected, "{incident}");
+    assert_eq!(incident["state"], "contained");
+    let says = incident["steps"][2]["says"].as_str().unwrap();
+    assert!(says.contains("1 of 1 alerts found no room"), "{says}");
+    let closed = place.run(&["incident", "close", "inc-1", "--reason", "a drill"]).done();
+    assert_eq!(closed["state"], "closed");
+    assert!(closed["notes"][1]["text"].as_str().unwrap().contains("alerts-full"), "{closed}");
+    let list = place.run(&["alert", "list"]).lines();
+    assert_eq!((&list[0]["name"], &list[0]["not_sent"]), (&"file".into(), &2.into()), "{list:?}");
+    assert!(list[0]["not_sent_last"].is_string());
+    assert_eq!(place.run(&["alert", "test"]).refused(), "alerts-full");
+    let lines = place.run(&["ledger", "show", "--limit", "100"]).lines();
+    let lost: Vec<&Value> = lines.iter().filter(|it| it["action"] == "alert.not-sent").collect();
+    assert_eq!(lost.len(), 3);
+    assert_eq!(
+        (&lost[0]["details"]["incident"], &lost[0]["details"]["to"]),
+        (&"inc-1".into(), &"file".into())
+    );
+    assert!(lines.iter().all(|it| it["action"] != "alert.queued"));
+    // With room again, nothing of that comes by itself: it was said that it does not.
+    fs::remove_dir_all(&outbox).unwrap();
+    let tested = one(&place.run(&["alert", "test"]));
+    assert_eq!(tested["state"], "delivered", "{tested}");
+    assert_eq!(fs::read_to_string(place.path("events.jsonl")).unwrap().lines().count(), 1);
 }

@@ -2,6 +2,7 @@
 //! on record whenever somebody is killed.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use crate::harness::{Place, Ran, ran, write, write_private};
 use crate::incident::{actions, drill, steps};
+use crate::isolation::{child, until};
 use crate::release::{damage, two_versions};
 use crate::serve::Server;
 
@@ -66,6 +68,24 @@ fn process_state(pid: u32) -> Option<char> {
     (state != 'Z').then_some(state)
 }
 
+/// A service that writes its number into `legacy.pid`, and what starts it.
+fn legacy(place: &Place) -> (Running, String) {
+    let pid_file = place.path("legacy.pid");
+    let script = format!("echo $$ > {}; exec sleep 1000", pid_file.display());
+    configure(
+        place,
+        &format!(
+            "[[host.service]]\nname = \"legacy\"\npid_file = {pid_file:?}\n\
+             start = [\"/bin/sh\", \"-c\", {script:?}]\n"
+        ),
+    );
+    let service = Running(Command::new("sh").args(["-c", &script]).spawn().unwrap());
+    while !fs::read_to_string(&pid_file).is_ok_and(|text| text.ends_with('\n')) {
+        std::thread::yield_now();
+    }
+    (service, script)
+}
+
 #[test]
 fn a_port_is_dropped_and_a_service_stopped_and_both_come_back() {
     let enough = Command::new("unshare").args(["-n", "nft", "list", "ruleset"]).output();
@@ -90,19 +110,8 @@ fn a_port_is_dropped_and_a_service_stopped_and_both_come_back() {
         within(&connect).status.code() == Some(124)
     };
     let place = Place::with_keep();
+    let (service, script) = legacy(&place);
     let pid_file = place.path("legacy.pid");
-    let script = format!("echo $$ > {}; exec sleep 1000", pid_file.display());
-    configure(
-        &place,
-        &format!(
-            "[[host.service]]\nname = \"legacy\"\npid_file = {pid_file:?}\n\
-             start = [\"/bin/sh\", \"-c\", {script:?}]\n"
-        ),
-    );
-    let service = Running(Command::new("sh").args(["-c", &script]).spawn().unwrap());
-    while !fs::read_to_string(&pid_file).is_ok_and(|text| text.ends_with('\n')) {
-        std::thread::yield_now();
-    }
     let what = [("preserve-evidence", ""), ("drop-port", "tcp/8500"), ("stop-service", "legacy")];
     import(&place, &[&what[..], &[("notify", "")]].concat());
     assert!(!dropped());
@@ -110,12 +119,28 @@ fn a_port_is_dropped_and_a_service_stopped_and_both_come_back() {
     let arguments = ["incident", "drill", "--severity", "critical"];
     let plan = run_by(&place, &inside, &[&arguments[..], &["--dry-run"]].concat()).done();
     assert_eq!(plan["steps"][1]["before"]["dropped"], "no", "{plan}");
+    let add = "nft add element inet twinkeep tcp_ports { 8500 }";
+    let has = |step: &Value, commands: &str, command: &str| {
+        step[commands].as_array().unwrap().iter().any(|it| it == command)
+    };
+    assert!(has(&plan["steps"][1], "commands", add), "{plan}");
+    let delete = "nft delete element inet twinkeep tcp_ports { 8500 }";
+    assert!(has(&plan["steps"][1], "undo_commands", delete), "{plan}");
+    assert_eq!(plan["steps"][1]["expected"], "what comes to tcp port 8500 is dropped");
+    let kill = format!("kill -TERM {}", service.0.id());
+    assert!(has(&plan["steps"][2], "commands", &kill), "{plan}");
+    assert!(has(&plan["steps"][2], "undo_commands", &format!("/bin/sh -c {script}")), "{plan}");
     assert!(!dropped() && process_state(service.0.id()).is_some(), "a plan does nothing");
     let incident = run_by(&place, &inside, &arguments).done();
     let expected = ["preserve-evidence", "drop-port", "stop-service", "notify"];
     assert_eq!(steps(&incident), expected.map(|action| format!("done {action}")), "{incident}");
     assert!(dropped());
     assert_eq!(process_state(service.0.id()), None);
+    // What was done is on record, to the letter.
+    assert!(has(&incident["steps"][1], "commands", add), "{incident}");
+    let text = place.show(&["incident", "show", "inc-1"]).stdout;
+    assert!(text.contains(&format!("command  {add}\n")), "{text}");
+    assert!(text.contains(&format!("command  {kill}\n")), "{text}");
 
     let undo = ["incident", "rollback", "inc-1", "--reason", "a drill"];
     let undone = run_by(&place, &inside, &undo).done();
@@ -131,13 +156,13 @@ fn a_port_is_dropped_and_a_service_stopped_and_both_come_back() {
     assert!(Command::new("kill").arg(again.to_string()).status().unwrap().success());
 }
 
-#[test]
-fn a_command_without_privileges_leaves_the_host_to_the_server_that_has_them() {
-    let bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
-    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "sleep", "1000"];
-    let Ok(service) = Command::new("setpriv").args(nobody).spawn().map(Running) else {
-        println!("skipped: it takes `setpriv`");
-        return;
+/// A service that only root may signal, if this is root.
+fn of_somebody_else() -> Option<Running> {
+    // In a session of its own: within one, anybody may let a process go on.
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sleep", "1000"];
+    let Ok(service) = Command::new("setsid").args(nobody).spawn().map(Running) else {
+        println!("skipped: it takes `setsid` and `setpriv`");
+        return None;
     };
     let pid = service.0.id();
     let owner = || fs::metadata(format!("/proc/{pid}")).map(|it| it.uid());
@@ -146,12 +171,29 @@ fn a_command_without_privileges_leaves_the_host_to_the_server_that_has_them() {
     }
     if process_state(pid).is_none() {
         println!("skipped: it takes root");
-        return;
+        return None;
     }
-    let (place, _) = Place::with_model();
+    Some(service)
+}
+
+/// Permits a process to be acted on, by these names.
+fn name_service(place: &Place, pid: u32, names: &[&str]) {
     let pid_file = place.path("other.pid");
     write(&pid_file, format!("{pid}\n").as_bytes());
-    configure(&place, &format!("[[host.service]]\nname = \"other\"\npid_file = {pid_file:?}\n"));
+    let of = |name: &&str| format!("[[host.service]]\nname = {name:?}\npid_file = {pid_file:?}\n");
+    configure(place, &names.iter().map(of).collect::<String>());
+}
+
+/// Without any privilege of root.
+const BARE: [&str; 3] = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+
+#[test]
+fn a_command_without_privileges_leaves_the_host_to_the_server_that_has_them() {
+    let Some(service) = of_somebody_else() else { return };
+    let (bare, pid) = (BARE, service.0.id());
+    let (place, _) = Place::with_model();
+    // By two names: what was done to one a moment ago is not done to it again.
+    name_service(&place, pid, &["other", "again"]);
     import(&place, &[("freeze-service", "other"), ("notify", "")]);
     let arguments = ["incident", "drill", "--severity", "critical"];
     let alone = run_by(&place, &bare, &arguments).done();
@@ -169,9 +211,126 @@ fn a_command_without_privileges_leaves_the_host_to_the_server_that_has_them() {
     run_by(&place, &bare, &["incident", "drill", "--severity", "low"]).done();
     let shown = run_by(&place, &bare, &["incident", "show", "inc-2"]).done();
     assert_eq!(shown["steps"], beside["steps"]);
-    assert_eq!(server.stop(), Some(0));
-    place.run(&["incident", "rollback", "inc-2", "--reason", "a drill"]).done();
+    // So is undoing it.
+    let undone = run_by(&place, &bare, &["incident", "rollback", "inc-2", "--reason", "x"]).done();
+    assert_eq!(steps(&undone), ["undone freeze-service", "done notify"], "{undone}");
     assert_ne!(process_state(pid), Some('T'));
+    run_by(&place, &bare, &["incident", "close", "inc-2", "--reason", "x"]).done();
+
+    // Where nobody has the privileges, it says so, and stays undone for whoever has them.
+    import(&place, &[("freeze-service", "again"), ("notify", "")]);
+    run_by(&place, &bare, &arguments).done();
+    assert_eq!(server.stop(), Some(0));
+    let undo = ["incident", "rollback", "inc-3", "--reason", "x"];
+    assert_eq!(run_by(&place, &bare, &undo).refused(), "rollback-partial");
+    let shown = place.run(&["incident", "show", "inc-3"]).done();
+    assert_eq!(steps(&shown)[0], "kept freeze-service host-not-permitted", "{shown}");
+    let says = shown["steps"][0]["says"].as_str().unwrap();
+    assert!(says.contains("it takes root") && says.contains("while a `serve` runs"), "{says}");
+    assert_eq!(process_state(pid), Some('T'));
+    place.run(&undo).done();
+    assert_ne!(process_state(pid), Some('T'));
+}
+
+#[test]
+fn a_helper_without_privileges_is_left_nothing() {
+    let Some(service) = of_somebody_else() else { return };
+    let pid = service.0.id();
+    let place = Place::with_keep();
+    name_service(&place, pid, &["other"]);
+    let mut helper = Command::new(BARE[0]);
+    helper.args(&BARE[1..]).arg(place.command(&[]).get_program());
+    helper.args(["serve-host", "--keep"]).arg(place.path("keep"));
+    helper.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut helper = Running(helper.spawn().unwrap());
+    let mut ask = helper.0.stdin.take().unwrap();
+    ask.write_all(b"{\"ask\":\"look\",\"files\":[]}\n").unwrap();
+    let mut answer = String::new();
+    BufReader::new(helper.0.stdout.take().unwrap()).read_line(&mut answer).unwrap();
+    assert!(answer.contains("seen"), "{answer}");
+    import(&place, &[("freeze-service", "other"), ("notify", "")]);
+    let own = place.run(&["incident", "drill", "--severity", "critical"]).done();
+    assert_eq!(steps(&own), ["done freeze-service", "done notify"], "{own}");
+    assert_eq!(process_state(pid), Some('T'));
+    let undone = place.run(&["incident", "rollback", "inc-1", "--reason", "x"]).done();
+    assert_eq!(steps(&undone)[0], "undone freeze-service");
+}
+
+/// What the service of the next test does when it is told to end for the first time.
+enum Then {
+    /// It goes on.
+    Stays,
+    /// It ends, and somebody starts it again.
+    Returns,
+}
+
+/// The helper is killed in the middle of a step, by the service that the step ends.
+fn kill_the_helper_in_the_middle(then: &Then) {
+    let (place, _) = Place::with_model();
+    let (folder, returns) = (place.folder().display(), matches!(then, Then::Returns));
+    let after = match then {
+        Then::Stays => "",
+        Then::Returns => "sh -c 'echo $$ > pid; exec sleep 1000' & exit",
+    };
+    let script = format!(
+        "cd {folder}
+        trap 'echo TERM >> marks
+              [ -e killed ] && exit
+              touch killed
+              while [ ! -s drill.pid ]; do sleep 0.02; done
+              kill -9 $(cat drill.pid) $(cat helper.pid)
+              . ./after' TERM
+        echo $$ > pid
+        while :; do sleep 0.02; done"
+    );
+    write(&place.path("after"), after.as_bytes());
+    let mut service = Running(Command::new("sh").args(["-c", &script]).spawn().unwrap());
+    let pid_file = place.path("pid");
+    until("it runs", || fs::read_to_string(&pid_file).ok().filter(|it| it.ends_with('\n')));
+    configure(&place, &format!("[[host.service]]\nname = \"own\"\npid_file = {pid_file:?}\n"));
+    import(&place, &[("stop-service", "own"), ("notify", "")]);
+    let server = Server::start(&place);
+    let helper = until("the helper is there", || child(server.process(), "serve-host"));
+    write(&place.path("helper.pid"), format!("{helper}\n").as_bytes());
+    let arguments = ["incident", "drill", "--severity", "critical"];
+    let mut drill = Running(place.command(&arguments).stdout(Stdio::null()).spawn().unwrap());
+    write(&place.path("drill.pid"), format!("{}\n", drill.0.id()).as_bytes());
+    drill.0.wait().unwrap();
+
+    // People are told, and it is not contained; nobody takes it for done or for failed.
+    let shown = || place.run(&["incident", "show", "inc-1"]).done();
+    let waits = until("it waits for a helper", || {
+        Some(shown()).filter(|it| steps(it) == ["intended stop-service host-helper", "done notify"])
+    });
+    assert_eq!(waits["state"], "open", "{waits}");
+    let close = ["incident", "close", "inc-1", "--reason", "x"];
+    assert_eq!(place.run(&close).refused(), "incident-pending");
+    assert_eq!(server.stop(), Some(0));
+    let server = Server::start(&place);
+    let done = until("it is contained", || Some(shown()).filter(|it| it["state"] == "contained"));
+    assert_eq!(steps(&done), ["done stop-service", "done notify"], "{done}");
+    assert_eq!(server.stop(), Some(0));
+    // Not skipped: it ended. Not repeated: whoever came in its place was told nothing.
+    service.0.wait().unwrap();
+    let marks = fs::read_to_string(place.path("marks")).unwrap();
+    assert_eq!(marks.lines().count(), if returns { 1 } else { 2 });
+    if returns {
+        let another = pid_in(&pid_file);
+        assert!(process_state(another).is_some());
+        assert!(Command::new("kill").arg(another.to_string()).status().unwrap().success());
+    }
+    let lines = place.run(&["ledger", "show", "--limit", "300"]).lines();
+    let applied = lines.iter().filter(|it| {
+        it["action"] == "containment.applied" && it["details"]["step"] == "stop-service"
+    });
+    let outcomes: Vec<&Value> = applied.map(|it| &it["outcome"]).collect();
+    assert_eq!(outcomes.len(), 2, "once that it was lost, once that it is done: {outcomes:?}");
+}
+
+#[test]
+fn a_step_whose_helper_was_killed_is_neither_skipped_nor_repeated() {
+    kill_the_helper_in_the_middle(&Then::Stays);
+    kill_the_helper_in_the_middle(&Then::Returns);
 }
 
 #[test]

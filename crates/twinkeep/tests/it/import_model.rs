@@ -9,6 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::harness::{Place, peer, write};
+use crate::incident::{actions, drill, steps};
 
 /// A keep, and whoever makes models with a key of OpenSSL.
 fn keep_and_maker() -> Option<Place> {
@@ -82,9 +83,46 @@ fn a_model_of_data_by_a_trusted_maker_is_verified_listed_and_recorded() {
     assert_eq!(place.run(&["model", "verify", model]).refused(), "model-import-changed");
     assert_eq!(place.run(&["model", "list"]).lines()[0]["state"], "quarantined");
     assert_eq!(entries(&place, "model.quarantined").len(), 1);
+    // It is an incident, which was on record before anything was done about it; one of each.
+    assert_eq!(place.run(&["model", "verify", model]).refused(), "model-state");
+    let done = actions(&place);
+    let of = |action: &str| done.iter().position(|it| it == action).unwrap();
+    assert!(of("incident.opened") < of("model.quarantined"), "{done:?}");
+    place.run(&["incident", "resume"]).done();
+    let [incident] = &place.run(&["incident", "list"]).lines()[..] else { panic!("one") };
+    assert_eq!((&incident["detector"], &incident["count"]), (&"model-integrity".into(), &1.into()));
+    assert_eq!(
+        (&incident["target"]["name"], &incident["state"]),
+        (&model.into(), &"contained".into())
+    );
+    let expected = [
+        "done preserve-evidence",
+        "skipped activate-backup no-backup",
+        "skipped quarantine-model in-place",
+        "done notify",
+    ];
+    assert_eq!(steps(incident), expected);
+    let kept = incident["evidence"].as_object().unwrap();
+    assert_eq!(kept.keys().filter(|name| name.starts_with(model)).count(), 4, "{incident}");
     // What was changed does not come back by importing it again.
     let (again, code) = import(&place, &TRUSTED);
     assert_eq!((&again["state"], &again["code"], code), (&"quarantined".into(), &"held".into(), 1));
+}
+
+#[test]
+fn an_imported_model_that_an_incident_took_away_stays_away() {
+    let Some(place) = keep_and_maker() else { return };
+    sign(&place);
+    let (report, _) = import(&place, &TRUSTED);
+    let model = report["model"].as_str().unwrap();
+    let incident = drill(&place, &["--as", "model-integrity", "--model", model]);
+    assert_eq!(steps(&incident)[2], "done quarantine-model", "{incident}");
+    assert_eq!(place.run(&["model", "verify", model]).refused(), "model-state");
+    let undo = place.run(&["incident", "rollback", "inc-1", "--reason", "a drill"]);
+    assert_eq!(undo.refused(), "rollback-partial");
+    let shown = place.run(&["incident", "show", "inc-1"]).done();
+    assert_eq!(steps(&shown)[2], "kept quarantine-model model-import-held");
+    assert_eq!(place.run(&["model", "list"]).lines()[0]["state"], "quarantined");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Which version serves: releases, rollbacks, backups, and the way out of quarantine.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use twinkeep_domain::Timestamp;
 
-use super::{NOW, Sample, because, overwrite};
+use super::{NOW, Sample, because, open_to_us, overwrite};
 use crate::registry::Decision;
 use crate::{Status, VersionId};
 
@@ -114,14 +116,19 @@ fn a_version_leaves_quarantine_if_it_verifies_and_another_person_agrees() {
         assert_eq!(refused.code(), "model-second-person");
     }
     let card = sample.path("quarantine").join(id.as_str()).join("card.json");
+    open_to_us(&card);
     let sound = fs::read(&card).unwrap();
     overwrite(&card, b"another card");
     let both = [ada, bob];
     let refused = registry.restore(&id, &agreed("looked at it", &both)).unwrap_err();
     assert_eq!(refused.code(), "model-signature");
     assert!(card.exists() && !sample.path(id.as_str()).exists(), "it is back in quarantine");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode(&card), 0);
+    open_to_us(&card);
     overwrite(&card, &sound);
     registry.restore(&id, &agreed("looked at it", &both)).unwrap();
+    assert_eq!(mode(&sample.file(&id, "card.json")), 0o600);
     let record = registry.show(&id).unwrap();
     assert_eq!(record.status, Status::Candidate);
     assert_eq!(record.steps.last().unwrap().approved_by, both);
