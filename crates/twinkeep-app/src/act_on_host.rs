@@ -18,8 +18,10 @@ use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use twinkeep_registry::VersionId;
 use twinkeep_watch::host::{
-    self, HostAction, HostBefore, HostError, HostEvidence, HostPlan, Protocol, look_at_host,
+    self, Changes, HostAction, HostBefore, HostError, HostEvidence, HostPlan, Protocol,
+    look_at_host,
 };
 use twinkeep_watch::incident::{Action, Takes};
 
@@ -91,6 +93,7 @@ enum Ask {
     Apply { order: HostOrder, before: HostBefore },
     Undo { order: HostOrder, before: HostBefore },
     Look { files: Vec<PathBuf> },
+    Seal { version: String },
 }
 
 /// What it answers.
@@ -137,6 +140,56 @@ pub(crate) fn undo_on_host(
 ) -> Result<(), AppError> {
     let ask = Ask::Undo { order: order.clone(), before: before.clone() };
     done(app.host.ask(&app.settings, &ask)?)
+}
+
+/// Has nobody change the files of a version in quarantine any more.
+pub(crate) fn seal_on_host(app: &App, version: &VersionId) -> Result<(), AppError> {
+    let own = app.host.is_own();
+    done(match own {
+        true => seal(&app.settings, app.layout.root(), version.as_str()),
+        false => app.host.ask(&app.settings, &Ask::Seal { version: version.to_string() })?,
+    })
+}
+
+/// Lets them be changed again. No helper does that: whoever takes over the process with the keys
+/// could have it done.
+pub(crate) fn unseal_on_host(app: &App, version: &VersionId) -> Result<(), AppError> {
+    let refused = || {
+        AppError::refused("model-immutable", format!("the files of `{version}` are immutable"))
+            .hint("run this as root, or `chattr -i` them first: they are in `models/quarantine`")
+    };
+    if !app.host.is_own() {
+        return Err(refused());
+    }
+    let root = app.layout.root();
+    for file in quarantined_files(root, version) {
+        host::set_changes(root, &file, Changes::Permitted)
+            .map_err(|error| refused().because(error))?;
+    }
+    Ok(())
+}
+
+/// Returns the files of a version in quarantine, relative to the keep.
+pub(crate) fn quarantined_files(root: &Path, version: &VersionId) -> Vec<PathBuf> {
+    let quarantine = Path::new("models/quarantine");
+    let folder = quarantine.join(version.as_str());
+    let found = std::fs::read_dir(root.join(&folder)).into_iter().flatten().flatten();
+    let found = found.take(FILE_COUNT_MAX).map(|file| folder.join(file.file_name()));
+    let key = quarantine.join(format!("{version}.key"));
+    let key = root.join(&key).exists().then_some(key);
+    found.chain(key).collect()
+}
+
+fn seal(settings: &Settings, root: &Path, version: &str) -> Answer {
+    let Some(version) = VersionId::parse(version).filter(|_| settings.host.immutable) else {
+        return refused("host-off", "`[host]` of the configuration does not permit this");
+    };
+    for file in quarantined_files(root, &version) {
+        if let Err(error) = host::set_changes(root, &file, Changes::Refused) {
+            return refused(error.code(), &error.to_string());
+        }
+    }
+    Answer::Done {}
 }
 
 /// Looks who has `files` of the keep open, and who listens on this host.
@@ -232,6 +285,10 @@ pub fn help_on_host(
 }
 
 impl HostHand {
+    fn is_own(&self) -> bool {
+        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Hand::Own)
+    }
+
     fn ask(&self, settings: &Settings, ask: &Ask) -> Result<Answer, AppError> {
         let mut hand = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lost = || {
@@ -282,6 +339,10 @@ fn answer(settings: &Settings, ask: &Ask, within: Option<&Path>) -> Answer {
         Ask::Undo { order, before } => {
             run(order, &|action| host::undo(action, before).map(|()| Answer::Done {}))
         }
+        Ask::Seal { version } => match within {
+            Some(root) => seal(settings, root, version),
+            None => refused("host-ask", "it is not known where this is"),
+        },
         Ask::Look { files } => {
             // `KEEP/../...` begins with the keep, and is none of its files.
             let plain = |file: &PathBuf| !file.components().any(|it| it == Component::ParentDir);

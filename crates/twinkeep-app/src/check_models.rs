@@ -77,6 +77,7 @@ fn check(app: &App) -> Result<ModelsCheck, AppError> {
     if !found.taken_away.is_empty() {
         resume_incidents(app)?;
     }
+    app.seal_what_is_quarantined()?;
     found.in_service = app.registry.in_service()?.map(|id| id.to_string());
     found.backup = app.registry.backup()?.map(|id| id.to_string());
     Ok(found)

@@ -777,6 +777,7 @@ const KEYS: &[&str] = &[
     "size_max",
     "host",
     "drop_ports",
+    "immutable",
     "keep_ports",
     "service",
     "pid_file",

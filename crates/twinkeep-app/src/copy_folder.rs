@@ -10,6 +10,8 @@ use twinkeep_vault::files::{
     PRIVATE_FILE, TEMPORARY_SUFFIX, copy_file, create_private_dir, sync_dir,
 };
 
+use twinkeep_watch::host::is_immutable;
+
 use crate::AppError;
 
 /// Digests by path, relative to the keep, with `/`.
@@ -17,7 +19,7 @@ pub(crate) type Digests = BTreeMap<String, String>;
 
 /// Copies a folder and everything below it; `name` is how the digests call it. Locks and files
 /// that somebody is writing are left out, and so are the ledger's journals, which belong to
-/// the moment, and everything that is not a plain file.
+/// the moment, everything that is not a plain file, and what is immutable and cannot be read.
 pub(crate) fn copy_folder(
     from: &Path,
     to: &Path,
@@ -34,7 +36,12 @@ pub(crate) fn copy_folder(
         if kind.is_dir() && !file.ends_with(TEMPORARY_SUFFIX) {
             copy_folder(&path, &target, &name, digests)?;
         } else if kind.is_file() && !left_out(file) {
-            digests.insert(name, copy_into(&path, &target, PRIVATE_FILE)?);
+            match copy_into(&path, &target, PRIVATE_FILE) {
+                Ok(digest) => _ = digests.insert(name, digest),
+                // In quarantine, where only whoever has the privileges opens it.
+                Err(_) if is_immutable(&path) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     sync_dir(to).map_err(|error| failed("write", to, error))

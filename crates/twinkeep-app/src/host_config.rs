@@ -20,6 +20,9 @@ pub struct HostConfig {
     /// Ports that are never dropped, besides those of operators and SSH.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub keep_ports: BTreeSet<u16>,
+    /// Whether the files of versions in quarantine are made immutable (`chattr +i`), where the file
+    /// system has that.
+    pub immutable: bool,
     /// Services that may be stopped or frozen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub service: Vec<ServiceConfig>,
@@ -45,7 +48,7 @@ pub struct ServiceConfig {
 impl HostConfig {
     /// Returns whether incidents may do anything on the host.
     pub fn is_on(&self) -> bool {
-        self.drop_ports || !self.service.is_empty()
+        self.drop_ports || self.immutable || !self.service.is_empty()
     }
 
     /// Returns a service, by what playbooks call it.

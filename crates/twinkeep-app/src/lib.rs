@@ -144,6 +144,7 @@ mod scan_alert;
 mod score_senders;
 mod screen_reference;
 mod seal_feed;
+mod seal_quarantine;
 mod search_audit;
 mod search_ledger;
 mod send_feed;

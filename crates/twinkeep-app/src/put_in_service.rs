@@ -188,6 +188,10 @@ pub fn quarantine_model(
     let entry = match &result {
         Ok(report) => {
             let entry = entry.with("model", version);
+            let entry = match ModelId::parse(version) {
+                Some(ModelId::Version(id)) => app.seal_quarantined(&id, entry),
+                _ => entry,
+            };
             match &report.replaced_by {
                 Some(backup) => entry.with("replaced_by", backup.as_str()),
                 None => entry,
@@ -211,8 +215,7 @@ pub fn restore_model(
         let approved_by = agreed(app, id, Purpose::Restore, approvals)?;
         let decision =
             Decision { by: &caller.id, reason, approved_by: &approved_by, at: app.now() };
-        app.registry.restore(id, &decision)?;
-        app.remember_registry()?;
+        app.restore_quarantined(id, &decision)?;
         report(app, id, None)
     })
 }

@@ -221,7 +221,7 @@ impl App {
             Some(backup) => entry.with("replaced_by", backup.as_str()),
             None => entry,
         };
-        self.record_at(&entry)?;
+        self.record_at(&self.seal_quarantined(version, entry))?;
         noted.map(|()| found.replaced_by)
     }
 }

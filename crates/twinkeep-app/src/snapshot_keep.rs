@@ -10,9 +10,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use twinkeep_ledger::{Activity, Class as EventClass, Severity, verify};
+use twinkeep_registry::Status;
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::files::{PRIVATE_FILE, create_private_dir, write_atomic};
 
+use crate::act_on_host::quarantined_files;
 use crate::contain_incident::Containing;
 use crate::copy_folder::{Digests, copy_folder, copy_into, failed};
 use crate::export_subject::new_folder;
@@ -45,6 +47,9 @@ pub struct SnapshotReport {
     pub taken: String,
     /// Files.
     pub files: usize,
+    /// Files in quarantine that are immutable, and that this process may not read: left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: usize,
     /// Entries of the ledger.
     pub ledger_entries: u64,
     /// The keyring's generation; an older one does not restore it.
@@ -109,6 +114,7 @@ fn copy(app: &App, folder: &Path) -> Result<SnapshotReport, AppError> {
     }
     app.registry
         .while_still(|| copy_folder(&from.models(), &to.models(), "models", &mut files))??;
+    let left_out = quarantined(app)?.iter().filter(|it| !files.contains_key(*it)).count();
     create_private_dir(&to.store()).map_err(|error| failed("create", &to.store(), error))?;
     let store = app.store.snapshot(&to.store())?;
     for (name, digest) in &store.files {
@@ -133,10 +139,23 @@ fn copy(app: &App, folder: &Path) -> Result<SnapshotReport, AppError> {
     Ok(SnapshotReport {
         taken: manifest.taken,
         files: manifest.files.len(),
+        left_out,
         ledger_entries: ledger_size,
         keyring_generation: manifest.keyring,
         manifest_sha256: to_hex(&sha256(&signed)),
     })
+}
+
+/// Returns the files of all versions in quarantine, as digests call them.
+fn quarantined(app: &App) -> Result<Vec<String>, AppError> {
+    let versions = app.registry.list()?;
+    let versions = versions.iter().filter(|record| record.status == Status::Quarantined);
+    let files = versions.flat_map(|it| quarantined_files(app.layout.root(), &it.id));
+    Ok(files.map(|file| file.display().to_string()).collect())
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Copies what is done about incidents, and what proves them, while nobody contains any.

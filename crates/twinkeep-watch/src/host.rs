@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 mod error;
 mod evidence;
+mod immutable;
 mod port;
 mod privilege;
 mod process;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use error::HostError;
 pub use evidence::{HostEvidence, ListeningSocket, OpenFile, look_at_host};
+pub use immutable::{Changes, is_immutable, set_changes};
 pub use privilege::may;
 
 /// Something that is done on the host.

@@ -124,9 +124,11 @@ pub(super) fn apply(
                 return Ok("it was in quarantine already".to_owned());
             }
             let done = quarantine_model(app, &Caller::system(), on, &reason)?;
+            let sealed = parse_version(on).is_ok_and(|id| app.is_sealed(&id));
+            let more = if sealed { ", and nobody changes its files" } else { "" };
             Ok(match done.replaced_by {
-                Some(backup) => format!("{backup} serves in its place"),
-                None => "it is in quarantine".to_owned(),
+                Some(backup) => format!("{backup} serves in its place{more}"),
+                None => format!("it is in quarantine{more}"),
             })
         }
         Action::RevokeCredential => {

@@ -265,8 +265,7 @@ fn give_back(app: &App, by: &By, version: &str) -> Result<String, AppError> {
         approved_by: &by.approved_by,
         at: app.now(),
     };
-    app.registry.restore(&id, &decision)?;
-    app.remember_registry()?;
+    app.restore_quarantined(&id, &decision)?;
     Ok("it verified, and is a candidate: releasing it is another decision".to_owned())
 }
 

@@ -6,10 +6,14 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::{HostAction, HostGuards, Protocol, Service, apply, look_at_host, plan, undo};
+use super::{
+    Changes, HostAction, HostGuards, Protocol, Service, apply, is_immutable, look_at_host, plan,
+    set_changes, undo,
+};
 
 struct Running(Child);
 
@@ -234,4 +238,30 @@ fn a_port_is_dropped_and_opened_again_and_rules_of_others_stay() {
     undo(&second, &planned_second.before).unwrap();
     assert!(!nft(&["list", "ruleset"]).contains("twinkeep"), "nothing is left behind");
     assert_eq!(nft(&["list", "table", "inet", "foreign"]), foreign);
+}
+
+#[test]
+fn only_plain_files_of_the_folder_are_made_immutable() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, outside) = (dir.path().join("keep"), dir.path().join("outside"));
+    fs::create_dir(&folder).unwrap();
+    for file in [&outside, &folder.join("plain")] {
+        fs::File::create(file).unwrap();
+    }
+    symlink(&outside, folder.join("link")).unwrap();
+    symlink(dir.path(), folder.join("folder")).unwrap();
+    fs::hard_link(&outside, folder.join("name")).unwrap();
+    let whole = outside.to_str().unwrap();
+    for wrong in ["link", "folder/outside", "name", "../outside", ".", "none", whole] {
+        assert!(set_changes(&folder, Path::new(wrong), Changes::Refused).is_err(), "{wrong}");
+        assert!(!is_immutable(&outside), "{wrong}");
+    }
+    let (plain, path) = (Path::new("plain"), folder.join("plain"));
+    if let Err(error) = set_changes(&folder, plain, Changes::Refused) {
+        println!("skipped: {error}");
+        return;
+    }
+    let set = is_immutable(&path);
+    set_changes(&folder, plain, Changes::Permitted).unwrap();
+    assert!(set && !is_immutable(&path));
 }

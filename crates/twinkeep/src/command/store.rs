@@ -121,8 +121,12 @@ fn compacted(report: &CompactReport) -> String {
 }
 
 fn snapshotted(report: &SnapshotReport) -> String {
+    let left_out = match report.left_out {
+        0 => String::new(),
+        count => format!("{count} immutable files in quarantine left out: run this as root\n"),
+    };
     format!(
-        "{} files, {} entries of the ledger\nmanifest  {}\n\
+        "{} files, {} entries of the ledger\n{left_out}manifest  {}\n\
          It opens with the keyring of generation {} or newer: `twinkeep keyring backup FILE`, kept somewhere else.",
         report.files,
         thousands(report.ledger_entries),

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::harness::{Place, Ran, ran, write, write_private};
 use crate::incident::{actions, drill, steps};
 use crate::isolation::{child, until};
-use crate::release::{damage, two_versions};
+use crate::release::{approve, approver, damage, two_versions};
 use crate::serve::Server;
 
 /// A process, gone when the test ends.
@@ -460,4 +460,104 @@ fn evidence_is_shown_and_a_copied_model_tells_how_many_people_it_learned_from() 
     assert_eq!(place.run(&["incident", "evidence", "../inc-1"]).refused(), "evidence-none");
     place.flip(&place.path("keep/evidence/inc-1.sealed"), 999);
     assert_eq!(place.run(&["incident", "evidence", "inc-1"]).refused(), "evidence-damaged");
+}
+
+/// Whoever cannot read what is in quarantine leaves it out of a copy, and says so.
+fn copies_are_made_all_the_same(place: &Place, bare: &[&str]) {
+    let whole = place.run(&["store", "snapshot", "whole"]).done();
+    assert_eq!(whole["left_out"], Value::Null, "{whole}");
+    let part = run_by(place, bare, &["store", "snapshot", "part"]).done();
+    let count = part["left_out"].as_u64().unwrap();
+    assert!(4 <= count, "{part}");
+    assert_eq!(whole["files"].as_u64().unwrap(), part["files"].as_u64().unwrap() + count);
+}
+
+/// Takes the flag away, so that the folder can be deleted.
+struct Loose<'a>(&'a Place);
+
+impl Drop for Loose<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("chattr").args(["-R", "-i"]).arg(self.0.path("keep/models")).output();
+    }
+}
+
+#[test]
+fn a_version_in_quarantine_is_immutable_where_the_configuration_says_so() {
+    let (place, [_, second]) = two_versions();
+    let probe = place.path("probe");
+    write(&probe, b"");
+    let flag = |change: &str| Command::new("chattr").arg(change).arg(&probe).output();
+    let bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+    if !flag("+i").is_ok_and(|output| output.status.success())
+        || !Path::new("/usr/bin/setpriv").exists()
+    {
+        println!("skipped: it takes root, `setpriv`, and a file system with the flag");
+        return;
+    }
+    flag("-i").unwrap();
+    let _loose = Loose(&place);
+    let config = place.path("keep/twinkeep.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    assert_eq!(text.matches("immutable = false").count(), 1);
+    let text = text.replace("immutable = false", "immutable = true");
+    let text = text.replace("verify_every_seconds = 900", "verify_every_seconds = 1");
+    write(&config, text.as_bytes());
+    let model = ["incident", "drill", "--as", "model-integrity", "--model", &second];
+    // Without the privilege it is taken away all the same, and the ledger says what is missing.
+    run_by(&place, &bare, &model).done();
+    let entry = |action: &str| {
+        let lines = place.run(&["ledger", "show", "--limit", "300"]).lines();
+        lines.into_iter().rev().find(|line| line["action"] == action)
+    };
+    let quarantined = entry("model.quarantined").unwrap();
+    assert_eq!(quarantined["details"]["immutable"], "host-not-permitted", "{quarantined}");
+    let card = place.path("keep/models/quarantine").join(&second).join("card.json");
+    let open = || fs::OpenOptions::new().write(true).open(&card);
+    open().unwrap();
+    let server = Server::start(&place);
+    until("the helper does it", || entry("model.sealed"));
+    assert_eq!(server.stop(), Some(0));
+    let refused = std::io::ErrorKind::PermissionDenied;
+    assert_eq!(open().unwrap_err().kind(), refused, "not even root");
+    assert_eq!(fs::remove_file(&card).unwrap_err().kind(), refused);
+    let shown = fs::metadata(&card).unwrap();
+    assert_eq!(shown.mode() & 0o7777, 0);
+
+    copies_are_made_all_the_same(&place, &bare);
+
+    // Given back by whoever has the privilege, and by nobody else.
+    approver(&place, "ada");
+    let undo = |file: &str| {
+        place.run(&["incident", "request", "inc-1", "--out", file]).done();
+        let agreed = approve(&place, "ada", file);
+        ["incident", "rollback", "inc-1", "--reason", "x", "--approval", &agreed].map(str::to_owned)
+    };
+    let args = undo("first.json");
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    assert_eq!(run_by(&place, &bare, &args).refused(), "rollback-partial");
+    let kept = place.run(&["incident", "show", "inc-1"]).done();
+    assert_eq!(steps(&kept)[2], "kept quarantine-model model-immutable", "{kept}");
+    assert!(kept["steps"][2]["says"].as_str().unwrap().contains("run this as root"), "{kept}");
+    let args = undo("second.json");
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    place.run(&args);
+    assert_eq!(place.version("candidate"), second);
+    let card = place.path("keep/models").join(&second).join("card.json");
+    assert_eq!(fs::metadata(&card).unwrap().mode() & 0o7777, 0o600);
+    fs::OpenOptions::new().write(true).open(&card).unwrap();
+
+    // At once, where whoever takes it away has the privilege.
+    place.run(&["model", "quarantine", &second, "--reason", "again"]).done();
+    let quarantined = entry("model.quarantined").unwrap();
+    assert_eq!(quarantined["details"]["immutable"], "yes", "{quarantined}");
+    let card = place.path("keep/models/quarantine").join(&second).join("card.json");
+    assert_eq!(fs::remove_file(&card).unwrap_err().kind(), refused);
+
+    // What was left out of a copy is known there.
+    let args = ["store", "restore", "part", "--into", "restored", "--key-file", "keep.kek"];
+    let with = ["--keyring", "keep/store/keyring", "--ledger", "keep/ledger"];
+    place.run(&[&args[..], &with[..]].concat()).done();
+    let ask = ["--keep", "restored", "--key-file", "keep.kek", "model", "list"];
+    let there = place.run(&ask).lines();
+    assert!(there.iter().any(|it| it["version"] == *second && it["state"] == "quarantined"));
 }
