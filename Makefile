@@ -56,8 +56,8 @@ bench-windows: ## Forecast what customers of Online Retail do, beside LightGBM i
 bench-drift: ## See drift beside Evidently, NannyML, and River, on the same tables and streams (PROFILE=dev: as built for tests)
 	@CARGO="$(CARGO)" PROFILE="$(PROFILE)" sh benches/drift/run.sh
 
-bench-access: ## Count alarms about access over 120 made-up days of 240 clients, and what is found of planted attacks
-	@$(CARGO) run --profile $(or $(PROFILE),release) --locked --quiet --package twinkeep-watch --example access
+bench-access: ## Count alarms about access over 120 made-up days of 240 clients, and what is found of planted attacks (SEED: what is made up anew)
+	@$(CARGO) run --profile $(or $(PROFILE),release) --locked --quiet --package twinkeep-watch --example access -- $(if $(SEED),--seed=$(SEED))
 
 bench-influence: ## Plant poison into one feed of six, and print whether leaving it out finds it (PhysioNet 2012)
 	@$(CARGO) run --release --locked --quiet --package twinkeep-app --example influence

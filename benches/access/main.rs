@@ -6,7 +6,12 @@
 //! is rolled out, a change of the clock, programs with an old key, and people who mistype. The first 30
 //! days teach habits; what is planted comes later, one attack a run.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "it is a benchmark")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "it is a benchmark"
+)]
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,9 +19,15 @@ use std::time::Instant;
 use twinkeep_watch::probe::{AccessAlarm, AccessFact, AccessKind, AccessWatch, ProbeParameters};
 
 fn main() {
-    let hires = !std::env::args().any(|word| word == "--no-hires");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let hires = !words.iter().any(|word| word == "--no-hires");
+    // Parameters were chosen with this seed: what others give is the figure.
+    let seed = words
+        .iter()
+        .find_map(|word| word.strip_prefix("--seed="))
+        .map_or(SEED, |text| text.parse().expect("the seed is a number"));
     let started = Instant::now();
-    let usual = usual(SEED, hires);
+    let usual = usual(seed, hires);
     let (alarms, evenings) = whole(&usual);
     let live = |at_us: &i64| LEARNED_DAYS * DAY_US <= *at_us;
     let days = (DAYS - LEARNED_DAYS) as f64;
@@ -43,7 +54,7 @@ fn main() {
     println!("\n| planted | runs | found | by | facts until then |");
     println!("|---|---|---|---|---|");
     for attack in ATTACKS {
-        measure(&usual, &evenings, attack);
+        measure(&usual, &evenings, attack, seed);
     }
     println!("\n{:.1} s", started.elapsed().as_secs_f64());
 }
@@ -118,11 +129,16 @@ const ATTACKS: &[Attack] = &[
 ];
 
 /// Plants an attack on some days, and follows each until its evening.
-fn measure(usual: &[AccessFact], evenings: &BTreeMap<i64, AccessWatch>, attack: &Attack) {
+fn measure(
+    usual: &[AccessFact],
+    evenings: &BTreeMap<i64, AccessWatch>,
+    attack: &Attack,
+    seed: u64,
+) {
     let (mut found, mut delays) = (0, Vec::new());
     let mut by: BTreeMap<&str, u64> = BTreeMap::new();
     for run in 0..RUNS {
-        let mut random = Random(SEED ^ (run + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut random = Random(seed ^ (run + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let planted = (attack.plant)(&mut random, LEARNED_DAYS + 10 + (run as i64 * 7) / 3);
         let begin = planted.facts[0].at_us;
         let day = begin / DAY_US;

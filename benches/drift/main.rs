@@ -40,16 +40,16 @@ fn tables(numbers: &[f64], columns: usize, [before, now]: [usize; 2], count: usi
     let (mut baselines, mut judging) = (0.0, 0.0);
     for table in numbers.chunks_exact((before + now) * columns).take(count) {
         let (one, other) = table.split_at(before * columns);
+        // Reading is no part of it, neither here nor of the peers.
+        let [one, other] = [(one, before), (other, now)].map(|(table, rows)| -> Vec<Measured> {
+            let columns = table.chunks_exact(rows).enumerate();
+            columns.map(|(column, values)| series(column, values)).collect()
+        });
         let started = Instant::now();
-        let baseline: Vec<BaselineSeries> = (one.chunks_exact(before).enumerate())
-            .map(|(column, values)| BaselineSeries::of(&series(column, values)))
-            .collect();
+        let baseline: Vec<BaselineSeries> = one.iter().map(BaselineSeries::of).collect();
         baselines += started.elapsed().as_secs_f64();
         let started = Instant::now();
-        let measured: Vec<Measured> = (other.chunks_exact(now).enumerate())
-            .map(|(column, values)| series(column, values))
-            .collect();
-        let found = judge(&parameters, &baseline, &measured);
+        let found = judge(&parameters, &baseline, &other);
         judging += started.elapsed().as_secs_f64();
         let named = |verdicts: &[Verdict]| {
             let those = found.iter().filter(|it| verdicts.contains(&it.verdict));

@@ -37,8 +37,7 @@ pub struct Comparison {
 impl Sketch {
     /// Sketches finite values, one a person.
     pub fn of(values: &[f64]) -> Self {
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
+        let sorted = sorted(values);
         let parts = (sorted.len() / GROUP_COUNT_MIN).clamp(1, PART_COUNT_MAX);
         let size = sorted.len().div_ceil(parts).max(GROUP_COUNT_MIN);
         let (mut marks, mut counts, mut count) = (Vec::new(), Vec::new(), 0);
@@ -157,6 +156,17 @@ impl Sketch {
         })?;
         self.marks.get(reached).or(self.marks.last()).copied()
     }
+}
+
+/// Returns values in the order of [`f64::total_cmp`], by way of integers that are in it, too: these
+/// are sorted in half the time.
+fn sorted(values: &[f64]) -> Vec<f64> {
+    // Of negative numbers all bits but the sign are turned; doing it again turns them back.
+    let turned = |bits: i64| bits ^ (((bits >> 63).cast_unsigned()) >> 1).cast_signed();
+    let mut keys: Vec<i64> =
+        values.iter().map(|value| turned(value.to_bits().cast_signed())).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|key| f64::from_bits(turned(key).cast_unsigned())).collect()
 }
 
 /// Puts neighboring parts together, until each has so many values of the baseline, and is to be

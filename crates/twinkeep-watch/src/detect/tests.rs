@@ -214,6 +214,16 @@ fn a_damaged_sketch_is_not_sound() {
     assert!(!Sketch::default().is_sound());
 }
 
+#[test]
+fn marks_lie_in_the_order_of_numbers() {
+    let values: Vec<f64> =
+        (-300..300_i32).map(|at| 1.5_f64.powi(at.abs()) * f64::from(at)).collect();
+    let mixed: Vec<f64> = (0..600).map(|at| values[at * 7 % 600]).collect();
+    let sketch = Sketch::of(&mixed);
+    assert!(sketch.is_sound() && 40 < sketch.marks.len(), "{sketch:?}");
+    assert_eq!(sketch, Sketch::of(&values));
+}
+
 proptest! {
     #[test]
     fn no_part_of_a_sketch_is_about_few_people(
