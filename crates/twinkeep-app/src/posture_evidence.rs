@@ -16,7 +16,7 @@ use twinkeep_posture::facts::keep::{
     Alert, Answers, ApiKey, Feed, Keep as KeepFacts, Papers, Shards, Watch,
 };
 use twinkeep_registry::{LoadedModel, Status, VersionRecord};
-use twinkeep_store::FeedRecord;
+use twinkeep_store::{FeedRecord, LIVE_SOURCE};
 use twinkeep_vault::digest::{Sha256, to_hex};
 use twinkeep_vault::files::read_bounded;
 
@@ -123,7 +123,15 @@ fn bill_missing(bill: &Value) -> BTreeSet<String> {
 pub(crate) fn decisions(app: &App) -> Result<Vec<LedgerLine>, AppError> {
     let mut found = entries(app, "model.*")?;
     found.extend(entries(app, "containment.*")?);
+    found.retain(decides);
     Ok(found)
+}
+
+/// Whether an entry is a decision that was carried out: that a version was trained, shown, or
+/// refused is none.
+fn decides(line: &LedgerLine) -> bool {
+    let contained = line.action.starts_with("containment.");
+    line.outcome == "success" && (contained || DECISIONS.contains(&line.action.as_str()))
 }
 
 /// What a version became without an entry that speaks of it, at about that time.
@@ -147,9 +155,11 @@ fn close(hours: f64) -> bool {
 
 fn feeds(app: &App) -> Result<Vec<Feed>, AppError> {
     let mut named = BTreeSet::new();
-    for line in entries(app, "feed.*")? {
-        if let Some(name) = line.details.get("feed").and_then(Value::as_str) {
-            named.insert(name.to_owned());
+    // That a feed was looked at, or decided about, does not say how it came.
+    for action in ["feed.ingested", "feed.replayed"] {
+        for line in entries(app, action)?.iter().filter(|line| line.outcome == "success") {
+            let name = line.details.get("feed").and_then(Value::as_str);
+            named.extend(name.map(str::to_owned));
         }
     }
     // Live events become feeds without anybody who brings them: each event has an entry of its own.
@@ -160,7 +170,10 @@ fn feeds(app: &App) -> Result<Vec<Feed>, AppError> {
     let feed = |record: FeedRecord| {
         let name = feed_name(record.id);
         let counts = record.counts;
-        let live = || folded.iter().any(|at| close(at.hours_since(record.ingested_at)));
+        let live = || {
+            let at_that_time = |at: &Timestamp| close(at.hours_since(record.ingested_at));
+            record.source == LIVE_SOURCE && folded.iter().any(at_that_time)
+        };
         Feed {
             signed: record.delivery.is_some(),
             recorded: named.contains(&name) || live(),
@@ -227,7 +240,10 @@ fn watch(app: &App) -> Result<Watch, AppError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
         Err(_) => false,
     };
+    let probe = app.probe_parameters()?;
     Ok(Watch {
+        probing: probe.enabled,
+        coarser_hours: probe.tier_hours.ceil() as u32,
         panel: app.read_sealed(REFERENCE)?.is_some(),
         verify_every_seconds: settings.models.verify_every_seconds,
         policy_as_read,
@@ -259,7 +275,7 @@ fn api_keys(app: &App) -> Result<Vec<ApiKey>, AppError> {
 
 fn answers(app: &App) -> Result<Answers, AppError> {
     let mut found = Answers::default();
-    for action in ["predict", "twin.forecast"] {
+    for action in ANSWERS {
         for line in newest(app, action, ANSWERS_LOOKED_AT)? {
             found.looked_at += 1;
             found.without_caller += u64::from(line.actor.is_empty());
@@ -278,6 +294,19 @@ fn newest(app: &App, action: &str, count: usize) -> Result<Vec<LedgerLine>, AppE
     let query = LedgerQuery { action: Some(action.to_owned()), ..LedgerQuery::default() };
     search_ledger(app.layout().root(), &query, SearchWith::Index, count)
 }
+
+/// What puts a version into service, or takes it away.
+const DECISIONS: [&str; 5] = [
+    "model.released",
+    "model.promoted",
+    "model.rolled-back",
+    "model.quarantined",
+    "model.restored",
+];
+
+/// What a model answers to.
+const ANSWERS: [&str; 5] =
+    ["predict", "twin.forecast", "twin.drawn", "twin.explained", "twin.simulated"];
 
 /// As many tell whether the program that wrote them leaves anything out.
 const ANSWERS_LOOKED_AT: usize = 1000;

@@ -7,10 +7,9 @@
 //! - It is in the outbox before the scan is recorded: whoever is killed in between tells twice, and
 //!   never not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use twinkeep_posture::trend::{Became, trend};
 use twinkeep_posture::{Finding, Outcome, Report, Severity as Badness};
 use twinkeep_watch::{Detector, Severity, Target};
 
@@ -34,7 +33,7 @@ pub fn alert_of_scan(
     at_least: Badness,
 ) -> Result<Option<ScanAlert>, AppError> {
     let before = last_scan_of(app.layout().root(), &report.targets)?;
-    let new = new_findings(before, report, at_least);
+    let new = new_findings(before.as_ref(), report, at_least);
     let Some(worst) = new.iter().map(|finding| finding.severity).max() else { return Ok(None) };
     let mut rules: BTreeMap<String, u64> = BTreeMap::new();
     for finding in new {
@@ -60,21 +59,14 @@ pub fn alert_of_scan(
     Ok(Some(ScanAlert { rules, queued }))
 }
 
-/// What fails anew; what the baseline knows of is not told.
-fn new_findings(before: Option<Report>, report: &Report, at_least: Badness) -> Vec<Finding> {
-    let new: Vec<Finding> = match before {
-        Some(before) => trend(vec![before, report.clone()])
-            .changes
-            .into_iter()
-            .filter(|change| change.became == Became::New)
-            .map(|change| change.finding)
-            .collect(),
-        None => {
-            let fails = |it: &&Finding| matches!(it.outcome, Outcome::Fail { .. });
-            report.findings.iter().filter(fails).cloned().collect()
-        }
-    };
-    new.into_iter().filter(|it| at_least <= it.severity && !it.known).collect()
+/// What fails anew; what the baseline knows of is not told. The one before is the one that was
+/// recorded last, whichever facts are older.
+fn new_findings(before: Option<&Report>, report: &Report, at_least: Badness) -> Vec<Finding> {
+    let fails = |it: &&Finding| matches!(it.outcome, Outcome::Fail { .. });
+    let old = before.into_iter().flat_map(|before| &before.findings).filter(fails);
+    let old: BTreeSet<_> = old.map(|it| it.fingerprint).collect();
+    let new = report.findings.iter().filter(fails).filter(|it| !old.contains(&it.fingerprint));
+    new.filter(|it| at_least <= it.severity && !it.known).cloned().collect()
 }
 
 fn severity(of: Badness) -> Severity {

@@ -32,7 +32,7 @@ mod tests;
 pub use change::{Change, Gate};
 pub use error::FixError;
 pub use journal::{Journal, JournalStep, State, apply, apply_in, rollback, rollback_in};
-pub use plan::{ByHand, Plan, Step, Verified, plan, verify};
+pub use plan::{Also, ByHand, Plan, Step, Verified, plan, verify};
 pub use postgres::{DatabaseServer, Parameter};
 pub use s3::{BucketSetting, Services};
 

@@ -10,7 +10,7 @@ pub(crate) const REDACTED: &str = "[redacted]";
 
 /// The value of something, without what looks like a secret in it.
 pub(crate) fn of_name<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
-    match proves_who(name) && is_literal(value) {
+    match proves_who(name) && (is_literal(value) || hides(value)) {
         true => Cow::Borrowed(REDACTED),
         false => redacted(value),
     }
@@ -21,16 +21,30 @@ pub(crate) fn redacted(text: &str) -> Cow<'_, str> {
     if text.contains("-----BEGIN") && text.contains("PRIVATE KEY") {
         return Cow::Borrowed(REDACTED);
     }
-    if !text.split(SEPARATORS).any(|word| in_word(word).is_some()) {
-        return Cow::Borrowed(text);
-    }
     let mut clean = String::with_capacity(text.len());
+    let mut announced = false;
     for part in text.split_inclusive(SEPARATORS) {
         let word = part.trim_end_matches(SEPARATORS);
-        clean.push_str(&in_word(word).unwrap_or_else(|| word.to_owned()));
+        let is_scheme = SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme));
+        if announced && !is_scheme && is_literal(word) {
+            clean.push_str(REDACTED);
+        } else {
+            clean.push_str(&in_word(word).unwrap_or_else(|| word.to_owned()));
+        }
         clean.push_str(part.get(word.len()..).unwrap_or_default());
+        if !word.is_empty() {
+            // What begins with a brace is filled in from elsewhere.
+            let filled_in = part.ends_with(['{', '(']);
+            announced = !filled_in && (announces(word) || announced && is_scheme);
+        }
     }
-    Cow::Owned(clean)
+    if clean == text { Cow::Borrowed(text) } else { Cow::Owned(clean) }
+}
+
+/// Whether the word after this one is a secret: `PASSWORD="…"`, `password: …`, `--password …`.
+fn announces(word: &str) -> bool {
+    let named = word.strip_suffix(['=', ':']).or_else(|| word.strip_prefix("--"));
+    named.is_some_and(proves_who)
 }
 
 /// A word without its secret; nothing if it has none.
@@ -86,6 +100,19 @@ pub(crate) fn is_literal(value: &str) -> bool {
     value.len() >= KEY_LEN_MIN && !number && !placeholder && !reference && !switch && !pattern
 }
 
+/// Whether the value of something that proves who asks is its value, and no place to find it at: a
+/// password may be a number, or have any sign in it.
+fn hides(value: &str) -> bool {
+    let refers = ["{", "#{", "${", "$(", "arn:", "http://", "https://", "@Microsoft.", REDACTED]
+        .iter()
+        .any(|start| value.starts_with(start));
+    let variable = value.starts_with('%') && value.ends_with('%');
+    KEY_LEN_MIN <= value.len() && !refers && !variable
+}
+
+/// Words between the name of a header and the secret in it.
+const SCHEMES: &[&str] = &["bearer", "basic", "token"];
+
 /// Words in names of secrets.
 const WORDS: &[&str] =
     &["apikey", "accesskey", "privatekey", "token", "authorization", "secret", "password", "pwd"];
@@ -130,6 +157,10 @@ mod tests {
             ("https://ada:s3cr3t-1@a.test/b", "https://[redacted]@a.test/b"),
             ("Server=db;Password=s3cr3t-1;Port=1", "Server=db;Password=[redacted];Port=1"),
             ("export TOKEN=s3cr3t-1\nrun", "export TOKEN=[redacted]\nrun"),
+            ("export DB_PASSWORD=\"s3cr3t-1\" X=1", "export DB_PASSWORD=\"[redacted]\" X=1"),
+            ("password: s3cr3t-1\nport: 5432", "password: [redacted]\nport: 5432"),
+            ("--db-password s3cr3t-1 --verbose", "--db-password [redacted] --verbose"),
+            ("-H 'Authorization: Bearer s3cr3t-1' x", "-H 'Authorization: Bearer [redacted]' x"),
             (&format!("key: {key}, other"), "key: [redacted], other"),
             (&key, "[redacted]"),
             ("-----BEGIN EC PRIVATE KEY-----\nAAAA", "[redacted]"),
@@ -142,6 +173,11 @@ mod tests {
             assert_eq!(redacted(&said), said, "once is enough");
         }
         assert_eq!(of_name("X-API-Key", "s3cr3t-1"), "[redacted]");
+        for password in ["2024010199", "P@ss[w0rd]x", "Tr{ub}4dor-8", "%Trub4dor-8"] {
+            assert_eq!(of_name("MasterUserPassword", password), "[redacted]");
+        }
+        let elsewhere = "{{resolve:secretsmanager:a}}";
+        assert_eq!(of_name("MasterUserPassword", elsewhere), elsewhere);
         assert_eq!(of_name("SecretArn", "some-value"), "some-value");
         assert_eq!(of_name("REQUIRE_MTLS", "true"), "true");
         assert_eq!(of_name("strict-transport-security", "max-age=1"), "max-age=1");

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{bill_missing, origin_missing};
+use super::{bill_missing, decides, origin_missing};
+use crate::LedgerLine;
 
 const SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -41,4 +42,22 @@ fn a_bill_without_a_part_or_a_digest_lacks_it() {
     bare["components"][0]["hashes"] = json!([]);
     assert_eq!(bill_missing(&bare), ["the digest of `data`".to_owned()].into());
     assert!(bill_missing(&json!("text")).len() > 3);
+}
+
+#[test]
+fn what_was_trained_shown_or_refused_is_no_decision() {
+    let is_one = |action: &str, outcome: &str| {
+        decides(&LedgerLine {
+            index: 0,
+            time: "2026-11-23T12:00:00Z".into(),
+            action: action.into(),
+            actor: "operator".into(),
+            outcome: outcome.into(),
+            subject: None,
+            details: serde_json::Map::new(),
+        })
+    };
+    assert!(is_one("model.released", "success") && is_one("containment.applied", "success"));
+    assert!(!is_one("model.trained", "success") && !is_one("model.read", "success"));
+    assert!(!is_one("model.released", "release-limits"));
 }

@@ -8,7 +8,8 @@
 //!
 //! - Nothing of the repository is run: no hook, no filter, no program that its settings name; and
 //!   nothing is fetched.
-//! - Objects that were put in place of others (`git replace`) do not count.
+//! - Objects that were put in place of others (`git replace`), parents that a file of the repository
+//!   gives a commit (grafts, a graph of commits), and history that is not in the copy do not count.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -112,6 +113,7 @@ impl Reader<'_> {
             .arg(self.repository)
             .args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
             .args(["-c", "protocol.allow=never", "-c", "safe.directory=*"])
+            .args(["-c", "core.commitGraph=false"])
             .args(arguments)
             .env_clear()
             .env("PATH", path)
@@ -119,6 +121,7 @@ impl Reader<'_> {
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_GRAFT_FILE", "/dev/null")
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_OPTIONAL_LOCKS", "0")
@@ -188,16 +191,44 @@ impl Reader<'_> {
         self.end(names)?;
         self.end(objects)?;
         git.commit_count = git.commits.len() as u64;
-        // Where nothing is left out, all parents have to be there.
-        if range.len() == 1 {
-            let cut: BTreeSet<String> = parents
-                .into_iter()
-                .filter(|(parent, _)| !seen.contains(parent))
-                .map(|(_, child)| child)
-                .collect();
-            git.cut_at = cut.into_iter().collect();
-        }
+        parents.retain(|(parent, _)| !seen.contains(parent));
+        git.cut_at = self.cut_at(&parents, range)?;
         Ok(())
+    }
+
+    /// The commits with a parent that is neither looked at nor in the history that is left out:
+    /// in a shallow copy, history ends before its commits do.
+    fn cut_at(
+        &self,
+        parents: &BTreeSet<(String, String)>,
+        range: &[String],
+    ) -> Result<Vec<String>, CollectError> {
+        let all: BTreeSet<&str> = parents.iter().map(|(parent, _)| parent.as_str()).collect();
+        let mut cut = BTreeSet::new();
+        if self.are_left_out(&all, range)? {
+            return Ok(Vec::new());
+        }
+        for (parent, child) in parents {
+            if !self.are_left_out(&BTreeSet::from([parent.as_str()]), range)? {
+                cut.insert(child.clone());
+            }
+        }
+        Ok(cut.into_iter().collect())
+    }
+
+    /// Whether commits are in the history that a range leaves out.
+    fn are_left_out(&self, ids: &BTreeSet<&str>, range: &[String]) -> Result<bool, CollectError> {
+        let without = range.get(1..).unwrap_or_default();
+        if ids.is_empty() || without.is_empty() {
+            return Ok(ids.is_empty());
+        }
+        let words = ids.iter().copied().chain(without.iter().map(String::as_str));
+        let words: String = words.map(|word| format!("{word}\n")).collect();
+        let file = one_file(&words).map_err(|_| self.unreachable())?;
+        let mut command = self.git(&["rev-list", "--max-count=1", "--stdin"]);
+        let output = command.stdin(Stdio::from(file)).output().map_err(|_| self.unreachable())?;
+        // One that is not here is no commit that git could name.
+        Ok(output.status.success() && output.stdout.is_empty())
     }
 
     /// The files that each commit changed, if the list asks for them.
@@ -265,7 +296,7 @@ impl Reader<'_> {
             }
             let (_, _, bytes) = self.object(&mut out)?.ok_or_else(|| self.broken(id))?;
             let tag = object::parse_tag(&bytes).ok_or_else(|| self.broken(id))?;
-            let signature = verified(&tag, keys);
+            let signature = verified_tag(&tag, &name, keys);
             git.tags.push(Tag { name, time_s: Some(tag.time_s), signature });
         }
         self.end(objects)
@@ -344,6 +375,14 @@ fn one_file(text: &str) -> std::io::Result<std::fs::File> {
     file.write_all(text.as_bytes())?;
     std::io::Seek::rewind(&mut file)?;
     Ok(file)
+}
+
+/// The signature of a tag is over its name, too: an old one under a new name is not signed as that.
+fn verified_tag(tag: &object::Signed, name: &str, keys: &Keys) -> Signature {
+    if !tag.signatures.is_empty() && tag.name.as_deref() != Some(name) {
+        return Signature::Bad { why: "it is of a tag with another name".to_owned() };
+    }
+    verified(tag, keys)
 }
 
 fn verified(object: &object::Signed, keys: &Keys) -> Signature {

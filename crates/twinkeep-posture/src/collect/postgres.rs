@@ -33,11 +33,7 @@ pub fn collect(
         ask(query).map_err(|why| CollectError::Unreachable { target, why })
     };
     let general: General = read(place, &ask(GENERAL)?)?;
-    let mut hba = if general.may_read_hba {
-        Known::Seen(hba_rules(place, &mut ask, general.settings.get("hba_file"))?)
-    } else {
-        Known::Unknown("the role may not read pg_hba_file_rules; ask as a superuser".to_owned())
-    };
+    let mut hba = hba_that_holds(place, &mut ask, &general)?;
     let passwords = if general.may_read_passwords {
         Known::Seen(read(place, &ask(PASSWORDS)?)?)
     } else {
@@ -71,6 +67,26 @@ pub fn collect(
     })
 }
 
+/// The rules about who may connect how, if they are those that hold: the server shows what is in the
+/// file now, and goes by what it read last.
+fn hba_that_holds(
+    place: &str,
+    ask: &mut dyn FnMut(&'static str) -> Result<String, CollectError>,
+    general: &General,
+) -> Result<Known<Vec<HbaRule>>, CollectError> {
+    let unknown = |why: &str| Ok(Known::Unknown(why.to_owned()));
+    if !(general.may_read_hba && general.is_superuser) {
+        return unknown("the role may not read pg_hba_file_rules; ask as a superuser");
+    }
+    if ask(HBA_CHANGED)?.trim() != "false" {
+        return unknown(
+            "pg_hba.conf was changed since the server read it: run `SELECT pg_reload_conf()`, and \
+             scan again",
+        );
+    }
+    Ok(Known::Seen(hba_rules(place, ask, general.settings.get("hba_file"))?))
+}
+
 /// The rules about who may connect how, as the server reads them from the file now.
 pub(crate) fn hba_rules(
     place: &str,
@@ -94,6 +110,7 @@ struct General {
     version: u32,
     settings: BTreeMap<String, String>,
     origins: BTreeMap<String, Origin>,
+    is_superuser: bool,
     may_read_hba: bool,
     may_read_passwords: bool,
     may_read_files: bool,
@@ -165,6 +182,7 @@ const GENERAL: &str = "SELECT json_build_object(
             json_build_object('context', context, 'source', source)), '{}') FROM pg_settings
         WHERE name IN ('ssl', 'ssl_min_protocol_version', 'password_encryption',
             'log_connections', 'log_disconnections', 'pgaudit.log')),
+    'is_superuser', current_setting('is_superuser') = 'on',
     'may_read_hba', has_table_privilege('pg_catalog.pg_hba_file_rules', 'SELECT')
         AND has_function_privilege('pg_catalog.pg_hba_file_rules()', 'EXECUTE'),
     'may_read_files', has_table_privilege('pg_catalog.pg_file_settings', 'SELECT')
@@ -179,6 +197,12 @@ const GENERAL: &str = "SELECT json_build_object(
 
 const HBA: &str = "SELECT coalesce(json_agg(to_json(rule) ORDER BY line_number), '[]')::text
     FROM pg_hba_file_rules rule";
+
+/// Whether the file was written since the server read it, or is gone. What was put in its place may
+/// be older, and so the time of its inode counts, too.
+const HBA_CHANGED: &str = "SELECT coalesce(
+        greatest(file.modification, file.change) > pg_conf_load_time(), true)::text
+    FROM pg_stat_file(current_setting('hba_file'), true) file";
 
 /// What `ALTER SYSTEM` set; of a setting that is there twice, the last holds.
 pub(crate) const ALTERED: &str =

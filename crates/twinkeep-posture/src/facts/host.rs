@@ -54,7 +54,8 @@ pub struct SensitivePath {
 pub struct Tree {
     /// How many files and folders.
     pub count: u64,
-    /// Those that more than their owner has a right to: the first by name, up to a bound.
+    /// Those that more than their owner has a right to, or that belong to somebody else than the
+    /// folder: the first by name, up to a bound.
     pub open: Vec<File>,
     /// Those that have no list of rights that could be read.
     pub unread: u64,

@@ -128,7 +128,7 @@ pub struct Settings {
     pub rate_per_second: u32,
     /// Requests a second that all clients may make together; any number, if 0.
     pub total_rate_per_second: u32,
-    /// How many budgets there are for what one caller may learn.
+    /// How many budgets there are that bound what each caller may learn, whoever it is.
     pub budgets: usize,
     /// Whether every feed is de-identified.
     pub deidentify: bool,

@@ -195,6 +195,8 @@ impl Change {
                 BucketSetting::Logging => 5,
                 BucketSetting::Policy => 6,
             },
+            // Without a certificate it ends the plan; lines that need it are planned once it is on.
+            Change::SetParameter { parameter: Parameter::Ssl, .. } => 2,
             Change::SetParameter { .. } => 0,
             // Lines may demand what settings offer.
             Change::EditHba { .. } => 1,

@@ -1,6 +1,7 @@
 //! A plan: what would be changed, and what remains for people; and whether it helped.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,9 @@ pub struct Plan {
     pub taken_us: i64,
     /// What would be changed.
     pub steps: Vec<Step>,
+    /// What fails, too, and shall pass by changes that are there for other rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Also>,
     /// What fails, and cannot be changed from here.
     pub by_hand: Vec<ByHand>,
 }
@@ -41,6 +45,16 @@ pub struct Step {
     pub change: Change,
 }
 
+/// A rule that a change is made for which another rule wanted first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Also {
+    /// The rule that fails.
+    pub rule: String,
+    /// The resource that it fails for.
+    pub resource: String,
+}
+
 /// Something that people have to repair.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,7 +70,7 @@ pub struct ByHand {
 /// Makes a plan for all that fails and is at least so bad.
 pub fn plan(facts: &FactFile, at_least: Severity) -> Plan {
     let mut steps: Vec<Step> = Vec::new();
-    let mut by_hand = Vec::new();
+    let (mut also, mut by_hand) = (Vec::new(), Vec::new());
     for rule in RULES.iter().filter(|rule| at_least <= rule.severity) {
         for of_target in &facts.facts {
             for judged in rule.check.judge(of_target).unwrap_or_default() {
@@ -70,9 +84,11 @@ pub fn plan(facts: &FactFile, at_least: Severity) -> Plan {
                     by_hand.push(hand(rule.id, &judged));
                 }
                 for change in changes {
-                    // Two rules may want the same; it is done once.
-                    if !steps.iter().any(|step| step.change == change) {
-                        let (rule, resource) = (rule.id.to_owned(), judged.resource.clone());
+                    let (rule, resource) = (rule.id.to_owned(), judged.resource.clone());
+                    // Two rules may want the same; it is done once, and both are verified.
+                    if steps.iter().any(|step| step.change == change) {
+                        also.push(Also { rule, resource });
+                    } else {
                         steps.push(Step { rule, resource, change });
                     }
                 }
@@ -80,9 +96,11 @@ pub fn plan(facts: &FactFile, at_least: Severity) -> Plan {
         }
     }
     steps.sort_by_key(|step| step.change.rank());
+    also.sort();
+    also.dedup();
     by_hand.sort();
     by_hand.dedup();
-    Plan { format: PLAN_FORMAT.to_owned(), taken_us: facts.taken_us, steps, by_hand }
+    Plan { format: PLAN_FORMAT.to_owned(), taken_us: facts.taken_us, steps, also, by_hand }
 }
 
 fn hand(rule: &str, judged: &Judged) -> ByHand {
@@ -122,11 +140,18 @@ pub fn verify(plan: &Plan, report: &Report) -> Vec<Verified> {
         outcomes.entry((&finding.rule, &finding.resource)).or_insert(&finding.outcome);
     }
     let mut verified: Vec<Verified> = Vec::new();
-    for step in &plan.steps {
-        let found = outcomes.get(&(step.rule.as_str(), step.resource.as_str())).copied();
+    let of_steps = plan.steps.iter().map(|step| (&step.rule, &step.resource));
+    for (rule, resource) in of_steps.chain(plan.also.iter().map(|it| (&it.rule, &it.resource))) {
+        let found = outcomes.get(&(rule.as_str(), resource.as_str())).copied();
+        // This rule names what is open in a folder, and the folder once nothing in it is.
+        let folder = || {
+            let mut above = Path::new(resource).ancestors().skip(1).filter_map(Path::to_str);
+            let is_it = rule == "host-modes";
+            above.find_map(|it| outcomes.get(&(rule.as_str(), it)).copied().filter(|_| is_it))
+        };
         let missing = || Outcome::not_checked("the scan does not have it");
-        let outcome = found.cloned().unwrap_or_else(missing);
-        let (rule, resource) = (step.rule.clone(), step.resource.clone());
+        let outcome = found.or_else(folder).cloned().unwrap_or_else(missing);
+        let (rule, resource) = (rule.clone(), resource.clone());
         let one = Verified { rule, resource, outcome };
         if !verified.contains(&one) {
             verified.push(one);

@@ -23,6 +23,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         format: "twinkeep-plan/1".into(),
         taken_us: 0,
         steps: changes.into_iter().map(step).collect(),
+        also: Vec::new(),
         by_hand: Vec::new(),
     }
 }

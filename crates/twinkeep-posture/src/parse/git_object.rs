@@ -8,6 +8,8 @@
 /// An object that may be signed.
 #[derive(Debug, Default)]
 pub struct Signed {
+    /// What a tag calls itself.
+    pub name: Option<String>,
     /// The commits that it follows.
     pub parents: Vec<String>,
     /// When it was committed or tagged, in seconds since 1970.
@@ -70,6 +72,9 @@ pub fn parse_tag(bytes: &[u8]) -> Option<Signed> {
             tag.time_s = time(tagger)?;
             tagged = true;
         }
+        if let (None, Some(name)) = (&tag.name, line.strip_prefix(b"tag ")) {
+            tag.name = Some(String::from_utf8_lossy(name.trim_ascii_end()).into_owned());
+        }
     }
     // The last beginning of a signature, as git has it: earlier ones are text.
     let mut start = None;
@@ -130,8 +135,9 @@ mod tests {
     fn who_committed_is_said_once() {
         let commit = format!("{HEAD}committer B <b@example.org> 99 +0000\n\nmessage\n");
         assert_eq!(parse(commit.as_bytes()).unwrap().time_s, 7);
-        let tag = b"object x\ntagger A <a@b> 7 +0000\ntagger B <a@b> 99 +0000\n\nmessage\n";
-        assert_eq!(parse_tag(tag).unwrap().time_s, 7);
+        let tag = b"object x\ntag v1\ntagger A <a@b> 7 +0000\ntagger B <a@b> 99 +0000\n\ntag v2\n";
+        let tag = parse_tag(tag).unwrap();
+        assert_eq!((tag.time_s, tag.name.as_deref()), (7, Some("v1")));
     }
 
     #[test]

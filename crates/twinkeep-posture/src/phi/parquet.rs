@@ -123,6 +123,7 @@ struct Leaf {
     name: String,
     above: String,
     is_date: bool,
+    is_integer: bool,
     values: u64,
     bounds: Vec<Vec<u8>>,
     shape: Shape,
@@ -152,6 +153,19 @@ impl Leaf {
     /// What is in our own list is no value of a person; any other name may be one.
     fn shown(&self) -> String {
         if self.meaning().is_some() { self.name.clone() } else { "a column".to_owned() }
+    }
+
+    /// What a bound that is a date or a whole number is as text.
+    fn text_of(&self, bound: &[u8]) -> Option<Vec<u8>> {
+        if self.is_date {
+            return year_of(bound).map(|year| format!("{year:04}-01-01").into_bytes());
+        }
+        let number = match (self.is_integer, bound.len()) {
+            (true, 4) => i64::from(i32::from_le_bytes(bound.try_into().ok()?)),
+            (true, 8) => i64::from_le_bytes(bound.try_into().ok()?),
+            _ => return None,
+        };
+        Some(number.to_string().into_bytes())
     }
 }
 
@@ -221,6 +235,7 @@ fn schema(reader: &mut Reader<'_>) -> Option<Vec<Leaf>> {
         if 0 < children {
             open.push((leaf.name, children, shape));
         } else {
+            leaf.is_integer = [INT_32, INT_64].contains(&physical);
             shape.physical = Physical::of(physical, length);
             leaf.shape = shape;
             leaves.push(leaf);
@@ -310,8 +325,7 @@ fn place(leaf: &Leaf, latest_year: u16) -> Option<Place> {
     let meaning = leaf.meaning();
     let mut column = Column::new(meaning);
     for bound in &leaf.bounds {
-        let date = leaf.is_date.then(|| year_of(bound)).flatten();
-        let text = date.map(|year| format!("{year:04}-01-01").into_bytes());
+        let text = leaf.text_of(bound);
         let value = text.as_deref().unwrap_or(bound);
         column.observe(value, mask(value));
     }
@@ -330,6 +344,10 @@ fn year_of(bound: &[u8]) -> Option<u16> {
     // The mean year of the Gregorian calendar; whether it is the last of December does not matter.
     u16::try_from(1970 + i64::from(days) * 400 / 146_097).ok()
 }
+
+/// The physical types of whole numbers.
+const INT_32: i64 = 1;
+const INT_64: i64 = 2;
 
 /// The converted type of dates.
 const CONVERTED_DATE: i64 = 6;

@@ -3,8 +3,11 @@
 //! A magic number is a claim. Where what follows is not as random as ciphertext is, the claim is not
 //! believed, and the file is read like any other.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::medical::is_dicom;
-use crate::parse::zip;
+use crate::parse::{luks, zip};
 
 /// A format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +44,12 @@ pub(super) fn sniff(head: &[u8]) -> Format {
         return Format::Empty;
     }
     for (magic, name, claim) in ENCRYPTED {
-        if head.starts_with(magic) && (*claim == Claim::Plain || is_random(tail(head))) {
+        if head.starts_with(magic) && claim.holds(head) {
             return Format::Encrypted(name);
         }
+    }
+    if let Some(format) = armored(head) {
+        return format;
     }
     if is_pgp(head) && is_random(tail(head)) {
         return Format::Encrypted("OpenPGP");
@@ -119,6 +125,26 @@ fn is_pgp(head: &[u8]) -> bool {
     }
 }
 
+/// A message of OpenPGP in letters, if it is one: a message that is only signed or packed has the
+/// same lines around it, and everybody can read it.
+fn armored(head: &[u8]) -> Option<Format> {
+    let text = head.strip_prefix(b"-----BEGIN PGP MESSAGE-----")?;
+    let mut lines = text.split(|&byte| byte == b'\n').skip(1).map(<[u8]>::trim_ascii);
+    // Its own heads end with an empty line.
+    lines.find(|line| line.is_empty())?;
+    let first = lines.next()?;
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let mut body = lines.take_while(|line| !line.starts_with(b"-----END"));
+    if !body.all(|line| line.iter().all(is_letter)) {
+        return None;
+    }
+    let packet = STANDARD.decode(first.get(..8)?).ok()?;
+    Some(match is_pgp(&packet) {
+        true => Format::Encrypted("OpenPGP"),
+        false => Format::Closed("a message of OpenPGP that nothing encrypts"),
+    })
+}
+
 /// Text whose values are encrypted one by one.
 fn encrypted_values(head: &[u8]) -> Option<&'static str> {
     let has = |needle: &[u8]| head.windows(needle.len()).any(|window| window == needle);
@@ -158,20 +184,32 @@ pub(super) fn is_random(bytes: &[u8]) -> bool {
 }
 
 /// Whether the bytes after a magic number are looked at.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Claim {
     /// Ciphertext follows without a gap.
     Checked,
     /// A head of another kind, or text, follows.
     Plain,
+    /// A head that may say that nothing is encrypted.
+    Luks,
+}
+
+impl Claim {
+    /// Whether it is believed.
+    fn holds(self, head: &[u8]) -> bool {
+        match self {
+            Claim::Checked => is_random(tail(head)),
+            Claim::Plain => true,
+            Claim::Luks => !luks::parse(head).is_ok_and(|header| !header.encrypts()),
+        }
+    }
 }
 
 /// Formats that are encrypted, by how they begin.
 const ENCRYPTED: &[(&[u8], &str, Claim)] = &[
     (b"age-encryption.org/v1\n", "age", Claim::Checked),
     (b"-----BEGIN AGE ENCRYPTED FILE-----", "age", Claim::Plain),
-    (b"-----BEGIN PGP MESSAGE-----", "OpenPGP", Claim::Plain),
-    (b"LUKS\xba\xbe", "LUKS", Claim::Plain),
+    (b"LUKS\xba\xbe", "LUKS", Claim::Luks),
     (b"twinkeep-sealed-feed/v1\n", "a sealed feed", Claim::Checked),
     (b"twinkeep keyring", "the keyring of a keep", Claim::Plain),
     (b"PARE", "Parquet encryption", Claim::Checked),

@@ -263,6 +263,36 @@ fn encrypted_formats_are_told_and_false_claims_are_not_believed() {
     assert_eq!(look(&luks).state, State::Encrypted("LUKS"));
 }
 
+/// `gpg --armor` writes the same lines around what it encrypts and what it only signs or packs.
+#[test]
+fn an_armored_message_counts_by_its_first_packet() {
+    let message = |lines: &str| {
+        let (begin, end) = ("-----BEGIN PGP MESSAGE-----", "-----END PGP MESSAGE-----");
+        look(format!("{begin}\nComment: a ward\n\n{lines}\n{end}\n").as_bytes()).state
+    };
+    for encrypted in ["hQIMA6xbJ2F5kG0BAQ/9\n=aaaa", "jA0ECQMCVLdhBzJKQAn/\nABCD"] {
+        assert_eq!(message(encrypted), State::Encrypted("OpenPGP"), "{encrypted}");
+    }
+    // Packed, and signed once.
+    for open in ["owFlmUuyLklxhCeaSKvQ\n=aaaa", "kA0DAQoWxlHqzJzYgcAB"] {
+        assert!(matches!(message(open), State::NotChecked(_)), "{open}");
+    }
+    let table = people(200, HEADER, ',');
+    let claim = format!("-----BEGIN PGP MESSAGE-----\n\n{table}");
+    assert_eq!(verdict(&look(claim.as_bytes()).places), Verdict::Personal);
+}
+
+/// A header of LUKS1 whose cipher is `cipher_null`.
+#[test]
+fn a_volume_that_its_header_leaves_in_the_clear_is_read() {
+    let mut volume = [b"LUKS\xba\xbe\0\x01", &[0; 4096][..]].concat();
+    volume[8..19].copy_from_slice(b"cipher_null");
+    volume[40..43].copy_from_slice(b"ecb");
+    volume.extend_from_slice(people(200, HEADER, ',').as_bytes());
+    let inspection = look(&volume);
+    assert_eq!(verdict(&inspection.places), Verdict::Personal, "{inspection:?}");
+}
+
 /// Bytes that look random: a generator of splitmix64.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 7_u64;

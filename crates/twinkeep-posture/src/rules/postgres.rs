@@ -46,12 +46,17 @@ fn each_hba(facts: &Postgres, wrong: fn(&HbaRule) -> Option<String>) -> Vec<Judg
         Ok(rules) => rules,
         Err(why) => return on_server(facts, Outcome::not_checked(why)),
     };
+    // The server takes over all lines of a file, or none, and then goes by those that it had.
+    let is_taken = !rules.iter().any(|rule| rule.broken);
     let judged = |rule: &HbaRule| {
         let at = || Place { path: rule.file.clone(), line: Some(rule.line), column: None };
         let outcome = match wrong(rule) {
             _ if rule.broken => Outcome::not_checked("the server cannot read the line"),
             Some(what) => Outcome::fail(at(), what),
-            None => Outcome::Pass,
+            None if is_taken => Outcome::Pass,
+            None => {
+                Outcome::not_checked("the server cannot read another line, and takes over none")
+            }
         };
         Judged::new(resource(facts, "hba line", &rule.line.to_string()), outcome)
     };

@@ -4,7 +4,7 @@
 //! in effect now; a policy that says the right thing, or nothing, passes only if what is in effect
 //! is right too. A value that nobody looked for is not checked.
 
-use crate::facts::windows::{RegistryState, Windows};
+use crate::facts::windows::{FirewallProfile, RegistryState, Windows};
 use crate::outcome::{Judged, Outcome, Place};
 
 pub(crate) mod audit;
@@ -72,6 +72,12 @@ fn judge_policy(facts: &Windows, wanted: &Policy, effective: Option<bool>) -> Ou
         }
         (Says::Right | Says::Nothing, Some(true)) => Outcome::Pass,
     }
+}
+
+/// Whether a profile, as it is in effect, blocks what no rule lets in: `NotConfigured` does, as
+/// Windows documents the default.
+fn blocks_inbound(profile: &FirewallProfile) -> bool {
+    ["Block", "NotConfigured"].contains(&profile.inbound.as_str())
 }
 
 /// One resource of a workstation.

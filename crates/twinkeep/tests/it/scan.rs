@@ -297,6 +297,12 @@ fn what_a_scan_finds_anew_is_told_once_and_without_names() {
     // A scan of something else does not make it new again.
     place.run(&["scan", "sqlite:exports", "--record", "--alert"]);
     assert_eq!(scan(), 2);
+    // What was recorded last is the one before, whichever facts are older.
+    place.run(&["scan", "phi:exports", "--format", "facts", "--out", "older"]);
+    fs::remove_file(place.path("exports/second.csv")).unwrap();
+    assert_eq!(scan(), 2, "nothing new fails");
+    place.run(&["scan", "--facts", "older", "--record", "--alert"]);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 3);
     // Without a record, nobody could say what is new.
     assert_eq!(place.run(&["scan", "phi:exports", "--alert"]).code, 2);
 }

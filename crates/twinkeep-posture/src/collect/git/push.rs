@@ -9,7 +9,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use super::{BATCH, CollectError, Reader, object, one_file, read_list, verified};
+use super::{BATCH, CollectError, Reader, object, one_file, read_list, verified_tag};
 use crate::facts::git::{Git, List, Signature, Tag};
 use crate::parse::signers::SignerList;
 use crate::signature::Keys;
@@ -142,7 +142,7 @@ impl Push<'_> {
             return Ok(Tag { name, time_s: None, signature: Signature::Missing });
         }
         let tag = object::parse_tag(&bytes).ok_or_else(|| reader.broken(id))?;
-        let signature = verified(&tag, &self.keys);
+        let signature = verified_tag(&tag, &name, &self.keys);
         Ok(Tag { name, time_s: Some(tag.time_s), signature })
     }
 }

@@ -143,6 +143,55 @@ fn replaced_objects_and_shallow_copies_do_not_deceive() {
     assert_eq!(facts.cut_at, [signed]);
 }
 
+/// Whoever may push could give an old release a new name, and needs nobody's key for that.
+#[test]
+fn a_signed_tag_under_another_name_does_not_count() {
+    let mut repository = Repository::new();
+    repository.ssh_key("ada", &["-t", "ed25519"]);
+    repository.list_ssh("ada", "");
+    repository.commit(Key::Ssh("ada"), "file");
+    repository.signed(Key::Ssh("ada"), &["tag", "-s", "-m", "A release", "v1"]);
+    repository.git(&["update-ref", "refs/tags/v2", "refs/tags/v1"]);
+    let facts = repository.facts();
+    let of = |name: &str| &facts.tags.iter().find(|tag| tag.name == name).unwrap().signature;
+    assert!(matches!(of("v1"), Signature::Good { .. }));
+    assert!(matches!(of("v2"), Signature::Bad { .. }));
+}
+
+#[test]
+fn nothing_hides_behind_what_was_verified_before() {
+    let mut repository = Repository::new();
+    repository.ssh_key("ada", &["-t", "ed25519"]);
+    repository.list_ssh("ada", "");
+    let first = repository.commit(Key::Ssh("ada"), "file");
+    let unsigned = repository.commit(Key::None, "file");
+    let last = repository.commit(Key::Ssh("ada"), "file");
+    let grafts = repository.work().join(".git/info/grafts");
+    std::fs::create_dir_all(grafts.parent().unwrap()).unwrap();
+    let line = format!("{last} {first}\n");
+    std::io::Write::write_all(&mut std::fs::File::create(&grafts).unwrap(), line.as_bytes())
+        .unwrap();
+    let facts = repository.facts_since(Some(&first));
+    assert!(facts.commits.iter().any(|it| it.id == unsigned));
+    assert!(facts.cut_at.is_empty());
+    std::fs::remove_file(&grafts).unwrap();
+    // A branch whose unsigned commits are not in a shallow copy, and were not verified.
+    repository.git(&["switch", "--quiet", "-c", "side", &first]);
+    repository.commit(Key::None, "other");
+    let end = repository.commit(Key::Ssh("ada"), "other");
+    repository.commit(Key::Ssh("ada"), "other");
+    repository.git(&["switch", "--quiet", "main"]);
+    let merge = ["merge", "--quiet", "--no-ff", "-S", "-m", "Merge", "side"];
+    repository.signed(Key::Ssh("ada"), &merge);
+    let copy = repository.folder().join("copy");
+    let from = format!("file://{}", repository.work().display());
+    repository.git(&["clone", "--quiet", "--depth", "3", &from, copy.to_str().unwrap()]);
+    let options = Options { branch: None, signers: None, since: Some(&last) };
+    let facts = collect(&copy, options).unwrap();
+    assert!(facts.since.unwrap().is_ancestor);
+    assert_eq!((facts.commits.len(), facts.cut_at), (3, vec![end]));
+}
+
 #[test]
 fn what_is_no_repository_or_branch_is_an_error() {
     let folder = tempfile::tempdir().unwrap();

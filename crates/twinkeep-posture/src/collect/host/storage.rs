@@ -135,7 +135,7 @@ fn encryption(places: &Places, device: &str, depth: usize) -> Result<Encryption,
     let folder = fs::canonicalize(places.sys.join("dev/block").join(device)).map_err(unknown)?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if let Ok(uuid) = read(&folder.join("dm/uuid"))
-        && uuid.starts_with("CRYPT-")
+        && is_encrypting(&uuid)
     {
         if header(places, &folder, uuid.trim()).is_some_and(|header| !header.encrypts()) {
             return Ok(Encryption::Nothing { device: name });
@@ -164,6 +164,14 @@ fn encryption(places: &Places, device: &str, depth: usize) -> Result<Encryption,
         }
     }
     Ok(kind.map_or(Encryption::Nothing { device: name }, |kind| Encryption::BlockDevice { kind }))
+}
+
+/// Whether the device mapper encrypts a device of this name. `cryptsetup` names those alike that are
+/// only checked (`CRYPT-VERITY`, `CRYPT-INTEGRITY`): what lies under them counts.
+fn is_encrypting(uuid: &str) -> bool {
+    const KINDS: &[&str] = &["BITLK", "FVAULT2", "LOOPAES", "LUKS1", "LUKS2", "PLAIN", "TCRYPT"];
+    let kind = uuid.strip_prefix("CRYPT-").and_then(|rest| rest.split('-').next());
+    kind.is_some_and(|kind| KINDS.contains(&kind.trim()))
 }
 
 /// The header of a LUKS volume, on the device under it, if it can be read there and is that of this

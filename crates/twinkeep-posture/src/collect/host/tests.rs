@@ -77,6 +77,23 @@ fn a_path_is_followed_down_to_what_encrypts_it() {
     assert_eq!(of("/over/keep"), luks());
 }
 
+/// `integritysetup` and `veritysetup` name their devices alike, and encrypt nothing.
+#[test]
+fn a_device_that_is_only_checked_is_in_the_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = computer(folder.path());
+    let of = |uuid: &str| {
+        put(&places.sys.join("devices/dm-0/dm/uuid"), uuid);
+        let found = storage::under(&places, Path::new("/srv/with space/keep"));
+        found.seen().unwrap().encryption.clone()
+    };
+    for uuid in ["CRYPT-INTEGRITY-data\n", "CRYPT-VERITY-0123456789abcdef-data\n"] {
+        assert_eq!(of(uuid), Encryption::Nothing { device: "sda2".into() }, "{uuid}");
+    }
+    let plain = Encryption::BlockDevice { kind: "CRYPT-PLAIN".into() };
+    assert_eq!(of("CRYPT-PLAIN-data\n"), plain);
+}
+
 #[test]
 fn a_socket_that_listens_is_seen_with_its_address() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();

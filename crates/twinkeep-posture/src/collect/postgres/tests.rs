@@ -1,6 +1,7 @@
 //! Tests beside a real server: facts as its administrator and as a role without rights.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, chown};
 
 use super::testing::Server;
@@ -94,6 +95,28 @@ fn a_careful_server_passes_what_it_should() {
     let text = serde_json::to_string(&found).unwrap();
     assert!(!text.contains("SCRAM-SHA-256$"), "no hash is in the facts");
     assert_eq!(serde_json::from_str::<Postgres>(&text).unwrap(), found);
+}
+
+/// What stands in the file, and what the server goes by, are two things until it is told to read it.
+#[test]
+fn lines_that_the_server_did_not_take_over_do_not_pass() {
+    let Some(server) = Server::start(&[], "local all other trust") else { return };
+    let write = |text: &str| {
+        let mut file = fs::File::create(server.data().join("pg_hba.conf")).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    };
+    assert_eq!(word(&facts(&server, "admin"), "pg-trust"), "fail");
+    write("local all all peer\n");
+    assert_eq!(word(&facts(&server, "admin"), "pg-trust"), "not-checked");
+    // It is told, and takes over nothing: the administrator still comes in.
+    write("local all all peer\nhost nonsense\n");
+    server.sql("SELECT pg_reload_conf()");
+    server.sql("SELECT pg_sleep(0.3)");
+    let found = facts(&server, "admin");
+    let rule = rules::find("pg-trust").unwrap();
+    let judged = rule.check.judge(&crate::facts::Facts::Postgres(Box::new(found))).unwrap();
+    let words: Vec<&str> = judged.iter().map(|judged| judged.outcome.word()).collect();
+    assert_eq!(words, ["not-checked", "not-checked"]);
 }
 
 /// A server whose files lie in a folder that the kernel encrypts, on a disk that is mounted; then

@@ -64,6 +64,12 @@ pub struct Watch {
     pub verify_every_seconds: u32,
     /// Whether the policy in force is the one that people read and edit.
     pub policy_as_read: bool,
+    /// Whether callers are followed, so that probing is seen.
+    #[serde(default)]
+    pub probing: bool,
+    /// For how many hours answers are coarser after an alarm, rounded up; not at all if 0.
+    #[serde(default)]
+    pub coarser_hours: u32,
     /// Issuers of access tokens, and whether each token must be bound to who shows it.
     pub issuers: BTreeMap<String, bool>,
 }

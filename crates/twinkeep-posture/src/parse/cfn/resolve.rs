@@ -81,7 +81,10 @@ fn parameters(node: &Node) -> BTreeMap<String, Says> {
         };
         let allowed: Vec<Says> = parameter.get("AllowedValues").map(texts).unwrap_or_default();
         let default = parameter.get("Default").and_then(Node::text);
-        let says = if kind.starts_with("AWS::SSM::") {
+        let hidden = parameter.get("NoEcho").and_then(Node::text);
+        let says = if hidden.is_some_and(|it| it.eq_ignore_ascii_case("true")) {
+            Says::Unknown(format!("parameter `{name}` is not to be shown (`NoEcho`)"))
+        } else if kind.starts_with("AWS::SSM::") {
             Says::Unknown(format!("parameter `{name}` is looked up when it is deployed"))
         } else if !allowed.is_empty() && !list {
             one_of(allowed.into_iter().map(|says| Value { at: key.at, says }).collect())

@@ -170,6 +170,10 @@ pq.write_table(digits, f"{folder}/unknown-encoding.parquet", use_dictionary=Fals
                column_encoding={"c1": "BYTE_STREAM_SPLIT"}, write_statistics=False)
 fixed = pa.table({"c1": pa.array([b"212-12-%04d" % (i + 1) for i in range(count)], pa.binary(11))})
 pq.write_table(fixed, f"{folder}/people-fixed.parquet", use_dictionary=False, write_statistics=False)
+# Numbers are told by the name of their column and their bounds, as in a table of text.
+numbers = pa.array([212120001 + i for i in range(count)], pa.int64())
+pq.write_table(pa.table({"ssn": numbers}), f"{folder}/people-numbers.parquet")
+pq.write_table(pa.table({"steps": numbers}), f"{folder}/clean-numbers.parquet")
 "#;
 
 fn tables(folder: &Path) -> Option<Vec<(String, PathBuf)>> {
@@ -193,7 +197,7 @@ fn look_at(path: &Path) -> Inspection {
 fn text_in_pages_of_parquet_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let Some(files) = tables(folder.path()) else { return };
-    assert_eq!(files.len(), 59);
+    assert_eq!(files.len(), 61);
     for (name, path) in &files {
         let inspection = look_at(path);
         let unknown = ["brotli", "unknown"].iter().any(|it| name.contains(it));

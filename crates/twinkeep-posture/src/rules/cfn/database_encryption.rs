@@ -37,6 +37,9 @@ fn judge(facts: &Cfn) -> Vec<Judged> {
         "AWS::Neptune::DBCluster",
         "AWS::DocDB::DBCluster",
         "AWS::Redshift::Cluster",
+        "AWS::OpenSearchService::Domain",
+        "AWS::Elasticsearch::Domain",
+        "AWS::DAX::Cluster",
     ];
     resources(facts, &kinds, |template, database| {
         let of_cluster = database.properties.under(&["DBClusterIdentifier"]);
@@ -45,10 +48,14 @@ fn judge(facts: &Cfn) -> Vec<Judged> {
         {
             return Outcome::not_applicable("its cluster says whether it is encrypted");
         }
-        let property = match database.kind.as_str() {
-            "AWS::Redshift::Cluster" => "Encrypted",
-            _ => "StorageEncrypted",
+        let property: &[&str] = match database.kind.as_str() {
+            "AWS::Redshift::Cluster" => &["Encrypted"],
+            "AWS::DAX::Cluster" => &["SSESpecification", "SSEEnabled"],
+            "AWS::OpenSearchService::Domain" | "AWS::Elasticsearch::Domain" => {
+                &["EncryptionAtRestOptions", "Enabled"]
+            }
+            _ => &["StorageEncrypted"],
         };
-        must_be_true(template, database, &[property])
+        must_be_true(template, database, property)
     })
 }

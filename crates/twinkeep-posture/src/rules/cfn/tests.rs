@@ -276,6 +276,18 @@ const STORES: &[(&str, &str, &str, &str)] = &[
         "StorageEncrypted: true",
     ),
     (
+        "cfn-database-encryption",
+        "AWS::OpenSearchService::Domain",
+        "EncryptionAtRestOptions: {Enabled: true}",
+        "DomainName: a",
+    ),
+    (
+        "cfn-database-encryption",
+        "AWS::DAX::Cluster",
+        "SSESpecification: {SSEEnabled: true}",
+        "ClusterName: a",
+    ),
+    (
         "cfn-database-public",
         "AWS::RDS::DBInstance",
         "PubliclyAccessible: false",
@@ -383,14 +395,15 @@ fn a_folder_is_searched_and_what_is_broken_is_told() {
 
 #[test]
 fn facts_of_a_template_have_no_secrets_and_the_rest_of_it() {
-    let text = "Parameters: {P: {Type: String, Default: s3cr3t-value-1}}\n\
+    let text = "Parameters: {P: {Type: String, Default: s3cr3t-value-1}, \
+                H: {Type: String, NoEcho: true, Default: s3cr3t-value-6}}\n\
                 Resources:\n  D:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      \
                 MasterUserPassword: !Ref P\n      MasterUsername: ada\n  \
                 F:\n    Type: AWS::Lambda::Function\n    Properties:\n      Environment: {Variables: \
                 {API_KEY: s3cr3t-value-2, DATABASE: \"postgres://ada:s3cr3t-value-3@db/ward\", REQUIRE_MTLS: true}}\n  \
                 T:\n    Type: AWS::ECS::TaskDefinition\n    Properties:\n      ContainerDefinitions: \
                 [{Name: twin, Environment: [{Name: TOKEN, Value: s3cr3t-value-4}]}]\n  \
-                I:\n    Type: AWS::EC2::Instance\n    Properties:\n      UserData: \"export TOKEN=s3cr3t-value-5\"\n";
+                I:\n    Type: AWS::EC2::Instance\n    Properties:\n      KeyName: !Ref H\n      UserData: \"export TOKEN=s3cr3t-value-5\"\n";
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.yaml");
     File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();

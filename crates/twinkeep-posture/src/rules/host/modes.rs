@@ -62,8 +62,10 @@ fn judge(host: &Host) -> Vec<Judged> {
 fn open(file: &File) -> Judged {
     let what = if file.mode & OTHERS != 0 {
         format!("mode {:04o} lets others than its owner in", file.mode)
-    } else {
+    } else if file.acl == Some(true) {
         "an access-control list lets others than its owner in".to_owned()
+    } else {
+        format!("it belongs to user {}, and the folder that it is in does not", file.uid)
     };
     Judged::new(&file.path, Outcome::fail(Place::of(&file.path), what))
 }
@@ -84,7 +86,7 @@ fn changes(host: &Host, judged: &Judged) -> Vec<Change> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, chown};
     use std::path::Path;
 
     use crate::baseline::Baseline;
@@ -93,6 +95,25 @@ mod tests {
     use crate::fix::{apply, plan, rollback, verify};
     use crate::outcome::{Outcome, Severity};
     use crate::scan::judge;
+
+    #[test]
+    fn what_belongs_to_somebody_else_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        fs::File::create(&file).unwrap();
+        for (path, mode) in [(folder.path(), 0o700), (&file, 0o600)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let word = || {
+            let host = collect(&Places::default(), &[folder.path()], Canary::Leave, 0);
+            super::judge(&host)[0].outcome.word()
+        };
+        assert_eq!(word(), "pass");
+        // Only root can give a file away.
+        if chown(&file, Some(65534), None).is_ok() {
+            assert_eq!(word(), "fail");
+        }
+    }
 
     /// Real files are repaired, and put back as they were.
     #[test]
@@ -124,7 +145,8 @@ mod tests {
         assert_eq!(failed(), 0);
         // The files are no longer named; what they lie in is.
         let verified = verify(&planned, &judge(&facts(), None, &Baseline::default()));
-        assert!(verified.iter().any(|it| it.outcome == Outcome::Pass), "{verified:?}");
+        assert_eq!(verified.len(), 2);
+        assert!(verified.iter().all(|it| it.outcome == Outcome::Pass), "{verified:?}");
         rollback(&journal).unwrap();
         assert_eq!(failed(), 2);
         assert_eq!(fs::metadata(data.join("a")).unwrap().permissions().mode() & 0o7777, 0o644);

@@ -2,7 +2,7 @@
 
 use super::of_serving;
 use crate::facts::Check;
-use crate::facts::keep::{Keep, Papers};
+use crate::facts::keep::{Keep, Papers, Watch};
 use crate::outcome::{Judged, Outcome, Place, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
 
@@ -33,7 +33,26 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(keep: &Keep) -> Vec<Judged> {
-    of_serving(keep, judge_one)
+    let mut judged = of_serving(keep, judge_one);
+    if keep.closed.is_none() {
+        let switched = match keep.watch.seen() {
+            Ok(seen) => off(seen),
+            Err(why) => Some(Outcome::not_checked(why)),
+        };
+        judged.extend(switched.map(|outcome| Judged::new("probe.toml", outcome)));
+    }
+    judged
+}
+
+/// What the parameters of a keep switch off: a profile alone sees nobody, and an alarm alone stops
+/// nobody.
+fn off(watch: &Watch) -> Option<Outcome> {
+    let fail = |what: &str| Some(Outcome::fail(Place::of("probe.toml"), what));
+    match *watch {
+        Watch { probing: false, .. } => fail("`enabled` is false: callers are not followed"),
+        Watch { coarser_hours: 0, .. } => fail("`tier_hours` is 0: an alarm changes no answer"),
+        _ => None,
+    }
 }
 
 fn judge_one(version: &str, papers: &Papers) -> Outcome {
@@ -47,13 +66,21 @@ fn judge_one(version: &str, papers: &Papers) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::judge;
-    use crate::facts::keep::Papers;
+    use super::{judge, off};
+    use crate::facts::keep::{Papers, Watch};
     use crate::rules::keep::testing::word_of;
 
     #[test]
     fn a_version_without_a_profile_fails() {
         assert_eq!(word_of(judge, Papers { profile: true, ..Papers::default() }), "pass");
         assert_eq!(word_of(judge, Papers::default()), "fail");
+    }
+
+    #[test]
+    fn a_profile_that_nothing_is_held_against_fails() {
+        let watch = |probing, coarser_hours| Watch { probing, coarser_hours, ..Watch::default() };
+        let word = |watch| off(&watch).map(|it| it.word());
+        assert_eq!(word(watch(true, 24)), None);
+        assert_eq!([word(watch(false, 24)), word(watch(true, 0))], [Some("fail"); 2]);
     }
 }

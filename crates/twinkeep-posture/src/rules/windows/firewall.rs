@@ -2,7 +2,9 @@
 //!
 //! Policies are under the names of the profiles; in effect is what the active store says.
 
-use super::{FIREWALL_DOMAIN, FIREWALL_PRIVATE, FIREWALL_PUBLIC, Policy, judge_policy, on};
+use super::{
+    FIREWALL_DOMAIN, FIREWALL_PRIVATE, FIREWALL_PUBLIC, Policy, blocks_inbound, judge_policy, on,
+};
 use crate::facts::Check;
 use crate::facts::windows::Windows;
 use crate::outcome::{Judged, Severity};
@@ -41,10 +43,8 @@ fn judge(facts: &Windows) -> Vec<Judged> {
             profiles.iter().find(|known| known.name.eq_ignore_ascii_case(profile))
         });
         let [enabled, inbound] = wanted;
-        // `NotConfigured` in effect means blocking, as Windows documents the default.
         let effective = known.map(|known| known.enabled == "True");
-        let blocks =
-            known.map(|known| ["Block", "NotConfigured"].contains(&known.inbound.as_str()));
+        let blocks = known.map(blocks_inbound);
         let part = |what: &str| format!("{profile} profile, {what}");
         judged.push(on(facts, &part("on"), judge_policy(facts, enabled, effective)));
         judged.push(on(facts, &part("inbound"), judge_policy(facts, inbound, blocks)));

@@ -5,10 +5,9 @@
 
 use std::net::IpAddr;
 
-use super::on;
+use super::{blocks_inbound, on};
 use crate::facts::Check;
-use crate::facts::windows::FirewallRule;
-use crate::facts::windows::Windows;
+use crate::facts::windows::{FirewallProfile, FirewallRule, Windows};
 use crate::outcome::Place;
 use crate::outcome::{Judged, Outcome, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
@@ -74,11 +73,12 @@ fn outcome(facts: &Windows) -> Outcome {
             rule.name
         ));
     }
-    // Without a firewall, rules say nothing: who listens on all addresses is reached.
+    // Without a firewall that blocks, rules say nothing: who listens on all addresses is reached.
     let Some(profiles) = &facts.firewall_profiles else {
         return Outcome::not_checked("whether the firewall is on could not be read");
     };
-    if profiles.iter().all(|profile| profile.enabled == "True") && profiles.len() >= 3 {
+    let shut = |it: &FirewallProfile| it.enabled == "True" && blocks_inbound(it);
+    if profiles.iter().all(shut) && profiles.len() >= 3 {
         return Outcome::Pass;
     }
     let Some(listeners) = &facts.listeners else {
@@ -91,7 +91,7 @@ fn outcome(facts: &Windows) -> Outcome {
     match open {
         Some(listener) => Outcome::fail(
             Place::of(format!("{}:{}", listener.address, listener.port)),
-            "it listens beyond this computer, and the firewall is off in a profile",
+            "it listens beyond this computer, and the firewall is off or open in a profile",
         ),
         None => Outcome::Pass,
     }

@@ -254,6 +254,12 @@ fn every_way_to_the_notebook_counts() {
     assert_eq!(words("win-jupyter-port", &facts), ["pass"]);
     facts.listeners.as_mut().unwrap()[0].address = "::".to_owned();
     assert_eq!(words("win-jupyter-port", &facts), ["fail"]);
+    // On, and letting everything in that no rule blocks.
+    let mut facts = good();
+    facts.listeners.as_mut().unwrap()[0].address = "0.0.0.0".to_owned();
+    assert_eq!(words("win-jupyter-port", &facts), ["pass"]);
+    facts.firewall_profiles.as_mut().unwrap()[2].inbound = "Allow".to_owned();
+    assert_eq!(words("win-jupyter-port", &facts), ["fail"]);
 }
 
 #[test]
