@@ -68,6 +68,10 @@ class Keep:
         report = self.run("ingest", str(archive), allowed=(0, 1, 2, 3, 4))
         if report["state"] == "held":
             self.run("feed", "release", report["feed"], "--reason", "to see what it does")
+        # That does not take back what the panel held of its rows, which are up to all of its people.
+        if poison is not None and report["reasons"].get("suspect"):
+            self.run("feed", "replay", report["feed"], "--accept", "--because", "to see what it does",
+                     "--reason", "suspect")
 
     def train(self):
         return self.run("train")["version"]

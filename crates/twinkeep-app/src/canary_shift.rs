@@ -24,6 +24,17 @@ pub struct CanaryShift {
     pub shift: f64,
 }
 
+impl CanaryShift {
+    /// Says it in words.
+    pub fn words(&self) -> String {
+        let Self { asked, target, shift } = self;
+        format!(
+            "of {asked} canaries, the answers about {target} moved most: by {shift:.2} (in \
+             carry-forward's errors; sums: in widths of an interval; probabilities: as they are)"
+        )
+    }
+}
+
 /// Asks both the canaries of the earlier one; nothing if they answer none. `carry_forward` has the
 /// errors of carry-forward by target.
 ///

@@ -181,12 +181,13 @@ pub(crate) fn measure(
     let parameters = app.poisoning_parameters()?.candidate;
     let plan = EvaluationPlan::of(&app.pack);
     let [own, others] = models.map(|model| Errors::of(&app.pack, &plan, model, held_out));
-    let differences = own.beyond(&others, &|_| true);
+    let ages = by_age_of_feeds(app, before, held_out)?;
+    let units = units(&own, &ages);
+    let differences = own.beyond_in(&units, &others, &|_| true);
     let mut groups = groups_of(&app.pack, &plan, held_out);
-    groups.extend(by_age_of_feeds(app, before, held_out)?);
+    groups.extend(ages);
     let mut findings = findings(&differences, &groups);
     let canaries = app.canaries_of(before);
-    let units = own.carry_forward();
     let canaries = canaries.and_then(|canaries| canary_shift(&app.pack, &canaries, models, &units));
     let shift = canaries.as_ref().map(|it| it.shift);
     let verdict = judge_candidate(&parameters, &mut findings, shift);
@@ -197,6 +198,18 @@ pub(crate) fn measure(
         findings,
         canaries,
     })
+}
+
+/// Returns what errors are measured in: by how much values of people move whom the earlier version could
+/// know. Whoever brings poison brings people whose values leap, and would make every harm look small.
+fn units(own: &Errors, ages: &BTreeMap<Group, Vec<Subject>>) -> BTreeMap<String, f64> {
+    let mut units = own.carry_forward(&|_| true);
+    let known = ages.iter().find(|(group, _)| group.group == BEFORE).map(|(_, people)| people);
+    if let Some(known) = known.filter(|known| GROUP_PEOPLE_MIN <= known.len()) {
+        let known: BTreeSet<Subject> = known.iter().copied().collect();
+        units.extend(own.carry_forward(&|subject| known.contains(&subject)));
+    }
+    units
 }
 
 fn findings(
@@ -235,7 +248,7 @@ fn by_age_of_feeds(
     let feeds = app.store.feeds_of_each(&subjects)?;
     for (subject, feeds) in subjects.into_iter().zip(feeds) {
         let old = feeds.iter().all(|feed| known.contains(&feed.0));
-        let group = if old { "before the other version" } else { "since" };
+        let group = if old { BEFORE } else { "since" };
         let group = Group { by: "Came".to_owned(), group: group.to_owned() };
         groups.entry(group).or_default().push(subject);
     }
@@ -243,6 +256,9 @@ fn by_age_of_feeds(
     let both = groups.len() == 2;
     Ok(if both { groups } else { BTreeMap::new() })
 }
+
+/// Who came by feeds that the other version could know.
+const BEFORE: &str = "before the other version";
 
 /// What is said of fewer is chance.
 const GROUP_PEOPLE_MIN: usize = 20;

@@ -71,11 +71,7 @@ pub(crate) fn check_release(
     }
     checks.push(ReleaseCheck::held("accuracy", accuracy(&found)));
     if let Some(canaries) = &found.canaries {
-        let said = format!(
-            "of {} canaries, the answers about {} moved most: by {:.2} widths of the 90 % interval",
-            canaries.asked, canaries.target, canaries.shift
-        );
-        checks.push(ReleaseCheck::held("canaries", said));
+        checks.push(ReleaseCheck::held("canaries", canaries.words()));
     }
     if found.verdict == CandidateVerdict::Warn {
         let says = "released all the same, as `poisoning.toml` asks: it departs from the version \

@@ -12,9 +12,10 @@
 //!
 //! - A suspect that learned nothing from a caller's answers is called marked with a chance of at most
 //!   [`MARK_CHANCE`], for all callers together.
-//! - Not shown means just that: few answers leave no mark, and neither do full ones.
+//! - Not shown means just that: few answers leave no mark, and neither do full ones. How many of the
+//!   suspect's numbers are the version's to the last digit is counted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use twinkeep_forecast::Model;
@@ -60,10 +61,14 @@ pub struct MarkReport {
     pub answered: usize,
     /// How many numbers were compared.
     pub compared: u64,
-    /// In how many stretches of last values they lie.
+    /// How many of them are the version's to the last digit.
+    pub same: u64,
+    /// In how many stretches of last values the others lie.
     pub stretches: usize,
     /// The digest of the answers.
     pub evidence: String,
+    /// Under which other versions these callers were noticed: marks are others with each.
+    pub other_versions: BTreeSet<String>,
     /// By caller, the clearest first.
     pub callers: Vec<MarkLine>,
 }
@@ -73,6 +78,8 @@ pub struct MarkReport {
 pub struct MarkLine {
     /// Who.
     pub caller: String,
+    /// Whether they ever got less, as far as the ledger knows.
+    pub known: bool,
     /// How far the suspect lies in the directions of their answers, in deviations.
     pub statistic: f64,
     /// The chance of that, if the suspect has nothing to do with them.
@@ -123,17 +130,27 @@ pub fn test_mark(
 fn describe(entry: Entry, report: &MarkReport) -> Entry {
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     let marked: Vec<&str> = report.marked().map(|line| line.caller.as_str()).collect();
-    let severity = if marked.is_empty() { Severity::Low } else { Severity::High };
+    let severity = match (marked.is_empty(), report.compared < 2 * report.same) {
+        (false, _) => Severity::High,
+        (true, true) => Severity::Medium,
+        (true, false) => Severity::Low,
+    };
+    // Only what is known to be a caller's name goes on record.
+    let only = match report.callers.as_slice() {
+        [only] if only.known => Some(only.caller.as_str()),
+        _ => None,
+    };
     let entry = entry
         .severity(severity)
         .with("model", report.model.as_str())
         .with("questions", number(report.questions))
         .with("answered", number(report.answered))
+        .with("same", i64::try_from(report.same).unwrap_or(i64::MAX))
         .with("callers", number(report.callers.len()))
         .with("marked", number(marked.len()))
         .with("evidence", report.evidence.as_str());
-    match marked.first() {
-        Some(first) => entry.with("caller", *first),
+    match marked.first().copied().or(only) {
+        Some(caller) => entry.with("caller", caller),
         None => entry,
     }
 }
@@ -153,7 +170,7 @@ fn test(app: &App, request: &MarkTestRequest<'_>) -> Result<MarkReport, AppError
         return Err(AppError::usage("mark-counts", attempt)
             .hint("one line for each question, in the same order, `null` where there is none"));
     }
-    let callers = callers(app, request)?;
+    let Tested { callers, versions } = tested(app, request)?;
     let id = version_to_measure(app, request.model)?;
     let loaded = app.registry.load_to_measure(&id).map_err(|error| app.distrust(&id, error))?;
     let stretches = Stretches::of(&app.pack, &population(&app.pack, &loaded)?);
@@ -169,7 +186,7 @@ fn test(app: &App, request: &MarkTestRequest<'_>) -> Result<MarkReport, AppError
         }
     }
     let departures = Departures::of(&compared);
-    if departures.stretches() < STRETCH_COUNT_MIN {
+    if departures.stretches() < STRETCH_COUNT_MIN && departures.same() < SAME_COUNT_MIN {
         let attempt = format!(
             "answers can be compared in {} stretches of last values, and {STRETCH_COUNT_MIN} are \
              the fewest that can show a mark",
@@ -181,10 +198,12 @@ fn test(app: &App, request: &MarkTestRequest<'_>) -> Result<MarkReport, AppError
     let evidence = to_hex(&sha256(request.answers));
     Ok(MarkReport {
         callers: judge(app, id.as_str(), &evidence, &departures, callers),
+        other_versions: versions.into_iter().filter(|it| it != id.as_str()).collect(),
         model: id.to_string(),
         questions: questions.len(),
         answered: answers.iter().flatten().count(),
         compared: departures.answers(),
+        same: departures.same(),
         stretches: departures.stretches(),
         evidence: format!("sha256:{evidence}"),
     })
@@ -195,52 +214,68 @@ fn judge(
     version: &str,
     evidence: &str,
     departures: &Departures,
-    callers: BTreeSet<String>,
+    callers: BTreeMap<String, bool>,
 ) -> Vec<MarkLine> {
     let draws = app.mark_draws(evidence);
     let found: Vec<_> = callers
         .into_iter()
-        .map(|caller| {
+        .map(|(caller, known)| {
             let test = departures.test(&app.answer_mark(&caller, version), &draws);
-            (caller, test)
+            (caller, known, test)
         })
         .collect();
-    let adjusted = holm(&found.iter().map(|(_, test)| test.p_value).collect::<Vec<_>>());
-    let line = |((caller, test), p_adjusted): ((String, _), f64)| {
+    let adjusted = holm(&found.iter().map(|(_, _, test)| test.p_value).collect::<Vec<_>>());
+    let line = |((caller, known, test), p_adjusted): ((String, bool, _), f64)| {
         let twinkeep_watch::probe::MarkTest { statistic, p_value } = test;
         let verdict = if p_adjusted < MARK_CHANCE { MARKED } else { NOT_SHOWN };
-        MarkLine { caller, statistic, p_value, p_adjusted, verdict }
+        MarkLine { caller, known, statistic, p_value, p_adjusted, verdict }
     };
     let mut lines: Vec<MarkLine> = found.into_iter().zip(adjusted).map(line).collect();
     lines.sort_by(|one, other| one.p_value.total_cmp(&other.p_value));
     lines
 }
 
-/// Returns whose marks are tested for.
-fn callers(app: &App, request: &MarkTestRequest<'_>) -> Result<BTreeSet<String>, AppError> {
-    if let Some(caller) = request.caller {
-        return Ok(BTreeSet::from([caller.to_owned()]));
-    }
+/// Whose marks are tested for.
+struct Tested {
+    /// By name, whether they ever got less, as far as the ledger knows.
+    callers: BTreeMap<String, bool>,
+    /// Under which versions they were noticed.
+    versions: BTreeSet<String>,
+}
+
+fn tested(app: &App, request: &MarkTestRequest<'_>) -> Result<Tested, AppError> {
     let query = Query { action: Some("probing.detected".to_owned()), ..Query::default() };
     let index = app.layout.ledger_index();
     let found = search(&app.ledger_view()?, Some(&index), &query, ALARM_COUNT_MAX);
-    let name = |Found { entry, .. }: Found| {
+    let (mut known, mut versions) = (BTreeSet::new(), BTreeSet::new());
+    for Found { entry, .. } in found.map_err(refused)? {
         // Who was noticed where alarms do nothing got full answers.
-        entry.details.get("tier")?;
-        match entry.details.get("caller") {
-            Some(Detail::Text(caller)) => Some(caller.clone()),
-            _ => None,
+        let (Some(caller), Some(_)) = (text(&entry, "caller"), text(&entry, "tier")) else {
+            continue;
+        };
+        known.insert(caller.to_owned());
+        if request.caller.is_none_or(|asked| asked == caller) {
+            versions.extend(text(&entry, "model").map(str::to_owned));
         }
+    }
+    known.extend(list_tiers(app)?.into_iter().map(|line| line.caller));
+    let callers: BTreeMap<String, bool> = match request.caller {
+        Some(caller) => BTreeMap::from([(caller.to_owned(), known.contains(caller))]),
+        None => known.into_iter().map(|caller| (caller, true)).collect(),
     };
-    let mut callers: BTreeSet<String> =
-        found.map_err(refused)?.into_iter().filter_map(name).collect();
-    callers.extend(list_tiers(app)?.into_iter().map(|line| line.caller));
     if callers.is_empty() {
         let attempt = "nobody ever got coarser answers, so that there is no mark to be found";
         return Err(AppError::refused("mark-nobody", attempt)
             .hint("`--caller` tests for one that the ledger does not have any more"));
     }
-    Ok(callers)
+    Ok(Tested { callers, versions })
+}
+
+fn text<'a>(entry: &'a Entry, name: &str) -> Option<&'a str> {
+    match entry.details.get(name) {
+        Some(Detail::Text(text)) => Some(text.as_str()),
+        _ => None,
+    }
 }
 
 fn own_answer(
@@ -318,5 +353,8 @@ const NOT_SHOWN: &str = "not-shown";
 
 /// Of twenty, hardly one secret in a million agrees in all.
 const STRETCH_COUNT_MIN: usize = 20;
+
+/// So many numbers that are the version's own say something by themselves.
+const SAME_COUNT_MIN: u64 = 20;
 
 const ALARM_COUNT_MAX: usize = 100_000;

@@ -70,12 +70,13 @@ impl Errors {
         Self { by_target }
     }
 
-    /// Returns the mean error of carry-forward by target: a unit that says how far values move anyway.
-    pub fn carry_forward(&self) -> BTreeMap<String, f64> {
+    /// Returns the mean error of carry-forward by target, of people of whom only some may count: a unit
+    /// that says how far values move anyway.
+    pub fn carry_forward(&self, counts: &dyn Fn(Subject) -> bool) -> BTreeMap<String, f64> {
         let mean = |people: &BTreeMap<Subject, Missed>| {
-            let sums = people.values();
-            let (carried, count) =
-                sums.fold((0.0, 0.0), |sums, it| (sums.0 + it.carry_forward, sums.1 + it.count));
+            let sums = people.iter().filter(|(subject, _)| counts(**subject));
+            let (carried, count) = sums
+                .fold((0.0, 0.0), |sums, (_, it)| (sums.0 + it.carry_forward, sums.1 + it.count));
             // NaN: nobody was asked about.
             Some(carried / count).filter(|mean| 0.0 < *mean)
         };
@@ -86,22 +87,25 @@ impl Errors {
     /// Returns by how much these errors are larger than others on the same people, of whom only
     /// some may count.
     pub fn beyond(&self, others: &Self, counts: &dyn Fn(Subject) -> bool) -> Differences {
+        self.beyond_in(&self.carry_forward(counts), others, counts)
+    }
+
+    /// The same in other units, by target; a target without one is left out.
+    pub fn beyond_in(
+        &self,
+        units: &BTreeMap<String, f64>,
+        others: &Self,
+        counts: &dyn Fn(Subject) -> bool,
+    ) -> Differences {
         let mut by_subject: BTreeMap<Subject, (f64, f64)> = BTreeMap::new();
         let mut by_target = BTreeMap::new();
         for (code, own) in &self.by_target {
             let Some(others) = others.by_target.get(code) else { continue };
-            let own = || own.iter().filter(|(subject, _)| counts(**subject));
-            let (carried, count) = own()
-                .fold((0.0, 0.0), |sums, (_, it)| (sums.0 + it.carry_forward, sums.1 + it.count));
-            let scale = carried / count;
-            // NaN: nobody counts.
-            if scale.is_nan() || scale <= 0.0 {
-                continue;
-            }
+            let Some(unit) = units.get(code) else { continue };
             let mut of_target = Vec::new();
-            for (subject, missed) in own() {
+            for (subject, missed) in own.iter().filter(|(subject, _)| counts(**subject)) {
                 let Some(other) = others.get(subject) else { continue };
-                let more = (missed.error - other.error) / scale;
+                let more = (missed.error - other.error) / unit;
                 of_target.push(more / missed.count);
                 let sums = by_subject.entry(*subject).or_default();
                 *sums = (sums.0 + more, sums.1 + missed.count);

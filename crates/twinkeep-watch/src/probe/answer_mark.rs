@@ -61,6 +61,7 @@ pub struct Departures {
     /// By stretch, so that none weighs much more than another.
     weights: BTreeMap<Stretch, f64>,
     answers: u64,
+    same: u64,
 }
 
 /// What a test found.
@@ -135,6 +136,8 @@ impl Departures {
         let mut made = Self::default();
         for of_target in targets.values() {
             made.answers += of_target.len() as u64;
+            let same = of_target.iter().filter(|it| it.own.to_bits() == it.suspect.to_bits());
+            made.same += same.count() as u64;
             made.add(of_target);
         }
         made
@@ -165,7 +168,12 @@ impl Departures {
         self.answers
     }
 
-    /// Returns in how many stretches they lie.
+    /// Returns how many of them are the version's to the last digit. They lie in no direction.
+    pub fn same(&self) -> u64 {
+        self.same
+    }
+
+    /// Returns in how many stretches the others lie.
     pub fn stretches(&self) -> usize {
         self.weights.len()
     }

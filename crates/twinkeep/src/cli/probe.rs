@@ -27,7 +27,7 @@ pub(crate) enum ProbeCommand {
         /// Who, as `probe list` calls them
         caller: String,
     },
-    /// Show how many different inputs in a day a version bears, and the parameters in force
+    /// Show how many different inputs in a day a version bears, and why
     Limits {
         /// The version, from `model list` [default: the one in service]
         #[arg(long, value_name = "VERSION")]

@@ -99,12 +99,33 @@ fn found(report: &MarkReport) -> String {
     });
     let rows = table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
     format!(
-        "{} answers to {} questions, compared with {} in {} stretches\n{rows}",
+        "{} answers to {} questions, compared with {} in {} stretches\n{rows}{}",
         thousands(report.answered as u64),
         thousands(report.questions as u64),
         report.model,
         thousands(report.stretches as u64),
+        remarks(report),
     )
+}
+
+/// What a verdict must not be read without.
+fn remarks(report: &MarkReport) -> String {
+    let mut text = String::new();
+    if 0 < report.same {
+        text.push_str(&format!(
+            "{} of {} numbers are the version's to the last digit: so answers the version itself, \
+             and where both carry the last value forward, any model\n",
+            thousands(report.same),
+            thousands(report.compared),
+        ));
+    }
+    if report.callers.iter().any(|line| !line.known) {
+        text.push_str("the ledger knows nobody of this name who ever got coarser answers\n");
+    }
+    for version in &report.other_versions {
+        text.push_str(&format!("noticed under {version}, too: test with `--model {version}`\n"));
+    }
+    text
 }
 
 fn limits(limits: &ProbeLimits) -> String {

@@ -135,6 +135,7 @@ fn coarse_answers_are_marked_for_whoever_got_them_and_for_nobody_else() {
     assert_eq!(place.run(&named).refused(), "mark-too-few");
     until_coarse(&place, &header);
     until_coarse(&place, &other);
+    let (full, _) = key(&place, &["--scope", "predict"]);
 
     // From here on nobody is followed, so that answers stay as they are: coarse.
     let parameters = include_str!("../../../twinkeep-watch/src/probe/probe.toml");
@@ -152,6 +153,11 @@ fn coarse_answers_are_marked_for_whoever_got_them_and_for_nobody_else() {
     let first = questions.lines().next().unwrap();
     assert_eq!(ask(&header, first), targets[0]);
     assert_ne!(ask(&other, first), targets[0]);
+    let itself = questions.lines().map(|question| {
+        let answer = server.call("/predict", &["-H", &full, "--json", question]).json();
+        format!("{{\"targets\":{}}}\n", answer["targets"])
+    });
+    let itself: String = itself.collect();
     drop(server);
     let answers: Vec<String> =
         targets.iter().map(|targets| format!("{{\"targets\":{targets}}}\n")).collect();
@@ -165,6 +171,14 @@ fn coarse_answers_are_marked_for_whoever_got_them_and_for_nobody_else() {
     assert!(place.show(&test).stdout.contains("marked"));
     let entries = place.run(&["ledger", "search", "--action", "probe.mark-tested"]).lines();
     assert_eq!(entries.len(), 4, "{entries:?}");
+
+    // A name that nobody has is not acquitted, and neither is the version itself.
+    let nobody = place.run(&[&test[..], &["--caller", "key:nobody"]].concat()).done();
+    assert_eq!(nobody["callers"][0]["known"], false, "{nobody}");
+    write(&place.path("answers.ndjson"), itself.as_bytes());
+    let found = place.run(&test).done();
+    assert_eq!(found["same"], found["compared"], "{found}");
+    assert!(place.show(&test).stdout.contains("to the last digit"));
 
     // A line too few, and one that ends early.
     write(&place.path("answers.ndjson"), answers[1..].concat().as_bytes());

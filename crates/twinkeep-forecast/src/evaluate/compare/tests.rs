@@ -48,6 +48,12 @@ fn who_is_worse_on_everybody_is_worse_for_each_of_them() {
     assert!(of_some.by_target.values().all(|each| each.len() <= 7));
     let nobody = off.beyond(&own, &|_| false);
     assert!(nobody.all.is_empty() && nobody.by_target.is_empty());
+    assert!(own.carry_forward(&|_| false).is_empty());
+    let units = own.carry_forward(&|_| true).into_iter();
+    let twice: BTreeMap<String, f64> = units.map(|(code, unit)| (code, 2.0 * unit)).collect();
+    let half = off.beyond_in(&twice, &own, &|_| true);
+    assert!((mean(&worse) - 2.0 * mean(&half)).abs() < 1e-9, "the unit is the caller's");
+    assert!(off.beyond_in(&BTreeMap::new(), &own, &|_| true).all.is_empty());
 }
 
 #[test]

@@ -102,6 +102,9 @@ fn a_table_of_copied_answers_is_shown_for_its_secret_only() {
     let copied = compared(&|_, _, stretch, own| mark.direction(stretch).round(own));
     let departures = Departures::of(&copied);
     assert_eq!(departures.answers(), 600);
+    let itself = Departures::of(&compared(&|_, _, _, own| own));
+    assert_eq!((itself.same(), itself.stretches()), (600, 0));
+    assert_eq!(itself.test(&mark, &draws()).p_value, 1.0);
     assert!(60 <= departures.stretches());
     let found = departures.test(&mark, &draws());
     assert!(found.p_value < 1e-4 && 6.0 < found.statistic, "{found:?}");

@@ -33,10 +33,7 @@ pub(super) fn text(found: &ModelComparison) -> String {
     let mut text = table(&rows);
     text.push_str("(in shares of carry-forward's error; below 0 it is better)\n");
     if let Some(canaries) = &found.canaries {
-        text.push_str(&format!(
-            "of {} canaries, the answers about {} moved most: by {:.2} of carry-forward's error\n",
-            canaries.asked, canaries.target, canaries.shift,
-        ));
+        text.push_str(&format!("{}\n", canaries.words()));
     }
     let verdict = match found.verdict {
         CandidateVerdict::Holds => "nothing stands against it",
