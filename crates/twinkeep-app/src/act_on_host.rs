@@ -56,13 +56,17 @@ pub enum HostOrder {
 impl HostOrder {
     /// Reads what a port is called in playbooks: `tcp/8443`.
     pub(crate) fn drop_port(name: &str) -> Option<Self> {
-        let (protocol, port) = name.split_once('/')?;
+        let (protocol, digits) = name.split_once('/')?;
         let protocol = match protocol {
             "tcp" => Protocol::Tcp,
             "udp" => Protocol::Udp,
             _ => return None,
         };
-        let port = port.parse().ok().filter(|port| *port != 0)?;
+        let port: u16 = digits.parse().ok().filter(|port| *port != 0)?;
+        // A port has one name: limits and holders go by it.
+        if port.to_string() != digits {
+            return None;
+        }
         Some(Self::DropPort { port, protocol })
     }
 }
@@ -162,8 +166,9 @@ pub(crate) fn unseal_on_host(app: &App, version: &VersionId) -> Result<(), AppEr
         return Err(refused());
     }
     let root = app.layout.root();
-    for file in quarantined_files(root, version) {
-        host::set_changes(root, &file, Changes::Permitted)
+    // Its folder before what is in it.
+    for path in quarantined_paths(root, version).iter().rev() {
+        host::set_changes(root, path, Changes::Permitted)
             .map_err(|error| refused().because(error))?;
     }
     Ok(())
@@ -180,12 +185,19 @@ pub(crate) fn quarantined_files(root: &Path, version: &VersionId) -> Vec<PathBuf
     found.chain(key).collect()
 }
 
+/// The same, and the folder of the version: nothing is put there, and it is not moved away.
+pub(crate) fn quarantined_paths(root: &Path, version: &VersionId) -> Vec<PathBuf> {
+    let folder = Path::new("models/quarantine").join(version.as_str());
+    let there = root.join(&folder).is_dir().then_some(folder);
+    quarantined_files(root, version).into_iter().chain(there).collect()
+}
+
 fn seal(settings: &Settings, root: &Path, version: &str) -> Answer {
     let Some(version) = VersionId::parse(version).filter(|_| settings.host.immutable) else {
         return refused("host-off", "`[host]` of the configuration does not permit this");
     };
-    for file in quarantined_files(root, &version) {
-        if let Err(error) = host::set_changes(root, &file, Changes::Refused) {
+    for path in quarantined_paths(root, &version) {
+        if let Err(error) = host::set_changes(root, &path, Changes::Refused) {
             return refused(error.code(), &error.to_string());
         }
     }

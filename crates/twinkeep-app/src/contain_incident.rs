@@ -409,8 +409,12 @@ fn facts(app: &App, number: u64, incident: &Incident) -> Result<PlanFacts, AppEr
     facts.in_place = actions::in_place(app, &incident.target);
     // What others hold, this one holds as well: it ends when the last of them lets go.
     let (id, held) = (incident_id(number), app.contained_now()?);
-    facts.recent.retain(|measure, _| !held.contains_key(measure));
-    facts.in_place.extend(held.into_iter().filter(|it| it.1.contains(&id)).map(|it| it.0));
+    // On the host somebody may have changed it since: what this one did there is done again, later.
+    let (on_host, in_keep): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        held.into_iter().partition(|it| it.0.action.is_on_host());
+    let others = |measure: &Measure| on_host.get(measure).is_some_and(|by| !by.contains(&id));
+    facts.recent.retain(|measure, _| !in_keep.contains_key(measure) && !others(measure));
+    facts.in_place.extend(in_keep.into_iter().filter(|it| it.1.contains(&id)).map(|it| it.0));
     facts.last_ways_in = last_ways_in(app, &incident.target)?;
     Ok(facts)
 }

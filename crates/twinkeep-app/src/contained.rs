@@ -1,6 +1,7 @@
 //! What is contained now: closed routes, suspended identities, feeds that nothing is learned from,
-//! paused training. In the catalog, where nobody writes without the key, and in memory as of the
-//! version of the settings: it holds from the next request on, in every process.
+//! paused training, and what incidents did on the host. In the catalog, where nobody writes without
+//! the key, and in memory as of the version of the settings: it holds from the next request on, in
+//! every process.
 //!
 //! Each is held by the incidents that asked for it, and ends when the last of them lets go.
 

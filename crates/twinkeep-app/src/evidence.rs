@@ -21,7 +21,7 @@ use serde_json::Value;
 use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::files::{
-    PRIVATE_FILE, create_private_dir, digest_file, read_bounded, sync_dir, write_atomic,
+    PRIVATE_FILE, create_private_dir, digest_bounded, read_bounded, sync_dir, write_atomic,
 };
 use twinkeep_vault::{Purpose, open, seal};
 use twinkeep_watch::host::HostEvidence;
@@ -54,7 +54,7 @@ pub struct Evidence {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileEvidence {
-    /// Its digest: `sha256:...`; empty, if it cannot be read.
+    /// Its digest: `sha256:...`; empty, if it cannot be read, or is too large.
     pub digest: String,
     /// Its size.
     pub size: u64,
@@ -146,9 +146,11 @@ fn take(app: &App, incident: &str, files: &[PathBuf]) -> Result<Evidence, AppErr
     let whole = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
     let files: Vec<PathBuf> = files.iter().take(FILE_COUNT_MAX).map(whole).collect();
     let base = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+    let digests = digests_of(&files);
     let described = files.iter().filter_map(|path| {
         let name = path.strip_prefix(&base).unwrap_or(path).display().to_string();
-        Some((name, describe(path)?))
+        let digest = digests.get(path).cloned().unwrap_or_default();
+        Some((name, describe(path, digest)?))
     });
     let (host, unseen) = match see_host(app, &files) {
         Ok(seen) => (Some(seen), String::new()),
@@ -172,11 +174,31 @@ fn take(app: &App, incident: &str, files: &[PathBuf]) -> Result<Evidence, AppErr
     })
 }
 
-fn describe(path: &Path) -> Option<FileEvidence> {
+/// Returns the digests of plain files, `sha256:...`: of the smallest first, until they are as much as
+/// a version may be. Whoever puts a file of any size among them holds nothing up.
+pub(crate) fn digests_of(files: &[PathBuf]) -> BTreeMap<PathBuf, String> {
+    let sized = files.iter().filter_map(|path| {
+        let found = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+        Some((found.len(), path))
+    });
+    let mut sized: Vec<(u64, &PathBuf)> = sized.collect();
+    sized.sort();
+    let mut room = DIGESTED_SIZE_MAX;
+    let mut digests = BTreeMap::new();
+    for (size, path) in sized {
+        let Some(rest) = room.checked_sub(size) else { break };
+        room = rest;
+        if let Ok(digest) = digest_bounded(path, size) {
+            digests.insert(path.clone(), format!("sha256:{}", to_hex(&digest)));
+        }
+    }
+    digests
+}
+
+fn describe(path: &Path, digest: String) -> Option<FileEvidence> {
     let found = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
-    let digest = digest_file(path).map(|digest| format!("sha256:{}", to_hex(&digest)));
     Some(FileEvidence {
-        digest: digest.unwrap_or_default(),
+        digest,
         size: found.len(),
         mode: format!("{:o}", found.permissions().mode() & 0o7777),
         user: found.uid(),
@@ -238,6 +260,9 @@ const ENTRY_COUNT_MAX: u64 = 100;
 
 /// A version has some ten.
 const FILE_COUNT_MAX: usize = 200;
+
+/// Twice the largest weights that a version may have: a few seconds.
+const DIGESTED_SIZE_MAX: u64 = 2 << 30;
 
 /// Two thousand files and sockets, and a hundred entries, with room.
 const SIZE_MAX: u64 = 16 << 20;

@@ -7,7 +7,7 @@ use twinkeep_ledger::{Activity, Class as EventClass, Entry};
 use twinkeep_registry::{Decision, Status, VersionId};
 use twinkeep_watch::host::is_immutable;
 
-use crate::act_on_host::{quarantined_files, seal_on_host, unseal_on_host};
+use crate::act_on_host::{quarantined_paths, seal_on_host, unseal_on_host};
 use crate::{App, AppError, Caller};
 
 impl App {
@@ -24,8 +24,8 @@ impl App {
     /// Returns whether nobody changes the files of a version in quarantine.
     pub(crate) fn is_sealed(&self, version: &VersionId) -> bool {
         let root = self.layout.root();
-        let files = quarantined_files(root, version);
-        !files.is_empty() && files.iter().all(|file| is_immutable(&root.join(file)))
+        let paths = quarantined_paths(root, version);
+        !paths.is_empty() && paths.iter().all(|path| is_immutable(&root.join(path)))
     }
 
     /// Does it for all that is in quarantine, by whomever it was taken away.
@@ -52,8 +52,8 @@ impl App {
         decision: &Decision<'_>,
     ) -> Result<(), AppError> {
         let root = self.layout.root();
-        let files = quarantined_files(root, version);
-        let sealed = files.iter().any(|file| is_immutable(&root.join(file)));
+        let paths = quarantined_paths(root, version);
+        let sealed = paths.iter().any(|path| is_immutable(&root.join(path)));
         if sealed {
             unseal_on_host(self, version)?;
         }

@@ -124,16 +124,24 @@ pub fn record_file_news(app: &App, news: &FileNews) -> Result<(), AppError> {
     app.record(&entry(app, news))?;
     match news {
         FileNews::Saw(seen) => touched(app, seen).map_or(Ok(()), |it| note_detection(app, &it)),
-        FileNews::Began { .. } | FileNews::Lost { .. } | FileNews::Died => Ok(()),
+        FileNews::Died => note_detection(app, &blinded(app)),
+        FileNews::Began { .. } | FileNews::Lost { .. } => Ok(()),
     }
+}
+
+/// Somebody ended the watch, or what sees for it: from then on nobody is seen, nor refused.
+fn blinded(app: &App) -> Detection {
+    let says = "the watch of the files was ended, and not by the keep";
+    detected(app, Detector::FileAccess, Target::Keep, FoundSeverity::High, says)
 }
 
 /// Somebody who is not the keep's own program touched a file. Where nobody knows who it was, it may
 /// have been the keep itself.
 fn touched(app: &App, seen: &FileSighting) -> Option<Detection> {
-    // A process that is about to end has no program any more.
+    // A process that is about to end has no program any more: it is known by what it calls itself.
     let known = seen.executable.as_ref().is_some_and(|it| !it.is_empty());
-    let process = seen.process.as_ref().filter(|_| known && !seen.own && !seen.permitted)?;
+    let other = |name: &&String| known || !OWN_NAMES.contains(&name.as_str());
+    let process = seen.process.as_ref().filter(other).filter(|_| !seen.own && !seen.permitted)?;
     let reads = matches!(seen.action.as_str(), "open" | "read" | "execute");
     let denied = Answer::from_word(&seen.answer) == Some(Answer::Denied);
     let severity = if reads || denied { FoundSeverity::Medium } else { FoundSeverity::High };
@@ -150,6 +158,9 @@ fn touched(app: &App, seen: &FileSighting) -> Option<Detection> {
     found.evidence.extend(digest.map(|digest| ("program".to_owned(), digest)));
     Some(found)
 }
+
+/// What processes of the keep call themselves.
+const OWN_NAMES: [&str; 2] = ["twinkeep", "exe"];
 
 /// Records that the watch has ended, and whether it was meant to.
 pub fn record_watch_ended(app: &App, meant: bool) -> Result<(), AppError> {

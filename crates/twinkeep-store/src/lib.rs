@@ -73,8 +73,8 @@ pub use feeds::{FeedId, FeedRecord, FeedState};
 pub use held::Decision;
 pub use incidents::{IncidentRecord, Incidents};
 pub use live::{
-    Folded, LIVE_ROW_COUNT_MAX, LateRefusal, LiveBatch, LiveOrigin, LiveOutcome, LiveRefused,
-    LiveRequest, MakeAnswer, RefusedOrigin,
+    Folded, LIVE_ROW_COUNT_MAX, LIVE_SOURCE, LateRefusal, LiveBatch, LiveOrigin, LiveOutcome,
+    LiveRefused, LiveRequest, MakeAnswer, RefusedOrigin,
 };
 pub use paths::PathsFile;
 pub use predictions::{PredictionRow, PredictionsFile, SubjectIds};

@@ -27,7 +27,7 @@ use twinkeep_vault::{SecretBytes, SplitHasher};
 use crate::{Store, StoreError};
 
 use commit::Writer;
-pub use fold::{Folded, RefusedOrigin};
+pub use fold::{Folded, LIVE_SOURCE, RefusedOrigin};
 pub(crate) use read::{LiveEvent, LiveRow};
 pub use request::LiveRequest;
 

@@ -91,8 +91,19 @@ pub fn digest_file(path: &Path) -> io::Result<[u8; 32]> {
     digest_of(&mut open_closed(path)?, &mut io::sink())
 }
 
+/// As [`digest_file`], of a file of at most `size_max` bytes; a longer one is
+/// [`FileTooLarge`](io::ErrorKind::FileTooLarge) before anything of it is read.
+pub fn digest_bounded(path: &Path, size_max: u64) -> io::Result<[u8; 32]> {
+    let file = open_closed(path)?;
+    if size_max < file.metadata()?.len() {
+        return Err(too_large(size_max));
+    }
+    // It may grow while it is read.
+    digest_of(&mut file.take(size_max), &mut io::sink())
+}
+
 /// Hands everything on, and digests it.
-fn digest_of(input: &mut File, output: &mut dyn Write) -> io::Result<[u8; 32]> {
+fn digest_of(input: &mut dyn io::Read, output: &mut dyn Write) -> io::Result<[u8; 32]> {
     let mut digest = Sha256::default();
     let mut buffer = vec![0; BUFFER_LEN];
     loop {

@@ -93,7 +93,9 @@ fn a_helper_that_is_gone_or_talks_nonsense_is_an_error_and_not_a_panic() {
 fn a_port_is_named_by_protocol_and_number() {
     let expected = HostOrder::DropPort { port: 8443, protocol: Protocol::Tcp };
     assert_eq!(HostOrder::drop_port("tcp/8443"), Some(expected));
-    for wrong in ["", "8443", "tcp/0", "tcp/65536", "sctp/1", "tcp/ 1", "tcp/1/2"] {
+    for wrong in
+        ["", "8443", "tcp/08443", "tcp/+8443", "tcp/0", "tcp/65536", "sctp/1", "tcp/ 1", "tcp/1/2"]
+    {
         assert_eq!(HostOrder::drop_port(wrong), None, "{wrong}");
     }
 }

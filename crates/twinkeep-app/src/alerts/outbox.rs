@@ -74,6 +74,12 @@ impl Waiting {
     fn parse(name: &str) -> Option<Self> {
         let parts: Vec<&str> = name.split('.').collect();
         let [next_us, attempts, code, id, SUFFIX] = parts.as_slice() else { return None };
+        // Others can put files here: what the ledger does not take, or a terminal obeys, is not ours.
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let ours = |text: &str| text.len() <= WORD_LEN_MAX && text.chars().all(plain);
+        if !ours(code) || !ours(id) || id.is_empty() {
+            return None;
+        }
         Some(Self {
             next_us: next_us.parse().ok()?,
             attempts: attempts.parse().ok()?,
@@ -271,6 +277,9 @@ const VERSION: u32 = 1;
 
 const SUFFIX: &str = "alert";
 
+/// An id has 36 characters, and a code fewer.
+const WORD_LEN_MAX: usize = 64;
+
 /// The folder of what was put aside.
 const DEAD: &str = "dead";
 
@@ -303,9 +312,10 @@ mod tests {
         assert!(waiting.name() < later.name() && waiting < later);
         let untried = Waiting { attempts: 0, code: String::new(), ..waiting };
         assert_eq!(Waiting::parse(&untried.name()), Some(untried));
-        for foreign in
-            ["", "a", "1.2.alert", "x.0..msg.alert", "1.0..m.alert.1f.part", "1.0..m.json"]
-        {
+        let wild =
+            ["1.0.\u{1b}[2J.m.alert", "1.0..m\n.alert", "1.0..m\u{202e}.alert", "1.0...alert"];
+        let other = ["", "a", "1.2.alert", "x.0..msg.alert", "1.0..m.alert.1f.part", "1.0..m.json"];
+        for foreign in wild.into_iter().chain(other) {
             assert_eq!(Waiting::parse(foreign), None, "{foreign}");
         }
     }

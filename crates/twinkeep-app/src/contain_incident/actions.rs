@@ -11,7 +11,6 @@ use std::path::{Component, Path, PathBuf};
 use twinkeep_registry::{ModelId, Status, VersionId};
 use twinkeep_store::FeedState;
 use twinkeep_vault::digest::to_hex;
-use twinkeep_vault::files::digest_file;
 use twinkeep_watch::Target;
 use twinkeep_watch::incident::{Action, Before, Incident, Measure, Step, StepState, incident_id};
 
@@ -19,7 +18,7 @@ use super::concerned;
 use crate::act_on_host::{apply_on_host, plan_on_host};
 use crate::api_keys::CALLER_PREFIX;
 use crate::client_certificates::CERTIFICATE_PREFIX;
-use crate::evidence::preserve_evidence;
+use crate::evidence::{digests_of, preserve_evidence};
 use crate::feeds::parse_feed;
 use crate::incidents::{change, load};
 use crate::models::parse_version;
@@ -44,16 +43,43 @@ pub(super) struct Captured {
 
 /// Returns what is there before an action, or why it cannot be done.
 pub(super) fn capture(app: &App, measure: &Measure) -> Result<Captured, AppError> {
-    if !measure.action.is_on_host() {
+    let Measure { action, .. } = measure;
+    if !action.is_on_host() {
         return Ok(Captured { before: capture_in_keep(app, measure)?, ..Captured::default() });
     }
-    let plan = plan_on_host(app, &host_order(measure)?)?;
+    let planned = plan_on_host(app, &host_order(measure)?);
+    let is_so = match &planned {
+        Ok(plan) => {
+            // Of one that is stopped no process is found.
+            let runs = *action == Action::StopService && plan.before.contains_key("process");
+            plan.undo.is_empty() && !runs
+        }
+        Err(error) => error.code() == "host-no-service",
+    };
+    if is_so && let Some(captured) = captured_by_holder(app, measure)? {
+        return Ok(captured);
+    }
+    let plan = planned?;
     Ok(Captured {
         before: plan.before,
         commands: plan.commands,
         undo: plan.undo,
         expected: Some(plan.expected),
     })
+}
+
+/// Returns what an incident captured that holds the same on the host: what is there now is its doing,
+/// and nothing to go back to.
+fn captured_by_holder(app: &App, measure: &Measure) -> Result<Option<Captured>, AppError> {
+    for holder in app.holders(measure)? {
+        let steps = load(app, crate::incidents::find(&holder)?)?.steps;
+        let captured = |step: &&Step| step.measure == *measure && !step.before.is_empty();
+        if let Some(step) = steps.iter().rfind(captured) {
+            let (before, commands) = (step.before.clone(), step.commands.clone());
+            return Ok(Some(Captured { before, commands, ..Captured::default() }));
+        }
+    }
+    Ok(None)
 }
 
 fn capture_in_keep(app: &App, measure: &Measure) -> Result<Before, AppError> {
@@ -116,6 +142,7 @@ pub(super) fn apply(
         Action::Notify => notify(app, number),
         Action::DropPort | Action::StopService | Action::FreezeService => {
             apply_on_host(app, &host_order(measure)?, before)?;
+            app.hold(measure, &id)?;
             Ok(action.expected().to_owned())
         }
         Action::ActivateBackup => activate_backup(app, on, before, &reason),
@@ -204,7 +231,8 @@ fn notify(app: &App, number: u64) -> Result<String, AppError> {
     let failed = incident.steps.iter().filter(contains).any(Step::has_failed);
     let done = |step: &Step| step.state == StepState::Done;
     let waits = incident.steps.iter().filter(contains).any(|step| step.state.is_pending());
-    let stage = match (failed || waits, incident.steps.iter().filter(contains).any(done)) {
+    let partly = failed || waits || incident.is_cut_short();
+    let stage = match (partly, incident.steps.iter().filter(contains).any(done)) {
         (true, _) => AlertStage::NotContained,
         (false, true) => AlertStage::Contained,
         (false, false) => AlertStage::Noticed,
@@ -295,16 +323,17 @@ fn places(app: &App, model: &str) -> Vec<PathBuf> {
     }
 }
 
-/// Returns the digests of a model's files, wherever it lies. What cannot be read has none.
+/// Returns the digests of a model's files, wherever it lies. What cannot be read, or is too large,
+/// has none.
 fn files_of_model(app: &App, model: &str) -> Vec<(String, String)> {
     let places = places(app, model);
     let files = places.iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten().flatten();
-    let digest = |file: std::fs::DirEntry| {
-        let name = format!("{model}/{}", file.file_name().to_string_lossy());
-        let digest = digest_file(&file.path()).ok()?;
-        Some((name, format!("sha256:{}", to_hex(&digest))))
+    let files: Vec<PathBuf> = files.take(FILE_COUNT_MAX).map(|file| file.path()).collect();
+    let named = |(path, digest): (PathBuf, String)| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (format!("{model}/{file}"), digest)
     };
-    let mut digests: Vec<_> = files.take(FILE_COUNT_MAX).filter_map(digest).collect();
+    let mut digests: Vec<_> = digests_of(&files).into_iter().map(named).collect();
     digests.sort();
     digests
 }

@@ -241,8 +241,18 @@ fn undo(app: &App, by: &By, id: &str, step: &Step) -> Result<String, AppError> {
         Action::QuarantineModel => give_back(app, by, on),
         Action::ActivateBackup => put_back(app, by, step),
         Action::DropPort | Action::StopService | Action::FreezeService => {
-            undo_on_host(app, &host_order(&step.measure)?, &step.before)?;
-            Ok("it is as it was".to_owned())
+            let mut others = app.holders(&step.measure)?;
+            others.remove(id);
+            let says = match others.first() {
+                Some(other) => format!("{other} holds it still"),
+                None => {
+                    undo_on_host(app, &host_order(&step.measure)?, &step.before)?;
+                    "it is as it was".to_owned()
+                }
+            };
+            // Afterwards: whoever is killed between undoes it again.
+            app.let_go(&step.measure, id)?;
+            Ok(says)
         }
         Action::PreserveEvidence | Action::RevokeCredential | Action::Notify => Ok(String::new()),
     }

@@ -271,7 +271,7 @@ impl Store {
         let values: [&dyn rusqlite::ToSql; 18] = [
             &id,
             &content,
-            &seal("source", LIVE),
+            &seal("source", LIVE_SOURCE),
             site,
             &at.micros(),
             &none,
@@ -309,7 +309,7 @@ impl Store {
 }
 
 /// What a feed of live events is called.
-const LIVE: &str = "live events";
+pub const LIVE_SOURCE: &str = "live events";
 
 /// Rows that are folded together: some ten MB in memory, and a second in one transaction.
 const FOLD_ROWS: usize = 1 << 17;

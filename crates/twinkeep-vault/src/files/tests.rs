@@ -9,8 +9,8 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::{
-    PRIVATE_FILE, PUBLIC_FILE, PendingFile, copy_file, digest_file, open_to_others, read_bounded,
-    read_secret_bounded, write_atomic,
+    PRIVATE_FILE, PUBLIC_FILE, PendingFile, copy_file, digest_bounded, digest_file, open_to_others,
+    read_bounded, read_secret_bounded, write_atomic,
 };
 
 #[test]
@@ -146,6 +146,8 @@ fn what_its_owner_closed_is_read_for_a_moment_and_stays_closed() {
     let path = dir.path().join("closed");
     write_atomic(&path, b"abc", 0o600).unwrap();
     let digest = digest_file(&path).unwrap();
+    assert_eq!(digest_bounded(&path, 3).unwrap(), digest);
+    assert_eq!(digest_bounded(&path, 2).unwrap_err().kind(), ErrorKind::FileTooLarge);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     assert_eq!(digest_file(&path).unwrap(), digest);
     let copy = dir.path().join("copy");

@@ -3,8 +3,9 @@
 //!
 //! # Invariants
 //!
-//! - Only plain files below a folder, of whom the folder is, and under no other name: whoever may write
-//!   there cannot have a file of somebody else made immutable, by a link or a path that leads out.
+//! - Only folders and plain files below a folder, of whom the folder is, and under no other name:
+//!   whoever may write there cannot have a file of somebody else made immutable, by a link or a path
+//!   that leads out.
 
 use std::path::Path;
 
@@ -25,7 +26,7 @@ pub enum Changes {
     Permitted,
 }
 
-/// Sets or takes the flag of a file, which is named relative to `folder`.
+/// Sets or takes the flag of a file or folder, which is named relative to `folder`.
 pub fn set_changes(folder: &Path, file: &Path, changes: Changes) -> Result<(), HostError> {
     let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let read = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -33,8 +34,12 @@ pub fn set_changes(folder: &Path, file: &Path, changes: Changes) -> Result<(), H
         open(folder, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
     let file = openat2(&folder, file, read, Mode::empty(), beneath).map_err(failed)?;
     let (of_folder, found) = (fstat(&folder).map_err(failed)?, fstat(&file).map_err(failed)?);
-    let plain = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
-    if !plain || found.st_nlink != 1 || found.st_uid != of_folder.st_uid {
+    let fits = match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => found.st_nlink == 1,
+        FileType::Directory => found.st_ino != of_folder.st_ino,
+        _ => false,
+    };
+    if !fits || found.st_uid != of_folder.st_uid {
         return Err(HostError::system(
             "change the flags of what is no file of the keep",
             Errno::PERM,

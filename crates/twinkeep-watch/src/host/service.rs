@@ -6,13 +6,16 @@
 //! what was captured before: no signal ever reaches another process.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open, pidfd_send_signal};
 
 use super::process::Process;
 use super::run::{must, run};
@@ -256,13 +259,22 @@ fn running(pid_file: &Path) -> Option<Process> {
     Process::look(read_pid(pid_file)?).filter(Process::runs)
 }
 
+/// Reads the number of a process, if whoever wrote it may speak for that process: a service that
+/// somebody took over would have us end whatever else its file names.
 pub(super) fn read_pid(pid_file: &Path) -> Option<u32> {
-    let metadata = fs::metadata(pid_file).ok()?;
-    // A pipe would be waited for, and a large file is none of these.
+    // A pipe would be waited for, and a link leads to the file of another service.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = fs::File::from(open(pid_file, flags, Mode::empty()).ok()?);
+    let metadata = file.metadata().ok()?;
     if !metadata.is_file() || PID_FILE_SIZE_MAX < metadata.len() {
         return None;
     }
-    fs::read_to_string(pid_file).ok()?.trim().parse().ok().filter(|pid| *pid != 0)
+    let mut text = String::new();
+    file.take(PID_FILE_SIZE_MAX).read_to_string(&mut text).ok()?;
+    let pid: u32 = text.trim().parse().ok().filter(|pid| *pid != 0)?;
+    let owner = fs::metadata(format!("/proc/{pid}")).ok()?.uid();
+    let trusted = [0, geteuid().as_raw(), owner];
+    trusted.contains(&metadata.uid()).then_some(pid)
 }
 
 const SYSTEMCTL: &str = "systemctl";

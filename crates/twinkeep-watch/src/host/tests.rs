@@ -106,6 +106,28 @@ fn what_runs_the_host_or_this_program_is_never_stopped() {
 }
 
 #[test]
+fn a_file_of_somebody_else_names_none_of_our_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let pid_file = dir.path().join("x.pid");
+    let of = |pid_file: &Path| {
+        let service = Service::Process { pid_file: pid_file.to_path_buf(), start: Vec::new() };
+        plan(&HostAction::StopService { service }, &HostGuards::default()).map(drop)
+    };
+    let (other, _) = service(dir.path(), "exec sleep 1000");
+    let number = other.0.id().to_string();
+    fs::File::create(&pid_file).unwrap().write_all(number.as_bytes()).unwrap();
+    of(&pid_file).unwrap();
+    let link = dir.path().join("link.pid");
+    symlink(&pid_file, &link).unwrap();
+    assert_eq!(of(&link).unwrap_err().code(), "host-no-service");
+    if std::os::unix::fs::chown(&pid_file, Some(65534), None).is_err() {
+        println!("skipped: it takes root");
+        return;
+    }
+    assert_eq!(of(&pid_file).unwrap_err().code(), "host-no-service");
+}
+
+#[test]
 fn a_stopped_service_is_started_again_by_what_the_operator_said() {
     let dir = tempfile::tempdir().unwrap();
     let pid_file = dir.path().join("service.pid");
@@ -264,4 +286,10 @@ fn only_plain_files_of_the_folder_are_made_immutable() {
     let set = is_immutable(&path);
     set_changes(&folder, plain, Changes::Permitted).unwrap();
     assert!(set && !is_immutable(&path));
+    let (inner, moved) = (folder.join("inner"), folder.join("moved"));
+    fs::create_dir(&inner).unwrap();
+    set_changes(&folder, Path::new("inner"), Changes::Refused).unwrap();
+    let (added, renamed) = (fs::File::create(inner.join("more")), fs::rename(&inner, &moved));
+    set_changes(&folder, Path::new("inner"), Changes::Permitted).unwrap();
+    assert!(added.is_err() && renamed.is_err(), "a folder keeps its files and its name");
 }

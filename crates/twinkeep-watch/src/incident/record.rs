@@ -69,7 +69,7 @@ pub struct Incident {
 pub enum State {
     /// Something is wrong, and not all is done about it.
     Open,
-    /// What the playbook says is done.
+    /// What the playbook says is done, and holds.
     Contained,
     /// Somebody looks after it.
     Acknowledged,
@@ -322,7 +322,7 @@ impl Incident {
         match self {
             Self { closed_us: Some(_), .. } => State::Closed,
             Self { acknowledged_us: Some(_), .. } => State::Acknowledged,
-            Self { contained_us: Some(_), .. } => State::Contained,
+            Self { contained_us: Some(_), .. } if !self.is_undone() => State::Contained,
             _ => State::Open,
         }
     }
@@ -337,9 +337,30 @@ impl Incident {
         let failed =
             self.steps.iter().any(|step| step.has_failed() && step.measure.action.contains());
         let done = self.steps.iter().any(|step| step.state == StepState::Done);
-        if self.contained_us.is_none() && self.pending().is_none() && done && !failed {
+        let whole = done && !failed && !self.is_cut_short();
+        if self.contained_us.is_none() && self.pending().is_none() && whole {
             self.contained_us = Some(now_us);
         }
+    }
+
+    /// Returns whether a guard rail left something out that the playbook says, and nobody did it
+    /// since.
+    pub fn is_cut_short(&self) -> bool {
+        let left_out = |step: &Step| {
+            step.state == StepState::Skipped && LEFT_OUT.contains(&step.code.as_str())
+        };
+        self.steps.iter().any(|step| left_out(step) && !self.has_done(&step.measure))
+    }
+
+    /// Returns whether something was contained, and undone since.
+    fn is_undone(&self) -> bool {
+        let undone = |step: &Step| step.state == StepState::Undone;
+        self.steps.iter().any(|step| undone(step) && !self.has_done(&step.measure))
+    }
+
+    fn has_done(&self, measure: &Measure) -> bool {
+        let done = |step: &Step| step.state == StepState::Done && step.measure == *measure;
+        self.steps.iter().any(done)
     }
 }
 
@@ -359,6 +380,10 @@ pub fn parse_incident_id(id: &str) -> Option<u64> {
 fn plain(text: &str, length: usize) -> String {
     text.chars().map(|it| if it.is_control() { '?' } else { it }).take(length).collect()
 }
+
+/// Guard rails that leave something as it is: what was found goes on. Others leave out what holds
+/// already.
+const LEFT_OUT: [&str; 3] = ["blast-radius", "cool-down", "last-way-in"];
 
 /// Before the number of an incident.
 pub const INCIDENT_PREFIX: &str = "inc-";

@@ -214,6 +214,28 @@ fn an_incident_is_contained_when_all_is_done_and_nothing_failed() {
 }
 
 #[test]
+fn what_a_guard_rail_left_out_and_what_was_undone_is_not_contained() {
+    let found =
+        detection(Detector::Extraction, Target::Identity("key:a".to_owned()), Severity::High);
+    let mut incident = Incident::open(&found, 1);
+    let facts = PlanFacts { last_ways_in: ["key:a".to_owned()].into(), ..PlanFacts::default() };
+    incident.steps = plan(&shipped()["access"], &found.target, &facts, &PlanLimits::default());
+    let suspend = incident.steps.iter().position(|step| step.code == "last-way-in").unwrap();
+    for step in incident.steps.iter_mut().filter(|step| step.state == StepState::Planned) {
+        step.state = StepState::Done;
+    }
+    incident.settle(2);
+    assert_eq!((incident.state(), incident.contained_us), (State::Open, None));
+    // Somebody else may administer now: it was done after all.
+    let again = Step { state: StepState::Done, ..incident.steps[suspend].clone() };
+    incident.steps.push(again);
+    incident.settle(3);
+    assert_eq!((incident.state(), incident.contained_us), (State::Contained, Some(3)));
+    incident.steps.last_mut().unwrap().state = StepState::Undone;
+    assert_eq!(incident.state(), State::Open);
+}
+
+#[test]
 fn the_clocks_run_from_awareness() {
     let [gdpr, hipaa] = clocks(0, 3_600_000_000);
     assert_eq!((gdpr.deadline_us, gdpr.left_seconds), (72 * 3_600_000_000, 71 * 3600));

@@ -142,11 +142,17 @@ fn a_port_is_dropped_and_a_service_stopped_and_both_come_back() {
     assert!(text.contains(&format!("command  {add}\n")), "{text}");
     assert!(text.contains(&format!("command  {kill}\n")), "{text}");
 
-    let undo = ["incident", "rollback", "inc-1", "--reason", "a drill"];
-    let undone = run_by(&place, &inside, &undo).done();
-    let expected =
-        ["done preserve-evidence", "undone drop-port", "undone stop-service", "done notify"];
-    assert_eq!(steps(&undone), expected);
+    // Another incident holds the same, which ends with the last of them.
+    let route = ["--route", "/api/v1/predict"];
+    let other = run_by(&place, &inside, &[&arguments[..], &route].concat()).done();
+    assert_eq!(steps(&other), expected.map(|action| format!("done {action}")), "{other}");
+    let undo = |id| ["incident", "rollback", id, "--reason", "a drill"];
+    let undone = ["done preserve-evidence", "undone drop-port", "undone stop-service"];
+    let undone = [&undone[..], &["done notify"]].concat();
+    assert_eq!(steps(&run_by(&place, &inside, &undo("inc-1")).done()), undone);
+    assert!(dropped());
+    assert_eq!(pid_in(&pid_file), service.0.id());
+    assert_eq!(steps(&run_by(&place, &inside, &undo("inc-2")).done()), undone);
     assert!(!dropped());
     let rules = within(&["nft", "list", "ruleset"]).stdout;
     assert!(!String::from_utf8_lossy(&rules).contains("twinkeep"), "nothing is left behind");
@@ -462,6 +468,18 @@ fn evidence_is_shown_and_a_copied_model_tells_how_many_people_it_learned_from() 
     assert_eq!(place.run(&["incident", "evidence", "inc-1"]).refused(), "evidence-damaged");
 }
 
+#[test]
+fn a_file_without_end_among_those_of_a_model_holds_nothing_up() {
+    let (place, [_, second]) = two_versions();
+    let path = place.path("keep/models").join(&second).join("more");
+    fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    place.run(&["incident", "drill", "--as", "model-integrity", "--model", &second]).done();
+    let shown = place.run(&["incident", "evidence", "inc-1"]).done();
+    let files = shown["evidence"]["files"].as_object().unwrap();
+    let (_, more) = files.iter().find(|(name, _)| name.ends_with("/more")).unwrap();
+    assert_eq!((&more["digest"], &more["size"]), (&"".into(), &(1_u64 << 40).into()), "{shown}");
+}
+
 /// Whoever cannot read what is in quarantine leaves it out of a copy, and says so.
 fn copies_are_made_all_the_same(place: &Place, bare: &[&str]) {
     let whole = place.run(&["store", "snapshot", "whole"]).done();
@@ -470,6 +488,16 @@ fn copies_are_made_all_the_same(place: &Place, bare: &[&str]) {
     let count = part["left_out"].as_u64().unwrap();
     assert!(4 <= count, "{part}");
     assert_eq!(whole["files"].as_u64().unwrap(), part["files"].as_u64().unwrap() + count);
+}
+
+/// A version that was left out of a copy is known where that is restored.
+fn left_out_is_known(place: &Place, version: &str) {
+    let args = ["store", "restore", "part", "--into", "restored", "--key-file", "keep.kek"];
+    let with = ["--keyring", "keep/store/keyring", "--ledger", "keep/ledger"];
+    place.run(&[&args[..], &with[..]].concat()).done();
+    let ask = ["--keep", "restored", "--key-file", "keep.kek", "model", "list"];
+    let there = place.run(&ask).lines();
+    assert!(there.iter().any(|it| it["version"] == *version && it["state"] == "quarantined"));
 }
 
 /// Takes the flag away, so that the folder can be deleted.
@@ -520,6 +548,8 @@ fn a_version_in_quarantine_is_immutable_where_the_configuration_says_so() {
     let refused = std::io::ErrorKind::PermissionDenied;
     assert_eq!(open().unwrap_err().kind(), refused, "not even root");
     assert_eq!(fs::remove_file(&card).unwrap_err().kind(), refused);
+    let (folder, away) = (card.parent().unwrap(), place.path("away"));
+    assert_eq!(fs::rename(folder, away).unwrap_err().kind(), refused, "nor all of it");
     let shown = fs::metadata(&card).unwrap();
     assert_eq!(shown.mode() & 0o7777, 0);
 
@@ -552,12 +582,5 @@ fn a_version_in_quarantine_is_immutable_where_the_configuration_says_so() {
     assert_eq!(quarantined["details"]["immutable"], "yes", "{quarantined}");
     let card = place.path("keep/models/quarantine").join(&second).join("card.json");
     assert_eq!(fs::remove_file(&card).unwrap_err().kind(), refused);
-
-    // What was left out of a copy is known there.
-    let args = ["store", "restore", "part", "--into", "restored", "--key-file", "keep.kek"];
-    let with = ["--keyring", "keep/store/keyring", "--ledger", "keep/ledger"];
-    place.run(&[&args[..], &with[..]].concat()).done();
-    let ask = ["--keep", "restored", "--key-file", "keep.kek", "model", "list"];
-    let there = place.run(&ask).lines();
-    assert!(there.iter().any(|it| it["version"] == *second && it["state"] == "quarantined"));
+    left_out_is_known(&place, &second);
 }

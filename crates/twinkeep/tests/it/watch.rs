@@ -265,6 +265,10 @@ fn a_server_keeps_the_watch_and_the_watch_ends_with_it() {
     }
     let died = found("watch.ended");
     assert_eq!(died[0]["outcome"], "watch-died", "{died:#?}");
+    let told = |it: &Value| it["says"].as_str().is_some_and(|says| says.contains("was ended"));
+    while !place.run(&["incident", "list"]).lines().iter().any(told) {
+        assert!(Instant::now() < seen_by, "nobody is told");
+    }
     // Killed, so that it cannot tell the watch to end: that hears of it all the same.
     drop(server);
     let ended_by = Instant::now() + Duration::from_secs(120);

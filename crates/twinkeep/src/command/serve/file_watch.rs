@@ -62,6 +62,8 @@ impl FileWatch {
                 let meant = closing.load(Ordering::Relaxed);
                 if !meant {
                     out.remark("warning: the watch of the files has ended; start `serve` again");
+                    recorder.record(FileNews::Died);
+                    return;
                 }
                 if let Err(error) = record_watch_ended(&app, meant) {
                     out.remark(&format!("warning: {error}"));
