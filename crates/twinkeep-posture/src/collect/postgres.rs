@@ -199,7 +199,8 @@ const HBA: &str = "SELECT coalesce(json_agg(to_json(rule) ORDER BY line_number),
     FROM pg_hba_file_rules rule";
 
 /// Whether the file was written since the server read it, or is gone. What was put in its place may
-/// be older, and so the time of its inode counts, too.
+/// be older, and so the time of its inode counts, too. The server tells both in whole seconds: what is
+/// written within the second in which it read the file is not noticed.
 const HBA_CHANGED: &str = "SELECT coalesce(
         greatest(file.modification, file.change) > pg_conf_load_time(), true)::text
     FROM pg_stat_file(current_setting('hba_file'), true) file";

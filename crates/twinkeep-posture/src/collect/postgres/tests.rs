@@ -106,6 +106,8 @@ fn lines_that_the_server_did_not_take_over_do_not_pass() {
         file.write_all(text.as_bytes()).unwrap();
     };
     assert_eq!(word(&facts(&server, "admin"), "pg-trust"), "fail");
+    // The server tells times of files in whole seconds.
+    server.sql("SELECT pg_sleep(1.1)");
     write("local all all peer\n");
     assert_eq!(word(&facts(&server, "admin"), "pg-trust"), "not-checked");
     // It is told, and takes over nothing: the administrator still comes in.
