@@ -122,6 +122,10 @@ fn who_withdrew_consent_is_asked_about_in_an_emergency_only() {
     let broken = place.run(&["policy", "glass"]).lines();
     assert_eq!(broken.len(), 1, "{broken:?}");
     assert_eq!(broken[0]["reason"], "found unconscious in the lobby");
+    let mut incidents = place.run(&["incident", "list"]).lines();
+    incidents.retain(|incident| incident["detector"] == "break-glass");
+    assert_eq!(incidents.len(), 1, "a person has to look: {incidents:?}");
+    assert_eq!(incidents[0]["target"]["kind"], "identity", "{incidents:?}");
 
     let given = ["subject", "consent", &one, "--give", "--basis", "care"];
     place.run(&given).done();

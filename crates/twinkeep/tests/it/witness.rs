@@ -106,6 +106,13 @@ fn a_fork_and_a_rollback_are_refused_and_alarm() {
         "second",
     ]);
     assert_eq!(ocsf.stdout.matches("\"severity_id\":4").count(), 3);
+    let mut incidents = place.run(&["incident", "list", "--keep", "second"]).lines();
+    incidents.retain(|incident| incident["detector"] == "ledger-disagreement");
+    assert_eq!(incidents.len(), 1, "all of it is one: {incidents:?}");
+    assert_eq!(
+        (&incidents[0]["severity"], &incidents[0]["count"]),
+        (&"critical".into(), &3.into())
+    );
     // Nothing that it refused has moved it.
     assert_eq!(place.run(&["witness", "list", "--keep", "second"]).done()["size"], 3);
 }
