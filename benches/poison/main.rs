@@ -14,7 +14,9 @@ use std::time::Instant;
 use twinkeep_domain::{Cohort, Events, Pack, Subject, Timeline, Timestamp, Variable};
 use twinkeep_forecast::{TrainConfig, evaluate, train};
 use twinkeep_intake::pack_file::shipped_pack;
-use twinkeep_intake::panel::{Course, Detector, Panel, Reference, SenderStats, Surprises, judge};
+use twinkeep_intake::panel::{
+    Course, Detector, Panel, PanelParameters, Reference, RowParameters, SenderStats, Surprises,
+};
 use twinkeep_intake::poison::{ATTACKS, Attack, Planting, Random, subject_ranges};
 use twinkeep_intake::{Dates, Judgement, ReadOptions, Source, read_at_once};
 use twinkeep_vault::{Pseudonymizer, SecretKey};
@@ -26,14 +28,15 @@ fn main() {
     let parts = cut(&events);
     let [reference, feed, held_out] = parts;
     let started = Instant::now();
-    let reference = Reference::learn(&reference, COURSE, SEED).expect("there are enough stays");
+    let reference = Reference::learn(&reference, COURSE, SEED, &RowParameters::default())
+        .expect("there are enough stays");
     println!(
         "reference: {} stays, learned in {:.1} s, {:.1} MiB",
         reference.subject_count(),
         started.elapsed().as_secs_f64(),
         reference.to_bytes().len() as f64 / f64::from(1 << 20),
     );
-    let panel = Panel::new(reference);
+    let panel = Panel::new(reference, PanelParameters::default());
     let started = Instant::now();
     let clean = panel.weigh(&feed);
     println!(
@@ -147,7 +150,7 @@ impl Bench {
         let others = without(feed, &is_his);
         let own = without(feed, &|row| !is_his(row));
         let (own, _) = self.plant(attack, own, (5.0 * rate).min(1.0), malicious.clone());
-        let judgement = judge(&stats(panel, &own), &stats(panel, &others), panel.reference());
+        let judgement = panel.judge(&stats(panel, &own), &stats(panel, &others));
         let telling = judgement.findings.iter().find(|finding| finding.contradicts);
         match telling.or(judgement.findings.first()) {
             Some(finding) => {
@@ -184,7 +187,7 @@ fn honest_senders(pack: &Pack, panel: &Panel, feed: &Events) {
             for (at, part) in parts.iter().enumerate() {
                 assert!(sides[usize::from(!own.contains(&at))].merge(part));
             }
-            let judgement = judge(&sides[0], &sides[1], panel.reference());
+            let judgement = panel.judge(&sides[0], &sides[1]);
             held[judgement.verdict as usize] += 1;
         }
     }
@@ -199,7 +202,7 @@ fn honest_senders(pack: &Pack, panel: &Panel, feed: &Events) {
             .collect();
         let is_his = |row: usize| of.contains(&feed.rows[row].subject);
         let (his, rest) = (without(feed, &|row| !is_his(row)), without(feed, &is_his));
-        let found = judge(&stats(panel, &his), &stats(panel, &rest), panel.reference());
+        let found = panel.judge(&stats(panel, &his), &stats(panel, &rest));
         let why: Vec<String> = found
             .findings
             .iter()

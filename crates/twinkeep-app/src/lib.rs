@@ -104,6 +104,7 @@ mod obligation;
 mod once;
 mod open_feed;
 mod outbox;
+mod panel_config;
 mod permit;
 mod playbooks;
 mod poisoning_config;

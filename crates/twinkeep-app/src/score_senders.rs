@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use twinkeep_intake::panel::{
-    Panel, Reference, SenderFinding, SenderJudgement, SenderStats, Verdict, judge,
+    Panel, Reference, SenderFinding, SenderJudgement, SenderStats, Verdict,
 };
 use twinkeep_ledger::{Activity, Class as EventClass};
 use twinkeep_store::{FeedId, FeedState};
@@ -80,7 +80,7 @@ fn score(app: &App, caller: &Caller) -> Result<Vec<SenderScore>, AppError> {
     let names: BTreeMap<String, String> =
         crate::list_senders(app)?.into_iter().map(|sender| (sender.key_id, sender.name)).collect();
     let score = |(who, account): (&String, &Account)| {
-        let judgement = judge(&account.admitted, &book.others(who, reference), reference);
+        let judgement = panel.judge(&account.admitted, &book.others(who, reference));
         let name = names.get(who).map_or_else(|| site_of(who).to_owned(), Clone::clone);
         let rows = account.admitted.row_count();
         SenderScore {
@@ -130,9 +130,9 @@ impl ScoredFeed {
         {
             whole.merge(&own.admitted);
         }
-        let judgement = judge(&whole, &book.others(&who, reference), reference);
+        let judgement = panel.judge(&whole, &book.others(&who, reference));
         let as_released = own.is_some_and(|own| {
-            own.released && judge(&whole, &own.admitted, reference).verdict < Verdict::Contradicts
+            own.released && panel.judge(&whole, &own.admitted).verdict < Verdict::Contradicts
         });
         let held = judgement.verdict == Verdict::Contradicts && !as_released;
         let reasons = if held { sentences(&judgement) } else { Vec::new() };

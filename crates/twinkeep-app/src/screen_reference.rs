@@ -22,12 +22,13 @@ use crate::{App, AppError, Caller};
 impl App {
     /// Returns the panel, if the keep knows enough people; learns its reference where it must.
     pub(crate) fn panel(&self, caller: &Caller) -> Result<Option<Panel>, AppError> {
+        let parameters = self.panel_parameters()?;
         let known = self.read_sealed(REFERENCE)?;
         let known = known.and_then(|bytes| Reference::from_bytes(bytes.expose()));
         if let Some(known) = &known
             && REFERENCE_FULL <= known.subject_count()
         {
-            return Ok(Some(Panel::new(known.clone())));
+            return Ok(Some(Panel::new(known.clone(), parameters)));
         }
         let people = self.store.subject_counts()?.get(&Split::Train).copied().unwrap_or_default();
         let outgrown = known.as_ref().map_or(PEOPLE_MIN, |known| GROWTH * known.subject_count());
@@ -35,16 +36,17 @@ impl App {
             let plan = self.pack.forecast();
             let (cut_hours, horizon_hours) = (plan.evaluation_cut_hours, plan.horizon_hours);
             let course = Course { cut_hours, horizon_hours };
-            if let Some(learned) = Reference::learn(&self.lesson()?, course, SEED) {
+            let learned = Reference::learn(&self.lesson()?, course, SEED, &parameters.rows);
+            if let Some(learned) = learned {
                 self.write_sealed(REFERENCE, &learned.to_bytes())?;
                 let class = EventClass::DatastoreActivity;
                 let entry = self.entry(caller, class, Activity::Read, "reference.learned");
                 let count = i64::try_from(learned.subject_count()).unwrap_or(i64::MAX);
                 self.record(&entry.with("subjects", count))?;
-                return Ok(Some(Panel::new(learned)));
+                return Ok(Some(Panel::new(learned, parameters)));
             }
         }
-        Ok(known.map(Panel::new))
+        Ok(known.map(|known| Panel::new(known, parameters)))
     }
 
     /// Deletes the reference, since somebody who may have taught it was erased.

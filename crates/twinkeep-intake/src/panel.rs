@@ -11,7 +11,7 @@
 //! | [`Detector::Repetition`] | do too many people have exactly these values? | the person's rows |
 //! | [`Detector::Distance`] | is the whole series unlike anyone's? | the series |
 //!
-//! A whole sender is scored apart, by what its feeds add up to ([`SenderStats`], [`judge`]).
+//! A whole sender is scored apart, by what its feeds add up to ([`SenderStats`], [`Panel::judge`]).
 //!
 //! # Invariants
 //!
@@ -23,6 +23,7 @@ mod distance;
 mod frame;
 mod learn;
 mod model;
+mod parameters;
 mod reference;
 mod repetition;
 mod ridge;
@@ -35,10 +36,11 @@ use twinkeep_domain::{Event, Events};
 use distance::summary;
 use frame::{Frame, Lens};
 use model::{Scores, Scratch};
+pub use parameters::{PanelParameters, PanelParametersError, RowParameters, SenderParameters};
 pub use reference::Reference;
 use reference::subject_ranges;
-pub use sender::{Course, SenderFinding, SenderJudgement, SenderStats, Verdict, judge};
-use sender::{Person, Tallies};
+pub use sender::{Course, SenderFinding, SenderJudgement, SenderStats, Verdict};
+use sender::{Person, Tallies, judge};
 
 /// What finds something strange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,17 +87,23 @@ pub type Surprises = [f32; Detector::ALL.len()];
 #[derive(Debug)]
 pub struct Panel {
     reference: Reference,
+    parameters: PanelParameters,
 }
 
 impl Panel {
     /// Makes a panel that knows clean data from `reference`.
-    pub fn new(reference: Reference) -> Self {
-        Self { reference }
+    pub fn new(reference: Reference, parameters: PanelParameters) -> Self {
+        Self { reference, parameters }
     }
 
     /// Returns what the panel knows of clean data.
     pub fn reference(&self) -> &Reference {
         &self.reference
+    }
+
+    /// Compares a sender with others. Both must be measured by this panel.
+    pub fn judge(&self, own: &SenderStats, others: &SenderStats) -> SenderJudgement {
+        judge(own, others, &self.reference, &self.parameters.senders)
     }
 
     /// Returns the events that are to be held, by increasing row, and adds to what their sender's
@@ -165,7 +173,7 @@ impl Panel {
         one: &One<'_>,
         found: &mut [Surprises],
     ) {
-        let limit = self.reference.row_threshold;
+        let limit = self.row_threshold();
         let mut held = vec![];
         for _ in 0..ROUNDS_MAX {
             let worst = worst(frame, &look.rows, limit);
@@ -218,8 +226,12 @@ impl Panel {
 
     /// The surprise beyond which each detector holds.
     fn thresholds(&self) -> Surprises {
-        let row = self.reference.row_threshold;
-        [row, row, CERTAIN, row + SERIES_HANDICAP]
+        let row = self.row_threshold();
+        [row, row, CERTAIN, row + self.parameters.rows.series_handicap]
+    }
+
+    fn row_threshold(&self) -> f32 {
+        self.reference.row_threshold.max(self.parameters.rows.surprise_min)
     }
 }
 
@@ -278,9 +290,6 @@ const MOMENT_MAX: usize = 64;
 
 /// The surprise of what was found by a test with a threshold of its own.
 const CERTAIN: f32 = 100.0;
-
-/// A series is held as a whole, and its tail was seen less far out than that of rows.
-const SERIES_HANDICAP: f32 = 0.3;
 
 /// Less surprise than this is not looked at.
 const ORDINARY: f32 = 0.5;

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use twinkeep_domain::{Cohort, Events, Timeline};
 use twinkeep_forecast::{TrainError, evaluate, train};
-use twinkeep_intake::panel::{Course, Panel, Reference, SenderStats};
+use twinkeep_intake::panel::{Course, Panel, PanelParameters, Reference, SenderStats};
 use twinkeep_intake::poison::{ATTACKS, Attack as Poison, Planting};
 
 use super::Target;
@@ -67,7 +67,9 @@ impl Target<'_> {
         let plan = self.pack.forecast();
         let course =
             Course { cut_hours: plan.evaluation_cut_hours, horizon_hours: plan.horizon_hours };
-        let panel = Reference::learn(&events(tuning), course, seed).map(Panel::new);
+        let parameters = PanelParameters::default();
+        let reference = Reference::learn(&events(tuning), course, seed, &parameters.rows);
+        let panel = reference.map(|reference| Panel::new(reference, parameters));
         let mut trials = Vec::new();
         let total = (kinds.len() * rates.len() * 2) as u64;
         let error = |cohort: &Cohort, done: u64, progress: &mut dyn FnMut(Progress)| {

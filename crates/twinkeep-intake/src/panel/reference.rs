@@ -8,6 +8,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use twinkeep_domain::{Code, Event, Events};
 
+use super::RowParameters;
 use super::distance::{Distance, Summaries, summary};
 use super::frame::Lens;
 use super::learn::Lesson;
@@ -41,7 +42,12 @@ impl Reference {
     /// what is usual.
     ///
     /// Which people teach, of more than a reference holds, is chosen by `seed`.
-    pub fn learn(events: &Events, course: Course, seed: u64) -> Option<Self> {
+    pub fn learn(
+        events: &Events,
+        course: Course,
+        seed: u64,
+        parameters: &RowParameters,
+    ) -> Option<Self> {
         let subjects = choose(&events.rows, seed);
         if subjects.len() < SUBJECTS_MIN {
             return None;
@@ -74,7 +80,7 @@ impl Reference {
         });
         let distance = Distance::learn(&summaries);
         learned.surprises.sort_unstable_by(f32::total_cmp);
-        let threshold = quantile(&learned.surprises, 1.0 - ROW_ALARM_SHARE)?;
+        let threshold = quantile(&learned.surprises, 1.0 - parameters.alarm_share)?;
         let mut reference = Self {
             format: FORMAT,
             subjects: subjects.len() as u64,
@@ -86,7 +92,7 @@ impl Reference {
             courses: Vec::new(),
             course,
             baseline: None,
-            row_threshold: threshold.max(ROW_THRESHOLD_MIN),
+            row_threshold: threshold,
         };
         reference.learn_courses(&lesson);
         Some(reference)
@@ -228,10 +234,3 @@ const EVENTS_MAX: usize = 2_000_000;
 
 /// Codes that have a model; the rest are counted only. Bounds open packs with thousands.
 const VARIABLES_MAX: usize = 200;
-
-/// Share of the clean rows that the row detectors may hold together. The promise is one in a
-/// thousand for the whole panel; other people, and other detectors, need room.
-const ROW_ALARM_SHARE: f64 = 0.000_5;
-
-/// No reference is so clean that a row in two hundred would be held.
-const ROW_THRESHOLD_MIN: f32 = 2.3;

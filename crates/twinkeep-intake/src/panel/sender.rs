@@ -23,7 +23,8 @@ use super::ridge::{Sums, Weights};
 
 mod judge;
 
-pub use judge::{SenderFinding, SenderJudgement, Verdict, judge};
+pub(super) use judge::judge;
+pub use judge::{SenderFinding, SenderJudgement, Verdict};
 
 /// Inputs of the small forecast: constant, last value, the one before, mean, the first correlate.
 pub(super) const INPUTS: usize = 5;

@@ -5,17 +5,24 @@ use std::sync::LazyLock;
 use twinkeep_domain::{Code, Event, Events, Subject, Timestamp};
 
 use super::repetition::mix;
-use super::{Course, Detector, Panel, Reference, SenderStats, Suspect, Verdict, judge};
+use super::{
+    Course, Detector, Panel, PanelParameters, Reference, RowParameters, SenderStats, Suspect,
+    Verdict,
+};
 
 mod real;
 mod senders;
 
 const COURSE: Course = Course { cut_hours: 24.0, horizon_hours: 24.0 };
 
-static REFERENCE: LazyLock<Reference> =
-    LazyLock::new(|| Reference::learn(&people(0..600), COURSE, 1).unwrap());
+static REFERENCE: LazyLock<Reference> = LazyLock::new(|| learn(&people(0..600)).unwrap());
 
-static PANEL: LazyLock<Panel> = LazyLock::new(|| Panel::new(REFERENCE.clone()));
+static PANEL: LazyLock<Panel> =
+    LazyLock::new(|| Panel::new(REFERENCE.clone(), PanelParameters::default()));
+
+fn learn(events: &Events) -> Option<Reference> {
+    Reference::learn(events, COURSE, 1, &RowParameters::default())
+}
 
 /// Uniform between 0 and 1.
 fn uniform(seed: u64) -> f32 {
@@ -87,7 +94,7 @@ fn what_few_have_is_not_judged_by_a_threshold_of_nothing() {
         events.rows.sort_by_key(|event| (event.subject, event.time));
         (events, code)
     };
-    let panel = Panel::new(Reference::learn(&rare(0..600).0, COURSE, 1).unwrap());
+    let panel = Panel::new(learn(&rare(0..600).0).unwrap(), PanelParameters::default());
     let (clean, code) = rare(1000..1600);
     let held = panel.screen(&clean, &mut SenderStats::new(panel.reference()));
     let held = held.iter().filter(|suspect| clean.rows[suspect.row].code == code).count();
@@ -169,7 +176,7 @@ fn a_series_unlike_anyones_is_held_as_a_whole() {
 
 #[test]
 fn the_same_rows_and_seed_give_the_same_bytes_and_the_bytes_read_back() {
-    let again = Reference::learn(&people(0..600), COURSE, 1).unwrap();
+    let again = learn(&people(0..600)).unwrap();
     let bytes = again.to_bytes();
     assert_eq!(bytes, REFERENCE.to_bytes());
     assert_eq!(Reference::from_bytes(&bytes), Some(again));
@@ -180,8 +187,8 @@ fn the_same_rows_and_seed_give_the_same_bytes_and_the_bytes_read_back() {
 
 #[test]
 fn too_few_people_make_no_reference() {
-    assert!(Reference::learn(&people(0..199), COURSE, 1).is_none());
-    assert!(Reference::learn(&Events::new(), COURSE, 1).is_none());
+    assert!(learn(&people(0..199)).is_none());
+    assert!(learn(&Events::new()).is_none());
 }
 
 #[test]
@@ -192,7 +199,7 @@ fn poison_in_the_reference_does_not_blind_it() {
             events.rows[row].value = events.rows[row].value.map(|value| value + 40.0);
         }
     }
-    let panel = Panel::new(Reference::learn(&events, COURSE, 1).unwrap());
+    let panel = Panel::new(learn(&events).unwrap(), PanelParameters::default());
     let mut feed = people(2000..2010);
     let row = rows_of(&feed, 2004).start + 41;
     feed.rows[row].value = feed.rows[row].value.map(|value| value + 60.0);

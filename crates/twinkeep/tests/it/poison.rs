@@ -115,3 +115,33 @@ fn what_the_panel_knows_is_sealed_and_refused_if_it_was_changed() {
         place.run(&["ingest", name]).done();
     }
 }
+
+#[test]
+fn whoever_wants_less_held_says_so_in_a_file_of_the_keep() {
+    let place = Place::with_keep();
+    write_stays(&place, "first", 1000..1450, |_, _, rate| rate);
+    place.run(&["ingest", "first"]).done();
+    let wild = |_, hour, rate: f64| if hour == 20 { rate + 45.0 } else { rate };
+    let ingest = |name: &str, numbers: Range<u64>| {
+        write_stays(&place, name, numbers, wild);
+        place.run(&["ingest", name])
+    };
+    let found = |report: &Value| report["suspects"]["residual"].as_u64().unwrap_or(0);
+    let report = ingest("second", 2000..2010).done();
+    assert!(5 <= found(&report), "{report}");
+
+    let shipped = include_str!("../../../twinkeep-intake/src/panel/panel.toml");
+    let file = place.path("keep/panel.toml");
+    let lenient = shipped.replace("surprise_min = 2.3", "surprise_min = 1000.0");
+    assert_ne!(lenient, shipped);
+    write(&file, lenient.as_bytes());
+    let report = ingest("third", 3000..3010).done();
+    assert_eq!(found(&report), 0, "{report}");
+    for (name, text, code) in [
+        ("fourth", "[rows]\n".to_owned(), "panel-parameters"),
+        ("fifth", shipped.replace("= 0.0005", "= 2"), "panel-parameters-range"),
+    ] {
+        write(&file, text.as_bytes());
+        assert_eq!(ingest(name, 4000..4001).refused(), code);
+    }
+}

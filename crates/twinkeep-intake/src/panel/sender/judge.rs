@@ -1,5 +1,6 @@
 //! Compares what one sender's rows add up to with what others' do, and says what follows.
 
+use super::super::SenderParameters;
 use super::super::reference::Reference;
 use super::super::ridge::Sums;
 use super::{FOLDS, INPUTS, Measure, Moments, SenderStats, VariableStats};
@@ -59,16 +60,26 @@ pub struct SenderJudgement {
 }
 
 /// Compares a sender with others. Both must be measured by `reference`.
-pub fn judge(own: &SenderStats, others: &SenderStats, reference: &Reference) -> SenderJudgement {
+pub(in crate::panel) fn judge(
+    own: &SenderStats,
+    others: &SenderStats,
+    reference: &Reference,
+    limits: &SenderParameters,
+) -> SenderJudgement {
     let mut judgement =
         SenderJudgement { verdict: Verdict::TooFew, findings: Vec::new(), influence: 0.0 };
     let comparable = own.is_of(reference) && others.is_of(reference);
-    if !comparable || own.subjects.min(others.subjects) < SUBJECTS_MIN {
+    if !comparable || own.subjects.min(others.subjects) < limits.people_min {
         return judgement;
     }
     let mut findings = Vec::new();
-    if SUSPICION_MIN < own.suspicion.mean() - others.suspicion.mean() {
-        findings.extend(compare(None, "suspects", true, &own.suspicion, &others.suspicion));
+    if limits.suspects < own.suspicion.mean() - others.suspicion.mean() {
+        findings.extend(compare(
+            None,
+            ("suspects", true),
+            [&own.suspicion, &others.suspicion],
+            limits,
+        ));
     }
     for (at, code) in reference.codes.iter().enumerate() {
         let (own, others) = (&own.variables[at], &others.variables[at]);
@@ -76,11 +87,16 @@ pub fn judge(own: &SenderStats, others: &SenderStats, reference: &Reference) -> 
             let moments = |stats: &VariableStats| stats.moments[measure as usize];
             let contradicts = !matches!(measure, Measure::Rate | Measure::Level);
             let (own, others) = (moments(own), moments(others));
-            findings.extend(compare(Some(code), measure.name(), contradicts, &own, &others));
+            findings.extend(compare(
+                Some(code),
+                (measure.name(), contradicts),
+                [&own, &others],
+                limits,
+            ));
         }
-        if let Some((effect, significance)) = influence(&own.courses, &others.courses) {
+        if let Some((effect, significance)) = influence(&own.courses, &others.courses, limits) {
             judgement.influence = judgement.influence.max(effect);
-            if INFLUENCE_MIN < effect && INFLUENCE_SIGNIFICANCE < significance {
+            if limits.influence < effect && limits.influence_standard_errors < significance {
                 findings.push(SenderFinding {
                     variable: Some(code.clone()),
                     measure: "influence",
@@ -106,20 +122,19 @@ pub fn judge(own: &SenderStats, others: &SenderStats, reference: &Reference) -> 
 /// Welch's test over people, and the difference in standard deviations.
 fn compare(
     variable: Option<&String>,
-    measure: &'static str,
-    contradicts: bool,
-    own: &Moments,
-    others: &Moments,
+    (measure, contradicts): (&'static str, bool),
+    [own, others]: [&Moments; 2],
+    limits: &SenderParameters,
 ) -> Option<SenderFinding> {
-    if own.count.min(others.count) < COUNT_MIN {
+    if own.count.min(others.count) < limits.people_with_variable_min as f64 {
         return None;
     }
     let difference = own.mean() - others.mean();
     let error = (own.variance() / own.count + others.variance() / others.count).sqrt();
     let effect = difference / others.variance().sqrt().max(SPREAD_MIN);
     let significance = difference / error.max(ERROR_MIN);
-    let limit = if contradicts { EFFECT_MIN } else { DEPARTURE_MIN };
-    (limit < effect.abs() && SIGNIFICANCE_MIN < significance.abs()).then(|| SenderFinding {
+    let limit = if contradicts { limits.contradiction } else { limits.departure };
+    (limit < effect.abs() && limits.standard_errors < significance.abs()).then(|| SenderFinding {
         variable: variable.cloned(),
         measure,
         effect,
@@ -130,19 +145,24 @@ fn compare(
 
 /// How much worse a forecast of other people becomes by these rows: share, and in standard errors
 /// over the parts of the people.
-fn influence(own: &[Sums<INPUTS>; FOLDS], others: &[Sums<INPUTS>; FOLDS]) -> Option<(f64, f64)> {
+fn influence(
+    own: &[Sums<INPUTS>; FOLDS],
+    others: &[Sums<INPUTS>; FOLDS],
+    limits: &SenderParameters,
+) -> Option<(f64, f64)> {
+    let count_min = limits.people_with_variable_min as f64;
     let all = |parts: &[Sums<INPUTS>; FOLDS], but: Option<usize>| {
         let parts = parts.iter().enumerate().filter(|(at, _)| Some(*at) != but);
         parts.fold(Sums::default(), |all, (_, part)| all.plus(part))
     };
     let own = all(own, None);
-    if (own.count as f64) < COUNT_MIN {
+    if (own.count as f64) < count_min {
         return None;
     }
     let mut worse = Moments::default();
     for (fold, test) in others.iter().enumerate() {
         let without = all(others, Some(fold));
-        if (test.count as f64) < COUNT_MIN || without.count < 2 * own.count.min(test.count) {
+        if (test.count as f64) < count_min || without.count < 2 * own.count.min(test.count) {
             return None;
         }
         let base = test.error(&without.solve());
@@ -152,31 +172,6 @@ fn influence(own: &[Sums<INPUTS>; FOLDS], others: &[Sums<INPUTS>; FOLDS]) -> Opt
     let error = (worse.variance() / (FOLDS - 1) as f64).sqrt();
     Some((worse.mean(), worse.mean() / error.max(ERROR_MIN)))
 }
-
-/// Fewer people do not show how a sender is.
-const SUBJECTS_MIN: u64 = 100;
-
-/// Fewer people with a variable do not show how it is.
-const COUNT_MIN: f64 = 50.0;
-
-/// Some 250 comparisons are made of a sender: by chance one of them is beyond this in one sender
-/// of a million; people of one hospital are more alike than chance, so there is room.
-const SIGNIFICANCE_MIN: f64 = 5.5;
-
-/// Smaller contradictions are what two hospitals may have.
-const EFFECT_MIN: f64 = 0.3;
-
-/// Smaller departures are what two hospitals usually have.
-const DEPARTURE_MIN: f64 = 0.5;
-
-/// Honest senders differ by less than this share of suspect rows.
-const SUSPICION_MIN: f64 = 0.003;
-
-/// A forecast of others that becomes less than this worse is not harmed.
-const INFLUENCE_MIN: f64 = 0.02;
-
-/// In standard errors over four parts.
-const INFLUENCE_SIGNIFICANCE: f64 = 4.0;
 
 /// Keeps quotients finite.
 const SPREAD_MIN: f64 = 1e-3;

@@ -27,7 +27,7 @@ fn at_most_one_real_row_in_a_thousand_is_held() {
             part.rows.retain(|event| event.subject.reveal() % 2 == of);
             part
         };
-        let panel = Panel::new(Reference::learn(&part(half), COURSE, 1).unwrap());
+        let panel = Panel::new(learn(&part(half)).unwrap(), PanelParameters::default());
         let apart = part(1 - half);
         let suspects = panel.screen(&apart, &mut SenderStats::new(panel.reference()));
         let held = suspects.len();
@@ -49,7 +49,7 @@ fn no_variable_of_a_small_clean_feed_is_held_as_a_whole() {
             part.rows.retain(|it| mix(it.subject.reveal() as u64 ^ (deal << 40)) % size == of);
             part
         };
-        let panel = Panel::new(Reference::learn(&part(0), COURSE, 1).unwrap());
+        let panel = Panel::new(learn(&part(0)).unwrap(), PanelParameters::default());
         let apart = part(1);
         let suspects = panel.screen(&apart, &mut SenderStats::new(panel.reference()));
         for code in 0..apart.codes().len() {

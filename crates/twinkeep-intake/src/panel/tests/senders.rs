@@ -21,7 +21,7 @@ fn honest_senders_are_alike() {
     let others = stats(&people(10_000..10_800));
     for at in 0..5 {
         let from = 20_000 + at * 1000;
-        let judgement = judge(&stats(&people(from..from + 200)), &others, &REFERENCE);
+        let judgement = PANEL.judge(&stats(&people(from..from + 200)), &others);
         assert_eq!(judgement.verdict, Verdict::Alike, "{:?}", judgement.findings);
     }
 }
@@ -33,7 +33,7 @@ fn another_population_departs_and_is_not_condemned() {
             event.value = event.value.map(|age| age + 15.0);
         }
     });
-    let judgement = judge(&stats(&older), &stats(&people(10_000..10_800)), &REFERENCE);
+    let judgement = PANEL.judge(&stats(&older), &stats(&people(10_000..10_800)));
     assert_eq!(judgement.verdict, Verdict::Departs, "{:?}", judgement.findings);
     assert_eq!(judgement.findings[0].variable.as_deref(), Some("Age"));
     assert_eq!(judgement.findings[0].measure, "level");
@@ -50,7 +50,7 @@ fn a_sender_who_mirrors_what_comes_later_contradicts_and_does_harm() {
     let mut own = SenderStats::new(&REFERENCE);
     let held = PANEL.screen(&mirrored, &mut own);
     assert!(held.len() * 100 < mirrored.rows.len());
-    let judgement = judge(&own, &stats(&people(10_000..10_800)), &REFERENCE);
+    let judgement = PANEL.judge(&own, &stats(&people(10_000..10_800)));
     assert_eq!(judgement.verdict, Verdict::Contradicts);
     assert!(0.02 < judgement.influence, "{}", judgement.influence);
     assert!(judgement.findings.iter().any(|finding| finding.measure == "surprise"));
@@ -63,7 +63,7 @@ fn two_feeds_add_up_to_what_one_would_be() {
     let whole = stats(&people(0..300));
     assert_eq!(first.row_count(), whole.row_count());
     assert_eq!(first.suspect_count(), whole.suspect_count());
-    let judgement = judge(&first, &whole, &REFERENCE);
+    let judgement = PANEL.judge(&first, &whole);
     assert_eq!(judgement.verdict, Verdict::Alike);
     let bytes = postcard::to_allocvec(&first).unwrap();
     assert_eq!(postcard::from_bytes::<SenderStats>(&bytes).unwrap(), first);
@@ -72,11 +72,11 @@ fn two_feeds_add_up_to_what_one_would_be() {
 #[test]
 fn few_people_and_other_references_are_not_judged() {
     let others = stats(&people(10_000..10_800));
-    let few = judge(&stats(&people(0..99)), &others, &REFERENCE);
+    let few = PANEL.judge(&stats(&people(0..99)), &others);
     assert_eq!(few.verdict, Verdict::TooFew);
-    let reference = Reference::learn(&people(0..300), COURSE, 1).unwrap();
+    let reference = learn(&people(0..300)).unwrap();
     let mut foreign = SenderStats::new(&reference);
-    Panel::new(reference).screen(&people(400..600), &mut foreign);
-    assert_eq!(judge(&foreign, &others, &REFERENCE).verdict, Verdict::TooFew);
+    Panel::new(reference, PanelParameters::default()).screen(&people(400..600), &mut foreign);
+    assert_eq!(PANEL.judge(&foreign, &others).verdict, Verdict::TooFew);
     assert!(!foreign.merge(&others));
 }
