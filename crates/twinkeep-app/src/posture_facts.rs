@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use twinkeep_domain::Timestamp;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
-use twinkeep_posture::collect::tree;
+use twinkeep_posture::collect::{keep_folder, tree};
 use twinkeep_posture::facts::Known;
 use twinkeep_posture::facts::keep::{Certificate, Holds, Keep as KeepFacts, Key, Model, Settings};
 use twinkeep_posture::{Outcome, Report};
@@ -101,17 +101,8 @@ fn files(layout: &Layout, now: Timestamp) -> Result<KeepFacts, AppError> {
         owner_uid: twinkeep_vault::process::effective_user(),
         ..KeepFacts::default()
     };
-    let shown = [
-        layout.descriptor(),
-        layout.config(),
-        layout.pack(),
-        layout.policy(),
-        layout.drift(),
-        layout.public(),
-        layout.playbooks(),
-    ];
     let walked = tree::walk(root, FILE_COUNT_MAX, &mut |file, path| {
-        if shown.iter().any(|shown| path.starts_with(shown)) {
+        if keep_folder::is_shown(root, path) {
             facts.shown_files.push(file);
         } else {
             facts.files.push(file);
@@ -264,4 +255,31 @@ fn digest<T: Serialize>(of: &T) -> Result<String, AppError> {
     let text = serde_json::to_vec(of)
         .map_err(|error| AppError::environment("json", "cannot write a report").because(error))?;
     Ok(to_hex(&sha256(&text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use twinkeep_posture::collect::keep_folder::SHOWN;
+
+    use crate::Layout;
+
+    #[test]
+    fn what_others_may_read_is_where_the_layout_has_it() {
+        let layout = Layout::new(Path::new("keep"));
+        let mut known = [
+            layout.descriptor(),
+            layout.config(),
+            layout.pack(),
+            layout.policy(),
+            layout.drift(),
+            layout.public(),
+            layout.playbooks(),
+        ];
+        known.sort();
+        let mut shown = SHOWN.map(|name| layout.root().join(name));
+        shown.sort();
+        assert_eq!(shown, known);
+    }
 }

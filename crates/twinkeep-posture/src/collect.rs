@@ -5,6 +5,7 @@ mod error;
 pub mod git;
 pub mod host;
 pub mod iis;
+pub mod keep_folder;
 pub mod model;
 pub mod nginx;
 pub mod phi;

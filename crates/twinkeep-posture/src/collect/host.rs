@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::tree;
+use super::{keep_folder, tree};
 use crate::facts::Known;
 use crate::facts::file::{File, FileKind};
 use crate::facts::host::{CoreDumps, Host, Listener, SensitivePath, Storage, Swap, Tree};
@@ -144,19 +144,36 @@ fn sensitive_path(places: &Places, path: &Path, canary: Canary) -> SensitivePath
     }
 }
 
+/// The bits of a mode that give anything to the group or to others.
+const OTHERS: u32 = 0o077;
+
+/// Those that let them change something.
+const CHANGE: u32 = 0o022;
+
 fn look_into(root: &Path) -> io::Result<Tree> {
     let mut found = Tree::default();
     let owner = fs::symlink_metadata(root)?.uid();
-    let mut see = |file: File, _: &Path| {
+    // A folder comes before what is in it.
+    let mut keeps: Vec<PathBuf> = root.ancestors().skip(1).map(Path::to_path_buf).collect();
+    keeps.retain(|folder| keep_folder::is_keep(folder));
+    let mut see = |file: File, path: &Path| {
+        if file.kind == FileKind::Folder && keep_folder::is_keep(path) {
+            keeps.push(path.to_path_buf());
+        }
         found.count += 1;
         if file.acl.is_none() {
             found.unread += 1;
         }
         // What root owns is open to nobody who could not open it anyway.
         let is_others = file.uid != owner && file.uid != 0;
-        let open = file.mode & 0o077 != 0 || file.acl == Some(true) || is_others;
-        if open && file.kind != FileKind::Link && found.open.len() < OPEN_FILES_MAX {
-            found.open.push(file);
+        // What a keep shows may be read, and not changed.
+        let (open, forbidden) = match keeps.iter().any(|root| keep_folder::is_shown(root, path)) {
+            true => (&mut found.shown, CHANGE),
+            false => (&mut found.open, OTHERS),
+        };
+        let is_open = file.mode & forbidden != 0 || file.acl == Some(true) || is_others;
+        if is_open && file.kind != FileKind::Link && open.len() < OPEN_FILES_MAX {
+            open.push(file);
         }
     };
     let cut = tree::walk(root, FILES_MAX, &mut see)?;

@@ -57,6 +57,10 @@ pub struct Tree {
     /// Those that more than their owner has a right to, or that belong to somebody else than the
     /// folder: the first by name, up to a bound.
     pub open: Vec<File>,
+    /// What a keep shows to others, such as its public keys, and what more than its owner may
+    /// change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<File>,
     /// Those that have no list of rights that could be read.
     pub unread: u64,
     /// Whether there is more than was looked at.

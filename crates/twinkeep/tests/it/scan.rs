@@ -54,6 +54,32 @@ fn a_keep_is_scanned_recorded_and_held_against_requirements() {
     assert_eq!((again.code, again.refused().as_str()), (3, "scan-not-checked"));
 }
 
+/// What `init` makes is as the rules want it, from inside and from outside; a plan that closes what
+/// is open leaves public keys to be read.
+#[test]
+fn a_keep_as_it_is_made_is_open_to_nobody_who_must_not_be_let_in() {
+    let place = Place::with_keep();
+    let scan = || -> Value {
+        place.run(&["scan", "keep", "host", "--out", "report.json"]);
+        serde_json::from_slice(&fs::read(place.folder().join("report.json")).unwrap()).unwrap()
+    };
+    let report = scan();
+    for rule in ["host-modes", "keep-file-modes"] {
+        let found = findings(&report, rule);
+        assert!(!found.is_empty() && found.iter().all(|it| it["outcome"] == "pass"), "{found:?}");
+    }
+    let shown = place.folder().join("keep/public/ca.pem");
+    fs::set_permissions(&shown, fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(findings(&scan(), "host-modes")[0]["outcome"], "fail");
+    place.run(&["scan", "plan", "host", "--out", "plan"]).done();
+    let plan: Value =
+        serde_json::from_slice(&fs::read(place.folder().join("plan")).unwrap()).unwrap();
+    let steps = plan["steps"].as_array().unwrap();
+    let modes: Vec<&Value> = steps.iter().filter(|it| it["rule"] == "host-modes").collect();
+    assert_eq!(modes.len(), 1, "{modes:?}");
+    assert_eq!(modes[0]["change"]["to"], 0o644, "{modes:?}");
+}
+
 #[test]
 fn a_file_of_events_that_was_exchanged_is_found() {
     let place = Place::with_patients(60);

@@ -12,7 +12,8 @@ pub(in crate::rules) const RULE: Rule = Rule {
     title: "Sensitive folders, and all in them, are open to their owner only",
     severity: Severity::High,
     protects: "Any account of the computer, and whoever takes one over, reads what is open to others.",
-    remedy: "run `chmod -R go= FOLDER`, and `setfacl -R -b FOLDER` where there are access-control lists",
+    remedy: "run `chmod go= FILE` on each that is named (`chmod go-w FILE` on what a keep shows, such as its \
+             public keys), and `setfacl -b FILE` where there is an access-control list",
     controls: &[
         Evidence {
             control: "hipaa-164.312(a)(1)",
@@ -38,6 +39,9 @@ pub(crate) const FIX: Fix = Fix { rule: RULE.id, changes: FixOf::Host(changes) }
 /// The bits of a mode that give anything to the group or to others.
 const OTHERS: u32 = 0o077;
 
+/// Those that let them change something.
+const CHANGE: u32 = 0o022;
+
 fn judge(host: &Host) -> Vec<Judged> {
     let mut judged = Vec::new();
     for sensitive in &host.sensitive {
@@ -48,20 +52,22 @@ fn judge(host: &Host) -> Vec<Judged> {
                 continue;
             }
         };
-        judged.extend(tree.open.iter().map(open));
+        let open_files = tree.open.iter().map(|file| open(file, OTHERS));
+        judged.extend(open_files.chain(tree.shown.iter().map(|file| open(file, CHANGE))));
         if tree.cut || tree.unread != 0 {
             let why = "not all files and access-control lists could be looked at";
             judged.push(Judged::new(&sensitive.path, Outcome::not_checked(why)));
-        } else if tree.open.is_empty() {
+        } else if tree.open.is_empty() && tree.shown.is_empty() {
             judged.push(Judged::new(&sensitive.path, Outcome::Pass));
         }
     }
     judged
 }
 
-fn open(file: &File) -> Judged {
-    let what = if file.mode & OTHERS != 0 {
-        format!("mode {:04o} lets others than its owner in", file.mode)
+fn open(file: &File, forbidden: u32) -> Judged {
+    let what = if file.mode & forbidden != 0 {
+        let may = if forbidden == CHANGE { "change it" } else { "in" };
+        format!("mode {:04o} lets others than its owner {may}", file.mode)
     } else if file.acl == Some(true) {
         "an access-control list lets others than its owner in".to_owned()
     } else {
@@ -70,14 +76,17 @@ fn open(file: &File) -> Judged {
     Judged::new(&file.path, Outcome::fail(Place::of(&file.path), what))
 }
 
-/// Takes from the group and from others whatever they have; what the owner has stays.
+/// Takes from the group and from others whatever they must not have; what the owner has stays.
 fn changes(host: &Host, judged: &Judged) -> Vec<Change> {
     let trees = host.sensitive.iter().filter_map(|sensitive| sensitive.tree.seen().ok());
-    let mut open = trees.flat_map(|tree| &tree.open);
-    match open.find(|file| file.path == judged.resource) {
-        Some(file) if file.mode & OTHERS != 0 => {
+    let mut open = trees.flat_map(|tree| {
+        let shown = tree.shown.iter().map(|file| (file, CHANGE));
+        tree.open.iter().map(|file| (file, OTHERS)).chain(shown)
+    });
+    match open.find(|(file, _)| file.path == judged.resource) {
+        Some((file, forbidden)) if file.mode & forbidden != 0 => {
             let (path, from) = (file.path.clone(), file.mode);
-            vec![Change::SetMode { path, from, to: from & !OTHERS }]
+            vec![Change::SetMode { path, from, to: from & !forbidden }]
         }
         _ => Vec::new(),
     }
@@ -86,12 +95,14 @@ fn changes(host: &Host, judged: &Judged) -> Vec<Change> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Write as _;
     use std::os::unix::fs::{PermissionsExt, chown};
     use std::path::Path;
 
     use crate::baseline::Baseline;
     use crate::collect::host::{Canary, Places, collect};
     use crate::facts::FactFile;
+    use crate::facts::host::Host;
     use crate::fix::{apply, plan, rollback, verify};
     use crate::outcome::{Outcome, Severity};
     use crate::scan::judge;
@@ -150,5 +161,66 @@ mod tests {
         rollback(&journal).unwrap();
         assert_eq!(failed(), 2);
         assert_eq!(fs::metadata(data.join("a")).unwrap().permissions().mode() & 0o7777, 0o644);
+    }
+
+    /// What a keep shows to others is no finding, unless they may change it; then it is closed for
+    /// changes, and still shown.
+    #[test]
+    fn what_a_keep_shows_may_be_read_and_not_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = folder.path().join("keep");
+        for name in ["", "store", "ledger", "public"] {
+            fs::create_dir_all(keep.join(name)).unwrap();
+        }
+        let descriptor = r#"{"version":1,"keep_id":"d6dbcd6f75046f5d"}"#;
+        for (name, text) in [
+            ("keep.json", descriptor),
+            ("store/catalog.sqlite", ""),
+            ("ledger/checkpoint", ""),
+            ("public/ca.pem", ""),
+            ("twinkeep.toml", ""),
+        ] {
+            fs::File::create(keep.join(name)).unwrap().write_all(text.as_bytes()).unwrap();
+        }
+        let mode = |name: &str, mode| {
+            fs::set_permissions(keep.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for (name, is) in [("", 0o700), ("store", 0o700), ("ledger", 0o700), ("public", 0o755)] {
+            mode(name, is);
+        }
+        for name in ["keep.json", "public/ca.pem", "twinkeep.toml"] {
+            mode(name, 0o644);
+        }
+        for name in ["store/catalog.sqlite", "ledger/checkpoint"] {
+            mode(name, 0o600);
+        }
+        let host = |of: &Path| collect(&Places::default(), &[of], Canary::Leave, 0);
+        let failed = |host: &Host| -> Vec<String> {
+            let judged = super::judge(host).into_iter();
+            judged.filter(|it| it.outcome != Outcome::Pass).map(|it| it.resource).collect()
+        };
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        for of in [folder.path(), &keep, &keep.join("public")] {
+            assert_eq!(failed(&host(of)), [""; 0], "{of:?}");
+        }
+
+        mode("public/ca.pem", 0o664);
+        mode("store/catalog.sqlite", 0o640);
+        let found = host(&keep);
+        let judged = super::judge(&found);
+        assert_eq!(judged.len(), 2, "{judged:?}");
+        let changes: Vec<String> =
+            judged.iter().flat_map(|it| super::changes(&found, it)).map(|it| it.says()).collect();
+        assert!(
+            changes[0].contains("catalog.sqlite") && changes[0].contains("0600"),
+            "{changes:?}"
+        );
+        assert!(changes[1].contains("ca.pem") && changes[1].contains("0644"), "{changes:?}");
+
+        // What only looks a little like a keep shows nothing.
+        mode("public/ca.pem", 0o644);
+        mode("store/catalog.sqlite", 0o600);
+        fs::remove_file(keep.join("ledger/checkpoint")).unwrap();
+        assert_eq!(failed(&host(&keep)).len(), 4);
     }
 }

@@ -13,7 +13,8 @@ pub(in crate::rules) const RULE: Rule = Rule {
     severity: Severity::High,
     protects: "Whoever may write the files of a keep can roll it back or destroy it; whoever may \
                read them can copy it and try passphrases at leisure.",
-    remedy: "run `chmod -R go= KEEP`; folders are 0700 and files 0600",
+    remedy: "run `chmod go= FILE` on each that is named (`chmod go-w FILE` on public keys, the \
+             configuration, and the pack, which others may read); folders are 0700 and files 0600",
     controls: &[
         Evidence {
             control: "hipaa-164.312(a)(1)",
