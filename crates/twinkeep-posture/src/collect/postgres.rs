@@ -15,14 +15,17 @@ use crate::facts::postgres::{HbaRule, Origin, Postgres, Role, Table};
 use crate::phi;
 
 mod here;
+mod offer;
 
 pub(crate) use here::Line;
 pub use here::Machine;
+pub(crate) use offer::offers_tls;
 
 /// Asks a server.
 ///
 /// `place` is how it is named in messages, and `ask` runs a query and returns its one text. A
-/// server on this machine shows what its files lie on, and the lines of `pg_hba.conf`.
+/// server on this machine shows what its files lie on, the lines of `pg_hba.conf`, and whether it
+/// takes TLS.
 pub fn collect(
     place: &str,
     ask: &mut dyn FnMut(&'static str) -> Result<String, String>,
@@ -48,17 +51,28 @@ pub fn collect(
     let columns: Vec<TableRow> = read(place, &ask(TABLES)?)?;
     let folder = general.settings.get("data_directory").map(String::as_str);
     let storage = machine.storage(folder, cluster.as_deref());
+    let is_here = machine.has(folder, cluster.as_deref());
     if let Known::Seen(rules) = &mut hba
-        && machine.has(folder, cluster.as_deref())
+        && is_here
     {
         here::add_lines(rules);
     }
+    let offers_tls = match (general.over_tls, is_here) {
+        (true, _) => Known::Seen(true),
+        (false, true) => offer::offered(&general.settings),
+        (false, false) => Known::Unknown(
+            "whoever asked came without TLS, and it is not known that the server is on this \
+             machine; run the scan as root there"
+                .to_owned(),
+        ),
+    };
     Ok(Postgres {
         place: place.to_owned(),
         version: general.version,
         settings: general.settings,
         origins: general.origins,
         altered,
+        offers_tls,
         hba,
         roles: general.roles,
         passwords,
@@ -111,6 +125,7 @@ struct General {
     settings: BTreeMap<String, String>,
     origins: BTreeMap<String, Origin>,
     is_superuser: bool,
+    over_tls: bool,
     may_read_hba: bool,
     may_read_passwords: bool,
     may_read_files: bool,
@@ -183,6 +198,7 @@ const GENERAL: &str = "SELECT json_build_object(
         WHERE name IN ('ssl', 'ssl_min_protocol_version', 'password_encryption',
             'log_connections', 'log_disconnections', 'pgaudit.log')),
     'is_superuser', current_setting('is_superuser') = 'on',
+    'over_tls', coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
     'may_read_hba', has_table_privilege('pg_catalog.pg_hba_file_rules', 'SELECT')
         AND has_function_privilege('pg_catalog.pg_hba_file_rules()', 'EXECUTE'),
     'may_read_files', has_table_privilege('pg_catalog.pg_file_settings', 'SELECT')

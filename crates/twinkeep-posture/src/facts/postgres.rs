@@ -23,6 +23,10 @@ pub struct Postgres {
     /// What `ALTER SYSTEM` set them to, by name.
     #[serde(default)]
     pub altered: Known<BTreeMap<String, String>>,
+    /// Whether a client that asks for TLS gets it: a server that has lost its certificate says that
+    /// TLS is on, and offers none.
+    #[serde(default)]
+    pub offers_tls: Known<bool>,
     /// The rules of `pg_hba.conf`, in order.
     pub hba: Known<Vec<HbaRule>>,
     /// Roles that can log in.

@@ -9,8 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use super::error::FixError;
 use super::files::{at, read_text, rewrite};
 use super::s3::Services;
 use crate::collect::CollectError;
-use crate::collect::postgres::{ALTERED, Line, hba_rules};
+use crate::collect::postgres::{ALTERED, Line, hba_rules, offers_tls};
 use crate::facts::postgres::HbaRule;
 
 /// A server that changes are made in, by a role that may.
@@ -132,7 +131,7 @@ impl Altered<'_> {
         if self.parameter == Parameter::Ssl && to == "on" {
             let port = server.ask("SELECT current_setting('port')")?;
             let port = port.trim().parse().map_err(|_| "its port is no number".to_owned())?;
-            if !offers_tls(port)? {
+            if !offers_tls(Ipv4Addr::LOCALHOST.into(), port)? {
                 let why = "the server does not take TLS with it: does it have a certificate and a \
                            key that it can read?";
                 return Err(why.to_owned());
@@ -289,30 +288,6 @@ fn taken_back(path: &str, says: String, back: Result<(), String>) -> FixError {
         },
     }
 }
-
-/// Asks a server of this machine whether it takes TLS at its port; over a socket of this machine
-/// it never does.
-fn offers_tls(port: u16) -> Result<bool, String> {
-    let unknown = |error: io::Error| {
-        format!("nobody can see whether it takes TLS at port {port} of this machine ({error})")
-    };
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let ask = || -> io::Result<u8> {
-        let mut stream = TcpStream::connect_timeout(&address, ANSWER_TIME_MAX)?;
-        stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
-        stream.write_all(&TLS_REQUEST)?;
-        let mut answer = [0];
-        stream.read_exact(&mut answer)?;
-        Ok(answer[0])
-    };
-    ask().map(|answer| answer == b'S').map_err(unknown)
-}
-
-/// What a client of PostgreSQL sends first: eight bytes, and the code 1234 5679.
-const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
-
-/// A server of this machine answers at once.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Has the server read its configuration again, and waits until whoever comes in now meets it.
 fn reload(server: &dyn DatabaseServer) -> Result<(), String> {

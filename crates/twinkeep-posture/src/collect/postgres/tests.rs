@@ -9,6 +9,9 @@ use super::{Machine, collect};
 use crate::collect::host::Places;
 use crate::collect::host::testing::Disk;
 use crate::facts::postgres::{Postgres, StoredPassword};
+use crate::facts::{FactFile, Known};
+use crate::fix::plan;
+use crate::outcome::Severity;
 use crate::rules;
 
 fn facts(server: &Server, role: &str) -> Postgres {
@@ -74,7 +77,10 @@ fn a_careful_server_passes_what_it_should() {
          CREATE TABLE visits (id int, patient_name text, date_of_birth date, ssn text); \
          ALTER TABLE visits ENABLE ROW LEVEL SECURITY",
     );
-    let found = facts(&server, "admin");
+    // Nobody has seen TLS who came by a socket and did not ask for it.
+    assert_eq!(word(&facts(&server, "admin"), "pg-tls"), "not-checked");
+    let machine = Machine::This(Places::default());
+    let found = collect("ward", &mut |query| server.ask("admin", query), &machine).unwrap();
     for rule in [
         "pg-anywhere",
         "pg-hba-method",
@@ -95,6 +101,36 @@ fn a_careful_server_passes_what_it_should() {
     let text = serde_json::to_string(&found).unwrap();
     assert!(!text.contains("SCRAM-SHA-256$"), "no hash is in the facts");
     assert_eq!(serde_json::from_str::<Postgres>(&text).unwrap(), found);
+}
+
+/// A server that was told to use TLS without a certificate says that it does, and offers none; with
+/// one it is what it says.
+#[test]
+fn tls_that_is_on_and_not_offered_does_not_pass() {
+    let Some(server) = Server::start(&[], "host all all 10.0.0.0/8 scram-sha-256") else { return };
+    let machine = Machine::This(Places::default());
+    let found = || collect("ward", &mut |query| server.ask("admin", query), &machine).unwrap();
+    assert_eq!((word(&found(), "pg-tls"), found().offers_tls), ("fail", Known::Seen(false)));
+    let reload = || {
+        server.sql("SELECT pg_reload_conf()");
+        server.sql("SELECT pg_sleep(0.3)");
+    };
+    server.sql("ALTER SYSTEM SET ssl = on");
+    reload();
+    let lame = found();
+    assert_eq!(lame.settings["ssl"], "on");
+    assert_eq!((word(&lame, "pg-tls"), &lame.offers_tls), ("fail", &Known::Seen(false)));
+    let rule = rules::find("pg-tls").unwrap();
+    let judged = rule.check.judge(&crate::facts::Facts::Postgres(Box::new(lame.clone()))).unwrap();
+    assert!(judged[0].outcome.says().contains("offers no TLS"), "{judged:?}");
+    // A plan must not ask clients for what they cannot have.
+    let file = FactFile::new(0, vec![lame.into()]);
+    let planned = plan(&file, Severity::Informational);
+    assert!(planned.steps.iter().all(|step| step.rule != "pg-hba-tls"), "{planned:?}");
+
+    server.certify();
+    reload();
+    assert_eq!((word(&found(), "pg-tls"), found().offers_tls), ("pass", Known::Seen(true)));
 }
 
 /// What stands in the file, and what the server goes by, are two things until it is told to read it.

@@ -50,7 +50,9 @@ pub(super) fn line(
         return Vec::new();
     };
     let mut better = rule.clone();
-    if rule.kind == "host" && !is_loopback(rule) && facts.settings.get("ssl").is_some_and(on) {
+    let has_tls =
+        facts.settings.get("ssl").is_some_and(on) && facts.offers_tls.seen() != Ok(&false);
+    if rule.kind == "host" && !is_loopback(rule) && has_tls {
         better.kind = "hostssl".to_owned();
     }
     if WEAK.contains(&rule.method.as_str()) && all_have_scram(facts, rule) {

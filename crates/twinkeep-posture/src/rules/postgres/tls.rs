@@ -44,9 +44,36 @@ fn judge(facts: &Postgres) -> Vec<Judged> {
     on_server(
         facts,
         match setting(facts, "ssl") {
-            Ok("on") => Outcome::Pass,
+            // A server that was told so without a certificate takes it over, and offers nothing.
+            Ok("on") => match facts.offers_tls.seen() {
+                Ok(true) => Outcome::Pass,
+                Ok(false) => Outcome::fail(
+                    Place::of("ssl"),
+                    "`ssl` is on, and the server offers no TLS: it has no certificate and key that \
+                     it can read",
+                ),
+                Err(why) => Outcome::not_checked(format!("`ssl` is on; {why}")),
+            },
             Ok(_) => Outcome::fail(Place::of("ssl"), "`ssl` is off"),
             Err(unknown) => unknown,
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judge;
+    use crate::facts::Known;
+    use crate::facts::postgres::Postgres;
+    use crate::rules::postgres::testing::{settings, word};
+
+    #[test]
+    fn what_is_on_has_to_be_offered() {
+        let word =
+            |ssl, offers_tls| word(judge, &Postgres { offers_tls, ..settings(&[("ssl", ssl)]) });
+        assert_eq!(word("on", Known::Seen(true)), "pass");
+        assert_eq!(word("on", Known::Seen(false)), "fail");
+        assert_eq!(word("on", Known::default()), "not-checked");
+        assert_eq!(word("off", Known::default()), "fail");
+    }
 }
