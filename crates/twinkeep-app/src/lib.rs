@@ -113,6 +113,7 @@ mod posture_database;
 mod posture_evidence;
 mod posture_facts;
 mod posture_models;
+mod posture_snapshot;
 mod predict;
 mod privacy_cost;
 mod probe_config;

@@ -217,7 +217,8 @@ fn shards(app: &App) -> Result<Shards, AppError> {
     Ok(found)
 }
 
-fn digest(path: &Path) -> std::io::Result<String> {
+/// The SHA-256 of a file.
+pub(crate) fn digest(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let mut digest = Sha256::default();
     let mut buffer = vec![0; READ_LEN];

@@ -18,6 +18,7 @@ use twinkeep_vault::digest::{sha256, to_hex};
 
 use crate::crypto_inventory::{CertificateLine, KeyLine, certificates, keys};
 use crate::posture_evidence::{add_evidence, decisions, papers};
+use crate::posture_snapshot::newest_snapshot;
 use crate::recorded_scans::keep_report;
 use crate::{
     App, AppError, Caller, ClientCertificateMode, Isolation, Keep, Layout, LedgerQuery,
@@ -86,6 +87,7 @@ fn inspect(app: &App, request: PostureRequest<'_>) -> Result<KeepFacts, AppError
             facts.last.insert((*action).to_owned(), last.micros());
         }
     }
+    facts.snapshot = newest_snapshot(app)?;
     Ok(facts)
 }
 

@@ -79,11 +79,24 @@ pub fn snapshot_keep(
     let result = copy(app, folder);
     let entry = match &result {
         Ok(report) => {
-            entry("keep.snapshotted").with("manifest_sha256", report.manifest_sha256.as_str())
+            let entry =
+                entry("keep.snapshotted").with("manifest_sha256", report.manifest_sha256.as_str());
+            // So that a scan can tell whether it still is there.
+            match whole_path(folder) {
+                Some(path) => entry.with("folder", path.as_str()),
+                None => entry,
+            }
         }
         Err(_) => entry("keep.snapshotted"),
     };
     app.conclude(entry, result)
+}
+
+/// The path of a folder as an entry can have it; nothing if it is too long, or no text.
+fn whole_path(folder: &Path) -> Option<String> {
+    const LEN_MAX: usize = 256;
+    let path = std::fs::canonicalize(folder).ok()?.into_os_string().into_string().ok()?;
+    (path.len() <= LEN_MAX && !path.chars().any(char::is_control)).then_some(path)
 }
 
 fn copy(app: &App, folder: &Path) -> Result<SnapshotReport, AppError> {

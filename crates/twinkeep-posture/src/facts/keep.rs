@@ -44,6 +44,9 @@ pub struct Keep {
     /// When something was done the last time, by the action that the ledger has, in microseconds
     /// since 1970.
     pub last: BTreeMap<String, i64>,
+    /// What has become of the newest snapshot.
+    #[serde(default)]
+    pub snapshot: Known<Snapshot>,
     /// What is signed with each version that serves or stands by, and how its decisions are on
     /// record, by version.
     #[serde(default)]
@@ -76,6 +79,29 @@ pub enum Holds {
     Yes,
     /// It does not: the permanent code of what is wrong.
     No(String),
+}
+
+/// What has become of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Snapshot {
+    /// It is where it was written.
+    There,
+    /// Something else is there, or not all of it.
+    Other {
+        /// Where it was written.
+        folder: String,
+    },
+    /// Nothing is there any more.
+    Gone {
+        /// Where it was written.
+        folder: String,
+    },
+    /// The folder that it was written in is not there either, as with a medium that is not mounted.
+    Away {
+        /// Where it was written.
+        folder: String,
+    },
 }
 
 /// A key.

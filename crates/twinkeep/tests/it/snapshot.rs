@@ -44,6 +44,31 @@ fn count(place: &Place, person: &str) -> Value {
     ask(place, &["twin", "show", person]).done()["event_count"].clone()
 }
 
+/// A snapshot that was deleted, or is on a medium that is not there, is no copy.
+#[test]
+fn a_snapshot_counts_for_as_long_as_it_is_where_it_was_written() {
+    let place = Place::with_keep();
+    let found = || {
+        place.run(&["scan", "keep", "--format", "json", "--out", "report.json"]);
+        let report: Value =
+            serde_json::from_slice(&fs::read(place.path("report.json")).unwrap()).unwrap();
+        let findings = report["findings"].as_array().unwrap().iter();
+        let found: Vec<&Value> = findings.filter(|it| it["rule"] == "keep-snapshot").collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0]["outcome"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(found(), "fail");
+    fs::create_dir(place.path("medium")).unwrap();
+    place.run(&["store", "snapshot", "medium/monday"]).done();
+    assert_eq!(found(), "pass");
+    fs::rename(place.path("medium"), place.path("elsewhere")).unwrap();
+    assert_eq!(found(), "not-checked");
+    fs::rename(place.path("elsewhere"), place.path("medium")).unwrap();
+    assert_eq!(found(), "pass");
+    fs::remove_dir_all(place.path("medium/monday")).unwrap();
+    assert_eq!(found(), "fail");
+}
+
 /// What the product promises about backups.
 #[test]
 fn an_old_snapshot_with_the_present_keyring_has_everybody_but_who_was_erased() {
