@@ -50,12 +50,20 @@ fn recently(keep: &Keep, action: &str, days_max: i64) -> Outcome {
         return Outcome::fail(Place::of("ledger"), "it was never done");
     };
     let age_us = keep.taken_us.saturating_sub(*last);
+    // Once the clock was set back, nobody can tell how long ago that was.
+    if age_us < -CLOCK_STEP_US_MAX {
+        let why = "the ledger has it later than now: the clock was wrong then, or is wrong now";
+        return Outcome::not_checked(why);
+    }
     if days_max.saturating_mul(DAY_US) < age_us {
         let days = age_us / DAY_US;
         return Outcome::fail(Place::of("ledger"), format!("it was done {days} days ago"));
     }
     Outcome::Pass
 }
+
+/// A clock that is set by others is set back by less, if at all.
+const CLOCK_STEP_US_MAX: i64 = 60_000_000;
 
 /// What every rule about the inside of a keep says of one that was not opened.
 fn closed(keep: &Keep) -> Option<Vec<Judged>> {
@@ -111,6 +119,22 @@ mod tests {
     use crate::facts::{FactFile, Target};
     use crate::rules::RULES;
     use crate::scan::judge;
+
+    /// A clock that is set back must not make what was done once count for ever.
+    #[test]
+    fn what_was_done_later_than_now_is_not_known_to_be_recent() {
+        const NOW_US: i64 = 1_780_000_000_000_000;
+        let word = |done_us| {
+            let last = [("drift.checked".to_owned(), done_us)].into();
+            let keep = Keep { taken_us: NOW_US, last, ..Keep::default() };
+            super::recently(&keep, "drift.checked", 7).word()
+        };
+        assert_eq!(word(NOW_US), "pass");
+        assert_eq!(word(NOW_US + super::CLOCK_STEP_US_MAX), "pass");
+        assert_eq!(word(NOW_US + super::CLOCK_STEP_US_MAX + 1), "not-checked");
+        assert_eq!(word(i64::MAX), "not-checked");
+        assert_eq!(word(i64::MIN), "fail");
+    }
 
     #[test]
     fn nothing_inside_a_closed_keep_passes_or_does_not_apply() {

@@ -37,6 +37,9 @@ fn judge(keep: &Keep) -> Vec<Judged> {
     let judged = keep.keys.iter().map(|key| {
         let outcome = if AGE_DAYS_MAX < key.age_days {
             Outcome::fail(Place::of(&key.name), format!("it is {} days old", key.age_days))
+        } else if key.age_days < -1 {
+            // Once the clock was set back, nobody can tell how old it is.
+            Outcome::not_checked("it was made later than now: the clock was wrong then, or is now")
         } else {
             Outcome::Pass
         };
@@ -53,8 +56,9 @@ mod tests {
     #[test]
     fn two_years_are_enough() {
         let key = |age_days| Key { name: format!("of {age_days} days"), age_days };
-        let judged = judge(&Keep { keys: vec![key(730), key(731)], ..Keep::default() });
+        let judged = judge(&Keep { keys: vec![key(730), key(731), key(-2)], ..Keep::default() });
         assert_eq!(judged[0].outcome.word(), "pass");
         assert_eq!(judged[1].outcome.word(), "fail");
+        assert_eq!(judged[2].outcome.word(), "not-checked");
     }
 }
