@@ -3,7 +3,7 @@
 //!
 //! Everything is read from where it is signed, sealed, or recorded. Nothing of it is about a person.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use twinkeep_domain::Timestamp;
 use twinkeep_posture::collect::tree;
 use twinkeep_posture::facts::Known;
 use twinkeep_posture::facts::keep::{
-    Alert, Answers, ApiKey, Feed, Keep as KeepFacts, Papers, Shards, Watch,
+    Alert, Answers, ApiKey, Covered, Feed, Keep as KeepFacts, Papers, Shards, Watch,
 };
 use twinkeep_registry::{LoadedModel, Status, VersionRecord};
 use twinkeep_store::{FeedRecord, LIVE_SOURCE};
@@ -59,19 +59,42 @@ pub(crate) fn papers(
     };
     let (evaluation, card) = (document("evaluation.json"), document("card.json"));
     let groups = evaluation["subgroups"].as_array().map_or(0, Vec::len);
-    // What was measured is a share of values: whole thousandths are enough to judge it.
-    let per_mille = |share: f64| (share.clamp(0.0, 1.0) * 1000.0) as u32;
     Papers {
         origin_missing: origin_missing(&document("provenance.json")),
         bill_missing: bill_missing(&document("bom.json")),
         held_out: evaluation["subject_count"].as_u64().unwrap_or(0),
         groups,
         covered_per_mille: evaluation["coverage_90_mean"].as_f64().map(per_mille),
+        covered: covered(&evaluation),
         noise: card["privacy"]["noise"]["epsilon"].is_number(),
+        epsilon_per_mille: epsilon_per_mille(&card),
         canaries: app.canaries_of(loaded).map_or(0, |canaries| canaries.questions().count()),
         profile: loaded.documents.contains_key(PROFILE_FILE),
         unrecorded: unrecorded(record, decided),
     }
+}
+
+/// What was measured is a share of values: whole thousandths are enough to judge it.
+fn per_mille(share: f64) -> u32 {
+    (share.clamp(0.0, 1.0) * 1000.0) as u32
+}
+
+/// How many values the 90 % intervals of each target covered that has any.
+fn covered(evaluation: &Value) -> BTreeMap<String, Covered> {
+    let targets = evaluation["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let found = targets.iter().filter_map(|target| {
+        let values = target["value_count"].as_u64().filter(|count| *count != 0)?;
+        let per_mille = per_mille(target["coverage_90"].as_f64()?);
+        Some((target["code"].as_str()?.to_owned(), Covered { values, per_mille }))
+    });
+    found.collect()
+}
+
+/// The epsilon of the noise that a version learned with, rounded up.
+fn epsilon_per_mille(card: &Value) -> Option<u64> {
+    let epsilon = card["privacy"]["noise"]["epsilon"].as_f64()?;
+    // A number beyond all bounds becomes the largest one, and one that is none becomes 0.
+    (0.0 < epsilon).then(|| (epsilon * 1000.0).ceil() as u64)
 }
 
 fn origin_missing(provenance: &Value) -> BTreeSet<String> {

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{bill_missing, decides, origin_missing};
+use twinkeep_posture::facts::keep::Covered;
+
+use super::{bill_missing, covered, decides, epsilon_per_mille, origin_missing};
 use crate::LedgerLine;
 
 const SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -42,6 +44,27 @@ fn a_bill_without_a_part_or_a_digest_lacks_it() {
     bare["components"][0]["hashes"] = json!([]);
     assert_eq!(bill_missing(&bare), ["the digest of `data`".to_owned()].into());
     assert!(bill_missing(&json!("text")).len() > 3);
+}
+
+#[test]
+fn coverage_is_told_by_target_and_epsilon_is_rounded_up() {
+    let target = |code: &str, count: u64, share: serde_json::Value| json!({ "code": code, "value_count": count, "coverage_90": share });
+    let evaluation = json!({ "targets": [
+        target("HR", 412, json!(0.7109)),
+        target("Lactate", 0, json!(null)),
+        target("GCS", 7, json!(1.0)),
+    ] });
+    let expected = [("HR", 412, 710), ("GCS", 7, 1000)];
+    let expected =
+        expected.map(|(code, values, per_mille)| (code.to_owned(), Covered { values, per_mille }));
+    assert_eq!(covered(&evaluation), expected.into());
+    assert!(covered(&json!({ "targets": "none" })).is_empty());
+
+    let epsilon = |it| epsilon_per_mille(&json!({ "privacy": { "noise": { "epsilon": it } } }));
+    assert_eq!(epsilon(json!(10)), Some(10_000));
+    assert_eq!(epsilon(json!(10.0001)), Some(10_001));
+    assert_eq!(epsilon(json!(1e300)), Some(u64::MAX));
+    assert_eq!([json!(null), json!("1"), json!(0), json!(-3)].map(epsilon), [None; 4]);
 }
 
 #[test]

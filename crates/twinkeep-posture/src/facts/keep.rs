@@ -9,7 +9,7 @@ use super::file::File;
 
 mod evidence;
 
-pub use evidence::{Alert, Answers, ApiKey, Feed, Papers, Shards, Watch};
+pub use evidence::{Alert, Answers, ApiKey, Covered, Feed, Papers, Shards, Watch};
 
 /// A keep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

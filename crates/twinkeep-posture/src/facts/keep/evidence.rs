@@ -16,16 +16,33 @@ pub struct Papers {
     pub held_out: u64,
     /// For how many groups of people its error was measured.
     pub groups: usize,
-    /// How many of a thousand values its 90 % intervals covered, if it forecasts values.
+    /// How many of a thousand values its 90 % intervals covered, if it forecasts values: the mean
+    /// over targets.
     pub covered_per_mille: Option<u32>,
+    /// How many each target's 90 % intervals covered, by target.
+    #[serde(default)]
+    pub covered: BTreeMap<String, Covered>,
     /// Whether it learned with the noise of differential privacy.
     pub noise: bool,
+    /// The epsilon of that noise, in thousandths, rounded up.
+    #[serde(default)]
+    pub epsilon_per_mille: Option<u64>,
     /// How many questions with signed answers it has.
     pub canaries: usize,
     /// Whether it has the profile that probing is seen by.
     pub profile: bool,
     /// Decisions about it that the ledger does not have, by what it became.
     pub unrecorded: BTreeSet<String>,
+}
+
+/// How many values of a target its 90 % intervals covered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Covered {
+    /// Of how many values.
+    pub values: u64,
+    /// How many of a thousand.
+    pub per_mille: u32,
 }
 
 /// Something that was taken in as a whole.
