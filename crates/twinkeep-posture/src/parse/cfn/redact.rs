@@ -1,4 +1,5 @@
 //! Takes out of a template what looks like a secret: facts say what is there, and never what it is.
+//! Programs are left out altogether.
 
 use crate::facts::cfn::{Entry, Says, Template, Value};
 use crate::secret::of_name;
@@ -24,6 +25,7 @@ fn value(of: &mut Value, name: &str) {
             values.iter_mut().for_each(|inner| value(inner, name));
         }
         Says::Map(entries) => {
+            entries.retain(|entry| !SCRIPTS.contains(&entry.key.as_str()));
             let named = named(entries);
             for entry in entries {
                 let says_value = ["Value", "ParameterValue"].contains(&entry.key.as_str());
@@ -36,6 +38,10 @@ fn value(of: &mut Value, name: &str) {
         Says::Nothing | Says::Resource { .. } | Says::Unknown(_) => {}
     }
 }
+
+/// Programs that run on a machine or in a function: a secret in one may look like any other word,
+/// and no rule reads them.
+const SCRIPTS: &[&str] = &["UserData", "ZipFile", "AWS::CloudFormation::Init"];
 
 /// What a list of names and values calls its value: `{Name: API_KEY, Value: …}`.
 fn named(entries: &[Entry]) -> Option<String> {

@@ -403,7 +403,11 @@ fn facts_of_a_template_have_no_secrets_and_the_rest_of_it() {
                 {API_KEY: s3cr3t-value-2, DATABASE: \"postgres://ada:s3cr3t-value-3@db/ward\", REQUIRE_MTLS: true}}\n  \
                 T:\n    Type: AWS::ECS::TaskDefinition\n    Properties:\n      ContainerDefinitions: \
                 [{Name: twin, Environment: [{Name: TOKEN, Value: s3cr3t-value-4}]}]\n  \
-                I:\n    Type: AWS::EC2::Instance\n    Properties:\n      KeyName: !Ref H\n      UserData: \"export TOKEN=s3cr3t-value-5\"\n";
+                I:\n    Type: AWS::EC2::Instance\n    Properties:\n      KeyName: !Ref H\n      UserData: \"export TOKEN=s3cr3t-value-5; login ada s3cr3t-value-7\"\n    \
+                Metadata: {AWS::CloudFormation::Init: {config: {commands: {a: {command: login s3cr3t-value-8}}}}}\n  \
+                L:\n    Type: AWS::EC2::LaunchTemplate\n    Properties:\n      LaunchTemplateData: {ImageId: ami-1, \
+                UserData: {Fn::Base64: {Fn::Sub: [\"login ${N} s3cr3t-value-9\", {N: ada}]}}}\n  \
+                Z:\n    Type: AWS::Lambda::Function\n    Properties:\n      Code: {ZipFile: login('s3cr3t-value-10')}\n";
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.yaml");
     File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
@@ -411,8 +415,10 @@ fn facts_of_a_template_have_no_secrets_and_the_rest_of_it() {
     assert_eq!(facts.unread, []);
     let written = serde_json::to_string(&facts).unwrap();
     assert!(!written.contains("s3cr3t") && !format!("{facts:?}").contains("s3cr3t"), "{written}");
-    for kept in ["ada", "postgres://[redacted]@db/ward", "REQUIRE_MTLS", "export TOKEN=[redacted]"]
-    {
+    for left_out in ["UserData", "ZipFile", "login"] {
+        assert!(!written.contains(left_out), "{left_out}: {written}");
+    }
+    for kept in ["ada", "postgres://[redacted]@db/ward", "REQUIRE_MTLS", "ImageId"] {
         assert!(written.contains(kept), "{kept}: {written}");
     }
 }
