@@ -5,10 +5,10 @@
 //!
 //! - Nothing is sent but one `GET`, with no credential, and heads of handshakes.
 //! - The certificate is judged after the handshake, so that a bad one is a fact and no failure.
-//! - Every wait ends, and every answer is read up to a bound.
+//! - Every wait ends, however slowly the other side says something, and every answer is read up to
+//!   a bound.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +18,13 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use self::timed::Timed;
 use super::CollectError;
-use crate::facts::tls::{Answer, Attempt, Handshake, Header, Offer, Tls};
+use crate::facts::tls::{Answer, Attempt, Handshake, Header, NoHandshake, Offer, Tls};
 
 mod certificate;
 mod hello;
+mod timed;
 mod watcher;
 
 #[cfg(test)]
@@ -50,8 +52,29 @@ pub enum Trust<'a> {
     Authorities(&'a [Vec<u8>]),
 }
 
+/// How long is waited.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// For the connection and the handshake together, and then for the answer.
+    handshake: Duration,
+    /// For each attempt with something old.
+    attempt: Duration,
+}
+
+/// Whoever needs longer is not asked.
+const LIMITS: Limits =
+    Limits { handshake: Duration::from_secs(10), attempt: Duration::from_secs(3) };
+
 /// Asks an address.
 pub fn collect(question: Question<'_>, trust: Trust<'_>) -> Result<Tls, CollectError> {
+    collect_within(question, trust, LIMITS)
+}
+
+fn collect_within(
+    question: Question<'_>,
+    trust: Trust<'_>,
+    limits: Limits,
+) -> Result<Tls, CollectError> {
     let address = format!("{}:{}", question.host, question.port);
     let unreachable =
         |why: &str| CollectError::Unreachable { target: address.clone(), why: why.to_owned() };
@@ -61,41 +84,44 @@ pub fn collect(question: Question<'_>, trust: Trust<'_>) -> Result<Tls, CollectE
     if !question.path.starts_with('/') || !question.path.chars().all(fits) {
         return Err(unreachable("the path must begin with `/` and have no spaces"));
     }
-    connect(question).ok_or_else(|| unreachable("nobody answers there; is the port right?"))?;
+    let stream = Timed::connect(question, limits.handshake);
+    let stream = stream.ok_or_else(|| unreachable("nobody answers there; is the port right?"))?;
     let mut facts = Tls {
         address: address.clone(),
         asked_s: question.now_s,
         handshake: None,
+        no_handshake: None,
         attempts: Vec::new(),
         answer: None,
     };
-    if let Some((handshake, answer)) = ask(question, &name, trust)? {
-        facts.handshake = Some(handshake);
-        facts.answer = answer;
+    match ask(question, stream, &name, trust, limits)? {
+        Ok((handshake, answer)) => {
+            facts.handshake = Some(handshake);
+            facts.answer = answer;
+        }
+        Err(why) => facts.no_handshake = Some(why),
     }
-    for offer in Offer::ALL {
-        let taken = attempt(question, *offer);
-        facts.attempts.push(Attempt { offer: *offer, taken });
+    // Whoever says nothing at all says nothing to what is old either.
+    if facts.no_handshake != Some(NoHandshake::Silent) {
+        for offer in Offer::ALL {
+            let taken = attempt(question, *offer, limits.attempt);
+            facts.attempts.push(Attempt { offer: *offer, taken });
+        }
     }
     Ok(facts)
 }
 
-fn connect(question: Question<'_>) -> Option<TcpStream> {
-    let addresses = (question.host, question.port).to_socket_addrs().ok()?;
-    let stream = addresses
-        .take(ADDRESS_COUNT_MAX)
-        .find_map(|address| TcpStream::connect_timeout(&address, TIMEOUT).ok())?;
-    stream.set_read_timeout(Some(TIMEOUT)).ok()?;
-    stream.set_write_timeout(Some(TIMEOUT)).ok()?;
-    Some(stream)
-}
+/// What a handshake came to, and the answer to one request; why none came about, otherwise.
+type Asked = Result<(Handshake, Option<Answer>), NoHandshake>;
 
-/// The handshake, and the answer to one request; `None` if no handshake came about.
+/// Makes the handshake, and one request.
 fn ask(
     question: Question<'_>,
+    stream: Timed,
     name: &ServerName<'static>,
     trust: Trust<'_>,
-) -> Result<Option<(Handshake, Option<Answer>)>, CollectError> {
+    limits: Limits,
+) -> Result<Asked, CollectError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let unusable = || CollectError::Unexpected {
         what: "the library of TLS".to_owned(),
@@ -107,12 +133,11 @@ fn ask(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(watcher::Watcher::new(provider.clone())))
         .with_no_client_auth();
-    let Some(stream) = connect(question) else { return Ok(None) };
     let connection = ClientConnection::new(Arc::new(config), name.clone());
     let mut connection = StreamOwned::new(connection.map_err(|_| unusable())?, stream);
     while connection.conn.is_handshaking() {
-        if connection.conn.complete_io(&mut connection.sock).is_err() {
-            return Ok(None);
+        if let Err(error) = connection.conn.complete_io(&mut connection.sock) {
+            return Ok(Err(no_handshake(&error)));
         }
     }
     let chain: Vec<CertificateDer<'static>> =
@@ -125,7 +150,18 @@ fn ask(
         distrust: distrust(&chain, name, trust, question.now_s, provider),
         certificate: chain.first().and_then(|first| certificate::read(first)),
     };
-    Ok(Some((handshake, answer(&mut connection, question))))
+    connection.sock.extend(limits.handshake);
+    Ok(Ok((handshake, answer(&mut connection, question))))
+}
+
+fn no_handshake(error: &io::Error) -> NoHandshake {
+    let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match (error.kind(), of_tls) {
+        // A socket whose time is up says one or the other.
+        (io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock, _) => NoHandshake::Silent,
+        (_, Some(rustls::Error::AlertReceived(alert))) => NoHandshake::Alert(u8::from(*alert)),
+        _ => NoHandshake::Other,
+    }
 }
 
 /// Why a chain is not believed, in words that name nobody.
@@ -178,7 +214,7 @@ fn distrust(
 
 /// Sends one request and reads the head of the answer.
 fn answer(
-    connection: &mut StreamOwned<ClientConnection, TcpStream>,
+    connection: &mut StreamOwned<ClientConnection, Timed>,
     question: Question<'_>,
 ) -> Option<Answer> {
     let request = format!(
@@ -225,8 +261,8 @@ fn parse_head(head: &[u8]) -> Option<Answer> {
 }
 
 /// Offers something old. `None` if the answer says neither yes nor no.
-fn attempt(question: Question<'_>, offer: Offer) -> Option<bool> {
-    let mut stream = connect(question)?;
+fn attempt(question: Question<'_>, offer: Offer, limit: Duration) -> Option<bool> {
+    let mut stream = Timed::connect(question, limit)?;
     let hello = hello::hello(offer, question.host);
     if stream.write_all(&hello).is_err() {
         return Some(false);
@@ -238,7 +274,7 @@ fn attempt(question: Question<'_>, offer: Offer) -> Option<bool> {
             // Whoever hangs up has refused.
             Ok(0) if filled == 0 => return Some(false),
             Ok(0) => break,
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
                 return Some(false);
             }
             Err(_) => return None,
@@ -261,12 +297,6 @@ const ASKED: &[&str] = &[
     "x-frame-options",
     "x-powered-by",
 ];
-
-/// Whoever needs longer is not asked.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A name may have many addresses.
-const ADDRESS_COUNT_MAX: usize = 4;
 
 /// Heads of answers are shorter.
 const HEAD_LEN_MAX: usize = 64 << 10;

@@ -13,10 +13,25 @@ pub struct Tls {
     pub asked_s: i64,
     /// What a handshake with all that is good today came to; `None` if none came about.
     pub handshake: Option<Handshake>,
+    /// Why none came about, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_handshake: Option<NoHandshake>,
     /// What became of each attempt with something old.
     pub attempts: Vec<Attempt>,
     /// The answer to one request; `None` if there was none.
     pub answer: Option<Answer>,
+}
+
+/// Why no handshake came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoHandshake {
+    /// Nobody answered in time.
+    Silent,
+    /// The server refused with an alert: its number (RFC 8446, 6).
+    Alert(u8),
+    /// What came was no TLS, or the other side hung up.
+    Other,
 }
 
 /// A handshake.

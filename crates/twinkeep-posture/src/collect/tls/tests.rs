@@ -4,8 +4,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::{Question, Trust, collect, parse_head};
-use crate::facts::tls::{Offer, Tls};
+use super::{Limits, Question, Trust, collect, collect_within, parse_head};
+use crate::facts::tls::{NoHandshake, Offer, Tls};
 
 /// A server on loopback, with a certificate for `localhost` that holds for some days.
 pub(crate) struct Server {
@@ -138,21 +138,58 @@ fn what_is_no_server_of_tls_is_said_to_be_that() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let plain = std::thread::spawn(move || {
-        // One look, one handshake, and one for each offer.
-        for stream in listener.incoming().take(2 + Offer::ALL.len()) {
+        // One handshake, and one for each offer.
+        for stream in listener.incoming().take(1 + Offer::ALL.len()) {
             let _ = stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
     let question = Question { host: "127.0.0.1", port, path: "/", now_s: 1_780_000_000 };
     let facts = collect(question, Trust::Authorities(&[])).unwrap();
     plain.join().unwrap();
-    assert_eq!(facts.handshake, None);
+    assert_eq!((facts.handshake.as_ref(), facts.no_handshake), (None, Some(NoHandshake::Other)));
     assert_eq!(taken(&facts), []);
     let closed = collect(question, Trust::Authorities(&[])).unwrap_err();
     assert_eq!(closed.code(), "collect-unreachable");
     for (host, path) in [("a b", "/"), ("localhost", "x"), ("localhost", "/\r\nX: y")] {
         let question = Question { host, path, ..question };
         assert!(collect(question, Trust::System).is_err(), "{host} {path}");
+    }
+}
+
+/// Whoever says nothing, and whoever says a byte at a time, is left after the same time.
+#[test]
+fn a_peer_that_does_not_answer_is_not_waited_for_and_not_judged() {
+    let limits = Limits {
+        handshake: std::time::Duration::from_millis(300),
+        attempt: std::time::Duration::from_millis(300),
+    };
+    for drips in [false, true] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let peer = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // A record of 16 KiB, and a message in it of as much: it does not end in time.
+            let head = [22, 3, 3, 0x40, 0, 2, 0, 0x3f, 0xfc];
+            let bytes = head.into_iter().chain(std::iter::repeat(3));
+            for byte in bytes.take(if drips { usize::MAX } else { 0 }) {
+                if stream.write_all(&[byte]).is_err() {
+                    return 0;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            // Until the other side hangs up.
+            std::io::copy(&mut stream, &mut std::io::sink()).unwrap_or_default();
+            listener.set_nonblocking(true).unwrap();
+            listener.incoming().take_while(Result::is_ok).count()
+        });
+        let question = Question { host: "127.0.0.1", port, path: "/", now_s: 1_780_000_000 };
+        let facts = collect_within(question, Trust::Authorities(&[]), limits).unwrap();
+        assert_eq!(facts.no_handshake, Some(NoHandshake::Silent), "drips: {drips}");
+        assert_eq!(facts.attempts, []);
+        assert_eq!(peer.join().unwrap(), 0, "it is asked once");
+        let found = crate::rules::find("tls-version").unwrap();
+        let judged = found.check.judge(&crate::facts::Facts::from(facts)).unwrap();
+        assert_eq!(judged[0].outcome.word(), "not-checked");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::collect::tls::tests::Server;
 use crate::facts::Facts;
-use crate::facts::tls::Tls;
+use crate::facts::tls::{NoHandshake, Tls};
 use crate::rules::find;
 
 /// What a rule says that is not in order.
@@ -29,6 +29,25 @@ fn a_server_in_order_passes_every_rule() {
     for rule in ["tls-version", "tls-old", "tls-certificate", "tls-expiry", "tls-headers"] {
         assert_eq!(fails(rule, &tls), [""; 0], "{rule}");
     }
+}
+
+#[test]
+fn a_server_without_forward_secrecy_is_told_what_it_is() {
+    let server = Server::start(90, &["-no_tls1_3", "-cipher", "AES128-GCM-SHA256"], GOOD);
+    let tls = server.facts(0);
+    assert_eq!((&tls.handshake, tls.no_handshake), (&None, Some(NoHandshake::Alert(40))));
+    let said = "made no handshake with forward secrecy; it takes a key exchange without forward \
+                secrecy, with TLS 1.2";
+    assert_eq!(fails("tls-version", &tls), [said]);
+    assert_eq!(fails("tls-old", &tls), ["takes a key exchange without forward secrecy"]);
+
+    let options = ["-cipher", "ALL:@SECLEVEL=0", "-no_tls1_3", "-no_tls1_2"];
+    let old = Server::start(90, &options, GOOD).facts(0);
+    assert_eq!(fails("tls-version", &old), ["speaks TLS 1.1 at best"]);
+    // Finite-field keys only: nothing old is taken, and nothing of today offered.
+    let other = Server::start(90, &["-no_tls1_3", "-cipher", "DHE-RSA-AES256-GCM-SHA384"], GOOD);
+    let said = &fails("tls-version", &other.facts(0))[0];
+    assert!(said.starts_with("refused the handshake (alert 40)"), "{said}");
 }
 
 #[test]
