@@ -14,7 +14,7 @@ use std::process::Command;
 use super::{keep_folder, tree};
 use crate::facts::Known;
 use crate::facts::file::{File, FileKind};
-use crate::facts::host::{CoreDumps, Host, Listener, SensitivePath, Storage, Swap, Tree};
+use crate::facts::host::{CoreDumps, Host, Listener, Protocol, SensitivePath, Storage, Swap, Tree};
 
 mod audit;
 mod storage;
@@ -193,11 +193,20 @@ fn firewall() -> Known<serde_json::Value> {
 
 fn listeners(places: &Places) -> io::Result<Vec<Listener>> {
     let mut found = Vec::new();
-    for name in ["tcp", "tcp6"] {
+    let tables = [
+        ("tcp", Protocol::Tcp),
+        ("tcp6", Protocol::Tcp),
+        ("udp", Protocol::Udp),
+        ("udp6", Protocol::Udp),
+    ];
+    for (name, protocol) in tables {
         match read(&places.proc.join("net").join(name)) {
-            Ok(text) => found.extend(text.lines().skip(1).filter_map(listener)),
+            Ok(text) => {
+                let lines = text.lines().skip(1);
+                found.extend(lines.filter_map(|line| listener(line, protocol)));
+            }
             // A kernel without IPv6 has no such table.
-            Err(error) if name == "tcp6" && error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if name.ends_with('6') && error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
@@ -206,11 +215,16 @@ fn listeners(places: &Places) -> io::Result<Vec<Listener>> {
     Ok(found)
 }
 
-/// A line of `/proc/net/tcp`: number, local address, remote address, state, ..., user.
-fn listener(line: &str) -> Option<Listener> {
+/// A line of `/proc/net/tcp` or `udp`: number, local address, remote address, state, ..., user.
+fn listener(line: &str, protocol: Protocol) -> Option<Listener> {
     let fields: Vec<&str> = line.split_whitespace().collect();
-    const LISTEN: &str = "0A";
-    if *fields.get(3)? != LISTEN {
+    // A socket of UDP that is not connected to anybody, which the kernel calls closed, takes what
+    // anybody sends.
+    let open = match protocol {
+        Protocol::Tcp => "0A",
+        Protocol::Udp => "07",
+    };
+    if *fields.get(3)? != open {
         return None;
     }
     let (address, port) = fields.get(1)?.split_once(':')?;
@@ -227,7 +241,7 @@ fn listener(line: &str) -> Option<Listener> {
         _ => return None,
     };
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some(Listener { address, port, uid: fields.get(7)?.parse().ok()? })
+    Some(Listener { address, port, protocol, uid: fields.get(7)?.parse().ok()? })
 }
 
 fn swaps(places: &Places) -> io::Result<Vec<Swap>> {

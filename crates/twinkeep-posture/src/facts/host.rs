@@ -129,7 +129,18 @@ pub struct AuditLog {
     pub newest_s: i64,
 }
 
-/// A socket that listens.
+/// What is carried over IP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// A socket that listens, or takes datagrams from anybody.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
@@ -137,8 +148,16 @@ pub struct Listener {
     pub address: std::net::IpAddr,
     /// The port.
     pub port: u16,
+    /// What comes there.
+    #[serde(default, skip_serializing_if = "is_tcp")]
+    pub protocol: Protocol,
     /// Who owns the socket.
     pub uid: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_tcp(protocol: &Protocol) -> bool {
+    *protocol == Protocol::Tcp
 }
 
 /// An area that memory is written out to.

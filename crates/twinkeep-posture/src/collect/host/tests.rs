@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::Path;
 
 use super::testing::{Auditd, Disk, auditctl, cryptsetup};
 use super::{Canary, Places, collect, listeners, ssh, storage};
-use crate::facts::host::{Encryption, Host, Storage};
+use crate::facts::host::{Encryption, Host, Listener, Protocol, Storage};
 use crate::facts::{Facts, Known};
 use crate::rules::find;
 
@@ -101,6 +101,21 @@ fn a_socket_that_listens_is_seen_with_its_address() {
     let found = listeners(&Places::default()).unwrap();
     let seen = found.iter().find(|it| it.port == port).unwrap();
     assert!(seen.address.is_loopback());
+}
+
+#[test]
+fn a_socket_that_takes_datagrams_from_anybody_is_seen() {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let seen = || {
+        let found = listeners(&Places::default()).unwrap().into_iter();
+        let is_it = |it: &Listener| it.port == port && it.protocol == Protocol::Udp;
+        found.filter(is_it).map(|it| it.address.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(), ["0.0.0.0"]);
+    // One that is connected takes what its peer sends, and nothing else.
+    socket.connect("127.0.0.1:9").unwrap();
+    assert_eq!(seen(), [""; 0]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Rule `host-firewall`: whatever listens is reachable only because a rule says so.
 
-use self::ruleset::{Family, Reach, Ruleset};
+use self::ruleset::{Family, Port, Reach, Ruleset};
 use crate::facts::Check;
-use crate::facts::host::Host;
+use crate::facts::host::{Host, Listener, Protocol};
 use crate::outcome::{Judged, Outcome, Place, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
 
@@ -41,9 +41,10 @@ fn judge(host: &Host) -> Vec<Judged> {
     };
     let offered = listeners.iter().filter(|it| !it.address.is_loopback());
     let judged = offered.map(|listener| {
-        let name = format!("{} port {}", listener.address, listener.port);
+        let kind = if listener.protocol == Protocol::Udp { "UDP " } else { "" };
+        let name = format!("{} {kind}port {}", listener.address, listener.port);
         let outcome = match host.firewall.seen() {
-            Ok(said) => judge_port(&Ruleset::read(said), listener.address, listener.port),
+            Ok(said) => judge_port(&Ruleset::read(said), listener),
             Err(why) => Outcome::not_checked(why),
         };
         Judged::new(name, outcome)
@@ -51,13 +52,15 @@ fn judge(host: &Host) -> Vec<Judged> {
     judged.collect()
 }
 
-fn judge_port(rules: &Ruleset<'_>, address: std::net::IpAddr, port: u16) -> Outcome {
+fn judge_port(rules: &Ruleset<'_>, listener: &Listener) -> Outcome {
+    let port = listener.port;
     // A socket on all addresses of IPv6 takes connections of IPv4, too.
-    let families: &[Family] = match address {
+    let families: &[Family] = match listener.address {
         std::net::IpAddr::V4(_) => &[Family::V4],
         std::net::IpAddr::V6(_) => &[Family::V4, Family::V6],
     };
-    let reach = families.iter().map(|family| rules.reach(*family, port)).max();
+    let to = Port { number: port, protocol: listener.protocol };
+    let reach = families.iter().map(|family| rules.reach(*family, to)).max();
     match reach.unwrap_or(Reach::ByDefault) {
         Reach::ByDefault => Outcome::fail(
             Place::of(format!("port {port}")),
@@ -73,7 +76,7 @@ mod tests {
 
     use super::judge;
     use crate::facts::Known;
-    use crate::facts::host::{Host, Listener};
+    use crate::facts::host::{Host, Listener, Protocol};
 
     fn word(address: &str, port: u16, rules: &[serde_json::Value], policy: &str) -> &'static str {
         let mut all = vec![
@@ -84,13 +87,41 @@ mod tests {
         all.extend(rules.iter().map(|expr| {
             json!({"rule": {"family": "inet", "table": "filter", "chain": "input", "expr": expr}})
         }));
-        let listener = Listener { address: address.parse().unwrap(), port, uid: 0 };
+        let protocol = Protocol::Tcp;
+        let listener = Listener { address: address.parse().unwrap(), port, protocol, uid: 0 };
         let host = Host {
             firewall: Known::Seen(json!({"nftables": all})),
             listeners: Known::Seen(vec![listener]),
             ..Host::default()
         };
         judge(&host).first().map_or("nothing", |it| it.outcome.word())
+    }
+
+    /// A rule for TCP opens no port of UDP, and the two are told apart.
+    #[test]
+    fn datagrams_are_judged_by_rules_of_their_own() {
+        let of = |rule: &str, protocol| {
+            let left = json!({"payload": {"protocol": rule, "field": "dport"}});
+            let expr = json!([{"match": {"op": "==", "left": left, "right": 53}}, {"drop": null}]);
+            let said = json!({"nftables": [
+                {"chain": {"family": "inet", "table": "filter", "name": "input", "type": "filter",
+                           "hook": "input", "prio": 0, "policy": "accept"}},
+                {"rule": {"family": "inet", "table": "filter", "chain": "input", "expr": expr}},
+            ]});
+            let address = "0.0.0.0".parse().unwrap();
+            let listener = Listener { address, port: 53, protocol, uid: 0 };
+            let host = Host {
+                firewall: Known::Seen(said),
+                listeners: Known::Seen(vec![listener]),
+                ..Host::default()
+            };
+            let judged = judge(&host).remove(0);
+            (judged.resource, judged.outcome.word())
+        };
+        let [tcp, udp] = ["0.0.0.0 port 53", "0.0.0.0 UDP port 53"].map(str::to_owned);
+        assert_eq!(of("tcp", Protocol::Udp), (udp.clone(), "fail"));
+        assert_eq!(of("udp", Protocol::Udp), (udp, "pass"));
+        assert_eq!(of("udp", Protocol::Tcp), (tcp, "fail"));
     }
 
     fn port(value: serde_json::Value) -> serde_json::Value {

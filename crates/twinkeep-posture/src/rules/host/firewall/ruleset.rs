@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::facts::host::Protocol;
+
 /// Whose packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
@@ -12,6 +14,33 @@ pub(super) enum Family {
     V4,
     /// IPv6.
     V6,
+}
+
+/// Where packets go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Port {
+    /// Its number.
+    pub(super) number: u16,
+    /// What comes there.
+    pub(super) protocol: Protocol,
+}
+
+impl Port {
+    /// The protocol, as rules name it.
+    fn word(self) -> &'static str {
+        match self.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        }
+    }
+
+    /// The protocol, as the header of IP numbers it.
+    fn protocol_number(self) -> u64 {
+        match self.protocol {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+        }
+    }
 }
 
 /// Why a port can be reached; what is worse comes later.
@@ -53,7 +82,7 @@ impl<'a> Ruleset<'a> {
     }
 
     /// Why a port can be reached: every chain at the input has to let it through.
-    pub(super) fn reach(&self, family: Family, port: u16) -> Reach {
+    pub(super) fn reach(&self, family: Family, port: Port) -> Reach {
         let families: &[&str] = match family {
             Family::V4 => &["inet", "ip"],
             Family::V6 => &["inet", "ip6"],
@@ -71,7 +100,7 @@ impl<'a> Ruleset<'a> {
     }
 
     /// What a chain decides, if it decides anything.
-    fn walk(&self, chain: &Value, port: u16, depth: usize) -> Option<Reach> {
+    fn walk(&self, chain: &Value, port: Port, depth: usize) -> Option<Reach> {
         let same = |rule: &&&Value| {
             rule["family"] == chain["family"]
                 && rule["table"] == chain["table"]
@@ -138,28 +167,28 @@ impl<'a> Ruleset<'a> {
     }
 
     /// The verdict that a map has for a new connection to a port.
-    fn mapped<'m>(&self, rule: &Value, map: &'m Value, port: u16) -> Option<&'m Value> {
+    fn mapped<'m>(&self, rule: &Value, map: &'m Value, port: Port) -> Option<&'m Value> {
         let key = &map["key"];
         map["data"]["set"].as_array()?.iter().find_map(|entry| {
             let (right, verdict) = (entry.get(0)?, entry.get(1)?);
             let holds = if is_port(key) {
-                self.contains(rule, right, u64::from(port)) == Some(true)
+                self.contains(rule, right, u64::from(port.number)) == Some(true)
             } else {
-                names(right, if key["ct"]["key"] == "state" { "new" } else { "tcp" })
+                names(right, if key["ct"]["key"] == "state" { "new" } else { port.word() })
             };
             holds.then_some(verdict)
         })
     }
 
     /// Whether a rule is about a new connection from elsewhere to a port.
-    fn about(&self, rule: &Value, expressions: &[Value], port: u16) -> About {
+    fn about(&self, rule: &Value, expressions: &[Value], port: Port) -> About {
         let mut port_named = false;
         let mut condition = false;
         for expression in expressions {
             if expression.get("limit").is_some() {
                 condition = true;
             }
-            let of_map = expression.get("vmap").map(|map| is_known(&map["key"]));
+            let of_map = expression.get("vmap").map(|map| is_known(&map["key"], port));
             condition |= of_map == Some(false);
             let Some(matched) = expression.get("match") else { continue };
             let (left, right) = (&matched["left"], &matched["right"]);
@@ -167,11 +196,14 @@ impl<'a> Ruleset<'a> {
             let holds = if is_port(left) {
                 port_named = !negated;
                 match left["payload"]["protocol"].as_str() {
-                    Some("tcp" | "th") => self.contains(rule, right, u64::from(port)),
+                    Some(of) if of == port.word() || of == "th" => {
+                        self.contains(rule, right, u64::from(port.number))
+                    }
                     _ => Some(false),
                 }
             } else if left["meta"]["key"] == "l4proto" || left["payload"]["field"] == "protocol" {
-                Some(names(right, "tcp") || self.contains(rule, right, 6) == Some(true))
+                let number = port.protocol_number();
+                Some(names(right, port.word()) || self.contains(rule, right, number) == Some(true))
             } else if left["ct"]["key"] == "state" {
                 Some(names(right, "new"))
             } else if left["meta"]["key"] == "iifname" || left["meta"]["key"] == "iif" {
@@ -231,11 +263,11 @@ fn is_port(left: &Value) -> bool {
     left["payload"]["field"] == "dport"
 }
 
-/// Whether a map asks what is known of every new connection of TCP.
-fn is_known(key: &Value) -> bool {
-    let port = is_port(key)
-        && ["tcp", "th"].iter().any(|protocol| key["payload"]["protocol"] == *protocol);
-    port || key["ct"]["key"] == "state" || key["meta"]["key"] == "l4proto"
+/// Whether a map asks what is known of every new connection to a port.
+fn is_known(key: &Value, port: Port) -> bool {
+    let of_port = is_port(key)
+        && [port.word(), "th"].iter().any(|protocol| key["payload"]["protocol"] == *protocol);
+    of_port || key["ct"]["key"] == "state" || key["meta"]["key"] == "l4proto"
 }
 
 #[cfg(test)]

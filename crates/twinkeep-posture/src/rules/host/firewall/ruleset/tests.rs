@@ -1,11 +1,12 @@
 //! Rulesets that the kernel has, and who can connect through them: what is said is what happens.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{Family, Reach, Ruleset};
+use super::{Family, Port, Reach, Ruleset};
+use crate::facts::host::Protocol;
 
 const THIS: &str = "rules::host::firewall::ruleset::tests::";
 const ROLE: &str = "TWINKEEP_TEST_FIREWALL";
@@ -32,6 +33,15 @@ fn is(role: &str) -> bool {
 fn listens() {
     if is("server") {
         let listening = PORTS.map(|port| TcpListener::bind(("0.0.0.0", port)).unwrap());
+        for port in PORTS {
+            let socket = UdpSocket::bind(("0.0.0.0", port)).unwrap();
+            std::thread::spawn(move || {
+                let mut buffer = [0; 16];
+                while let Ok((_, from)) = socket.recv_from(&mut buffer) {
+                    let _ = socket.send_to(b"here", from);
+                }
+            });
+        }
         writeln!(std::io::stdout(), "\nlistening").unwrap();
         std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
         drop(listening);
@@ -90,16 +100,41 @@ fn run(program: &str, arguments: &[&str]) -> String {
 
 const STATES: &str = "ct state { established, related } accept\n iifname \"lo\" accept\n";
 
+/// A chain at the input with these rules, and sets and a chain that they may name.
+fn input(policy: &str, rules: &str) -> String {
+    format!(
+        "table inet t {{\n set some {{ type inet_service; flags interval; elements = {{ 2222, \
+         8000-9000 }} }}\n set none {{ type inet_service; }}\n chain services {{\n tcp dport \
+         4443 accept\n tcp dport 9999 drop\n }}\n chain input {{\n type filter hook input \
+         priority 0; policy {policy};\n {STATES} {rules}\n }}\n }}"
+    )
+}
+
+/// Each ruleset, and at which of the ports datagrams arrive through it.
+fn udp_rulesets() -> Vec<(String, [bool; 4])> {
+    vec![
+        (String::new(), [true; 4]),
+        (input("drop", ""), [false; 4]),
+        (input("accept", ""), [true; 4]),
+        (input("drop", "tcp dport 4443 accept"), [false; 4]),
+        (input("drop", "udp dport { 2222, 9990-9999 } accept"), [true, false, false, true]),
+        (input("accept", "udp dport @some drop"), [false, true, false, true]),
+        (input("accept", "tcp dport 4443 drop"), [true; 4]),
+        (
+            input("drop", "meta l4proto { tcp, udp } th dport 4443 accept"),
+            [false, true, false, false],
+        ),
+        (input("drop", "ip protocol udp accept"), [true; 4]),
+        (input("drop", "meta l4proto vmap { tcp : accept, udp : drop }"), [false; 4]),
+        (
+            input("drop", "udp dport vmap { 2222 : accept, 9999 : drop }"),
+            [true, false, false, false],
+        ),
+    ]
+}
+
 /// Each ruleset, and which of the ports can be reached through it.
 fn rulesets() -> Vec<(String, [bool; 4])> {
-    let input = |policy: &str, rules: &str| {
-        format!(
-            "table inet t {{\n set some {{ type inet_service; flags interval; elements = {{ 2222, \
-             8000-9000 }} }}\n set none {{ type inet_service; }}\n chain services {{\n tcp dport \
-             4443 accept\n tcp dport 9999 drop\n }}\n chain input {{\n type filter hook input \
-             priority 0; policy {policy};\n {STATES} {rules}\n }}\n }}"
-        )
-    };
     vec![
         (String::new(), [true; 4]),
         (input("drop", ""), [false; 4]),
@@ -160,7 +195,8 @@ fn what_is_said_of_a_ruleset_is_what_happens() {
         let said = serde_json::from_str(&said).unwrap();
         let rules = Ruleset::read(&said);
         for (port, wanted) in PORTS.into_iter().zip(wanted) {
-            let reach = rules.reach(Family::V4, port);
+            let to = Port { number: port, protocol: Protocol::Tcp };
+            let reach = rules.reach(Family::V4, to);
             // What must come about has all the time that a busy machine takes.
             let time = Duration::from_millis(if wanted { 60_000 } else { 200 });
             let connected = TcpStream::connect_timeout(&([10, 9, 0, 1], port).into(), time).is_ok();
@@ -168,4 +204,23 @@ fn what_is_said_of_a_ruleset_is_what_happens() {
             assert_eq!(reach != Reach::Closed, wanted, "{port} {reach:?} {text}");
         }
     }
+    for (text, wanted) in udp_rulesets() {
+        server.rules(&text);
+        let said = serde_json::from_str(&server.inside("nft", &["-j", "list", "ruleset"])).unwrap();
+        let rules = Ruleset::read(&said);
+        for (port, wanted) in PORTS.into_iter().zip(wanted) {
+            let reach = rules.reach(Family::V4, Port { number: port, protocol: Protocol::Udp });
+            assert_eq!(answers(port, wanted), wanted, "{port} {text}");
+            assert_eq!(reach != Reach::Closed, wanted, "{port} {reach:?} {text}");
+        }
+    }
+}
+
+/// Whether a datagram is answered; what must be has all the time that a busy machine takes.
+fn answers(port: u16, wanted: bool) -> bool {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let time = Duration::from_millis(if wanted { 60_000 } else { 200 });
+    socket.set_read_timeout(Some(time)).unwrap();
+    socket.send_to(b"who", ("10.9.0.1", port)).unwrap();
+    socket.recv_from(&mut [0; 16]).is_ok()
 }
