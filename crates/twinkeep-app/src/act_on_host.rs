@@ -2,7 +2,8 @@
 //!
 //! The process that has the keys gave up what it takes: it starts no programs, signals nobody, and
 //! sees no other process. So `serve` starts a helper before that, a process of its own that has no
-//! key. They speak a line of JSON at a time. A command that an operator runs acts by itself.
+//! key. They speak a line of JSON at a time ([`helper`]). A command that an operator runs acts by
+//! itself.
 //!
 //! # Invariants
 //!
@@ -11,9 +12,9 @@
 //! - What is never cut is asked where it is done.
 
 use std::fs::{File, TryLockError};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -27,8 +28,12 @@ use twinkeep_watch::incident::{Action, Takes};
 
 use crate::{App, AppError, Keep, Layout, Settings};
 
+mod helper;
+
 #[cfg(test)]
 mod tests;
+
+use helper::{Helper, Limits, answer_asks};
 
 /// Something to be done on the host, by the names of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,8 +90,8 @@ enum Hand {
     Own,
     /// Nobody: the process is closed in, and the configuration asks for no helper.
     None,
-    /// A helper, at the other end of these.
-    Helper(Box<dyn Write + Send>, Box<dyn BufRead + Send>),
+    /// A helper.
+    Helper(Arc<Helper>),
 }
 
 /// What the helper is asked.
@@ -113,7 +118,7 @@ enum Answer {
 
 /// Says what an order would do, and captures what is there.
 pub(crate) fn plan_on_host(app: &App, order: &HostOrder) -> Result<HostPlan, AppError> {
-    match app.host.ask(&app.settings, &Ask::Plan { order: order.clone() })? {
+    match app.host.ask(&app.settings, Ask::Plan { order: order.clone() })? {
         Answer::Plan { plan } => Ok(plan),
         other => Err(refusal(other)),
     }
@@ -133,7 +138,7 @@ pub(crate) fn apply_on_host(
     before: &HostBefore,
 ) -> Result<(), AppError> {
     let ask = Ask::Apply { order: order.clone(), before: before.clone() };
-    done(app.host.ask(&app.settings, &ask)?)
+    done(app.host.ask(&app.settings, ask)?)
 }
 
 /// Restores what was there before.
@@ -143,7 +148,7 @@ pub(crate) fn undo_on_host(
     before: &HostBefore,
 ) -> Result<(), AppError> {
     let ask = Ask::Undo { order: order.clone(), before: before.clone() };
-    done(app.host.ask(&app.settings, &ask)?)
+    done(app.host.ask(&app.settings, ask)?)
 }
 
 /// Has nobody change the files of a version in quarantine any more.
@@ -151,7 +156,7 @@ pub(crate) fn seal_on_host(app: &App, version: &VersionId) -> Result<(), AppErro
     let own = app.host.is_own();
     done(match own {
         true => seal(&app.settings, app.layout.root(), version.as_str()),
-        false => app.host.ask(&app.settings, &Ask::Seal { version: version.to_string() })?,
+        false => app.host.ask(&app.settings, Ask::Seal { version: version.to_string() })?,
     })
 }
 
@@ -206,7 +211,7 @@ fn seal(settings: &Settings, root: &Path, version: &str) -> Answer {
 
 /// Looks who has `files` of the keep open, and who listens on this host.
 pub(crate) fn see_host(app: &App, files: &[PathBuf]) -> Result<HostEvidence, AppError> {
-    match app.host.ask(&app.settings, &Ask::Look { files: files.to_vec() })? {
+    match app.host.ask(&app.settings, Ask::Look { files: files.to_vec() })? {
         Answer::Seen { evidence } => Ok(evidence),
         other => Err(refusal(other)),
     }
@@ -216,7 +221,7 @@ pub(crate) fn see_host(app: &App, files: &[PathBuf]) -> Result<HostEvidence, App
 pub fn act_on_host_by(app: &App, helper: Option<HostPipes>) {
     let hand = match helper {
         None => Hand::None,
-        Some((to, from)) => Hand::Helper(to, Box::new(BufReader::new(from))),
+        Some(pipes) => Hand::Helper(Arc::new(Helper::start(pipes, Limits::default()))),
     };
     *app.host.0.lock().unwrap_or_else(PoisonError::into_inner) = hand;
 }
@@ -273,27 +278,13 @@ fn claim(folder: &Path) -> Option<File> {
 pub fn help_on_host(
     keep: &Keep,
     from: &mut dyn BufRead,
-    to: &mut dyn Write,
+    to: &mut (dyn Write + Send),
 ) -> Result<(), AppError> {
     // As it is asked about files: whole, and without links.
     let root = keep.layout.root();
     let root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
     let _helps = begin_to_help(keep);
-    let failed = |error| AppError::environment("host-helper", "cannot answer").because(error);
-    loop {
-        let mut line = Vec::new();
-        from.take(LINE_LEN_MAX).read_until(b'\n', &mut line).map_err(failed)?;
-        if line.is_empty() {
-            return Ok(());
-        }
-        let answer = match serde_json::from_slice(&line) {
-            Ok(ask) => answer(&keep.settings, &ask, Some(root.as_path())),
-            Err(_) => refused("host-ask", "the helper does not understand what it is asked"),
-        };
-        let mut text = serde_json::to_vec(&answer).unwrap_or_default();
-        text.push(b'\n');
-        to.write_all(&text).and_then(|()| to.flush()).map_err(failed)?;
-    }
+    answer_asks(from, to, &|ask| answer(&keep.settings, ask, Some(root.as_path())))
 }
 
 impl HostHand {
@@ -301,29 +292,26 @@ impl HostHand {
         matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Hand::Own)
     }
 
-    fn ask(&self, settings: &Settings, ask: &Ask) -> Result<Answer, AppError> {
-        let mut hand = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lost = || {
-            AppError::environment("host-helper", "the helper for the host has ended")
-                .hint("start `serve` again")
-        };
-        match &mut *hand {
-            Hand::Own => Ok(answer(settings, ask, None)),
+    /// Returns whether a helper does what is done on the host.
+    pub(crate) fn is_helper(&self) -> bool {
+        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Hand::Helper(_))
+    }
+
+    fn ask(&self, settings: &Settings, ask: Ask) -> Result<Answer, AppError> {
+        let helper = match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Hand::Own => None,
             Hand::None => {
-                Ok(refused("host-off", "nothing is done on the host: `[host]` says nothing"))
+                return Ok(refused(
+                    "host-off",
+                    "nothing is done on the host: `[host]` says nothing",
+                ));
             }
-            Hand::Helper(to, from) => {
-                let mut text = serde_json::to_vec(ask).map_err(|error| lost().because(error))?;
-                text.push(b'\n');
-                to.write_all(&text)
-                    .and_then(|()| to.flush())
-                    .map_err(|error| lost().because(error))?;
-                let mut line = Vec::new();
-                from.take(LINE_LEN_MAX)
-                    .read_until(b'\n', &mut line)
-                    .map_err(|error| lost().because(error))?;
-                serde_json::from_slice(&line).map_err(|error| lost().because(error))
-            }
+            Hand::Helper(helper) => Some(Arc::clone(helper)),
+        };
+        // Not while this is locked: others ask meanwhile.
+        match helper {
+            None => Ok(answer(settings, &ask, None)),
+            Some(helper) => helper.ask(ask),
         }
     }
 }
@@ -429,9 +417,6 @@ const CODES: [&str; 11] = [
 const LOCK_TRIES: u32 = 20;
 
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
-
-/// A listing of a thousand open files and sockets.
-const LINE_LEN_MAX: u64 = 4 << 20;
 
 /// A version has some ten.
 const FILE_COUNT_MAX: usize = 200;

@@ -10,20 +10,17 @@
 //!
 //! # Invariants
 //!
-//! - One at a time contains in a keep, in whatever process: limits hold over all of it.
+//! - One at a time contains in a keep, in whatever process: limits hold over all of it. While
+//!   something is done on the host, others contain all the same ([`turn`]).
 //! - Killed anywhere, the next who reports, serves, or resumes goes on at the step that was begun.
 //! - Nothing here puts anything back by itself: that takes a person ([`roll_back_incident`]).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt as _;
 
-use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 use twinkeep_ledger::{Activity, Class as EventClass, Severity};
 use twinkeep_registry::ModelId;
 use twinkeep_store::Incidents;
-use twinkeep_vault::files::PRIVATE_FILE;
 use twinkeep_watch::incident::{
     Incident, Measure, OnFailure, Phase, PlanFacts, PlanLimits, Playbook, Step, StepState,
     incident_id, plan,
@@ -36,8 +33,11 @@ use crate::{App, AppError, Caller};
 
 mod actions;
 mod concerned;
+mod turn;
 mod undo;
 
+pub(crate) use turn::Containing;
+use turn::{Patience, Turn};
 pub use undo::{RollBackRequest, request_rollback, roll_back_incident};
 
 /// What would be done about something, and what would hold then.
@@ -103,21 +103,49 @@ fn plan_step(app: &App, step: &Step) -> PlannedLine {
     PlannedLine { step: line, undo_commands, expected }
 }
 
-/// Goes on with every incident that was interrupted; returns their names.
+/// Goes on with every incident that was interrupted; returns their names. What is done on the host
+/// comes last, and is left to another thread of a process that has a helper ([`resume_on_host`]).
 pub fn resume_incidents(app: &App) -> Result<Vec<String>, AppError> {
-    let (mut resumed, mut failed) = (Vec::new(), None);
-    for record in app.store.incidents(Incidents::Open)? {
-        let incident = read(&record)?;
-        if incident.pending().is_none() && incident.playbook.is_some() {
-            continue;
-        }
-        // One that cannot be contained does not keep others waiting.
-        match contain(app, record.number) {
-            Ok(()) => resumed.push(incident_id(record.number)),
-            Err(error) => failed = failed.or(Some(error)),
+    resume(app, if app.host.is_helper() { Host::Left } else { Host::Done(Patience::Waits) })
+}
+
+/// The same, without waiting for whoever acts on the host now.
+pub(crate) fn resume_others(app: &App) -> Result<Vec<String>, AppError> {
+    resume(app, if app.host.is_helper() { Host::Left } else { Host::Done(Patience::Leaves) })
+}
+
+/// Goes on with every incident that was interrupted, in the keep and on the host; returns their names.
+pub fn resume_on_host(app: &App) -> Result<Vec<String>, AppError> {
+    resume(app, Host::Done(Patience::Waits))
+}
+
+fn resume(app: &App, host: Host) -> Result<Vec<String>, AppError> {
+    let (mut resumed, mut failed) = (BTreeSet::new(), None);
+    // What takes long in one incident is after what takes moments in all of them.
+    let passes = [Host::Left, host];
+    for pass in &passes[..if host == Host::Left { 1 } else { 2 }] {
+        for record in app.store.incidents(Incidents::Open)? {
+            let incident = read(&record)?;
+            if incident.pending().is_none() && incident.playbook.is_some() {
+                continue;
+            }
+            // One that cannot be contained does not keep others waiting.
+            match contain_with(app, record.number, *pass) {
+                Ok(()) => _ = resumed.insert(record.number),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
     }
-    failed.map_or(Ok(resumed), Err)
+    failed.map_or_else(|| Ok(resumed.into_iter().map(incident_id).collect()), Err)
+}
+
+/// What becomes of steps on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host {
+    /// Another thread does them, or they come later.
+    Left,
+    /// They are done.
+    Done(Patience),
 }
 
 /// Goes on with one incident.
@@ -125,16 +153,22 @@ pub fn resume_incident(app: &App, caller: &Caller, id: &str) -> Result<IncidentR
     let class = EventClass::DetectionFinding;
     let entry = app.entry(caller, class, Activity::Update, "incident.resumed");
     let result = find(id).and_then(|number| {
-        contain(app, number)?;
+        contain_with(app, number, Host::Done(Patience::Waits))?;
         Ok((number, load(app, number)?))
     });
     let entry = if result.is_ok() { entry.with("incident", id) } else { entry };
     app.conclude(entry, result.map(|(number, incident)| report(app, number, &incident)))
 }
 
-/// Plans what is to be done about an incident, and does it, from where somebody may have left it.
+/// Plans what is to be done about an incident, and does it, from where somebody may have left it. In a
+/// process that has a helper, another thread does what is done on the host.
 pub(crate) fn contain(app: &App, number: u64) -> Result<(), AppError> {
-    let lock = Containing::begin(app)?;
+    let host = if app.host.is_helper() { Host::Left } else { Host::Done(Patience::Waits) };
+    contain_with(app, number, host)
+}
+
+fn contain_with(app: &App, number: u64, host: Host) -> Result<(), AppError> {
+    let mut turn = Turn::in_keep(app)?;
     let incident = load(app, number)?;
     // Whoever waits here may find that another has done it.
     if incident.closed_us.is_some() {
@@ -143,9 +177,15 @@ pub(crate) fn contain(app: &App, number: u64) -> Result<(), AppError> {
     if incident.pending().is_none() {
         plan_more(app, number, &incident)?;
     }
-    let did = go_on(app, number)?;
+    let mut did = go_on(app, number, &mut turn)?;
+    drop(turn);
+    if let Host::Done(patience) = host
+        && waits_for_turn(app, &load(app, number)?)
+        && let Some(mut turn) = Turn::on_host(app, patience)?
+    {
+        did |= go_on(app, number, &mut turn)?;
+    }
     // Looking people up takes long in a large keep; others contain meanwhile.
-    drop(lock);
     if did {
         let people = concerned::concerned(app, &incident)?;
         if !people.is_empty() {
@@ -157,6 +197,18 @@ pub(crate) fn contain(app: &App, number: u64) -> Result<(), AppError> {
         }
     }
     Ok(())
+}
+
+/// Returns whether something is to be done on the host, by this process.
+fn waits_for_turn(app: &App, incident: &Incident) -> bool {
+    let pending = incident.pending().and_then(|index| incident.steps.get(index));
+    pending.is_some_and(|step| !is_left(app, step))
+}
+
+/// Returns whether the helper of another process does a step. One that was lost does nothing more,
+/// even if it is there.
+pub(crate) fn is_left(app: &App, step: &Step) -> bool {
+    !waits_for_helper(step) && app.leaves_to_helper(step.measure.action)
 }
 
 /// Adds to an incident what its playbook says and it has not yet.
@@ -191,22 +243,22 @@ fn plan_more(app: &App, number: u64, incident: &Incident) -> Result<(), AppError
 }
 
 /// Does what is pending, one step after the other; returns whether there was any.
-fn go_on(app: &App, number: u64) -> Result<bool, AppError> {
+fn go_on(app: &App, number: u64, turn: &mut Turn<'_>) -> Result<bool, AppError> {
     let mut did = false;
     let mut waiting = BTreeSet::new();
     loop {
         let incident = load(app, number)?;
-        let Some(index) = next_pending(&incident, &waiting) else { break };
+        let Some(index) = next_pending(&incident, &waiting, turn.is_on_host()) else { break };
         let Some(step) = incident.steps.get(index).cloned() else { break };
-        if app.leaves_to_helper(step.measure.action) {
+        if is_left(app, &step) {
             // Whoever has the privileges for it goes on within a moment.
             return Ok(did);
         }
         match step.state {
-            StepState::Planned => intend(app, number, index, &step)?,
-            StepState::Intended => act(app, number, index, &step)?,
+            StepState::Planned => intend(app, number, index, &step, turn)?,
+            StepState::Intended => act(app, number, index, &step, turn)?,
             StepState::Undoing if step.code == undo::LEFT_TO_HELPER => {
-                undo::undo_step(app, &undo::By::system(), number, index, &step)?;
+                undo::undo_step(app, &undo::By::system(), number, index, &step, turn)?;
             }
             // Only a person undoes: what was interrupted stays as it is until they go on.
             _ => set(app, number, index, StepState::Kept, "interrupted", "")?,
@@ -225,12 +277,24 @@ fn go_on(app: &App, number: u64) -> Result<bool, AppError> {
     Ok(did)
 }
 
-/// Returns the first step that is pending; if some wait for a helper, only people are told meanwhile.
-fn next_pending(incident: &Incident, waiting: &BTreeSet<usize>) -> Option<usize> {
-    let may = |step: &Step| waiting.is_empty() || step.measure.action.phase() == Phase::Notify;
-    let steps = incident.steps.iter().enumerate();
-    let mut pending = steps.filter(|(_, step)| step.state.is_pending() && may(step));
-    pending.find(|(index, _)| !waiting.contains(index)).map(|(index, _)| index)
+/// Returns the step that is next: what is done in the keep goes before what is done on the host, unless
+/// it depends on that. If some wait for a helper, only people are told meanwhile.
+fn next_pending(incident: &Incident, waiting: &BTreeSet<usize>, on_host: bool) -> Option<usize> {
+    let mut first_on_host = None;
+    let mut depends = false;
+    for (index, step) in incident.steps.iter().enumerate() {
+        let tells = step.measure.action.phase() == Phase::Notify;
+        if !step.state.is_pending() || waiting.contains(&index) || !tells && !waiting.is_empty() {
+            continue;
+        }
+        if step.measure.action.is_on_host() {
+            first_on_host = first_on_host.or(Some(index));
+            depends |= step.on_failure != OnFailure::Continue;
+        } else if first_on_host.is_none() || !tells && !depends {
+            return Some(index);
+        }
+    }
+    first_on_host.filter(|_| on_host)
 }
 
 fn waits_for_helper(step: &Step) -> bool {
@@ -259,13 +323,23 @@ fn wait_for_helper(
 /// Writes down what is there before, and that it is to be changed.
 ///
 /// What only keeps or tells changes nothing that could be put back: it is done at once.
-fn intend(app: &App, number: u64, index: usize, step: &Step) -> Result<(), AppError> {
+fn intend(
+    app: &App,
+    number: u64,
+    index: usize,
+    step: &Step,
+    turn: &mut Turn<'_>,
+) -> Result<(), AppError> {
     if !step.measure.action.contains() {
-        return act(app, number, index, step);
+        return act(app, number, index, step, turn);
     }
-    let captured = match actions::capture(app, &step.measure) {
+    let captured = match step.measure.action.is_on_host() {
+        true => turn.apart(|| actions::capture(app, &step.measure))?,
+        false => actions::capture(app, &step.measure),
+    };
+    let captured = match captured {
         Ok(captured) => captured,
-        Err(error) => return fail(app, number, index, step, &error),
+        Err(error) => return fail(app, number, index, step, &error, turn),
     };
     let now = app.now().micros();
     change(app, number, &mut |incident| {
@@ -274,19 +348,31 @@ fn intend(app: &App, number: u64, index: usize, step: &Step) -> Result<(), AppEr
             step.before.clone_from(&captured.before);
             step.commands.clone_from(&captured.commands);
             step.at_us = now;
-            step.code.clear();
-            step.says.clear();
+            // One whose helper was lost is left to none before it is done.
+            if !waits_for_helper(step) {
+                step.code.clear();
+                step.says.clear();
+            }
         }
     })?;
     Ok(())
 }
 
 /// Does a step, unless it was done before somebody could say so.
-fn act(app: &App, number: u64, index: usize, step: &Step) -> Result<(), AppError> {
+fn act(
+    app: &App,
+    number: u64,
+    index: usize,
+    step: &Step,
+    turn: &mut Turn<'_>,
+) -> Result<(), AppError> {
     let id = incident_id(number);
-    let says = match actions::apply(app, number, &step.measure, &step.before) {
+    let apply = || actions::apply(app, number, &step.measure, &step.before);
+    // What is intended is on record: others may contain while it takes long.
+    let applied = if step.measure.action.is_on_host() { turn.apart(apply)? } else { apply() };
+    let says = match applied {
         Ok(says) => says,
-        Err(error) => return fail(app, number, index, step, &error),
+        Err(error) => return fail(app, number, index, step, &error, turn),
     };
     record_step(app, &id, &step.measure, "containment.applied", None)?;
     set(app, number, index, StepState::Done, "", &says)
@@ -299,6 +385,7 @@ fn fail(
     index: usize,
     step: &Step,
     error: &AppError,
+    turn: &mut Turn<'_>,
 ) -> Result<(), AppError> {
     let (id, code) = (incident_id(number), error.code());
     if code == HELPER_LOST && step.measure.action.is_on_host() {
@@ -333,7 +420,7 @@ fn fail(
     })?;
     match on_failure {
         // This one as well: some of it may have been done.
-        OnFailure::Undo => undo::undo_steps(app, &undo::By::system(), number, index + 1, &mut None),
+        OnFailure::Undo => undo::undo_steps(app, &undo::By::system(), number, index + 1, turn),
         OnFailure::Stop | OnFailure::Continue => Ok(()),
     }
 }
@@ -455,39 +542,6 @@ fn as_detection(incident: &Incident) -> Detection {
 fn no_playbook() -> AppError {
     AppError::refused("playbook-none", "no playbook is for this")
         .hint("`twinkeep incident playbook list` shows what each is for")
-}
-
-/// The right to contain; given back when dropped, or when the process ends in any way.
-pub(crate) struct Containing(File);
-
-impl Containing {
-    /// Waits for whoever contains now. They take moments, or are killed.
-    pub(crate) fn begin(app: &App) -> Result<Self, AppError> {
-        let path = app.layout.containing();
-        let cannot =
-            || AppError::environment("containment-lock", "cannot begin to contain an incident");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(PRIVATE_FILE)
-            .open(path)
-            .map_err(|error| cannot().because(error))?;
-        loop {
-            match flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) => return Ok(Self(file)),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(cannot().because(std::io::Error::from(error))),
-            }
-        }
-    }
-}
-
-impl Drop for Containing {
-    fn drop(&mut self) {
-        // As for the store's lock: unlocking holds for all copies of the file.
-        let _ = flock(&self.0, FlockOperation::Unlock);
-    }
 }
 
 /// The code of a helper that ended.

@@ -18,7 +18,7 @@ use twinkeep_watch::incident::{
 };
 use twinkeep_watch::{Detection, Detector, Severity, Target};
 
-use crate::contain_incident::contain;
+use crate::contain_incident::{contain, is_left, resume_others};
 use crate::reason::check_reason;
 use crate::time_text::rfc3339;
 use crate::{Alert, AlertStage, App, AppError, Caller, Queued, Scope, queue_alert};
@@ -156,7 +156,7 @@ pub(crate) fn report_as(
     contain(app, number)?;
     await_helper(app, number)?;
     // What keeps another incident from being contained fails no report; `serve` tries it again.
-    let _others = crate::contain_incident::resume_incidents(app);
+    let _others = resume_others(app);
     load(app, number).map(|incident| report(app, number, &incident))
 }
 
@@ -166,7 +166,7 @@ fn await_helper(app: &App, number: u64) -> Result<(), AppError> {
     for _ in 0..HELPER_TRIES {
         let incident = load(app, number)?;
         let next = incident.pending().and_then(|index| incident.steps.get(index));
-        if !next.is_some_and(|step| app.leaves_to_helper(step.measure.action)) {
+        if !next.is_some_and(|step| is_left(app, step)) {
             break;
         }
         thread::sleep(HELPER_PAUSE);

@@ -99,6 +99,11 @@ impl Layout {
         self.store().join("containment.lock")
     }
 
+    /// Held by whoever does something on the host for an incident.
+    pub fn containing_on_host(&self) -> PathBuf {
+        self.store().join("containment-on-host.lock")
+    }
+
     /// What the poisoning panel knows of clean data and of senders.
     pub fn screening(&self) -> PathBuf {
         self.root.join("screening")

@@ -244,7 +244,7 @@ pub use config::{
 pub use consent::{ConsentDecision, ConsentReport, LegalBasis, record_consent, show_consent};
 pub use contain_incident::{
     ContainmentPlan, PlannedLine, RollBackRequest, plan_containment, request_rollback,
-    resume_incident, resume_incidents, roll_back_incident,
+    resume_incident, resume_incidents, resume_on_host, roll_back_incident,
 };
 pub use crypto_inventory::{
     AlgorithmLine, CertificateLine, CryptoInventory, KeyLine, take_crypto_inventory,

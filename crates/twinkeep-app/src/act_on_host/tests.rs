@@ -1,14 +1,18 @@
 //! Tests of the helper: what it does is what its own configuration names.
 
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use twinkeep_watch::host::Protocol;
 
-use super::{HostHand, HostOrder, answer};
+use super::helper::{Helper, LINE_LEN_MAX, Limits, answer_asks};
+use super::{Answer, Ask, HostOrder, answer, refused};
 use crate::{Config, Settings};
 
 fn settings(text: &str) -> Settings {
@@ -71,7 +75,7 @@ fn whoever_asks_the_helper_learns_of_files_of_the_keep_only() {
 
 #[test]
 fn a_helper_that_is_gone_or_talks_nonsense_is_an_error_and_not_a_panic() {
-    for nonsense in ["", "x\n", "{}\n", "{\"answer\":\"done\",\"more\":1}\n", "[1"] {
+    for nonsense in ["", "x\n", "{}\n", "{\"answer\":\"done\"}\n", MORE, OTHER, "[1"] {
         let (near, far) = UnixStream::pair().unwrap();
         let told = thread::spawn(move || {
             let mut far = far;
@@ -79,14 +83,118 @@ fn a_helper_that_is_gone_or_talks_nonsense_is_an_error_and_not_a_panic() {
             far.read_exact(&mut first).unwrap();
             far.write_all(nonsense.as_bytes()).unwrap();
         });
-        let hand = HostHand::default();
-        let from = BufReader::new(near.try_clone().unwrap());
-        *hand.0.lock().unwrap() = super::Hand::Helper(Box::new(near), Box::new(from));
-        let order = HostOrder::StopService { name: "x".to_owned() };
-        let error = hand.ask(&settings(""), &super::Ask::Plan { order }).unwrap_err();
-        assert_eq!(error.code(), "host-helper", "{nonsense}");
+        let helper = Helper::start(pipes(near), Limits::default());
+        assert_eq!(helper.ask(plan()).unwrap_err().code(), "host-helper", "{nonsense}");
+        // It is asked nothing again.
+        assert_eq!(helper.ask(look()).unwrap_err().code(), "host-helper", "{nonsense}");
         told.join().unwrap();
     }
+}
+
+const MORE: &str = "{\"number\":1,\"answer\":{\"answer\":\"done\",\"more\":1}}\n";
+
+const OTHER: &str = "{\"number\":7,\"answer\":{\"answer\":\"done\"}}\n";
+
+fn pipes(near: UnixStream) -> super::HostPipes {
+    (Box::new(near.try_clone().unwrap()), Box::new(near))
+}
+
+fn plan() -> Ask {
+    Ask::Plan { order: HostOrder::StopService { name: "x".to_owned() } }
+}
+
+fn look() -> Ask {
+    Ask::Look { files: Vec::new() }
+}
+
+fn line(from: &mut impl BufRead) -> Value {
+    let mut line = String::new();
+    from.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+#[test]
+fn an_answer_that_is_too_long_or_late_is_taken_for_no_other() {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let helper = Helper::start(pipes(near), Limits::default());
+    let told = thread::spawn(move || {
+        let mut from = BufReader::new(far.try_clone().unwrap());
+        line(&mut from);
+        let long = vec![b' '; usize::try_from(LINE_LEN_MAX).unwrap()];
+        // Whoever does not listen any more closes it.
+        let _ = far.write_all(&[&long, OTHER.as_bytes()].concat());
+    });
+    assert_eq!(helper.ask(plan()).unwrap_err().code(), "host-helper");
+    drop(helper);
+    told.join().unwrap();
+
+    let (near, far) = UnixStream::pair().unwrap();
+    let long = Duration::from_secs(120);
+    let limits = Limits { look: Duration::ZERO, plan: long, act: Duration::ZERO };
+    let helper = Helper::start(pipes(near), limits);
+    let mut from = BufReader::new(far.try_clone().unwrap());
+    // Who only looks waits no longer, and does not make others wait: it may come back.
+    assert_eq!(helper.ask(look()).unwrap_err().code(), "host-helper");
+    assert_eq!(line(&mut from)["number"], 1);
+    assert_eq!(helper.ask(look()).unwrap_err().code(), "host-helper");
+    let told = thread::spawn(move || {
+        assert_eq!(
+            line(&mut from),
+            json!({ "number": 2, "ask": serde_json::to_value(plan()).unwrap() })
+        );
+        for (number, code) in [(1, "host-off"), (2, "host-guarded")] {
+            let answer = json!({ "answer": "refused", "code": code, "says": "" });
+            let answered = json!({ "number": number, "answer": answer });
+            writeln!(&far, "{answered}").unwrap();
+        }
+        (from, far)
+    });
+    match helper.ask(plan()).unwrap() {
+        Answer::Refused { code, .. } => assert_eq!(code, "host-guarded"),
+        other => panic!("{other:?}"),
+    }
+    let (mut from, far) = told.join().unwrap();
+    // What is done and takes too long is the end of it.
+    let order = HostOrder::StopService { name: "x".to_owned() };
+    let apply = Ask::Apply { order, before: Default::default() };
+    assert_eq!(helper.ask(apply).unwrap_err().code(), "host-helper");
+    assert_eq!(line(&mut from)["number"], 3);
+    writeln!(&far, "{}", json!({ "number": 3, "answer": { "answer": "done" } })).unwrap();
+    assert_eq!(helper.ask(plan()).unwrap_err().code(), "host-helper");
+    drop(helper);
+    let mut rest = String::new();
+    from.read_to_string(&mut rest).unwrap_or_default();
+    assert_eq!(rest, "", "nothing was asked again");
+}
+
+#[test]
+fn who_only_looks_does_not_wait_for_what_takes_long() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let helping = thread::spawn(move || {
+        let (mut from, mut to) = (BufReader::new(far.try_clone().unwrap()), far);
+        answer_asks(&mut from, &mut to, &|ask| match ask {
+            Ask::Apply { .. } => {
+                let _ = wait.lock().unwrap().recv();
+                Answer::Done {}
+            }
+            _ => refused("host-off", ""),
+        })
+        .unwrap();
+    });
+    let helper = Helper::start(pipes(near.try_clone().unwrap()), Limits::default());
+    thread::scope(|scope| {
+        let acts = scope.spawn(|| {
+            let order = HostOrder::StopService { name: "x".to_owned() };
+            helper.ask(Ask::Apply { order, before: Default::default() })
+        });
+        assert!(matches!(helper.ask(look()).unwrap(), Answer::Refused { .. }));
+        go.send(()).unwrap();
+        assert!(matches!(acts.join().unwrap().unwrap(), Answer::Done {}));
+    });
+    near.shutdown(std::net::Shutdown::Both).unwrap();
+    helping.join().unwrap();
 }
 
 #[test]

@@ -13,7 +13,7 @@ use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_watch::incident::{Action, Incident, Measure, Step, StepState, incident_id};
 
 use super::actions::host_order;
-use super::{Containing, record_step, set};
+use super::{Patience, Turn, is_left, record_step, set};
 use crate::act_on_host::undo_on_host;
 use crate::approve_model::{ApprovalRequest, Purpose, agreed_to};
 use crate::incidents::{HELPER_PAUSE, HELPER_TRIES, IncidentReport, change, find, load, report};
@@ -35,13 +35,15 @@ pub(super) struct By {
     caller: Caller,
     reason: String,
     approved_by: Vec<String>,
+    /// They wait until another process has undone what is left to it.
+    waits: bool,
 }
 
 impl By {
     /// The playbook says so.
     pub(super) fn system() -> Self {
         let reason = "a step of the playbook failed".to_owned();
-        Self { caller: Caller::system(), reason, approved_by: Vec::new() }
+        Self { caller: Caller::system(), reason, approved_by: Vec::new(), waits: false }
     }
 }
 
@@ -76,7 +78,7 @@ fn roll_back(
 ) -> Result<IncidentReport, AppError> {
     let reason = check_reason(request.reason)?.to_owned();
     let number = find(id)?;
-    let turn = Containing::begin(app)?;
+    let mut turn = turn_for(app, &load(app, number)?)?;
     let incident = load(app, number)?;
     let asked = ask(app, id, &incident)?;
     let approved_by = agreed_to(app, &asked, request.approvals, &again(id))?;
@@ -85,11 +87,24 @@ fn roll_back(
         let attempt = format!("{id} is undone by two people, and nobody agreed");
         return Err(AppError::refused("rollback-approval", attempt).hint(again(id)));
     }
-    let by = By { caller: caller.clone(), reason, approved_by };
+    let by = By { caller: caller.clone(), reason, approved_by, waits: true };
     leave_out(app, number)?;
-    undo_steps(app, &by, number, incident.steps.len(), &mut Some(turn))?;
+    undo_steps(app, &by, number, incident.steps.len(), &mut turn)?;
     let incident = load(app, number)?;
     Ok(report(app, number, &incident))
+}
+
+/// Waits for the turn to undo an incident: for whoever acts on the host only where it did as well.
+fn turn_for<'a>(app: &'a App, incident: &Incident) -> Result<Turn<'a>, AppError> {
+    let on_host = |step: &Step| {
+        let over = matches!(step.state, StepState::Skipped | StepState::Undone);
+        step.measure.action.is_on_host() && !over
+    };
+    let turn = match incident.steps.iter().any(on_host) {
+        true => Turn::on_host(app, Patience::Waits)?,
+        false => None,
+    };
+    turn.map_or_else(|| Turn::in_keep(app), Ok)
 }
 
 /// Leaves out what was not begun: nobody goes on with what a person undoes.
@@ -131,14 +146,14 @@ fn ask(app: &App, id: &str, incident: &Incident) -> Result<ApprovalRequest, AppE
     })
 }
 
-/// Undoes the steps before this one, the last first. The caller may contain; a `turn` is given to
-/// whoever has to undo a step on the host, and taken back.
+/// Undoes the steps before this one, the last first. The turn is given to whoever has to undo a step on
+/// the host, and taken back, if somebody waits for that; else it follows after this.
 pub(super) fn undo_steps(
     app: &App,
     by: &By,
     number: u64,
     end: usize,
-    turn: &mut Option<Containing>,
+    turn: &mut Turn<'_>,
 ) -> Result<(), AppError> {
     for index in (0..end).rev() {
         let Some(step) = load(app, number)?.steps.get(index).cloned() else { continue };
@@ -150,17 +165,21 @@ pub(super) fn undo_steps(
             set(app, number, index, StepState::Kept, "irreversible", says)?;
             continue;
         }
-        if app.leaves_to_helper(step.measure.action) {
-            leave_to_helper(app, number, index, turn)?;
+        let on_host = step.measure.action.is_on_host();
+        if on_host && (is_left(app, &step) || !turn.is_on_host()) {
+            set(app, number, index, StepState::Undoing, LEFT_TO_HELPER, "")?;
+            if !by.waits || !turn.is_on_host() {
+                continue;
+            }
+            turn.give(|| wait_for_helper(app, number, index))??;
             let undoing = |step: &Step| step.state == StepState::Undoing;
-            let left = load(app, number)?.steps.get(index).is_some_and(undoing);
             // It ended before it was done, or takes too long: this process may be able to.
-            if turn.is_none() || !left {
+            if !load(app, number)?.steps.get(index).is_some_and(undoing) {
                 continue;
             }
         }
         set(app, number, index, StepState::Undoing, "", "")?;
-        undo_step(app, by, number, index, &step)?;
+        undo_step(app, by, number, index, &step, turn)?;
     }
     Ok(())
 }
@@ -172,9 +191,11 @@ pub(super) fn undo_step(
     number: u64,
     index: usize,
     step: &Step,
+    turn: &mut Turn<'_>,
 ) -> Result<(), AppError> {
     let id = incident_id(number);
-    match undo(app, by, &id, step) {
+    let undo = || undo(app, by, &id, step);
+    match if step.measure.action.is_on_host() { turn.apart(undo)? } else { undo() } {
         Ok(says) => {
             record_step(app, &id, &step.measure, "containment.undone", None)?;
             set(app, number, index, StepState::Undone, "", &says)
@@ -189,27 +210,15 @@ pub(super) fn undo_step(
     }
 }
 
-/// Leaves undoing a step to whoever has the helper, as containing is left to it, and gives it the
-/// time to. Where the turn is not ours to give, it follows after this.
-fn leave_to_helper(
-    app: &App,
-    number: u64,
-    index: usize,
-    turn: &mut Option<Containing>,
-) -> Result<(), AppError> {
-    set(app, number, index, StepState::Undoing, LEFT_TO_HELPER, "")?;
-    let Some(given) = turn.take() else { return Ok(()) };
-    drop(given);
+/// Gives whoever has the helper the time to undo a step, as containing is left to it.
+fn wait_for_helper(app: &App, number: u64, index: usize) -> Result<(), AppError> {
     for _ in 0..HELPER_TRIES {
-        let left = |step: &Step| {
-            step.state == StepState::Undoing && app.leaves_to_helper(step.measure.action)
-        };
+        let left = |step: &Step| step.state == StepState::Undoing && is_left(app, step);
         if !load(app, number)?.steps.get(index).is_some_and(left) {
             break;
         }
         thread::sleep(HELPER_PAUSE);
     }
-    *turn = Some(Containing::begin(app)?);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::io::{stdin, stdout};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use rustix::process::{Signal, set_parent_process_death_signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag::register;
 use twinkeep_app::{AppError, Keep, help_on_host};
@@ -40,8 +41,10 @@ pub(super) fn courier() -> Result<(), AppError> {
 /// Acts on the host for a worker.
 pub(super) fn host_helper(global: &Global) -> Result<(), AppError> {
     outlive_signals()?;
+    // One that is held where it is cannot end by itself, and would be taken for one that helps.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let keep = Keep::find(&global.keep)?;
-    help_on_host(&keep, &mut stdin().lock(), &mut stdout().lock())
+    help_on_host(&keep, &mut stdin().lock(), &mut stdout())
 }
 
 /// A service manager signals all processes at once: the worker is the one that acts on it, and

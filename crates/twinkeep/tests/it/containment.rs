@@ -250,7 +250,7 @@ fn a_helper_without_privileges_is_left_nothing() {
     helper.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut helper = Running(helper.spawn().unwrap());
     let mut ask = helper.0.stdin.take().unwrap();
-    ask.write_all(b"{\"ask\":\"look\",\"files\":[]}\n").unwrap();
+    ask.write_all(b"{\"number\":1,\"ask\":{\"ask\":\"look\",\"files\":[]}}\n").unwrap();
     let mut answer = String::new();
     BufReader::new(helper.0.stdout.take().unwrap()).read_line(&mut answer).unwrap();
     assert!(answer.contains("seen"), "{answer}");
@@ -337,6 +337,97 @@ fn kill_the_helper_in_the_middle(then: &Then) {
 fn a_step_whose_helper_was_killed_is_neither_skipped_nor_repeated() {
     kill_the_helper_in_the_middle(&Then::Stays);
     kill_the_helper_in_the_middle(&Then::Returns);
+}
+
+fn signal(name: &str, pid: u32) {
+    assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
+}
+
+/// About somebody, with nothing to do on the host.
+const OF_SOMEBODY: [&str; 4] = ["--as", "extraction", "--identity", "key:0123456789abcdef"];
+
+/// What is done about [`OF_SOMEBODY`].
+const DONE_OF_SOMEBODY: [&str; 3] =
+    ["done preserve-evidence", "done suspend-identity", "done notify"];
+
+#[test]
+fn what_takes_long_on_the_host_holds_no_other_incident_up_and_is_done_once() {
+    let place = Place::with_keep();
+    let (marks, pid_file) = (place.path("marks"), place.path("pid"));
+    let script = format!(
+        "cd {}; trap 'echo TERM >> marks' TERM; echo $$ > pid; while :; do sleep 0.02; done",
+        place.folder().display()
+    );
+    let mut service = Running(Command::new("sh").args(["-c", &script]).spawn().unwrap());
+    until("it runs", || fs::read_to_string(&pid_file).ok().filter(|it| it.ends_with('\n')));
+    configure(&place, &format!("[[host.service]]\nname = \"own\"\npid_file = {pid_file:?}\n"));
+    import(&place, &[("stop-service", "own"), ("pause-training", ""), ("notify", "")]);
+    let arguments = ["incident", "drill", "--severity", "critical"];
+    let slow = |args: &[&str]| {
+        let mut command = place.command(args);
+        Running(command.stdout(Stdio::null()).spawn().unwrap())
+    };
+    let mut acts = slow(&arguments);
+    until("it is told to end", || marks.exists().then_some(()));
+    // Whoever acts is in the middle of it, and stays there.
+    signal("STOP", acts.0.id());
+    let other = drill(&place, &OF_SOMEBODY);
+    assert_eq!(
+        (steps(&other), &other["state"]),
+        (DONE_OF_SOMEBODY.map(str::to_owned).to_vec(), &"contained".into())
+    );
+    let shown = || place.run(&["incident", "show", "inc-1"]).done();
+    // What is done in the keep went first; people are told once all of it is.
+    let expected = ["intended stop-service", "done pause-training", "planned notify"];
+    assert_eq!(steps(&shown()), expected);
+    let mut resumes = slow(&["incident", "resume", "inc-1"]);
+    signal("CONT", acts.0.id());
+    assert!(acts.0.wait().unwrap().success() && resumes.0.wait().unwrap().success());
+    service.0.wait().unwrap();
+    assert_eq!(steps(&shown()), ["done stop-service", "done pause-training", "done notify"]);
+    assert_eq!(fs::read_to_string(&marks).unwrap(), "TERM\n", "it was told once");
+    let lines = place.run(&["ledger", "show", "--limit", "300"]).lines();
+    let applied = |it: &&Value| {
+        it["action"] == "containment.applied" && it["details"]["step"] == "stop-service"
+    };
+    assert_eq!(lines.iter().filter(applied).count(), 1);
+}
+
+#[test]
+fn a_helper_that_is_held_where_it_is_counts_as_lost() {
+    let (place, _) = Place::with_model();
+    let mut command = Command::new("sleep");
+    let service = Running(command.arg("1000").spawn().unwrap());
+    name_service(&place, service.0.id(), &["other"]);
+    import(&place, &[("freeze-service", "other"), ("notify", "")]);
+    let server = Server::start(&place);
+    let helper = until("the helper is there", || child(server.process(), "serve-host"));
+    until("it says what it does", || {
+        let keep = fs::File::open(place.path("keep")).unwrap();
+        matches!(keep.try_lock_shared(), Err(fs::TryLockError::WouldBlock)).then_some(())
+    });
+    signal("STOP", helper);
+    let arguments = ["incident", "drill", "--severity", "critical"];
+    let mut left = Running(place.command(&arguments).stdout(Stdio::null()).spawn().unwrap());
+    let shown = || place.run(&["incident", "show", "inc-1"]);
+    until("it is an incident", || (shown().code == 0).then_some(()));
+    let other = drill(&place, &OF_SOMEBODY);
+    assert_eq!(steps(&other), DONE_OF_SOMEBODY);
+    // People are told, and nothing of it is taken for done or for failed.
+    let waits = until("it is lost", || {
+        let expected = ["planned freeze-service host-helper", "done notify"];
+        Some(shown().done()).filter(|it| steps(it) == expected)
+    });
+    assert_eq!(waits["state"], "open", "{waits}");
+    left.0.wait().unwrap();
+    // Whoever may does it themselves, though the helper is there still.
+    assert_ne!(process_state(service.0.id()), Some('T'));
+    place.run(&["incident", "resume", "inc-1"]).done();
+    assert_eq!(steps(&shown().done()), ["done freeze-service", "done notify"]);
+    assert_eq!(process_state(service.0.id()), Some('T'));
+    // It is left behind by nobody.
+    assert_eq!(server.stop(), Some(0));
+    until("it is gone", || process_state(helper).is_none().then_some(()));
 }
 
 #[test]

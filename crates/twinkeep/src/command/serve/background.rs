@@ -8,7 +8,7 @@ use std::time::Duration;
 use twinkeep_app::{
     AlertsToTry, App, Caller, ClientCaWatch, DriftRequest, IssuerWatch, check_drift, check_models,
     deliver_alerts, fold_live_when_due, read_client_cas, refresh_issuers, renew_server_certificate,
-    resume_incidents, tidy_catalog,
+    resume_incidents, resume_on_host, tidy_catalog,
 };
 use twinkeep_gate::Stopper;
 
@@ -28,6 +28,7 @@ impl Background {
         background.run(fold_live);
         background.run(verify_models);
         background.run(contain);
+        background.run(contain_on_host);
         background.run(watch_drift);
         background.run(ask_issuers);
         background.run(tell);
@@ -80,6 +81,14 @@ fn contain(app: &App, closed: &Receiver<()>) {
     while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
         // What fails is in the incident, or the disk is full; serving goes on.
         pause = if resume_incidents(app).is_ok() { CONTAIN_EVERY } else { LOOK_EVERY };
+    }
+}
+
+/// The same for what is done on the host: stopping a service may take long, and holds nothing else up.
+fn contain_on_host(app: &App, closed: &Receiver<()>) {
+    let mut pause = Duration::ZERO;
+    while closed.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        pause = if resume_on_host(app).is_ok() { CONTAIN_EVERY } else { LOOK_EVERY };
     }
 }
 

@@ -2,6 +2,8 @@
 //! the worker gives up and has no key of the keep.
 
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use twinkeep_app::{App, AppError, Keep, act_on_host_by};
 
@@ -44,9 +46,15 @@ impl HostHelper {
     pub(super) fn close(self, app: &App) {
         // It ends when nobody can ask any more.
         act_on_host_by(app, None);
-        if let Some(mut child) = self.0 {
-            let _ = child.wait();
+        let Some(mut child) = self.0 else { return };
+        for _ in 0..END_TRIES {
+            if !matches!(child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(END_PAUSE);
         }
+        // Somebody holds it where it is, or what it does takes long: the kernel ends it with this
+        // process, and what it did is gone on with.
     }
 }
 
@@ -55,3 +63,8 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// What starts it on the command line.
 const COMMAND: &str = "serve-host";
+
+/// What it does ends within this time, nearly always.
+const END_TRIES: u32 = 50;
+
+const END_PAUSE: Duration = Duration::from_millis(100);
