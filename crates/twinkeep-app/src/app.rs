@@ -33,7 +33,7 @@ use crate::served::Served;
 use crate::use_upstream::Logins;
 use crate::watch_queries::Questions;
 use crate::watermark::{Marks, Watermark};
-use crate::{AppError, Caller, Deidentify, Keep, Layout, Settings};
+use crate::{AppError, Caller, Deidentify, FeederState, Keep, Layout, Settings};
 
 /// What a use case may know of the world outside the keep.
 #[derive(Clone, Debug)]
@@ -97,6 +97,8 @@ pub struct App {
     pub(crate) drop_folder: Feeder,
     /// How the message stream stands, while there is one.
     pub(crate) stream: Feeder,
+    /// How the watch of the files stands, while `serve` keeps one.
+    pub(crate) file_watch: Mutex<Option<FeederState>>,
     /// Who acts on the host for this process.
     pub(crate) host: HostHand,
     clock: fn() -> Timestamp,
@@ -174,6 +176,7 @@ impl App {
             noted_uses: Mutex::default(),
             drop_folder: Feeder::new("folder.watched"),
             stream: Feeder::new("stream.watched"),
+            file_watch: Mutex::default(),
             host: HostHand::default(),
             clock: surroundings.clock,
             layout: keep.layout,

@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ use twinkeep_watch::{Detection, Detector, Severity as FoundSeverity, Target};
 
 use crate::incidents::{detected, note_detection};
 use crate::time_text::rfc3339;
-use crate::{App, AppError, Caller, Keep};
+use crate::{App, AppError, Caller, FeederState, Keep};
 
 /// What becomes of whoever is not the keep's own program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +127,18 @@ pub fn record_file_news(app: &App, news: &FileNews) -> Result<(), AppError> {
         FileNews::Saw(seen) => touched(app, seen).map_or(Ok(()), |it| note_detection(app, &it)),
         FileNews::Died => note_detection(app, &blinded(app)),
         FileNews::Began { .. } | FileNews::Lost { .. } => Ok(()),
+    }
+}
+
+impl App {
+    /// Returns how the watch of the files stands, if this process keeps one.
+    pub fn file_watch(&self) -> Option<FeederState> {
+        *self.file_watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers how it stands.
+    pub fn note_file_watch(&self, state: FeederState) {
+        *self.file_watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
     }
 }
 

@@ -20,13 +20,14 @@ pub(crate) async fn healthz() -> Response<Body> {
 
 /// Says whether everything works that was asked for.
 ///
-/// A drop folder or a stream that fails is no reason to send callers elsewhere: the status is
+/// A drop folder, a stream, or a watch of the files that fails is no reason to send callers elsewhere: the status is
 /// `degraded`, and the answer still a 200.
 pub(crate) async fn readyz(State(gate): State<Arc<Gate>>) -> Response<Body> {
-    let feeders = [gate.app.drop_folder(), gate.app.stream()];
-    let failing = feeders.iter().any(|state| matches!(state, Some(FeederState::Failing(_))));
+    let parts = [gate.app.drop_folder(), gate.app.stream(), gate.app.file_watch()];
+    let failing = parts.iter().any(|state| matches!(state, Some(FeederState::Failing(_))));
     let status = if failing { "degraded" } else { "ready" };
-    let [folder, stream] = feeders.map(|state| state.map_or("none", FeederState::name));
-    let answer = json!({ "status": status, "drop_folder": folder, "stream": stream });
+    let [folder, stream, files] = parts.map(|state| state.map_or("none", FeederState::name));
+    let answer =
+        json!({ "status": status, "drop_folder": folder, "stream": stream, "files": files });
     super::plain_json(&answer)
 }

@@ -177,7 +177,9 @@ fn a_server_without_a_drop_folder_says_that_too() {
     }
     let place = ready();
     let gate = serve_with(&place, &[]);
-    let expected = serde_json::json!({"status": "ready", "drop_folder": "none", "stream": "none"});
+    let expected = serde_json::json!({
+        "status": "ready", "drop_folder": "none", "stream": "none", "files": "none"
+    });
     assert_eq!(status_of(&place, &gate), expected);
     drop(gate);
     let gate = serve_with(&place, &["--drop-folder", "drop"]);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Place, ran, write};
+use crate::isolation::until;
 use crate::serve::Server;
 
 /// A running `twinkeep watch`.
@@ -226,14 +227,69 @@ fn without_the_privilege_it_is_said_what_is_not_seen_and_the_rest_is() {
     assert_eq!(refused.refused(), "watch-not-permitted");
 }
 
-#[test]
-fn a_server_keeps_the_watch_and_the_watch_ends_with_it() {
-    let place = Place::with_keep();
+/// Configures that `serve` keeps the watch.
+fn keep_watch(place: &Place) {
     let config = place.path("keep/twinkeep.toml");
     let text = fs::read_to_string(&config).unwrap();
     let text = text.replace("files = \"off\"", "files = \"record\"");
     assert!(text.contains("files = \"record\""));
     write(&config, text.as_bytes());
+}
+
+/// The numbers of processes that run a command here.
+fn running(place: &Place, name: &str) -> Vec<String> {
+    let folder = place.folder().canonicalize().unwrap();
+    let processes = fs::read_dir("/proc").unwrap().flatten().filter(|process| {
+        let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let here = fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder);
+        here && command.split(|byte| *byte == 0).any(|word| word == name.as_bytes())
+    });
+    processes.map(|process| process.file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn whoever_kills_one_process_of_the_watch_is_told_of_and_whoever_kills_both_ends_it() {
+    let (place, _) = Place::with_model();
+    keep_watch(&place);
+    let server = Server::start(&place);
+    let kill = |numbers: &[String]| {
+        assert!(Command::new("kill").arg("-9").args(numbers).status().unwrap().success());
+    };
+    let both = || [running(&place, "serve-watch"), running(&place, "serve-watch-eyes")].concat();
+    let found = |action: &str| place.run(&["ledger", "search", "--action", action]).lines().len();
+    let stands = || server.call("/readyz", &[]).json();
+    until("it is watched", || (stands()["files"] == "watching").then_some(()));
+    for (count, name) in [(2, "serve-watch"), (3, "serve-watch-eyes"), (4, "serve-watch")] {
+        let before = running(&place, name);
+        assert_eq!(before.len(), 1, "{name}: {before:?}");
+        kill(&before);
+        until("it begins again", || (found("watch.began") == count).then_some(()));
+        until("there is one of each", || {
+            (both().len() == 2 && running(&place, name) != before).then_some(())
+        });
+        until("it is watched", || (stands()["files"] == "watching").then_some(()));
+        assert_eq!((found("watch.ended"), &stands()["status"]), (count - 1, &"ready".into()));
+    }
+    kill(&both());
+    until("it is not watched", || (stands()["files"] == "failing").then_some(()));
+    assert_eq!(stands()["status"], "degraded");
+    let told = |it: &Value| it["says"].as_str().is_some_and(|says| says.contains("was ended"));
+    assert!(place.run(&["incident", "list"]).lines().iter().any(told));
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(found("watch.ended"), 4);
+    // What is meant to end is no alarm.
+    let server = Server::start(&place);
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(both(), [""; 0]);
+    let ended = place.run(&["ledger", "search", "--action", "watch.ended"]).lines();
+    let meant = ended.iter().filter(|it| it["outcome"] == "success").count();
+    assert_eq!((ended.len(), meant), (5, 1), "{ended:#?}");
+}
+
+#[test]
+fn a_server_keeps_the_watch_and_the_watch_ends_with_it() {
+    let place = Place::with_keep();
+    keep_watch(&place);
     let server = Server::start(&place);
     assert!(read_by(&reader(&place, "stranger"), &place.path("keep/keys/root.key")));
     let found = |action: &str| place.run(&["ledger", "search", "--action", action]).lines();
@@ -247,17 +303,8 @@ fn a_server_keeps_the_watch_and_the_watch_ends_with_it() {
     while !found("file.open").iter().any(stranger) {
         assert!(Instant::now() < seen_by, "the entry never came");
     }
-    let folder = place.folder().canonicalize().unwrap();
-    let running = |name: &str| -> Vec<String> {
-        let processes = fs::read_dir("/proc").unwrap().flatten().filter(|process| {
-            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
-            let here = fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder);
-            here && command.split(|byte| *byte == 0).any(|word| word.starts_with(name.as_bytes()))
-        });
-        processes.map(|process| process.file_name().into_string().unwrap()).collect()
-    };
     // Whoever blinds the watch is told of, and the watch sees again.
-    let eyes = running("serve-watch-eyes");
+    let eyes = running(&place, "serve-watch-eyes");
     assert_eq!(eyes.len(), 1, "{eyes:?}");
     assert!(Command::new("kill").args(["-9", &eyes[0]]).status().unwrap().success());
     while found("watch.began").len() < 2 {
@@ -272,7 +319,7 @@ fn a_server_keeps_the_watch_and_the_watch_ends_with_it() {
     // Killed, so that it cannot tell the watch to end: that hears of it all the same.
     drop(server);
     let ended_by = Instant::now() + Duration::from_secs(120);
-    while !running("serve-watch").is_empty() {
+    while ["serve-watch", "serve-watch-eyes"].iter().any(|it| !running(&place, it).is_empty()) {
         assert!(Instant::now() < ended_by, "the watch outlives its server");
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -1,14 +1,20 @@
 //! The watch that `serve` keeps on the files of models and keys: a process of its own, which asks
 //! for privileges that the worker gives up and has no key of the keep.
+//!
+//! It starts again by itself what is killed of it (`serve-watch`). Who kills it again and again, or all
+//! of it at once, ends it: `/readyz` says so until `serve` is started again.
 
+use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Lines, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Arc;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use twinkeep_app::{App, AppError, FileNews, FileWatchMode, Keep, record_watch_ended};
+use twinkeep_app::{App, AppError, FeederState, FileNews, FileWatchMode, Keep, record_watch_ended};
+use twinkeep_domain::Timestamp;
 
+use crate::clock;
 use crate::command::watch::Recorder;
 use crate::output::Output;
 
@@ -22,8 +28,24 @@ pub(super) struct FileWatch {
 /// The process, and the thread that records what it sees.
 pub(super) struct Recording {
     child: Child,
-    closing: Arc<AtomicBool>,
+    closing: Arc<Closing>,
     thread: JoinHandle<()>,
+}
+
+/// What ends the process.
+struct Closing {
+    /// It is meant to end.
+    meant: AtomicBool,
+    /// It ends when this is closed.
+    input: Mutex<Option<ChildStdin>>,
+}
+
+/// What is read of the process, and how often it died.
+struct Reading<'a> {
+    app: &'a App,
+    closing: &'a Closing,
+    recorder: Recorder<'a>,
+    deaths: VecDeque<Timestamp>,
 }
 
 impl FileWatch {
@@ -51,22 +73,24 @@ impl FileWatch {
 
     /// Records what it sees.
     pub(super) fn record(self, app: &Arc<App>, out: &Output) -> Recording {
-        let Self { child, lines, began } = self;
-        let closing = Arc::new(AtomicBool::new(false));
+        let Self { mut child, lines, began } = self;
+        let input = Mutex::new(child.stdin.take());
+        let closing = Arc::new(Closing { meant: AtomicBool::new(false), input });
         let thread = thread::spawn({
             let (app, out, closing) = (Arc::clone(app), out.clone(), Arc::clone(&closing));
             move || {
-                let mut recorder = Recorder::new(&app, &out);
-                recorder.record(began);
-                read(lines, &mut recorder);
-                let meant = closing.load(Ordering::Relaxed);
-                if !meant {
+                let recorder = Recorder::new(&app, &out);
+                let deaths = VecDeque::new();
+                let mut reading = Reading { app: &app, closing: &closing, recorder, deaths };
+                reading.take(began);
+                reading.lines(lines);
+                if closing.is_meant() {
+                    if let Err(error) = record_watch_ended(&app, true) {
+                        out.remark(&format!("warning: {error}"));
+                    }
+                } else {
                     out.remark("warning: the watch of the files has ended; start `serve` again");
-                    recorder.record(FileNews::Died);
-                    return;
-                }
-                if let Err(error) = record_watch_ended(&app, meant) {
-                    out.remark(&format!("warning: {error}"));
+                    reading.take(FileNews::Died);
                 }
             }
         });
@@ -74,19 +98,56 @@ impl FileWatch {
     }
 }
 
-fn read(lines: Lines<BufReader<impl Read>>, recorder: &mut Recorder<'_>) {
-    for line in lines.map_while(Result::ok) {
-        if let Ok(news) = serde_json::from_str(&line) {
-            recorder.record(news);
+impl Reading<'_> {
+    fn lines(&mut self, lines: Lines<BufReader<impl Read>>) {
+        for line in lines.map_while(Result::ok) {
+            if let Ok(news) = serde_json::from_str(&line) {
+                self.take(news);
+            }
         }
+    }
+
+    fn take(&mut self, news: FileNews) {
+        match &news {
+            FileNews::Began { .. } => self.app.note_file_watch(FeederState::Watching),
+            // One of two that are about to end may have seen the other one end.
+            FileNews::Died if self.closing.is_meant() => return,
+            FileNews::Died => {
+                self.app.note_file_watch(FeederState::Failing("watch-died"));
+                self.died();
+            }
+            FileNews::Saw(_) | FileNews::Lost { .. } => {}
+        }
+        self.recorder.record(news);
+    }
+
+    /// It is started again, but not for whoever would fill the ledger so.
+    fn died(&mut self) {
+        let now = clock::now();
+        let recent = |at: &Timestamp| now.micros().abs_diff(at.micros()) < HOUR_MICROS;
+        self.deaths.retain(recent);
+        self.deaths.push_back(now);
+        if self.deaths.len() > DEATHS_MAX {
+            self.closing.end();
+        }
+    }
+}
+
+impl Closing {
+    fn is_meant(&self) -> bool {
+        self.meant.load(Ordering::SeqCst)
+    }
+
+    fn end(&self) {
+        drop(self.input.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
 impl Recording {
     /// Ends the process, and records what it saw last.
     pub(super) fn close(mut self) {
-        self.closing.store(true, Ordering::Relaxed);
-        drop(self.child.stdin.take());
+        self.closing.meant.store(true, Ordering::SeqCst);
+        self.closing.end();
         let _ = self.thread.join();
         let _ = self.child.wait();
     }
@@ -97,3 +158,8 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// What starts it on the command line.
 const COMMAND: &str = "serve-watch";
+
+/// So often it is started again within an hour.
+const DEATHS_MAX: usize = 12;
+
+const HOUR_MICROS: u64 = 3_600_000_000;
