@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, PreEscaped, html};
 use serde::Serialize;
 use twinkeep_ledger::{Activity, Class as EventClass};
+use twinkeep_posture::report::plain;
 use twinkeep_vault::digest::sha256;
 use twinkeep_watch::incident::{About, Incident, StepState};
 
@@ -187,17 +188,17 @@ pub fn breach_page(report: &BreachReport) -> String {
                 @for field in &report.fields {
                     h2 { (field.title) " (" (field.article) ")" }
                     @match &field.said {
-                        Some(said) => p.said { (said) },
+                        Some(said) => p.said { (plain_lines(said)) },
                         None => p.missing { "Missing: nobody has said." },
                     }
-                    @for before in &field.said_before { p.before { "Before: " (before) } }
+                    @for before in &field.said_before { p.before { "Before: " (plain_lines(before)) } }
                     @if !field.known.is_empty() {
                         p { "What the system knows:" }
-                        ul { @for known in &field.known { li { (known) } } }
+                        ul { @for known in &field.known { li { (plain_lines(known)) } } }
                     }
                 }
                 h2 { "Evidence" }
-                ul { @for digest in &report.evidence { li { code { (digest) } } } }
+                ul { @for digest in &report.evidence { li { code { (plain_lines(digest)) } } } }
                 @if let Some(entry) = report.ledger_entry {
                     p { "Entry " (entry) " of the ledger says when it was opened." }
                 }
@@ -205,6 +206,12 @@ pub fn breach_page(report: &BreachReport) -> String {
         }
     };
     page.into_string()
+}
+
+/// Writes lines as people read them: what nobody sees, and what would turn text around, is written as
+/// its number.
+pub fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
 fn over(clock: &ClockLine) -> &'static str {

@@ -286,7 +286,7 @@ pub use identities::{IdentityReport, new_identity, show_identity};
 pub use import_model::{
     ImportFile, ImportModelRequest, ImportReport, import_model, usual_signature,
 };
-pub use incident_report::{BreachField, BreachReport, breach_page, report_incident};
+pub use incident_report::{BreachField, BreachReport, breach_page, plain_lines, report_incident};
 pub use incidents::{
     ClockLine, IncidentReport, NoteLine, StepLine, acknowledge_incident, close_incident,
     list_incidents, note_incident, report_detection, show_incident,

@@ -5,9 +5,10 @@ use std::path::Path;
 use twinkeep_app::{
     App, AppError, Caller, ContainmentPlan, DetectionTarget, DrillRequest, IncidentReport,
     NoteAbout, RollBackRequest, StepLine, acknowledge_incident, close_incident, drill_incident,
-    list_incidents, note_incident, plan_drill, request_rollback, resume_incident, resume_incidents,
-    roll_back_incident, show_incident,
+    list_incidents, note_incident, plain_lines, plan_drill, request_rollback, resume_incident,
+    resume_incidents, roll_back_incident, show_incident,
 };
+use twinkeep_posture::report::plain;
 use twinkeep_vault::files::{PUBLIC_FILE, write_atomic};
 
 use crate::cli::{Global, IncidentCommand, IncidentDrillArgs, IncidentNoteArgs};
@@ -156,7 +157,7 @@ fn about(target: &DetectionTarget) -> String {
         | DetectionTarget::Identity(name)
         | DetectionTarget::Address(name)
         | DetectionTarget::Route(name)
-        | DetectionTarget::File(name) => name.clone(),
+        | DetectionTarget::File(name) => plain(name).into_owned(),
         DetectionTarget::Keep => "the keep".to_owned(),
     }
 }
@@ -200,7 +201,13 @@ fn show(incident: &IncidentReport) -> String {
     lines.extend(
         notes.map(|it| ("note", format!("{} {} ({}): {}", it.at, it.by, it.about, it.text))),
     );
-    lines.iter().map(|(name, text)| format!("{name:<10} {text}\n")).collect()
+    lines.iter().map(|(name, text)| format!("{name:<10} {}\n", indented(text, 11))).collect()
+}
+
+/// What others wrote, as people read it: what nobody sees is written as its number, and no line of it
+/// begins where ours do.
+fn indented(text: &str, by: usize) -> String {
+    plain_lines(text).replace('\n', &format!("\n{:by$}", ""))
 }
 
 fn step(step: &StepLine) -> String {
@@ -214,14 +221,14 @@ fn step(step: &StepLine) -> String {
 fn plan(plan: &ContainmentPlan) -> String {
     let mut text = format!("playbook   {}\n", plan.playbook);
     for line in &plan.steps {
-        text.push_str(&format!("step       {}\n", step(&line.step)));
+        text.push_str(&format!("step       {}\n", indented(&step(&line.step), 11)));
         if line.step.code.is_empty() {
             for (name, value) in &line.step.before {
-                text.push_str(&format!("  before   {name} = {value}\n"));
+                text.push_str(&format!("  before   {name} = {}\n", indented(value, 11)));
             }
             let commands = line.step.commands.iter().map(|it| ("command", it));
             for (name, it) in commands.chain(line.undo_commands.iter().map(|it| ("undo", it))) {
-                text.push_str(&format!("  {name:<8} {it}\n"));
+                text.push_str(&format!("  {name:<8} {}\n", indented(it, 11)));
             }
             text.push_str(&format!("  then     {}\n", line.expected));
         }

@@ -6,6 +6,7 @@ use twinkeep_app::{
     App, AppError, FileNews, FileSighting, FileWatchMode, Keep, RetentionRequest, record_file_news,
     record_watch_ended, see_files,
 };
+use twinkeep_posture::report::plain;
 
 use super::receive::stop_on_signals;
 use crate::cli::{Global, WatchArgs, WatchCommand};
@@ -109,7 +110,7 @@ fn sighting(seen: &FileSighting) -> String {
     let line =
         format!("{} {answer}{} {}{times} by {who}{mixed}", seen.time, seen.action, seen.file);
     // A process calls itself what it likes, and this goes to a terminal.
-    line.chars().map(|it| if it.is_control() { '?' } else { it }).collect()
+    plain(&line).into_owned()
 }
 
 /// How many sightings wait for the ledger: more than come in half an hour.

@@ -121,6 +121,18 @@ fn a_report_says_what_is_known_and_what_nobody_said() {
     assert_eq!(of("consequences")["said_before"].as_array().unwrap().len(), 1);
     let page = fs::read_to_string(place.path("report.html")).unwrap();
     assert!(page.contains("&lt;b&gt;nobody&lt;/b&gt;") && !page.contains("<b>"), "{page}");
+    // What turns text around, or what nobody sees, is shown as its number; no line of a note looks like
+    // one of ours.
+    note("records", "\u{202e}lla\u{200b}\nstep       done").done();
+    let shown = place.show(&["incident", "show", "inc-1"]).stdout;
+    let text = place.show(&["incident", "report", "inc-1", "--out", "report.html"]).stdout;
+    let page = fs::read_to_string(place.path("report.html")).unwrap();
+    for text in [&shown, &text, &page] {
+        assert!(text.contains("\\u{202e}lla\\u{200b}\n"), "{text}");
+        assert!(!text.contains(['\u{202e}', '\u{200b}']), "{text}");
+    }
+    let steps = |text: &str| text.lines().filter(|line| line.starts_with("step       ")).count();
+    assert_eq!((steps(&shown), steps(&text)), (incident["steps"].as_array().unwrap().len(), 0));
     assert_eq!(place.run(&["incident", "report", "inc-2"]).refused(), "incident-unknown");
     assert_eq!(place.run(&["incident", "show", "../1"]).refused(), "incident-unknown");
     place.run(&["incident", "ack", "inc-1"]).done();

@@ -3,6 +3,7 @@
 use twinkeep_app::{App, AppError, BreachReport, Caller, breach_page, report_incident};
 use twinkeep_vault::files::{PRIVATE_FILE, write_atomic};
 
+use super::indented;
 use crate::cli::IncidentReportArgs;
 use crate::output::Output;
 
@@ -30,9 +31,9 @@ fn text(report: &BreachReport) -> String {
     );
     for field in &report.fields {
         let said = field.said.as_deref().unwrap_or("MISSING: nobody said");
-        text.push_str(&format!("{:<24} {said}\n", field.title));
+        text.push_str(&format!("{:<24} {}\n", field.title, indented(said, 25)));
         for known in &field.known {
-            text.push_str(&format!("{:<24} {known}\n", ""));
+            text.push_str(&format!("{:<24} {}\n", "", indented(known, 25)));
         }
     }
     match report.missing.is_empty() {

@@ -7,6 +7,7 @@ use twinkeep_app::{
     RetentionReport, RetentionRequest, audit_rules_text, check_audit_rules, load_audit_rules,
     search_audit, unload_audit_rules, watch_retention, write_audit_rules,
 };
+use twinkeep_posture::report::plain;
 
 use crate::cli::{AuditFormat, AuditRulesArgs, AuditSearchArgs, Global};
 use crate::clock;
@@ -115,7 +116,7 @@ fn write(to: &mut impl Write, format: AuditFormat, found: &FoundAccess) -> io::R
     match format {
         AuditFormat::Text => {
             writeln!(to, "----")?;
-            found.records.iter().try_for_each(|record| writeln!(to, "{record}"))
+            found.records.iter().try_for_each(|record| writeln!(to, "{}", plain_record(record)))
         }
         AuditFormat::Csv => writeln!(to, "{}", csv(found)),
         AuditFormat::Json => {
@@ -150,21 +151,18 @@ fn csv(found: &FoundAccess) -> String {
     values.map(quoted).join(",")
 }
 
-/// RFC 4180; and what a spreadsheet would take for a formula is quoted with an apostrophe, and what
-/// a terminal would obey is a question mark: whoever names a process or a file chooses it.
+/// A record as people read it. What auditd added is behind a separator that nobody sees, and stays.
+fn plain_record(record: &str) -> String {
+    record.split(ADDED).map(plain).collect::<Vec<_>>().join(ADDED)
+}
+
+/// RFC 4180, one event a line; what nobody sees is written as its number, and what a spreadsheet would
+/// take for a formula is quoted with an apostrophe: whoever names a process or a file chooses it.
 fn quoted(value: String) -> String {
-    let obeyed = |it: char| it.is_control() && !matches!(it, '\n' | '\r' | '\t');
-    let value: String = value.chars().map(|it| if obeyed(it) { '?' } else { it }).collect();
-    let value = if value.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{value}")
-    } else {
-        value
-    };
-    if value.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", value.replace('"', "\"\""))
-    } else {
-        value
-    }
+    let value = plain(&value);
+    let formula = value.starts_with(['=', '+', '-', '@']);
+    let value = if formula { format!("'{value}") } else { value.into_owned() };
+    if value.contains([',', '"']) { format!("\"{}\"", value.replace('"', "\"\"")) } else { value }
 }
 
 /// The reader of a pipe may go away, as `head` does: nothing is wrong then.
@@ -176,6 +174,9 @@ fn tolerant(written: io::Result<()>) -> Result<(), AppError> {
         }),
     }
 }
+
+/// What comes between a record of the kernel and what auditd added.
+const ADDED: &str = "\u{1d}";
 
 const CSV_COLUMNS: [&str; 13] = [
     "time",
@@ -192,3 +193,17 @@ const CSV_COLUMNS: [&str; 13] = [
     "files",
     "keys",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_value_is_on_one_line_and_is_read_as_it_is_written() {
+        let of = |value: &str| quoted(value.to_owned());
+        assert_eq!(of("a\nb\r\t\u{1b}[2J"), "a\\u{a}b\\u{d}\\u{9}\\u{1b}[2J");
+        assert_eq!(of("\u{202e}gpj.exe"), "\\u{202e}gpj.exe");
+        assert_eq!(of("=1,\"x\""), "\"'=1,\"\"x\"\"\"");
+        assert_eq!(of("keys/root.key"), "keys/root.key");
+    }
+}
