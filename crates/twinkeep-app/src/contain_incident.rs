@@ -36,6 +36,7 @@ mod concerned;
 mod turn;
 mod undo;
 
+pub(crate) use actions::require_identity;
 pub(crate) use turn::Containing;
 use turn::{Patience, Turn};
 pub use undo::{RollBackRequest, request_rollback, roll_back_incident};

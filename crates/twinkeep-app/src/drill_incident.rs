@@ -5,7 +5,7 @@
 
 use twinkeep_watch::{Detection, Detector, Severity, Target};
 
-use crate::contain_incident::plan_containment;
+use crate::contain_incident::{plan_containment, require_identity};
 use crate::incidents::report_as;
 use crate::{App, AppError, Caller, ContainmentPlan, IncidentReport};
 
@@ -41,6 +41,9 @@ fn detection(
     request: &DrillRequest<'_>,
     detector: Detector,
 ) -> Result<Detection, AppError> {
+    if let Target::Identity(name) = &request.target {
+        require_identity(name)?;
+    }
     let now = app.now().micros();
     Ok(Detection {
         detector,

@@ -400,10 +400,12 @@ fn require_another_administrator(app: &App, identity: &str) -> Result<(), AppErr
     }
 }
 
-fn require_identity(identity: &str) -> Result<(), AppError> {
-    let kinds = ["key:", "token:", "cert:"];
+/// Refuses what names nobody who calls.
+pub(crate) fn require_identity(identity: &str) -> Result<(), AppError> {
     let plain = identity.bytes().all(|byte| byte.is_ascii_graphic());
-    if plain && identity.len() <= NAME_LEN_MAX && kinds.iter().any(|it| identity.starts_with(it)) {
+    let (kind, name) = identity.split_once(':').unwrap_or_default();
+    let known = ["key", "token", "cert"].contains(&kind) && !name.is_empty();
+    if plain && known && identity.len() <= NAME_LEN_MAX {
         return Ok(());
     }
     Err(AppError::usage("identity-name", "this names nobody who calls")

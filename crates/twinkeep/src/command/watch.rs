@@ -35,8 +35,9 @@ fn files(global: &Global, args: &WatchArgs, out: &Output) -> Result<(), AppError
     let app = open_keep(global)?;
     let stopped = stop_on_signals()?;
     let mut recorder = Recorder::new(&app, out);
-    let mut printed = Ok(());
+    let (mut printed, mut began) = (Ok(()), false);
     let mut tell = |news: FileNews| {
+        began = true;
         let result = out.result(&news, text);
         if printed.is_ok() {
             printed = result;
@@ -44,7 +45,10 @@ fn files(global: &Global, args: &WatchArgs, out: &Output) -> Result<(), AppError
         recorder.record(news);
     };
     let seen = see_files(&keep, mode(args), clock::now, &stopped, &mut tell);
-    record_watch_ended(&app, seen.is_ok())?;
+    // What did not begin does not end.
+    if began {
+        record_watch_ended(&app, seen.is_ok())?;
+    }
     seen.and(printed)
 }
 

@@ -133,6 +133,10 @@ fn a_report_says_what_is_known_and_what_nobody_said() {
     }
     let steps = |text: &str| text.lines().filter(|line| line.starts_with("step       ")).count();
     assert_eq!((steps(&shown), steps(&text)), (incident["steps"].as_array().unwrap().len(), 0));
+    for nobody in ["key:", "cert:", "key", "somebody"] {
+        let drilled = place.run(&["incident", "drill", "--identity", nobody]);
+        assert_eq!(drilled.refused(), "identity-name", "{nobody}");
+    }
     assert_eq!(place.run(&["incident", "report", "inc-2"]).refused(), "incident-unknown");
     assert_eq!(place.run(&["incident", "show", "../1"]).refused(), "incident-unknown");
     place.run(&["incident", "ack", "inc-1"]).done();

@@ -223,8 +223,11 @@ fn without_the_privilege_it_is_said_what_is_not_seen_and_the_rest_is() {
     }
     denying.arg(place.command(&[]).get_program()).args(["watch", "--deny", "--json"]);
     denying.current_dir(place.folder()).env("XDG_STATE_HOME", place.path("state"));
+    let ended = || place.run(&["ledger", "search", "--action", "watch.ended"]).lines().len();
+    let before = ended();
     let refused = ran(&denying.output().unwrap());
     assert_eq!(refused.refused(), "watch-not-permitted");
+    assert_eq!(ended(), before, "what did not begin does not end");
 }
 
 /// Configures that `serve` keeps the watch.
