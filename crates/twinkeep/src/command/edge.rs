@@ -7,7 +7,6 @@ use std::io::{stdin, stdout};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use rustix::process::{Signal, set_parent_process_death_signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag::register;
 use twinkeep_app::{AppError, Keep, help_on_host};
@@ -41,8 +40,6 @@ pub(super) fn courier() -> Result<(), AppError> {
 /// Acts on the host for a worker.
 pub(super) fn host_helper(global: &Global) -> Result<(), AppError> {
     outlive_signals()?;
-    // One that is held where it is cannot end by itself, and would be taken for one that helps.
-    let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let keep = Keep::find(&global.keep)?;
     help_on_host(&keep, &mut stdin().lock(), &mut stdout())
 }

@@ -425,8 +425,9 @@ fn a_helper_that_is_held_where_it_is_counts_as_lost() {
     place.run(&["incident", "resume", "inc-1"]).done();
     assert_eq!(steps(&shown().done()), ["done freeze-service", "done notify"]);
     assert_eq!(process_state(service.0.id()), Some('T'));
-    // It is left behind by nobody.
+    // Nobody waits for it for good, and it ends when it is let go.
     assert_eq!(server.stop(), Some(0));
+    signal("CONT", helper);
     until("it is gone", || process_state(helper).is_none().then_some(()));
 }
 

@@ -53,8 +53,8 @@ impl HostHelper {
             }
             thread::sleep(END_PAUSE);
         }
-        // Somebody holds it where it is, or what it does takes long: the kernel ends it with this
-        // process, and what it did is gone on with.
+        // Somebody holds it where it is, or what it does takes long: it ends when it is let go, or is
+        // done. This process may signal nobody.
     }
 }
 
