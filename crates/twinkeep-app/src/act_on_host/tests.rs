@@ -1,6 +1,7 @@
 //! Tests of the helper: what it does is what its own configuration names.
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -162,6 +163,8 @@ fn an_answer_that_is_too_long_or_late_is_taken_for_no_other() {
     writeln!(&far, "{}", json!({ "number": 3, "answer": { "answer": "done" } })).unwrap();
     assert_eq!(helper.ask(plan()).unwrap_err().code(), "host-helper");
     drop(helper);
+    // Whoever reads answers waits for this end, as this one waits for it.
+    far.shutdown(Shutdown::Write).unwrap();
     let mut rest = String::new();
     from.read_to_string(&mut rest).unwrap_or_default();
     assert_eq!(rest, "", "nothing was asked again");
@@ -193,7 +196,7 @@ fn who_only_looks_does_not_wait_for_what_takes_long() {
         go.send(()).unwrap();
         assert!(matches!(acts.join().unwrap().unwrap(), Answer::Done {}));
     });
-    near.shutdown(std::net::Shutdown::Both).unwrap();
+    near.shutdown(Shutdown::Both).unwrap();
     helping.join().unwrap();
 }
 
