@@ -191,21 +191,36 @@ pub(super) fn in_place(app: &App, target: &Target) -> BTreeSet<Measure> {
     found
 }
 
-/// Puts the backup into service, unless something else than before serves already, or than the
-/// version that this is about: whoever found it may have been faster. One that does not load is
-/// taken away, and the next one tried.
+/// Puts the backup into service, unless something else serves already.
 fn activate_backup(
     app: &App,
     about: &str,
     before: &Before,
     reason: &str,
 ) -> Result<String, AppError> {
-    let was = before.get("in_service").map(String::as_str).unwrap_or_default();
-    let serving = app.registry.in_service()?.map(|id| id.to_string()).unwrap_or_default();
-    let another = serving != was || !about.is_empty() && serving != about;
-    if another && !serving.is_empty() {
+    if let Some(serving) = serves_instead(app, about, before)? {
         return Ok(format!("{serving} is in service already"));
     }
+    match put_backup_in_service(app, reason) {
+        Ok(backup) => Ok(format!("{backup} is in service")),
+        // Whoever found it may have been faster between the look and this.
+        Err(error) => match serves_instead(app, about, before)? {
+            Some(serving) => Ok(format!("{serving} is in service already")),
+            None => Err(error),
+        },
+    }
+}
+
+/// Returns what serves, if it is something else than before, or than the version that this is about:
+/// whoever found it may have been faster.
+fn serves_instead(app: &App, about: &str, before: &Before) -> Result<Option<VersionId>, AppError> {
+    let was = before.get("in_service").map(String::as_str).unwrap_or_default();
+    let another = |serving: &str| serving != was || !about.is_empty() && serving != about;
+    Ok(app.registry.in_service()?.filter(|serving| another(serving.as_str())))
+}
+
+/// Puts the backup into service. One that does not load is taken away, and the next one tried.
+fn put_backup_in_service(app: &App, reason: &str) -> Result<VersionId, AppError> {
     let mut last = None;
     while let Some(backup) = app.registry.backup()?
         && last.as_ref() != Some(&backup)
@@ -216,7 +231,7 @@ fn activate_backup(
                 Status::Released => promote_model(app, &system, version, reason)?,
                 _ => roll_back_model(app, &system, Some(version), reason)?,
             };
-            return Ok(format!("{backup} is in service"));
+            return Ok(backup);
         }
         last = Some(backup);
     }
