@@ -23,9 +23,8 @@ use twinkeep_forecast::{EvaluationPlan, Model, evaluate_by};
 use twinkeep_ledger::{Activity, Class as EventClass, Entry, Severity};
 use twinkeep_registry::LoadedModel;
 use twinkeep_store::{FeedId, FeedState};
-use twinkeep_vault::files::read_bounded;
 use twinkeep_watch::detect::{
-    About, BaselineSeries, DriftParameters, Finding, Measured, Verdict, judge,
+    About, BaselineSeries, DriftParameters, DriftParametersError, Finding, Measured, Verdict, judge,
 };
 use twinkeep_watch::{Detection, Detector, Severity as FoundSeverity, Target};
 
@@ -33,6 +32,7 @@ use crate::feeds::{feed_name, parse_feed};
 use crate::given_splits::{cohorts, regroup};
 use crate::incidents::detected;
 use crate::models::version_to_measure;
+use crate::parameter_file::Parameters;
 use crate::train_model::subjects;
 use crate::{App, AppError, Caller, report_detection};
 
@@ -283,21 +283,13 @@ impl Baseline {
 
 /// Reads the keep's own parameters, or takes the shipped ones.
 fn parameters(app: &App) -> Result<DriftParameters, AppError> {
-    let path = app.layout.drift();
-    let text = match path.exists() {
-        false => DriftParameters::SHIPPED.to_owned(),
-        true => {
-            let bytes = read_bounded(&path, PARAMETERS_LEN_MAX).map_err(|error| {
-                let attempt = format!("cannot read `{}`", path.display());
-                AppError::environment("drift-parameters-read", attempt).because(error)
-            })?;
-            String::from_utf8_lossy(&bytes).into_owned()
-        }
-    };
-    DriftParameters::parse(&text).map_err(|error| {
-        let attempt = format!("cannot use `{}`", path.display());
-        AppError::usage(error.code(), attempt).because(error)
-    })
+    Parameters {
+        shipped: DriftParameters::SHIPPED,
+        unreadable: "drift-parameters-read",
+        parse: DriftParameters::parse,
+        code: DriftParametersError::code,
+    }
+    .read(&app.layout.drift())
 }
 
 fn line(app: &App, parameters: &DriftParameters, finding: Finding) -> DriftLine {
@@ -388,6 +380,3 @@ const BASELINE_VERSION: u32 = 1;
 
 /// Alarms that the ledger names: an entry is small.
 const ALARMS_TOLD: usize = 10;
-
-/// The shipped parameters have 2 KiB.
-const PARAMETERS_LEN_MAX: u64 = 64 << 10;

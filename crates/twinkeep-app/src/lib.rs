@@ -105,6 +105,7 @@ mod once;
 mod open_feed;
 mod outbox;
 mod panel_config;
+mod parameter_file;
 mod permit;
 mod playbooks;
 mod poisoning_config;

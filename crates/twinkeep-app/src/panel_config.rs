@@ -2,30 +2,22 @@
 
 use std::path::PathBuf;
 
-use twinkeep_intake::panel::PanelParameters;
-use twinkeep_vault::files::read_bounded;
+use twinkeep_intake::panel::{PanelParameters, PanelParametersError};
 
 use crate::layout::Layout;
+use crate::parameter_file::Parameters;
 use crate::{App, AppError};
 
 impl App {
     /// Reads the keep's own parameters, or takes the shipped ones.
     pub(crate) fn panel_parameters(&self) -> Result<PanelParameters, AppError> {
-        let path = self.layout.panel();
-        let text = match path.exists() {
-            false => PanelParameters::SHIPPED.to_owned(),
-            true => {
-                let bytes = read_bounded(&path, PARAMETERS_LEN_MAX).map_err(|error| {
-                    let attempt = format!("cannot read `{}`", path.display());
-                    AppError::environment("panel-parameters-read", attempt).because(error)
-                })?;
-                String::from_utf8_lossy(&bytes).into_owned()
-            }
-        };
-        PanelParameters::parse(&text).map_err(|error| {
-            let attempt = format!("cannot use `{}`", path.display());
-            AppError::usage(error.code(), attempt).because(error)
-        })
+        Parameters {
+            shipped: PanelParameters::SHIPPED,
+            unreadable: "panel-parameters-read",
+            parse: PanelParameters::parse,
+            code: PanelParametersError::code,
+        }
+        .read(&self.layout.panel())
     }
 }
 
@@ -35,6 +27,3 @@ impl Layout {
         self.root().join("panel.toml")
     }
 }
-
-/// The shipped parameters have 3 KiB.
-const PARAMETERS_LEN_MAX: u64 = 64 << 10;

@@ -2,30 +2,22 @@
 
 use std::path::PathBuf;
 
-use twinkeep_vault::files::read_bounded;
-use twinkeep_watch::poisoning::PoisoningParameters;
+use twinkeep_watch::poisoning::{PoisoningParameters, PoisoningParametersError};
 
 use crate::layout::Layout;
+use crate::parameter_file::Parameters;
 use crate::{App, AppError};
 
 impl App {
     /// Reads the keep's own parameters, or takes the shipped ones.
     pub(crate) fn poisoning_parameters(&self) -> Result<PoisoningParameters, AppError> {
-        let path = self.layout.poisoning();
-        let text = match path.exists() {
-            false => PoisoningParameters::SHIPPED.to_owned(),
-            true => {
-                let bytes = read_bounded(&path, PARAMETERS_LEN_MAX).map_err(|error| {
-                    let attempt = format!("cannot read `{}`", path.display());
-                    AppError::environment("poisoning-parameters-read", attempt).because(error)
-                })?;
-                String::from_utf8_lossy(&bytes).into_owned()
-            }
-        };
-        PoisoningParameters::parse(&text).map_err(|error| {
-            let attempt = format!("cannot use `{}`", path.display());
-            AppError::usage(error.code(), attempt).because(error)
-        })
+        Parameters {
+            shipped: PoisoningParameters::SHIPPED,
+            unreadable: "poisoning-parameters-read",
+            parse: PoisoningParameters::parse,
+            code: PoisoningParametersError::code,
+        }
+        .read(&self.layout.poisoning())
     }
 }
 
@@ -35,6 +27,3 @@ impl Layout {
         self.root().join("poisoning.toml")
     }
 }
-
-/// The shipped parameters have 3 KiB.
-const PARAMETERS_LEN_MAX: u64 = 64 << 10;

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use twinkeep_domain::{Code, Cohort, Event, Pack, Timestamp};
 use twinkeep_forecast::{CodeMap, SubjectState};
 use twinkeep_vault::digest::hmac_sha256;
-use twinkeep_vault::files::read_bounded;
-use twinkeep_watch::probe::{Cells, History, Mark, Members, MixKey, Population, ProbeParameters};
+use twinkeep_watch::probe::{
+    Cells, History, Mark, Members, MixKey, Population, ProbeParameters, ProbeParametersError,
+};
 
 use crate::models::version_to_measure;
+use crate::parameter_file::Parameters;
 use crate::{App, AppError, Layout};
 
 /// What a version says of the people it was made from.
@@ -136,21 +138,13 @@ impl App {
 
     /// Reads the keep's own parameters, or takes the shipped ones.
     pub(crate) fn probe_parameters(&self) -> Result<ProbeParameters, AppError> {
-        let path = self.layout.probe();
-        let text = match path.exists() {
-            false => ProbeParameters::SHIPPED.to_owned(),
-            true => {
-                let bytes = read_bounded(&path, PARAMETERS_LEN_MAX).map_err(|error| {
-                    let attempt = format!("cannot read `{}`", path.display());
-                    AppError::environment("probe-parameters-read", attempt).because(error)
-                })?;
-                String::from_utf8_lossy(&bytes).into_owned()
-            }
-        };
-        ProbeParameters::parse(&text).map_err(|error| {
-            let attempt = format!("cannot use `{}`", path.display());
-            AppError::usage(error.code(), attempt).because(error)
-        })
+        Parameters {
+            shipped: ProbeParameters::SHIPPED,
+            unreadable: "probe-parameters-read",
+            parse: ProbeParameters::parse,
+            code: ProbeParametersError::code,
+        }
+        .read(&self.layout.probe())
     }
 }
 
@@ -236,6 +230,3 @@ const ANSWERS_A_FEATURE: u64 = 8;
 
 /// Fewer are a morning of a ward.
 const INPUTS_MIN: u64 = 100;
-
-/// The shipped parameters have 3 KiB.
-const PARAMETERS_LEN_MAX: u64 = 64 << 10;

@@ -143,5 +143,8 @@ fn whoever_wants_less_held_says_so_in_a_file_of_the_keep() {
     ] {
         write(&file, text.as_bytes());
         assert_eq!(ingest(name, 4000..4001).refused(), code);
-    }
+    } // One that is there and cannot be read is not taken for none.
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert_eq!(ingest("sixth", 5000..5001).refused(), "panel-parameters-read");
 }
