@@ -59,8 +59,9 @@ impl App {
         }
         let restored = self.registry.restore(version, decision).map_err(AppError::from);
         if restored.is_err() && sealed {
-            // It stays where it is, and as it was.
-            seal_on_host(self, version)?;
+            // It stays where it is, and as it was: now, or at the next check of the models. Why it was
+            // not given back is what people have to know.
+            let _ = seal_on_host(self, version);
         }
         restored.and_then(|()| self.remember_registry())
     }
