@@ -1,4 +1,4 @@
-//! The lock for writers, and the removal of files that no feed names.
+//! The locks for writers and for long reads, and the removal of files that no feed names.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -13,7 +13,7 @@ use twinkeep_vault::files::{PRIVATE_FILE, TEMPORARY_SUFFIX};
 use crate::StoreError;
 use crate::error::{catalog, file};
 use crate::keyring::Ring;
-use crate::layout::{PARQUET_SUFFIX, WRITER_LOCK, data_folders, file_number, path};
+use crate::layout::{PARQUET_SUFFIX, READERS_LOCK, WRITER_LOCK, data_folders, file_number, path};
 
 /// The right to write files; given back when dropped, or when the process ends in any way.
 pub(crate) struct WriterLock(File);
@@ -29,29 +29,62 @@ impl Drop for WriterLock {
 impl WriterLock {
     /// Takes the lock; `None` if another process or thread has it.
     pub(crate) fn take(dir: &Path) -> Result<Option<Self>, StoreError> {
-        let cannot = file("lock", WRITER_LOCK);
-        let handle = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(PRIVATE_FILE)
-            .open(path(dir, WRITER_LOCK))
-            .map_err(&cannot)?;
-        match flock(&handle, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self(handle))),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(cannot(error.into())),
+        let lock = lock(dir, WRITER_LOCK, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(lock.map(Self))
+    }
+}
+
+/// Keeps the files that the catalog names, and those that it names no more, until it is dropped.
+pub(crate) struct ReadersLock(File);
+
+impl Drop for ReadersLock {
+    fn drop(&mut self) {
+        // As that of writers.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+impl ReadersLock {
+    /// Takes it with others that read; waits while files are removed.
+    pub(crate) fn share(dir: &Path) -> Result<Option<Self>, StoreError> {
+        Ok(lock(dir, READERS_LOCK, FlockOperation::LockShared)?.map(Self))
+    }
+
+    /// Takes it alone; `None` while somebody reads.
+    fn alone(dir: &Path) -> Result<Option<Self>, StoreError> {
+        Ok(lock(dir, READERS_LOCK, FlockOperation::NonBlockingLockExclusive)?.map(Self))
+    }
+}
+
+/// Locks a file of the store; `None` if another process or thread has it, and nobody waits.
+fn lock(dir: &Path, name: &str, how: FlockOperation) -> Result<Option<File>, StoreError> {
+    let cannot = file("lock", name);
+    let handle = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(PRIVATE_FILE)
+        .open(path(dir, name))
+        .map_err(&cannot)?;
+    loop {
+        match flock(&handle, how) {
+            Ok(()) => return Ok(Some(handle)),
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(cannot(error.into())),
         }
     }
 }
 
-/// Removes what an ingest left that did not come to its end. The caller holds the lock.
+/// Removes what an ingest left that did not come to its end, and what was replaced. The caller
+/// holds the lock. While somebody reads, files stay: whoever writes next removes them.
 pub(crate) fn remove_garbage(
     dir: &Path,
     connection: &Connection,
     _lock: &WriterLock,
 ) -> Result<(), StoreError> {
     remove_staged(connection)?;
+    let Some(_alone) = ReadersLock::alone(dir)? else { return Ok(()) };
     let named = named_files(connection)?;
     for folder in data_folders() {
         let cannot = file("list", &folder);

@@ -14,6 +14,7 @@ pub(crate) const QUARANTINE: &str = "quarantine";
 pub(crate) const KEYRING: &str = "keyring";
 /// Held by whoever adds a feed or clears garbage.
 pub(crate) const WRITER_LOCK: &str = "writer.lock";
+pub(crate) const READERS_LOCK: &str = "readers.lock";
 pub(crate) const PARQUET_SUFFIX: &str = ".parquet";
 
 /// Returns a name for a new shard; never one that was used before.

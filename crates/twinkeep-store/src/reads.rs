@@ -10,6 +10,7 @@ use twinkeep_domain::{Code, Cohort, Event, SourceSubject, Split, Subject, Timeli
 use crate::duplicates::row_range;
 use crate::error::catalog;
 use crate::feeds::{admitted, written_at};
+use crate::files::ReadersLock;
 use crate::live::LiveEvent;
 use crate::rows::{RANGES, SHARDS, SUBJECTS};
 use crate::shard::{Collector, shards};
@@ -148,15 +149,21 @@ impl Store {
         })
     }
 
-    /// Reads once more if what was to be read was replaced meanwhile, by a compaction or an erasure.
+    /// Reads once more if what was to be read was replaced meanwhile, by a compaction or an erasure;
+    /// then no file goes until this is done, however much is replaced.
     pub(crate) fn retrying<T>(
         &self,
         read: impl Fn() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let mut lock = None;
         for _ in 0..RETRIES {
             let before = self.epoch()?;
             match read() {
-                Err(error) if error.is_gone() && before != self.epoch()? => {}
+                Err(error) if error.is_gone() && before != self.epoch()? => {
+                    if lock.is_none() {
+                        lock = ReadersLock::share(&self.dir)?;
+                    }
+                }
                 result => return result,
             }
         }
@@ -278,7 +285,8 @@ pub(crate) fn cohort(codes: Vec<Code>, events: Vec<Event>) -> Cohort {
     Cohort { codes, timelines: timelines.collect() }
 }
 
-/// Replacing files takes seconds, and reading them less.
+/// From the second time on files stay, and only an erasure or a rotation takes what is read away:
+/// its key.
 const RETRIES: usize = 3;
 
 const SUBJECT_CHANGED: StoreError = StoreError::RowChanged { table: "subjects" };

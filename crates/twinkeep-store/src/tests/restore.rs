@@ -1,5 +1,6 @@
 //! An old copy under the present keyring: who was erased is gone, and nobody else is.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -14,6 +15,7 @@ use super::{
     MARKED_CODE, MARKED_RAW, MARKED_SOURCE, MARKED_TEXT, add, add_stepwise, decision, event_count,
     root, sample,
 };
+use crate::error::file;
 use crate::layout::{KEYRING, data_folders, path};
 use crate::writer::Step;
 use crate::{
@@ -247,6 +249,42 @@ fn an_erasure_after_a_restore_reaches_copies_that_the_store_never_knew() {
         assert!(ring.file_key(Purpose::ShardKey, name).is_err(), "{name}");
     }
     assert_eq!(event_count(&restored), 39 * 60);
+}
+
+#[test]
+fn who_reads_again_has_all_files_however_much_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), &root()).unwrap();
+    add(&store, &sample(1, 10, 10)).unwrap();
+    let reads = Cell::new(0);
+    let in_files = || -> Vec<String> {
+        let named = store.named_in(&store.connection()).unwrap();
+        named.into_iter().map(|written| written.file).collect()
+    };
+    let found = store.retrying(|| {
+        reads.set(reads.get() + 1);
+        let named = in_files();
+        // Everything is replaced before it is read.
+        add(&store, &sample(1 + reads.get(), 10, 10)).unwrap();
+        assert!(0 < store.compact(&mut |_| ()).unwrap().replaced);
+        named.iter().try_for_each(|name| {
+            let metadata = fs::metadata(path(dir.path(), name));
+            metadata.map(drop).map_err(file("read", name))
+        })?;
+        Ok(named)
+    });
+    let found = found.unwrap();
+    assert_eq!(reads.get(), 2);
+    // Nobody reads any more: who writes next removes what was replaced.
+    assert!(found.iter().all(|name| path(dir.path(), name).exists()));
+    add(&store, &sample(9, 10, 10)).unwrap();
+    assert!(0 < store.compact(&mut |_| ()).unwrap().replaced);
+    let left = in_files();
+    assert!(found.iter().any(|name| !left.contains(name)));
+    for name in found.iter().chain(&left) {
+        assert_eq!(path(dir.path(), name).exists(), left.contains(name));
+    }
+    assert_eq!(event_count(&store), 4 * 100);
 }
 
 #[test]
