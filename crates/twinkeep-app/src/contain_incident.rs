@@ -131,7 +131,7 @@ fn resume(app: &App, host: Host) -> Result<Vec<String>, AppError> {
                 continue;
             }
             // One that cannot be contained does not keep others waiting.
-            match contain_with(app, record.number, *pass) {
+            match contain_with(app, record.number, *pass, Asked::Anyhow) {
                 Ok(()) => _ = resumed.insert(record.number),
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -149,12 +149,21 @@ enum Host {
     Done(Patience),
 }
 
-/// Goes on with one incident.
+/// Why somebody goes on with an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// It was interrupted, or reported again.
+    Anyhow,
+    /// A person asked for what failed to be tried again.
+    ToTryAgain,
+}
+
+/// Goes on with one incident, and tries again what failed.
 pub fn resume_incident(app: &App, caller: &Caller, id: &str) -> Result<IncidentReport, AppError> {
     let class = EventClass::DetectionFinding;
     let entry = app.entry(caller, class, Activity::Update, "incident.resumed");
     let result = find(id).and_then(|number| {
-        contain_with(app, number, Host::Done(Patience::Waits))?;
+        contain_with(app, number, Host::Done(Patience::Waits), Asked::ToTryAgain)?;
         Ok((number, load(app, number)?))
     });
     let entry = if result.is_ok() { entry.with("incident", id) } else { entry };
@@ -165,10 +174,10 @@ pub fn resume_incident(app: &App, caller: &Caller, id: &str) -> Result<IncidentR
 /// process that has a helper, another thread does what is done on the host.
 pub(crate) fn contain(app: &App, number: u64) -> Result<(), AppError> {
     let host = if app.host.is_helper() { Host::Left } else { Host::Done(Patience::Waits) };
-    contain_with(app, number, host)
+    contain_with(app, number, host, Asked::Anyhow)
 }
 
-fn contain_with(app: &App, number: u64, host: Host) -> Result<(), AppError> {
+fn contain_with(app: &App, number: u64, host: Host, asked: Asked) -> Result<(), AppError> {
     let mut turn = Turn::in_keep(app)?;
     let incident = load(app, number)?;
     // Whoever waits here may find that another has done it.
@@ -176,7 +185,7 @@ fn contain_with(app: &App, number: u64, host: Host) -> Result<(), AppError> {
         return Ok(());
     }
     if incident.pending().is_none() {
-        plan_more(app, number, &incident)?;
+        plan_more(app, number, &incident, asked)?;
     }
     let mut did = go_on(app, number, &mut turn)?;
     drop(turn);
@@ -213,7 +222,7 @@ pub(crate) fn is_left(app: &App, step: &Step) -> bool {
 }
 
 /// Adds to an incident what its playbook says and it has not yet.
-fn plan_more(app: &App, number: u64, incident: &Incident) -> Result<(), AppError> {
+fn plan_more(app: &App, number: u64, incident: &Incident, asked: Asked) -> Result<(), AppError> {
     let playbooks = app.playbooks().known;
     let detection = as_detection(incident);
     let playbook = Playbook::choose(&playbooks, &detection).ok_or_else(no_playbook)?;
@@ -225,10 +234,12 @@ fn plan_more(app: &App, number: u64, incident: &Incident) -> Result<(), AppError
     change(app, number, &mut |incident| {
         let known: BTreeSet<Measure> =
             incident.steps.iter().map(|step| step.measure.clone()).collect();
+        let failed = incident.failed_last();
         for step in &steps {
             let tells = worse && step.measure.action.phase() == Phase::Notify;
             let contains = step.measure.action.contains();
-            let anew = step.state == StepState::Planned && (contains || tells);
+            let retried = asked == Asked::ToTryAgain && failed.contains(&step.measure);
+            let anew = step.state == StepState::Planned && (contains || tells || retried);
             // Of what is reported again, only what holds no more is done again; of what is worse,
             // people are told again.
             let wanted = if known.contains(&step.measure) { anew } else { !again || anew };

@@ -243,10 +243,9 @@ fn put_backup_in_service(app: &App, reason: &str) -> Result<VersionId, AppError>
 fn notify(app: &App, number: u64) -> Result<String, AppError> {
     let incident = load(app, number)?;
     let contains = |step: &&Step| step.measure.action.contains();
-    let failed = incident.steps.iter().filter(contains).any(Step::has_failed);
     let done = |step: &Step| step.state == StepState::Done;
     let waits = incident.steps.iter().filter(contains).any(|step| step.state.is_pending());
-    let partly = failed || waits || incident.is_cut_short();
+    let partly = incident.lacks_what_failed() || waits || incident.is_cut_short();
     let stage = match (partly, incident.steps.iter().filter(contains).any(done)) {
         (true, _) => AlertStage::NotContained,
         (false, true) => AlertStage::Contained,

@@ -334,13 +334,29 @@ impl Incident {
 
     /// Settles whether all is done that the playbook says, once nothing is pending.
     pub fn settle(&mut self, now_us: i64) {
-        let failed =
-            self.steps.iter().any(|step| step.has_failed() && step.measure.action.contains());
         let done = self.steps.iter().any(|step| step.state == StepState::Done);
-        let whole = done && !failed && !self.is_cut_short();
+        let whole = done && !self.lacks_what_failed() && !self.is_cut_short();
         if self.contained_us.is_none() && self.pending().is_none() && whole {
             self.contained_us = Some(now_us);
         }
+    }
+
+    /// Returns whether something that contains did not succeed, and nobody did it since.
+    pub fn lacks_what_failed(&self) -> bool {
+        let failed = |step: &Step| step.has_failed() && step.measure.action.contains();
+        self.steps.iter().any(|step| failed(step) && !self.has_done(&step.measure))
+    }
+
+    /// Returns what did not succeed when it was last tried.
+    pub fn failed_last(&self) -> BTreeSet<Measure> {
+        let mut failed = BTreeSet::new();
+        for step in &self.steps {
+            match step.state {
+                StepState::Failed => _ = failed.insert(step.measure.clone()),
+                _ => _ = failed.remove(&step.measure),
+            }
+        }
+        failed
     }
 
     /// Returns whether a guard rail left something out that the playbook says, and nobody did it

@@ -268,6 +268,16 @@ fn what_failed_and_was_undone_is_not_contained() {
     }
     incident.settle(3);
     assert_eq!(incident.state(), State::Open);
+    assert!(incident.failed_last().is_empty() && incident.lacks_what_failed());
+    // Somebody tried again: once in vain, and then it succeeded.
+    let quarantine = Measure { action: Action::QuarantineModel, on: "m-1".to_owned() };
+    let tried = incident.steps.iter().find(|step| step.measure == quarantine).unwrap().clone();
+    incident.steps.push(Step { state: StepState::Failed, ..tried.clone() });
+    assert_eq!(incident.failed_last(), [quarantine].into());
+    incident.steps.push(Step { state: StepState::Done, failed_us: None, ..tried });
+    assert!(incident.failed_last().is_empty());
+    incident.settle(4);
+    assert_eq!(incident.state(), State::Contained);
     // What is written without it, as programs before did, still reads.
     let text = serde_json::to_string(&incident.steps[0]).unwrap();
     assert!(!text.contains("failed_us"), "{text}");

@@ -63,9 +63,9 @@ pub(crate) enum IncidentCommand {
         #[arg(long = "approval", value_name = "FILE")]
         approvals: Vec<PathBuf>,
     },
-    /// Go on with what was interrupted
+    /// Go on with what was interrupted, and try again what failed in the incident that is named
     Resume {
-        /// The incident [default: all]
+        /// The incident [default: what was interrupted in all of them]
         incident: Option<String>,
     },
     /// Look after what is done about incidents

@@ -473,8 +473,13 @@ fn an_outbox_that_is_full_keeps_no_incident_from_being_contained_and_closed() {
     );
     assert!(lines.iter().all(|it| it["action"] != "alert.queued"));
     // With room again, nothing of that comes by itself: it was said that it does not.
+    drill(&place, &["--as", "extraction", "--identity", "key:fedcba9876543210"]);
     fs::remove_dir_all(&outbox).unwrap();
     let tested = one(&place.run(&["alert", "test"]));
     assert_eq!(tested["state"], "delivered", "{tested}");
     assert_eq!(fs::read_to_string(place.path("events.jsonl")).unwrap().lines().count(), 1);
+    // Whoever asks for it tells people now.
+    let told = place.run(&["incident", "resume", "inc-2"]).done();
+    let expected = [&expected[..], &["done notify"]].concat();
+    assert_eq!(steps(&told), expected, "{told}");
 }

@@ -239,6 +239,32 @@ fn a_command_without_privileges_leaves_the_host_to_the_server_that_has_them() {
 }
 
 #[test]
+fn a_step_that_failed_is_tried_again_when_a_person_asks() {
+    let Some(service) = of_somebody_else() else { return };
+    let pid = service.0.id();
+    let place = Place::with_keep();
+    name_service(&place, pid, &["other"]);
+    import(&place, &[("freeze-service", "other"), ("notify", "")]);
+    let failed = run_by(&place, &BARE, &["incident", "drill", "--severity", "critical"]).done();
+    let expected = ["failed freeze-service host-not-permitted", "done notify"];
+    assert_eq!(steps(&failed), expected, "{failed}");
+    // Not by itself: whatever kept it from succeeding may be there still.
+    let all = place.run(&["incident", "resume"]).done();
+    assert!(all["resumed"].as_array().unwrap().is_empty(), "{all}");
+    assert_ne!(process_state(pid), Some('T'));
+    let again = place.run(&["incident", "resume", "inc-1"]).done();
+    let expected = [&expected[..], &["done freeze-service"]].concat();
+    assert_eq!(steps(&again), expected, "{again}");
+    assert_eq!(again["state"], "contained");
+    assert_eq!(process_state(pid), Some('T'));
+    // Nothing failed since, and nothing is done twice.
+    assert_eq!(place.run(&["incident", "resume", "inc-1"]).done()["steps"], again["steps"]);
+    let undone = place.run(&["incident", "rollback", "inc-1", "--reason", "x"]).done();
+    assert_eq!(steps(&undone)[2], "undone freeze-service");
+    assert_ne!(process_state(pid), Some('T'));
+}
+
+#[test]
 fn a_helper_without_privileges_is_left_nothing() {
     let Some(service) = of_somebody_else() else { return };
     let pid = service.0.id();
