@@ -15,6 +15,7 @@
 //! - Everything here is a pure function: it reads no clock, no file, and no random source.
 //! - A sketch tells nothing of fewer than [`GROUP_COUNT_MIN`] people.
 
+mod cells;
 mod discovery;
 mod distance;
 mod judge;

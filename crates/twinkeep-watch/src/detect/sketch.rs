@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cells::Cells;
 use super::distance::{jensen_shannon, population_stability};
 use super::probability::{chi_squared_tail, kolmogorov_tail, kolmogorov_tail_exact};
 
@@ -37,22 +38,38 @@ pub struct Comparison {
 impl Sketch {
     /// Sketches finite values, one a person.
     pub fn of(values: &[f64]) -> Self {
-        let sorted = sorted(values);
-        let parts = (sorted.len() / GROUP_COUNT_MIN).clamp(1, PART_COUNT_MAX);
-        let size = sorted.len().div_ceil(parts).max(GROUP_COUNT_MIN);
-        let (mut marks, mut counts, mut count) = (Vec::new(), Vec::new(), 0);
-        for (at, pair) in sorted.windows(2).enumerate() {
-            count += 1;
-            let rest = sorted.len() - at - 1;
-            // INVARIANT: equal values are in one part, and no part is smaller than a group.
-            if size <= count && GROUP_COUNT_MIN <= rest && pair[0] < pair[1] {
-                marks.push(f64::midpoint(pair[0], pair[1]));
-                counts.push(count as u64);
-                count = 0;
+        let parts = (values.len() / GROUP_COUNT_MIN).clamp(1, PART_COUNT_MAX);
+        let size = values.len().div_ceil(parts).max(GROUP_COUNT_MIN);
+        let mut drawn = Self::default();
+        // Those in the part that is not full yet, and all that were looked at.
+        let (mut count, mut seen) = (0, 0);
+        let (mut grouped, ends) = Cells::group(values);
+        let mut before = None;
+        for end in ends {
+            let Some(cell) = grouped.get_mut(seen..end).filter(|cell| !cell.is_empty()) else {
+                continue;
+            };
+            // What is in the middle of a part needs no order.
+            if count + cell.len() < size {
+                (count, seen, before) = (count + cell.len(), end, None);
+                continue;
+            }
+            cell.sort_unstable_by(f64::total_cmp);
+            for &mut value in cell {
+                // INVARIANT: equal values are in one part, and no part is smaller than a group.
+                if let Some(before) = before.filter(|&before| before < value)
+                    && size <= count
+                    && GROUP_COUNT_MIN <= values.len() - seen
+                {
+                    drawn.marks.push(f64::midpoint(before, value));
+                    drawn.counts.push(count as u64);
+                    count = 0;
+                }
+                (count, seen, before) = (count + 1, seen + 1, Some(value));
             }
         }
-        counts.push(sorted.len() as u64 - counts.iter().sum::<u64>());
-        Self { marks, counts }
+        drawn.counts.push(count as u64);
+        drawn
     }
 
     /// Returns how many values there were.
@@ -86,8 +103,7 @@ impl Sketch {
     /// population stability index, 2018). As both are made at the marks, what they say is exact or
     /// on the side of no change.
     pub fn compare(&self, values: &[f64]) -> Comparison {
-        let mut counts = vec![0_u64; self.counts.len()];
-        values.iter().for_each(|&value| counts[self.part(value)] += 1);
+        let counts = self.count_parts(values);
         let (before, now) = (self.count(), values.len() as u64);
         let ks = self.largest_step(&counts);
         let ks_p = if before.saturating_mul(now) <= EXACT_CELL_COUNT_MAX {
@@ -109,6 +125,28 @@ impl Sketch {
             wasserstein: self.area(&counts),
             p_value: (2.0 * ks_p.min(psi_p)).min(1.0),
         }
+    }
+
+    /// Returns how many values lie in each part.
+    pub(crate) fn count_parts(&self, values: &[f64]) -> Vec<u64> {
+        let mut counts = vec![0_u64; self.counts.len()];
+        let (Some(&first), Some(&last)) = (self.marks.first(), self.marks.last()) else {
+            counts.iter_mut().for_each(|count| *count = values.len() as u64);
+            return counts;
+        };
+        // How many marks lie in earlier cells: those are below every value of a cell.
+        let cells = Cells::between(first, last, MARK_CELL_COUNT);
+        let below: Vec<usize> = (0..MARK_CELL_COUNT)
+            .map(|cell| self.marks.partition_point(|&mark| cells.of(mark) < cell))
+            .collect();
+        for &value in values {
+            let known = below[cells.of(value)];
+            let more = self.marks[known..].iter().take_while(|&&mark| mark < value).count();
+            if let Some(count) = counts.get_mut(known + more) {
+                *count += 1;
+            }
+        }
+        counts
     }
 
     /// Returns in which part a value lies.
@@ -158,17 +196,6 @@ impl Sketch {
     }
 }
 
-/// Returns values in the order of [`f64::total_cmp`], by way of integers that are in it, too: these
-/// are sorted in half the time.
-fn sorted(values: &[f64]) -> Vec<f64> {
-    // Of negative numbers all bits but the sign are turned; doing it again turns them back.
-    let turned = |bits: i64| bits ^ (((bits >> 63).cast_unsigned()) >> 1).cast_signed();
-    let mut keys: Vec<i64> =
-        values.iter().map(|value| turned(value.to_bits().cast_signed())).collect();
-    keys.sort_unstable();
-    keys.into_iter().map(|key| f64::from_bits(turned(key).cast_unsigned())).collect()
-}
-
 /// Puts neighboring parts together, until each has so many values of the baseline, and is to be
 /// expected to have so many of the sample, that chi-squared holds, and there are as few as the
 /// usual thresholds of the index suppose.
@@ -201,6 +228,9 @@ pub const GROUP_COUNT_MIN: usize = 11;
 
 /// Most parts: 2 % each, finer than any threshold looks.
 const PART_COUNT_MAX: usize = 50;
+
+/// Cells among the marks: most of them have none or one.
+const MARK_CELL_COUNT: usize = 1 << 10;
 
 /// Parts of the population stability index: its usual thresholds, 0.1 and 0.25, are of ten.
 const COARSE_COUNT: u64 = 10;

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod scipy;
+mod sketch;
 
 /// SplitMix64 and the polar form of Box and Muller.
 struct Dice(u64);
