@@ -149,12 +149,19 @@ fn blinded(app: &App) -> Detection {
 }
 
 /// Somebody who is not the keep's own program touched a file. Where nobody knows who it was, it may
-/// have been the keep itself.
+/// have been the keep itself, unless it is something that the keep never does.
 fn touched(app: &App, seen: &FileSighting) -> Option<Detection> {
+    if seen.own || seen.permitted {
+        return None;
+    }
     // A process that is about to end has no program any more: it is known by what it calls itself.
     let known = seen.executable.as_ref().is_some_and(|it| !it.is_empty());
     let other = |name: &&String| known || !OWN_NAMES.contains(&name.as_str());
-    let process = seen.process.as_ref().filter(other).filter(|_| !seen.own && !seen.permitted)?;
+    let process = match seen.process.as_ref().filter(other) {
+        Some(process) => process.as_str(),
+        None if is_never_done_here(app, seen) => "somebody whom nobody saw",
+        None => return None,
+    };
     let reads = matches!(seen.action.as_str(), "open" | "read" | "execute");
     let denied = Answer::from_word(&seen.answer) == Some(Answer::Denied);
     let severity = if reads || denied { FoundSeverity::Medium } else { FoundSeverity::High };
@@ -170,6 +177,13 @@ fn touched(app: &App, seen: &FileSighting) -> Option<Detection> {
     let digest = seen.executable_sha256.as_ref().map(|it| format!("sha256:{it}"));
     found.evidence.extend(digest.map(|digest| ("program".to_owned(), digest)));
     Some(found)
+}
+
+/// Returns whether the keep never does this: it makes no second name for a file, and leaves none
+/// that others may open.
+fn is_never_done_here(app: &App, seen: &FileSighting) -> bool {
+    let file = fs::symlink_metadata(app.layout.root().join(&seen.file));
+    file.is_ok_and(|it| it.is_file() && (1 < it.nlink() || it.mode() & OTHERS != 0))
 }
 
 /// What processes of the keep call themselves.
@@ -381,6 +395,9 @@ fn short(text: &str) -> String {
 fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX).min((1 << 53) - 1)
 }
+
+/// Permissions of whoever is not the owner of a file.
+const OTHERS: u32 = 0o077;
 
 /// What fits a text of an audit entry, in bytes.
 const TEXT_LEN_MAX: usize = 256;

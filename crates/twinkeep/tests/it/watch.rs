@@ -1,7 +1,8 @@
 //! Who touched the files of models and keys: everybody is seen, whatever way they take.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -214,6 +215,13 @@ fn without_the_privilege_it_is_said_what_is_not_seen_and_the_rest_is() {
     while place.run(&["ledger", "search", "--action", "file.open"]).lines().is_empty() {
         assert!(Instant::now() < seen_by, "the entry never came");
     }
+    // It may have been the keep. Whoever opens a file to others was not, and nobody knows who it was.
+    assert!(place.run(&["incident", "list"]).lines().is_empty());
+    fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    let opened =
+        until("it is an incident", || place.run(&["incident", "list"]).lines().into_iter().next());
+    assert_eq!((&opened["detector"], &opened["severity"]), (&"file-access".into(), &"high".into()));
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
     let seen = watch.stop();
     let read = seen.iter().find(|it| it["action"] == "open").unwrap();
     assert_eq!((&read["pid"], &read["answer"]), (&Value::Null, &"told".into()));
