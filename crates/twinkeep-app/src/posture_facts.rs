@@ -209,6 +209,7 @@ pub fn record_scan(app: &App, caller: &Caller, report: &Report) -> Result<u64, A
         .with("not_checked", not_checked)
         .with("passed", passed)
         .with("report_sha256", keep_report(app.layout(), report)?.as_str());
+    entry = report.scope.iter().fold(entry, |entry, scope| entry.with("scope", scope.as_str()));
     if let (Some(profile), Some(score)) = (report.profile, report.score) {
         entry = entry
             .with("profile", profile.word())

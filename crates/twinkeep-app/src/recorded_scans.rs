@@ -5,7 +5,6 @@
 //! - A report is on the disk before its entry is in the ledger; one without an entry is none.
 //! - What is read is what was recorded, by its digest: nothing else is compared with anything.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -67,18 +66,18 @@ pub fn recorded_scans(root: &Path, limit: usize) -> Result<RecordedScans, AppErr
     Ok(scans)
 }
 
-/// Reads the newest recorded report of just these targets, if one is as it was recorded.
-pub(crate) fn last_scan_of(
-    root: &Path,
-    targets: &BTreeSet<String>,
-) -> Result<Option<Report>, AppError> {
+/// Reads the newest recorded report of just what this one is about, if one is as it was recorded.
+pub(crate) fn last_scan_of(root: &Path, report: &Report) -> Result<Option<Report>, AppError> {
     let query =
         LedgerQuery { action: Some("posture.scanned".to_owned()), ..LedgerQuery::default() };
     let layout = Layout::new(root);
-    let words: Vec<&str> = targets.iter().map(String::as_str).collect();
+    let words: Vec<&str> = report.targets.iter().map(String::as_str).collect();
     let words = words.join(" ");
     let of_these = |line: &LedgerLine| {
-        line.details.get("targets").and_then(|value| value.as_str()) == Some(words.as_str())
+        let said = |name| line.details.get(name).and_then(|value| value.as_str());
+        // What was recorded before there were scopes has none.
+        let same = said("scope").is_none_or(|scope| report.scope.as_deref() == Some(scope));
+        said("targets") == Some(words.as_str()) && same
     };
     let lines = search_ledger(root, &query, SearchWith::Index, SCANS_MAX)?;
     let mut found = lines.iter().rev().filter(|line| of_these(line));

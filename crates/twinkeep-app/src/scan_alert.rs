@@ -32,7 +32,7 @@ pub fn alert_of_scan(
     report: &Report,
     at_least: Badness,
 ) -> Result<Option<ScanAlert>, AppError> {
-    let before = last_scan_of(app.layout().root(), &report.targets)?;
+    let before = last_scan_of(app.layout().root(), report)?;
     let new = new_findings(before.as_ref(), report, at_least);
     let Some(worst) = new.iter().map(|finding| finding.severity).max() else { return Ok(None) };
     let mut rules: BTreeMap<String, u64> = BTreeMap::new();

@@ -21,6 +21,9 @@ pub struct Report {
     pub taken_us: i64,
     /// The targets of which there were facts.
     pub targets: BTreeSet<String>,
+    /// Which of them, where there are several of a kind: a digest of their names, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// What every rule said of every resource: failures first, the worst of them first.
     pub findings: Vec<Finding>,
     /// The source of requirements, if it was held against one.
@@ -64,6 +67,7 @@ pub(crate) fn judge_by(
         format: REPORT_FORMAT.to_owned(),
         taken_us: facts.taken_us,
         targets: facts.facts.iter().map(|it| it.target().word().to_owned()).collect(),
+        scope: None,
         score: profile.map(|_| Score::of(&requirements)),
         findings,
         profile,

@@ -193,7 +193,8 @@ pub(crate) enum ScanCommand {
         /// How many of the newest recorded scans to look at
         #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=10_000))]
         last: u16,
-        /// Only scans of just these targets, as in `keep,host` [default: as the newest one]
+        /// Only scans of just these targets, as in `keep,host` or `phi:/srv/exports` [default: as
+        /// the newest one]
         #[arg(long, value_name = "TARGETS", value_delimiter = ',')]
         only: Vec<String>,
         /// How to write it

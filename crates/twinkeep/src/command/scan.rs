@@ -70,8 +70,9 @@ fn scan(global: &Global, args: &ScanArgs, out: &Output) -> Result<(), AppError> 
             .map_err(|error| AppError::usage(error.code(), error.to_string()))?,
         None => Baseline::default(),
     };
-    let Collected { facts, app } = collect(global, &args.scanned)?;
+    let Collected { facts, scope, app } = collect(global, &args.scanned)?;
     let judged = judge(&facts, args.profile.map(Into::into), &baseline);
+    let judged = Report { scope: Some(scope), ..judged };
     if let Some(app) = &app {
         // Told before it is recorded: what is new is what no record has.
         if args.alert {
@@ -188,8 +189,9 @@ pub(crate) fn compliance(
             return processing(global, *format, file.as_deref(), out);
         }
     };
-    let Collected { facts, app } = collect(global, scanned)?;
+    let Collected { facts, scope, app } = collect(global, scanned)?;
     let judged = judge(&facts, Some((*profile).into()), &Baseline::default());
+    let judged = Report { scope: Some(scope), ..judged };
     if let Some(app) = &app {
         record_scan(app, &Caller::operator(), &judged)?;
     }

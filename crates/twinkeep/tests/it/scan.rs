@@ -323,6 +323,19 @@ fn what_a_scan_finds_anew_is_told_once_and_without_names() {
     // A scan of something else does not make it new again.
     place.run(&["scan", "sqlite:exports", "--record", "--alert"]);
     assert_eq!(scan(), 2);
+    // Nor does one of another place of the kind, which has a trend of its own.
+    fs::create_dir(place.path("elsewhere")).unwrap();
+    place.run(&["scan", "phi:elsewhere", "--record", "--alert"]);
+    assert_eq!(scan(), 2);
+    let trend = |only: &str| {
+        let ran = place.run(&["scan", "trend", "--only", only]);
+        let trend: Value = serde_json::from_str(&ran.stdout).unwrap();
+        (trend["scans"].as_array().unwrap().len(), ran.stderr)
+    };
+    assert_eq!(trend("phi:elsewhere").0, 1);
+    let (exports, remarks) = trend("phi");
+    assert_eq!((exports, trend("phi:./exports").0), (6, 6));
+    assert!(remarks.contains("1 scans of other places are left out"), "{remarks}");
     // What was recorded last is the one before, whichever facts are older.
     place.run(&["scan", "phi:exports", "--format", "facts", "--out", "older"]);
     fs::remove_file(place.path("exports/second.csv")).unwrap();

@@ -9,7 +9,7 @@ use twinkeep_app::{AppError, MissingReport, recorded_scans};
 use twinkeep_posture::facts::Target;
 use twinkeep_posture::trend::{Trend, trend};
 
-use super::targets::target;
+use super::targets::{scope, target};
 use super::{hand_over, written};
 use crate::cli::{Global, ProfileName, SecretArgs, SeverityName, TrendFormat};
 use crate::output::Output;
@@ -35,7 +35,8 @@ pub(super) fn show_trend(
     file: Option<&Path>,
     out: &Output,
 ) -> Result<(), AppError> {
-    let only: BTreeSet<String> = asked.only.iter().cloned().collect();
+    let named = |word: &String| word.split(':').next().unwrap_or_default().to_owned();
+    let only: BTreeSet<String> = asked.only.iter().map(named).collect();
     let known = |word: &String| Target::ALL.iter().any(|target| target.word() == word);
     if !only.iter().all(known) {
         let words: Vec<&str> = Target::ALL.iter().map(|target| target.word()).collect();
@@ -54,6 +55,20 @@ pub(super) fn show_trend(
     let wanted = if only.is_empty() { newest } else { only };
     // Scans of other targets say nothing about what became of these.
     reports.retain(|report| report.targets == wanted);
+    let scope = match asked.only.iter().any(|word| word.contains(':')) {
+        true => Some(scope(asked.only.iter().cloned())),
+        false => reports.last().and_then(|report| report.scope.clone()),
+    };
+    let all = reports.len();
+    // What was recorded before there were scopes has none.
+    reports.retain(|report| report.scope.is_none() || report.scope == scope);
+    let others = all - reports.len();
+    if others != 0 {
+        out.remark(&format!(
+            "{others} scans of other places are left out: name what you mean, as in \
+             `--only phi:/srv/exports`"
+        ));
+    }
     reports.drain(..reports.len().saturating_sub(asked.last));
     let trend = trend(reports);
     let text = match asked.format {

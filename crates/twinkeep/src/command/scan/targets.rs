@@ -16,6 +16,7 @@ use twinkeep_posture::collect::{
 };
 use twinkeep_posture::facts::windows::{Choices, Cloud, Samples};
 use twinkeep_posture::facts::{FactFile, Facts};
+use twinkeep_vault::digest::{sha256, to_hex};
 
 use crate::cli::{DatabaseArgs, Global, ScannedArgs};
 use crate::clock;
@@ -25,6 +26,8 @@ use crate::surroundings::{open_keep, state_dir};
 /// What was collected.
 pub(super) struct Collected {
     pub(super) facts: FactFile,
+    /// What they are about, as [`scope`] has it.
+    pub(super) scope: String,
     /// The keep that it is to be recorded in, if any.
     pub(super) app: Option<App>,
 }
@@ -72,7 +75,36 @@ pub(super) fn collect(global: &Global, args: &ScannedArgs) -> Result<Collected, 
         file.taken_us = file.taken_us.min(given.taken_us);
         file.facts.extend(given.facts);
     }
-    Ok(Collected { facts: file, app })
+    let given = args.facts.iter().map(|path| format!("facts:{}", path.display()));
+    let scope = scope(args.targets.iter().cloned().chain(given));
+    Ok(Collected { facts: file, scope, app })
+}
+
+/// Returns what tells scans of one thing from those of another of its kind: a digest, as a place or
+/// a name may tell something of people.
+pub(super) fn scope(words: impl Iterator<Item = String>) -> String {
+    let mut words: Vec<String> = words.map(|word| whole(&word)).collect();
+    if words.is_empty() {
+        words = ["host", "keep"].map(str::to_owned).to_vec();
+    }
+    words.sort_unstable();
+    words.dedup();
+    to_hex(&sha256(words.join("\n").as_bytes()))
+}
+
+/// Names a target as it is named from everywhere.
+fn whole(word: &str) -> String {
+    let (name, of) = word.split_once(':').unwrap_or((word, ""));
+    match name {
+        // Whoever asks, and with which password, is no part of what is asked.
+        "postgres" | "postgresql" => of.rsplit('@').next().unwrap_or_default().to_owned(),
+        "phi" | "nginx" | "iis" | "cfn" | "sqlite" | "windows" | "model" | "git" | "facts" => {
+            let here = name == "git" && of.is_empty();
+            let place = std::path::absolute(if here { "." } else { of });
+            place.map_or_else(|_| word.to_owned(), |place| format!("{name}:{}", place.display()))
+        }
+        _ => word.to_owned(),
+    }
 }
 
 /// The facts of what is neither the keep nor this computer as a whole.
