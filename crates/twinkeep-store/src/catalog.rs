@@ -4,7 +4,8 @@
 //! A sealed value is bound to its table, column, and row, so that moving it elsewhere is noticed.
 
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -18,8 +19,8 @@ use crate::rows::{DIGESTED, Rows};
 /// Opens the catalog's file, which exists.
 pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(catalog("open"))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(catalog("open"))?;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(catalog("open"))?;
+    wait_for_others(&mut connection)?;
     connection.execute_batch(PRAGMAS).map_err(catalog("open"))?;
     // A trigger that was planted must not write with the hand of whoever has the key.
     for dangerous in
@@ -28,6 +29,21 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
         connection.set_db_config(dangerous, false).map_err(catalog("open"))?;
     }
     Ok(connection)
+}
+
+/// Has a connection wait while another one writes. SQLite's own waiting asks ten times a second:
+/// where a sync takes long, and somebody writes one transaction after the other, it would meet none
+/// of the moments in between, which are shorter than a millisecond.
+pub(crate) fn wait_for_others(connection: &mut Connection) -> Result<(), StoreError> {
+    let mut begun = Instant::now();
+    let wait = move |tries: i32| {
+        if tries == 0 {
+            begun = Instant::now();
+        }
+        thread::sleep(Duration::from_millis(1));
+        begun.elapsed() < BUSY_TIME_MAX
+    };
+    connection.busy_handler(Some(wait)).map_err(catalog("open"))
 }
 
 /// Opens a copy of a catalog, to look at it only.
@@ -136,8 +152,9 @@ pub(crate) const SCHEMA_VERSION: i64 = 4;
 
 const KEY_CHECK: &[u8] = b"twinkeep event store";
 
-/// How long to wait for another process's transaction; each takes milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait for the transactions of others; each takes milliseconds, and a sync of a slow
+/// disk now and then seconds.
+const BUSY_TIME_MAX: Duration = Duration::from_secs(60);
 
 const PRAGMAS: &str = "
     PRAGMA journal_mode = WAL;

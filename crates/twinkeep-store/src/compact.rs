@@ -98,7 +98,7 @@ impl Store {
             // Decided once: what a group becomes is not merged again in the same run.
             for group in self.groups(split)? {
                 // Given back between two groups, so that a feed that waits gets its turn.
-                let lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
+                let lock = WriterLock::soon(&self.dir)?;
                 self.execute_doomed(&lock, &|_| ())?;
                 let merged = self.merge(split, &group, &lock, after);
                 if !matches!(merged, Ok(_) | Err(StoreError::RowChanged { .. })) {

@@ -8,10 +8,12 @@
 //! the store next, and can take the lock for writers, completes what was interrupted.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction};
 use twinkeep_domain::Subject;
 
+use crate::catalog::wait_for_others;
 use crate::error::catalog;
 use crate::feeds::written_at;
 use crate::files::{FileNumbers, WriterLock, remove_garbage};
@@ -95,9 +97,13 @@ impl Store {
     /// Moves every page into the database file, where what was deleted is overwritten, and empties
     /// the log, which still has the pages as they were. Readers may keep some of it a while.
     fn forget_old_pages(&self) -> Result<(), StoreError> {
-        self.connection()
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(catalog("empty the log"))
+        let cannot = catalog("empty the log");
+        let mut connection = self.connection();
+        // Whoever writes waits for this, and this for whoever reads: not so long.
+        connection.busy_timeout(READERS_TIME_MAX).map_err(&cannot)?;
+        let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        wait_for_others(&mut connection)?;
+        emptied.map_err(cannot)
     }
 
     pub(crate) fn read_doomed(&self, connection: &Connection) -> Result<Doomed, StoreError> {
@@ -128,6 +134,9 @@ pub(crate) enum Execution {
     ListEmptied,
     FilesRemoved,
 }
+
+/// How long emptying the log waits for those who read what is in it.
+const READERS_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Names a subject on the list; no file has such a name.
 const SUBJECT_PREFIX: &str = "subject/";

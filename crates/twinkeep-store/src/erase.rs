@@ -105,7 +105,7 @@ impl Store {
         request: &ErasureRequest<'_>,
         after: &dyn Fn(Step),
     ) -> Result<ErasureRecord, StoreError> {
-        let lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
+        let lock = WriterLock::soon(&self.dir)?;
         if let Some(record) = self.erasure(request.reference)? {
             self.execute_doomed(&lock, &|step| after(Step::Executed(step)))?;
             return Ok(ErasureRecord { complete: true, ..record });

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rustix::fs::{FlockOperation, flock};
@@ -32,7 +34,25 @@ impl WriterLock {
         let lock = lock(dir, WRITER_LOCK, FlockOperation::NonBlockingLockExclusive)?;
         Ok(lock.map(Self))
     }
+
+    /// Takes the lock, and waits a little while somebody else has it: whoever opens the store has it
+    /// for a moment, and nobody is to hear of that.
+    pub(crate) fn soon(dir: &Path) -> Result<Self, StoreError> {
+        let begun = Instant::now();
+        loop {
+            match Self::take(dir)? {
+                Some(lock) => return Ok(lock),
+                None if WAIT_MAX < begun.elapsed() => return Err(StoreError::Busy),
+                None => thread::sleep(LOOK_EVERY),
+            }
+        }
+    }
 }
+
+/// Longer than opening a store takes, and shorter than people wait.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Keeps the files that the catalog names, and those that it names no more, until it is dropped.
 pub(crate) struct ReadersLock(File);

@@ -77,14 +77,14 @@ impl Store {
         feed: FeedId,
         decision: Decision<'_>,
     ) -> Result<PortionOutcome, StoreError> {
-        let lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
+        let lock = WriterLock::soon(&self.dir)?;
         let released = self.release_locked(feed, decision, &lock);
         self.clear(released, &lock)
     }
 
     /// Turns the events of a held feed into refused rows, for good; returns how many there are.
     pub fn reject_feed(&self, feed: FeedId, decision: Decision<'_>) -> Result<u64, StoreError> {
-        let lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
+        let lock = WriterLock::soon(&self.dir)?;
         let rejected = self.reject_locked(feed, decision, &lock);
         self.clear(rejected, &lock)
     }

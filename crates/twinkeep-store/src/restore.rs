@@ -183,7 +183,7 @@ impl Store {
         catalog::check(&transaction, root)?;
         drop(transaction);
         let store = Self::new(dir, root, Keyring::open(dir, root)?, connection);
-        let lock = WriterLock::take(dir)?.ok_or(StoreError::Busy)?;
+        let lock = WriterLock::soon(dir)?;
         let restored = store.heal(keyring, terms, &lock)?;
         // What the copy itself had to destroy, and files that have no place any more.
         store.execute_doomed(&lock, &|_| ())?;

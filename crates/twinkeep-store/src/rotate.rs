@@ -74,7 +74,7 @@ impl Store {
         let mut rotation = Rotation { done: 0, total: files.len() as u64 };
         progress(rotation);
         loop {
-            let lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
+            let lock = WriterLock::soon(&self.dir)?;
             // What an interrupted run left.
             self.execute_doomed(&lock, &|_| ())?;
             // Anew each time: between two files another command may have replaced some.

@@ -115,7 +115,7 @@ impl Store {
     ///
     /// A copy that is replaced is overwritten, as far as the disk does what it is told.
     pub fn back_up_keyring(&self, to: &Path) -> Result<KeyringCopy, StoreError> {
-        let _lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
+        let _lock = WriterLock::soon(&self.dir)?;
         let ring = self.keyring.now()?;
         refuse_other_file(to)?;
         let sealed = fs::read(path(&self.dir, KEYRING)).map_err(file("read", KEYRING))?;

@@ -201,8 +201,8 @@ impl Erased {
 }
 
 impl Store {
-    /// Begins a feed. Takes one caller at a time across all processes; a second one is told
-    /// [`StoreError::Busy`].
+    /// Begins a feed. Takes one caller at a time across all processes; a second one waits a little,
+    /// and is told [`StoreError::Busy`].
     pub fn begin_feed<'a>(&'a self, opening: Opening<'a>) -> Result<FeedWriter<'a>, StoreError> {
         self.begin_feed_stepwise(opening, &|_| ())
     }
@@ -212,7 +212,7 @@ impl Store {
         opening: Opening<'a>,
         after: &'a (dyn Fn(Step) + Sync),
     ) -> Result<FeedWriter<'a>, StoreError> {
-        let lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
+        let lock = WriterLock::soon(&self.dir)?;
         after(Step::Locked);
         let ring = self.keyring.now()?;
         let (id, numbers) = self.read(|connection| {

@@ -97,7 +97,7 @@ impl Store {
         let last: i64 = self.rows.head(&connection, |row| row.get("live_last"))?;
         let mut total = Folded::default();
         loop {
-            let lock = WriterLock::take(&self.dir)?.ok_or(StoreError::Busy)?;
+            let lock = WriterLock::soon(&self.dir)?;
             self.execute_doomed(&lock, &|_| ())?;
             let rows = self.oldest_live(&mut connection, last)?;
             if rows.is_empty() {
