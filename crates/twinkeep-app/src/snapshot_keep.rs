@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use twinkeep_ledger::{Activity, Class as EventClass, Severity, verify};
+use twinkeep_ledger::{Activity, Class as EventClass, Severity, lock_out_writers, verify};
 use twinkeep_registry::Status;
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_vault::files::{PRIVATE_FILE, create_private_dir, write_atomic};
@@ -185,12 +185,13 @@ fn copy_incidents(app: &App, to: &Layout, files: &mut Digests) -> Result<(), App
     Ok(())
 }
 
-/// Copies the ledger, which may grow meanwhile: once more if the copy does not hold. Returns its
-/// name and size.
+/// Copies the ledger, which may grow meanwhile: once more if the copy does not hold, and without
+/// writers if it never does. Returns its name and size.
 fn copy_ledger(app: &App, to: &Layout, files: &mut Digests) -> Result<(String, u64), AppError> {
     let mut tries = 0;
     loop {
-        match copy_ledger_once(app, to) {
+        let writers = if tries < GROWING_TRIES { Writers::GoOn } else { Writers::Wait };
+        match copy_ledger_once(app, to, &writers) {
             Ok((origin, size, mut digests)) => {
                 files.append(&mut digests);
                 return Ok((origin, size));
@@ -201,10 +202,27 @@ fn copy_ledger(app: &App, to: &Layout, files: &mut Digests) -> Result<(String, u
     }
 }
 
-fn copy_ledger_once(app: &App, to: &Layout) -> Result<(String, u64, Digests), AppError> {
+/// What whoever writes does while the ledger is copied.
+enum Writers {
+    GoOn,
+    /// With whoever is to be answered; but not while the copy is verified.
+    Wait,
+}
+
+fn copy_ledger_once(
+    app: &App,
+    to: &Layout,
+    writers: &Writers,
+) -> Result<(String, u64, Digests), AppError> {
     let view = app.ledger_view()?;
     let mut digests = Digests::new();
-    copy_folder(&app.layout.ledger(), &to.ledger(), "ledger", &mut digests)?;
+    let from = app.layout.ledger();
+    let guard = match writers {
+        Writers::GoOn => None,
+        Writers::Wait => lock_out_writers(&from)?,
+    };
+    copy_folder(&from, &to.ledger(), "ledger", &mut digests)?;
+    drop(guard);
     let trusted = view.checkpoint().checkpoint;
     let origin = view.checkpoint().note.lines().next().unwrap_or_default().to_owned();
     let verified = verify(&to.ledger(), &origin, &app.prover.verifying_key(), &[trusted])?;
@@ -226,5 +244,8 @@ pub(crate) const MANIFEST: &str = "snapshot.json";
 
 pub(crate) const MANIFEST_TYPE: &str = "application/vnd.twinkeep.snapshot.v1+json";
 
-/// A server writes some batches a second, and copying a ledger takes less.
+/// A server writes some batches a second, and copying a ledger takes less, most of the time.
+const GROWING_TRIES: usize = 3;
+
+/// Without writers, only partial tiles in the place of full ones go, and no new ones come.
 const LEDGER_TRIES: usize = 10;

@@ -414,7 +414,7 @@ impl Folder {
 }
 
 /// Holds the lock on the folder until it is dropped.
-pub(crate) struct Guard(File);
+pub struct Guard(File);
 
 impl Guard {
     fn take(file: File, how: FlockOperation) -> Result<Self, LedgerError> {
@@ -430,8 +430,9 @@ impl Drop for Guard {
     }
 }
 
-/// Keeps writers out for a moment; a copy of a ledger has no lock, and nobody to keep out.
-pub(crate) fn lock_out_writers(dir: &Path) -> Result<Option<Guard>, LedgerError> {
+/// Keeps writers out for a moment; a copy of a ledger has no lock, and nobody to keep out. Whoever
+/// writes waits meanwhile, and with them who is to be answered.
+pub fn lock_out_writers(dir: &Path) -> Result<Option<Guard>, LedgerError> {
     match File::open(dir.join(LOCK_FILE)) {
         Ok(file) => Guard::take(file, FlockOperation::LockShared).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

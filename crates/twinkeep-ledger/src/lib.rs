@@ -42,6 +42,7 @@ pub use checkpoint::{Checkpoint, SignedCheckpoint, key_id, origin_valid, stated_
 pub use cosignature::{COSIGNATURE_TYPE, WitnessRequest, cosign, cosigned_at};
 pub use entry::{Activity, Class, Detail, Entry, EntryError, Outcome, Severity};
 pub use error::LedgerError;
+pub use folder::{Guard, lock_out_writers};
 pub use journal::JOURNAL_FILES;
 pub use ledger::{Appended, Ledger, Reply};
 pub use proof::Proof;

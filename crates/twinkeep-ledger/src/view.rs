@@ -344,5 +344,6 @@ const TILE_SIZE_MAX: u64 = TILE_WIDTH * (ENTRY_SIZE_MAX as u64 + 2);
 const TILE_CACHE_MAX: usize = 256;
 
 /// A wider tile can be replaced between listing and reading it; a busy writer does so every
-/// millisecond, so a few attempts are enough.
-const READ_ATTEMPT_COUNT: usize = 8;
+/// millisecond, and a reader may not get its turn in between. A tile that is really missing is told
+/// some milliseconds later.
+const READ_ATTEMPT_COUNT: usize = 200;
