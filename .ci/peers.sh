@@ -4,6 +4,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# Twice more, where a mirror or a registry does not answer.
+again() { "$@" || { sleep 10 && "$@"; } || { sleep 60 && "$@"; }; }
+
 # need PROGRAM PACKAGE: a program may lie outside of PATH, as Debian's servers do.
 missing=
 need() {
@@ -24,9 +27,9 @@ need ip iproute2             # in a network of its own
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need initdb postgresql
 if [ -n "$missing" ]; then
     echo "installing$missing"
-    apt-get update -qq
+    again apt-get update -qq
     # shellcheck disable=SC2086
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    again env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 
 # python COMMAND-OR-MODULE PACKAGE…: into a folder of our own.
@@ -38,7 +41,7 @@ python() {
     command -v "$probe" >/dev/null 2>&1 && return
     echo "installing $*"
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"
+    again "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"
 }
 python moto_server 'moto[kms,s3]' flask flask-cors # AWS KMS and S3
 python model_signing model-signing==1.1.1 pyOpenSSL # signs models, and verifies ours
@@ -47,25 +50,25 @@ python hypercorn fastapi uvicorn websockets hypercorn # model servers that stand
 "$venv/bin/python3" -c 'import cyclonedx.validation.json, jsonschema' 2>/dev/null || {
     echo "installing cyclonedx-python-lib"
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check 'cyclonedx-python-lib[json-validation]'
+    again "$venv/bin/pip" install --quiet --disable-pip-version-check 'cyclonedx-python-lib[json-validation]'
 }
 # A client of KServe's protocol, the resources of FHIR, and a reader of metrics.
 "$venv/bin/python3" -c 'import tritonclient.http, fhir.resources.R4B.bundle, prometheus_client' 2>/dev/null || {
     echo "installing tritonclient, fhir.resources, and prometheus-client"
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check 'tritonclient[http]' fhir.resources prometheus-client
+    again "$venv/bin/pip" install --quiet --disable-pip-version-check 'tritonclient[http]' fhir.resources prometheus-client
 }
 # An OpenID provider, which issues access tokens.
 [ -d "$venv/idp/node_modules/oidc-provider" ] || {
     echo "installing oidc-provider"
-    command -v npm >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null
-    npm install --silent --no-audit --no-fund --prefix "$venv/idp" oidc-provider@9.13.3
+    command -v npm >/dev/null 2>&1 || again env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null
+    again npm install --silent --no-audit --no-fund --prefix "$venv/idp" oidc-provider@9.13.3
 }
 # A rate limiter to compare with; unpacked, because installing it would start it.
 [ -x "$venv/nginx/usr/sbin/nginx" ] || {
     echo "unpacking nginx"
     mkdir -p "$venv/nginx"
-    (cd "$venv/nginx" && { apt-get download -qq nginx || { apt-get update -qq && apt-get download -qq nginx; } } 2>/dev/null && dpkg -x nginx_*.deb .)
+    (cd "$venv/nginx" && { apt-get download -qq nginx || { again apt-get update -qq && apt-get download -qq nginx; } } 2>/dev/null && dpkg -x nginx_*.deb .)
 }
 mkdir -p "$venv/bin"
 ln -sf ../nginx/usr/sbin/nginx "$venv/bin/nginx"
@@ -75,7 +78,7 @@ ln -sf ../nginx/usr/sbin/nginx "$venv/bin/nginx"
     mkdir -p "$venv/auditd"
     packages='auditd libauparse0 libaudit1 libcap-ng0'
     # shellcheck disable=SC2086
-    (cd "$venv/auditd" && { apt-get download -qq $packages || { apt-get update -qq && apt-get download -qq $packages; } } 2>/dev/null && for package in *.deb; do dpkg -x "$package" .; done)
+    (cd "$venv/auditd" && { apt-get download -qq $packages || { again apt-get update -qq && apt-get download -qq $packages; } } 2>/dev/null && for package in *.deb; do dpkg -x "$package" .; done)
 }
 # Makes headers of LUKS, and what records who reads in PostgreSQL: without them, their tests say so.
 unpack() {
@@ -83,7 +86,7 @@ unpack() {
     shift
     echo "unpacking $*"
     mkdir -p "$folder"
-    (cd "$folder" && { apt-get download -qq "$@" || { apt-get update -qq && apt-get download -qq "$@"; } } 2>/dev/null && for package in *.deb; do dpkg -x "$package" .; done) || echo "$1 cannot be unpacked"
+    (cd "$folder" && { apt-get download -qq "$@" || { again apt-get update -qq && apt-get download -qq "$@"; } } 2>/dev/null && for package in *.deb; do dpkg -x "$package" .; done) || echo "$1 cannot be unpacked"
 }
 [ -x "$venv/cryptsetup/sbin/cryptsetup" ] || unpack cryptsetup cryptsetup-bin libcryptsetup12 libdevmapper1.02.1 libjson-c5 libpopt0
 version=$(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | sort -n | tail -n 1)
@@ -92,20 +95,20 @@ version=$(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev
 "$venv/bin/python3" -c 'import meds' 2>/dev/null || {
     echo "installing meds"
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check 'meds>=0.4.1'
+    again "$venv/bin/pip" install --quiet --disable-pip-version-check 'meds>=0.4.1'
 }
 # What the figures of drift are compared with.
 "$venv/bin/python3" -c 'import scipy' 2>/dev/null || {
     echo "installing scipy"
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check scipy
+    again "$venv/bin/pip" install --quiet --disable-pip-version-check scipy
 }
 # Those who are told when something is wrong: a mail server, the reference library of Standard
 # Webhooks, and the models of OCSF.
 "$venv/bin/python3" -c 'import aiosmtpd, standardwebhooks, py_ocsf_models' 2>/dev/null || {
     echo "installing aiosmtpd, standardwebhooks, and py-ocsf-models"
     [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check aiosmtpd standardwebhooks py-ocsf-models
+    again "$venv/bin/pip" install --quiet --disable-pip-version-check aiosmtpd standardwebhooks py-ocsf-models
 }
 # The public schemas of CACAO are in no package: where they cannot be fetched, their test says so.
 [ -d "$venv/cacao-json-schemas/schemas" ] || {
@@ -124,5 +127,5 @@ version=$(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev
     mkdir -p "$venv/rsyslog"
     packages='rsyslog rsyslog-openssl libestr0 libfastjson4 liblognorm5'
     # shellcheck disable=SC2086
-    (cd "$venv/rsyslog" && { apt-get download -qq $packages || { apt-get update -qq && apt-get download -qq $packages; } } 2>/dev/null && for package in *.deb; do dpkg -x "$package" .; done)
+    (cd "$venv/rsyslog" && { apt-get download -qq $packages || { again apt-get update -qq && apt-get download -qq $packages; } } 2>/dev/null && for package in *.deb; do dpkg -x "$package" .; done)
 }

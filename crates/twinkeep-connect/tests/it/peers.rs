@@ -10,6 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -125,11 +126,17 @@ impl Postgres {
         self.set("ssl", "on");
     }
 
-    /// Changes a setting of the running server.
+    /// Changes a setting of the running server; whoever connects after that meets it.
     pub(crate) fn set(&self, name: &str, value: &str) {
+        let loaded = || self.sql("postgres", "SELECT pg_conf_load_time()");
+        let before = loaded();
         self.sql("postgres", &format!("ALTER SYSTEM SET {name} = '{value}'"));
         self.sql("postgres", "SELECT pg_reload_conf()");
-        thread::sleep(Duration::from_millis(300));
+        let begun = Instant::now();
+        while loaded() == before {
+            assert!(begun.elapsed() < START_TIME_MAX, "PostgreSQL does not load its configuration");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Runs statements as the administrator, in `database`.
@@ -247,10 +254,24 @@ impl Drop for Sshd {
     }
 }
 
-/// Returns a port of loopback on which nothing listens now.
+/// Returns a port of loopback on which nothing listens now: another one each time, and none that the
+/// kernel gives to whoever asks for any, so that nobody has it before who is told of it listens.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Test programs that run beside each other begin at different ones.
+    let first = std::process::id().wrapping_mul(97);
+    loop {
+        let number = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(PORTS_FIRST + number % PORTS_COUNT).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
+
+/// Linux gives ports from 32768 on by itself.
+const PORTS_FIRST: u32 = 20_000;
+const PORTS_COUNT: u32 = 12_000;
 
 /// Writes a file of a test.
 pub(crate) fn write(path: &Path, text: &str, mode: u32) {

@@ -228,7 +228,7 @@ fn a_connection_that_is_cut_is_never_taken_for_the_end() {
     drop(rows);
     assert!(["database-cut", "database-query"].contains(&database.finish().unwrap_err().code()));
 
-    site.server.sql("ward", "ALTER ROLE twin SET statement_timeout = '400ms'");
+    site.server.sql("ward", "ALTER ROLE twin SET statement_timeout = '3s'");
     let mut database = site.open();
     let mut rows =
         database.copy(&query("SELECT 1 AS n UNION ALL SELECT 1 FROM pg_sleep(30)"), None).unwrap();

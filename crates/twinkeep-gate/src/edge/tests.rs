@@ -24,7 +24,7 @@ use crate::testing::{self, Client, PATIENCE, read_to_close, self_signed};
 use crate::tls::ClientCertificates::{self, Asked, NotAsked};
 use crate::tls::server_config;
 
-/// Short enough to test every stall, long enough not to fire on a busy machine.
+/// Short enough to test a stall; a test takes the one limit from here that it is about.
 const SHORT: EdgeLimits = EdgeLimits {
     handshake: Duration::from_millis(800),
     stall: StallLimits {
@@ -39,9 +39,31 @@ const SHORT: EdgeLimits = EdgeLimits {
     },
 };
 
-/// So long that what ends a connection is something else.
-const PATIENT: EdgeLimits =
-    EdgeLimits { stall: StallLimits { idle: Duration::from_secs(600), ..SHORT.stall }, ..SHORT };
+/// So long that what ends a connection is something else, however busy the machine is.
+const PATIENT: EdgeLimits = EdgeLimits {
+    handshake: PATIENCE,
+    stall: StallLimits {
+        head: PATIENCE,
+        idle: Duration::from_secs(600),
+        request: PATIENCE,
+        write: PATIENCE,
+        ..SHORT.stall
+    },
+};
+
+const SHORT_HANDSHAKE: EdgeLimits = EdgeLimits { handshake: SHORT.handshake, ..PATIENT };
+
+const SHORT_HEAD: EdgeLimits =
+    EdgeLimits { stall: StallLimits { head: SHORT.stall.head, ..PATIENT.stall }, ..PATIENT };
+
+const SHORT_IDLE: EdgeLimits =
+    EdgeLimits { stall: StallLimits { idle: SHORT.stall.idle, ..PATIENT.stall }, ..PATIENT };
+
+const SHORT_REQUEST: EdgeLimits =
+    EdgeLimits { stall: StallLimits { request: SHORT.stall.request, ..PATIENT.stall }, ..PATIENT };
+
+const SHORT_WRITE: EdgeLimits =
+    EdgeLimits { stall: StallLimits { write: SHORT.stall.write, ..PATIENT.stall }, ..PATIENT };
 
 struct Server {
     client: Client,
@@ -170,7 +192,7 @@ async fn connections_go_round_the_loops_and_all_end_when_told() {
 
 #[tokio::test]
 async fn a_tcp_connection_without_tls_is_closed() {
-    let server = start(SHORT, 100).await;
+    let server = start(SHORT_HANDSHAKE, 100).await;
     let mut stream = server.client.connect_tcp().await;
     assert_eq!(read_to_close(&mut stream).await, "");
     assert!(server.counted("handshake-stalled").await);
@@ -178,12 +200,13 @@ async fn a_tcp_connection_without_tls_is_closed() {
 
 #[tokio::test]
 async fn half_a_handshake_is_closed() {
-    let server = start(SHORT, 100).await;
+    let server = start(SHORT_HANDSHAKE, 100).await;
     let mut stream = server.client.connect_tcp().await;
     stream.write_all(&[22, 3, 1, 2, 0, 1, 0]).await.unwrap();
     stream.flush().await.unwrap();
     read_to_close(&mut stream).await;
     assert!(server.counted("handshake-stalled").await);
+    let server = start(PATIENT, 100).await;
     let mut stream = server.client.connect_tcp().await;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     stream.flush().await.unwrap();
@@ -193,7 +216,7 @@ async fn half_a_handshake_is_closed() {
 
 #[tokio::test]
 async fn a_secured_connection_that_asks_nothing_is_closed() {
-    let server = start(SHORT, 100).await;
+    let server = start(SHORT_IDLE, 100).await;
     for protocol in ["http/1.1", "h2"] {
         let mut stream = server.client.connect(protocol).await;
         read_to_close(&mut stream).await;
@@ -203,7 +226,7 @@ async fn a_secured_connection_that_asks_nothing_is_closed() {
 
 #[tokio::test]
 async fn half_a_head_is_closed() {
-    let server = start(SHORT, 100).await;
+    let server = start(SHORT_HEAD, 100).await;
     for start in ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n", "\r"] {
         let mut stream = server.client.connect("http/1.1").await;
         stream.write_all(start.as_bytes()).await.unwrap();
@@ -215,7 +238,7 @@ async fn half_a_head_is_closed() {
 
 #[tokio::test]
 async fn a_head_that_drips_is_closed_on_time() {
-    let server = start(SHORT, 100).await;
+    let server = start(SHORT_HEAD, 100).await;
     let (mut reader, mut writer) = tokio::io::split(server.client.connect("http/1.1").await);
     let drip = tokio::spawn(async move {
         for byte in b"GET / HTTP/1.1\r\nHost: a\r\nX: ".iter().chain(std::iter::repeat(&b'x')) {
@@ -232,7 +255,7 @@ async fn a_head_that_drips_is_closed_on_time() {
 
 #[tokio::test]
 async fn half_an_http2_preface_is_closed() {
-    let server = start(SHORT, 100).await;
+    let server = start(SHORT_HEAD, 100).await;
     let mut stream = server.client.connect("h2").await;
     stream.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
     stream.flush().await.unwrap();
@@ -242,7 +265,7 @@ async fn half_an_http2_preface_is_closed() {
 
 #[tokio::test]
 async fn an_http2_connection_that_only_pings_is_closed() {
-    let server = start(SHORT, 100).await;
+    let server = start(SHORT_IDLE, 100).await;
     let (mut reader, mut writer) = tokio::io::split(server.client.connect("h2").await);
     writer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     writer.flush().await.unwrap();
@@ -273,7 +296,7 @@ async fn a_flood_of_frames_that_ask_for_nothing_is_closed_at_once() {
 
 #[tokio::test]
 async fn a_body_that_never_ends_is_closed() {
-    let server = start(SHORT, 100).await;
+    let server = start(SHORT_REQUEST, 100).await;
     let mut stream = server.client.connect("http/1.1").await;
     stream.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1").await.unwrap();
     stream.flush().await.unwrap();
@@ -283,7 +306,7 @@ async fn a_body_that_never_ends_is_closed() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_read_is_closed() {
-    let server = start(SHORT, 100).await;
+    let server = start(SHORT_WRITE, 100).await;
     let mut stream = server.client.connect("http/1.1").await;
     stream.write_all(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     stream.flush().await.unwrap();
@@ -292,7 +315,7 @@ async fn an_answer_that_is_not_read_is_closed() {
 
 #[tokio::test]
 async fn an_answer_that_is_read_too_slowly_is_closed() {
-    let server = start(SHORT, 100).await;
+    let server = start(SHORT_WRITE, 100).await;
     let mut stream = server.client.connect("http/1.1").await;
     stream.write_all(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     stream.flush().await.unwrap();
@@ -309,7 +332,7 @@ async fn an_answer_that_is_read_too_slowly_is_closed() {
 
 #[tokio::test]
 async fn an_http2_answer_that_is_not_read_is_closed() {
-    let server = start(SHORT, 100).await;
+    let server = start(SHORT_IDLE, 100).await;
     let stream = TokioIo::new(server.client.connect("h2").await);
     let mut client = http2::Builder::new(TokioExecutor::new());
     // The connection itself is read, and pings are answered: only this answer is left lying.
@@ -324,14 +347,14 @@ async fn an_http2_answer_that_is_not_read_is_closed() {
 
 #[tokio::test]
 async fn good_requests_are_answered_in_order_on_one_connection() {
-    let server = start(SHORT, 100).await;
+    let server = start(PATIENT, 100).await;
     let answer = server
         .client
         .raw(
             b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n\
               POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello\
               POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n\
-              GET /d HTTP/1.1\r\nHost: a\r\n\r\n",
+              GET /d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         )
         .await;
     let found: Vec<&str> =
@@ -344,9 +367,10 @@ async fn good_requests_are_answered_in_order_on_one_connection() {
 
 #[tokio::test]
 async fn a_client_that_waits_for_100_continue_gets_it() {
-    let server = start(SHORT, 100).await;
+    let server = start(PATIENT, 100).await;
     let mut stream = server.client.connect("http/1.1").await;
-    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\
+                 Expect: 100-continue\r\n\r\n";
     stream.write_all(head).await.unwrap();
     stream.flush().await.unwrap();
     let mut interim = [0; 25];
@@ -360,7 +384,7 @@ async fn a_client_that_waits_for_100_continue_gets_it() {
 
 #[tokio::test]
 async fn the_key_exchange_is_post_quantum_and_tls_1_2_is_not_spoken() {
-    let server = start(SHORT, 100).await;
+    let server = start(PATIENT, 100).await;
     let stream = server.client.connect("http/1.1").await;
     let group = stream.get_ref().1.negotiated_key_exchange_group().unwrap().name();
     assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
@@ -369,7 +393,7 @@ async fn the_key_exchange_is_post_quantum_and_tls_1_2_is_not_spoken() {
 
 #[tokio::test]
 async fn a_certificate_that_a_client_shows_is_known_if_it_holds_the_key() {
-    let server = start_asking(SHORT, 100, Asked).await;
+    let server = start_asking(PATIENT, 100, Asked).await;
     let ask = b"GET /who HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let (mine, certificate) = self_signed();
     let (other, _) = self_signed();
@@ -385,14 +409,14 @@ async fn a_certificate_that_a_client_shows_is_known_if_it_holds_the_key() {
     }
     assert!(server.counted("tls-failed").await);
     assert!(server.client.raw(ask).await.ends_with("[None]"));
-    let server = start(SHORT, 100).await;
+    let server = start(PATIENT, 100).await;
     let mut stream = server.client.connect_as(&mine.cert_chain_pem, &mine).await.unwrap();
     assert!(testing::ask(&mut stream, ask).await.ends_with("[None]"));
 }
 
 #[tokio::test]
 async fn a_smuggled_request_is_not_answered() {
-    let server = start(SHORT, 100).await;
+    let server = start(PATIENT, 100).await;
     let hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
     let heads = [
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -437,7 +461,7 @@ async fn a_smuggled_request_is_not_answered() {
 
 #[tokio::test]
 async fn a_malformed_chunk_ends_the_connection_after_its_answer() {
-    let server = start(SHORT, 100).await;
+    let server = start(PATIENT, 100).await;
     for chunks in ["3\nabc\r\n0\r\n\r\n", "3;x=y\r\nabc\r\n0\r\n\r\n", "0\r\nX: y\r\n\r\n", "g\r\n"]
     {
         let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -450,7 +474,7 @@ async fn a_malformed_chunk_ends_the_connection_after_its_answer() {
 
 #[tokio::test]
 async fn one_address_cannot_take_all_connections() {
-    let server = start(SHORT, 2).await;
+    let server = start(PATIENT, 2).await;
     let _first = server.client.connect_tcp().await;
     let _second = server.client.connect_tcp().await;
     let mut third = server.client.connect_tcp().await;
@@ -460,7 +484,8 @@ async fn one_address_cannot_take_all_connections() {
 
 #[tokio::test]
 async fn stopping_finishes_what_is_under_way_and_takes_nothing_new() {
-    let server = start(SHORT, 100).await;
+    let stall = StallLimits { drain: Duration::from_secs(20), ..PATIENT.stall };
+    let server = start(EdgeLimits { stall, ..PATIENT }, 100).await;
     let mut busy = server.client.connect("http/1.1").await;
     busy.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     busy.flush().await.unwrap();
@@ -477,8 +502,8 @@ async fn stopping_finishes_what_is_under_way_and_takes_nothing_new() {
 #[tokio::test]
 async fn stopping_does_not_wait_for_a_client_that_stalls() {
     // Only the stop ends this request in time.
-    let stall = StallLimits { request: PATIENCE * 5, ..SHORT.stall };
-    let server = start(EdgeLimits { stall, ..SHORT }, 100).await;
+    let stall = StallLimits { request: PATIENCE * 5, ..PATIENT.stall };
+    let server = start(EdgeLimits { stall, ..PATIENT }, 100).await;
     let mut stuck = server.client.connect("http/1.1").await;
     stuck.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n").await.unwrap();
     stuck.flush().await.unwrap();
@@ -489,7 +514,7 @@ async fn stopping_does_not_wait_for_a_client_that_stalls() {
 
 #[tokio::test]
 async fn the_edge_says_nothing_about_itself() {
-    let server = start(SHORT, 100).await;
+    let server = start(PATIENT, 100).await;
     let answer = server.client.raw(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(!answer.to_ascii_lowercase().contains("server:"), "{answer}");
 }
@@ -497,21 +522,9 @@ async fn the_edge_says_nothing_about_itself() {
 /// Longer than it takes until a quiet connection is let go of by the HTTP library.
 const QUIET: Duration = Duration::from_millis(800);
 
-/// Nothing here is about being late.
-fn patient() -> EdgeLimits {
-    let stall = StallLimits {
-        head: PATIENCE,
-        idle: PATIENCE,
-        request: PATIENCE,
-        write: PATIENCE,
-        ..SHORT.stall
-    };
-    EdgeLimits { handshake: PATIENCE, stall }
-}
-
 #[tokio::test]
 async fn a_connection_that_was_quiet_answers_again() {
-    let server = start(patient(), 10).await;
+    let server = start(PATIENT, 10).await;
     let mut stream = server.client.connect("http/1.1").await;
     let request = b"POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello";
     // Whole, cut in the head, and cut in the body.
@@ -535,7 +548,7 @@ async fn a_connection_that_was_quiet_answers_again() {
 
 #[tokio::test]
 async fn what_is_left_of_a_body_is_never_taken_for_a_head() {
-    let server = start(patient(), 10).await;
+    let server = start(PATIENT, 10).await;
     let hidden = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for (now, later) in [(hidden.len(), 0), (0, hidden.len()), (10, hidden.len() - 10)] {
         let mut stream = server.client.connect("http/1.1").await;

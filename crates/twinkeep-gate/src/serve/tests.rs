@@ -9,7 +9,7 @@ use serde_json::Value;
 use twinkeep_app::{Caller, NewApiKeyRequest, Scope};
 
 use super::{Front, Stopper, serve, stopper};
-use crate::testing::{Client, self_signed};
+use crate::testing::{Client, PATIENCE, self_signed};
 use crate::{GateSettings, Rate};
 
 mod admin;
@@ -46,6 +46,10 @@ fn settings() -> GateSettings {
         identity_rate: Rate { per_second: 1000, burst: 1000 },
         address_rate: Rate { per_second: 1000, burst: 1000 },
         report_interval: Duration::from_secs(3600),
+        // Handshakes, too, have the time of a request's arrival.
+        request_arrival_time: PATIENCE,
+        request_time: PATIENCE,
+        idle_time: PATIENCE,
         ..GateSettings::new(listen, &twinkeep_app::GateConfig::default())
     }
 }

@@ -57,6 +57,7 @@ fn feeds_are_taken_in_order_whatever_the_order_in_which_they_come() {
     };
     put(3);
     put(2);
+    until("the folder was opened", || place.path("drop/done").is_dir());
     std::thread::sleep(Duration::from_secs(3));
     assert!(place.files("drop/done").is_empty(), "a feed was taken although one is missing");
     put(1);
@@ -65,8 +66,11 @@ fn feeds_are_taken_in_order_whatever_the_order_in_which_they_come() {
     assert_eq!(place.run(&["feed", "list"]).lines().len(), 3);
     // Once more is a replay.
     put(2);
-    until("the replay was refused", || place.files("drop/refused").len() == 2);
-    let reason = fs::read_to_string(&place.files("drop/refused")[1]).unwrap();
+    // Under another name until it is whole.
+    let reason = place.path("drop/refused/7-2.sealed.reason.txt");
+    until("the replay was refused", || reason.exists());
+    assert_eq!(place.files("drop/refused").len(), 2);
+    let reason = fs::read_to_string(&reason).unwrap();
     assert!(reason.starts_with("feed-replayed"), "{reason}");
 }
 

@@ -65,12 +65,16 @@ fn a_feed_that_makes_forecasts_worse_is_found_and_told_and_one_that_does_not_is_
         incidents.len()
     };
     let ask = |feed: &str| place.run(&["model", "influence", "--target", "HR", "--only", feed]);
+    // By the shipped parameters one report in a hundred may have a false alarm.
+    let shipped = include_str!("../../../twinkeep-watch/src/poisoning/poisoning.toml");
+    let sure = shipped.replace("harm_min = 0.02", "harm_min = 0.1");
+    write(&place.path("keep/poisoning.toml"), sure.as_bytes());
     let before = ask(&clean).done();
     assert_eq!((&before["trainings"], of_poison(&clean)), (&6.into(), 0), "{before}");
     assert_ne!(before["sources"][0]["targets"][0]["verdict"], "harms", "{before}");
 
     // How surely poison is found is what the benchmark tells; this test is about what follows.
-    let lenient = include_str!("../../../twinkeep-watch/src/poisoning/poisoning.toml")
+    let lenient = shipped
         .replace("false_discovery_rate = 0.01", "false_discovery_rate = 0.5")
         .replace("harm_min = 0.02", "harm_min = 0.005");
     write(&place.path("keep/poisoning.toml"), lenient.as_bytes());

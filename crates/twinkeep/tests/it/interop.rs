@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::harness::{Place, write};
+use crate::peers::free_port;
 use crate::serve::{Server, key, ready};
 
 /// The interpreter with the peers, if they are installed.
@@ -191,7 +192,7 @@ print(json.dumps(found))
 fn metrics_say_how_much_was_asked_and_never_by_whom() {
     let Some(python) = python("prometheus_client.openmetrics.parser") else { return };
     let place = ready();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = format!("127.0.0.1:{}", free_port());
     let path = place.path("keep/twinkeep.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     let listen = format!("[gate]\nmetrics_listen = \"{free}\"\ntrace_file = \"traces.jsonl\"\n");
@@ -229,7 +230,8 @@ fn metrics_say_how_much_was_asked_and_never_by_whom() {
     };
     assert_eq!(status("/api/v1/twins", &[]), "404");
     assert_eq!(status("/metrics", &["--request", "POST"]), "405");
-    drop(server);
+    // Told to end, it writes what waits.
+    assert_eq!(server.stop(), Some(0));
     let kept = std::fs::read_to_string(place.path("keep/traces.jsonl")).unwrap();
     assert!(!kept.contains(&twin) && !kept.contains(&id), "{kept}");
     assert_eq!(kept.matches("\"4bf92f3577b34da6a3ce929d0e0e4736\"").count(), 9, "{kept}");

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Place, Ran, peer, ran, write};
-use crate::peers::{Authority, PASSWORD, Postgres};
+use crate::peers::{Authority, PASSWORD, Postgres, free_port};
 use crate::serve::Server;
 
 /// Runs a command in its place with variables.
@@ -124,7 +124,7 @@ impl Drop for Running {
 fn buckets_are_closed_by_a_plan_and_given_back() {
     let place = Place::empty();
     let Some(moto) = peer("moto_server") else { return };
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let server = Command::new(moto)
         .args(["-H", "127.0.0.1", "-p", &port.to_string()])
         .stdout(Stdio::null())

@@ -2,7 +2,7 @@
 //! everything does: the suite can fail.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Place, peer, write};
+use crate::peers::free_port;
 use crate::serve::{Server, key};
 
 #[test]
@@ -107,8 +108,7 @@ fn of_nginx_not_everything_holds_and_it_says_so() {
         .unwrap();
     assert!(made.status.success());
     write(&place.path("site/index.html"), b"hello");
-    // A port that was free a moment ago.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let Some(_nginx) = nginx(&place.path("site"), port) else { return };
     let url = format!("https://localhost:{port}/index.html");
     let ran = place.run(&["selfattack", &url, "--patience", "20"]);
@@ -141,7 +141,7 @@ fn somebody_elses_server_is_not_attacked() {
     for url in ["http://localhost", "localhost", "https://", "https://a@localhost"] {
         assert_eq!(place.run(&["selfattack", url]).refused(), "selfattack-url", "{url}");
     }
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let gone = format!("https://localhost:{port}");
     assert_eq!(place.run(&["selfattack", &gone]).refused(), "selfattack-unreachable");
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Place, Ran};
+use crate::peers::free_port;
 
 /// A running server; killed when dropped.
 pub(crate) struct Gate {
@@ -282,7 +283,8 @@ fn a_send_that_is_cut_goes_on_where_it_was() {
 fn a_send_to_a_gate_that_is_down_keeps_the_same_bytes_for_the_next_one() {
     let place = ready();
     place.synth("feed.tar.gz", 20, 0, 1);
-    let gate = serve(&place, "127.0.0.1:0");
+    // Nobody else is given this port while the gate is down.
+    let gate = serve(&place, &format!("127.0.0.1:{}", free_port()));
     let url = format!("https://{}", gate.address);
     let address = gate.address.clone();
     drop(gate);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -14,7 +14,7 @@ use super::RATE;
 /// nginx with `limit_req rate=5r/s burst=10 nodelay`; stopped when dropped.
 struct Nginx {
     child: Child,
-    address: SocketAddr,
+    socket: PathBuf,
     log: PathBuf,
 }
 
@@ -38,8 +38,8 @@ impl Nginx {
             }
             return None;
         };
-        // A port that was free a moment ago.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // Not a port: somebody else could take it before nginx does.
+        let socket = dir.join("socket");
         let log = dir.join("log");
         write(&dir.join("f"), "ok");
         let dir = dir.display();
@@ -54,7 +54,7 @@ impl Nginx {
                  fastcgi_temp_path {dir}/fastcgi; uwsgi_temp_path {dir}/uwsgi;
                  scgi_temp_path {dir}/scgi;
                  server {{
-                     listen {address};
+                     listen unix:{dir}/socket;
                      location / {{
                          root {dir}; limit_req zone=z burst=10 nodelay; limit_req_status 429;
                      }}
@@ -72,17 +72,17 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let nginx = Self { child, address, log };
+        let nginx = Self { child, socket, log };
         let begin = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(120), "nginx did not open its port");
+        while UnixStream::connect(&nginx.socket).is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(120), "nginx did not open its socket");
             sleep(Duration::from_millis(20));
         }
         Some(nginx)
     }
 
     fn ask(&self) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
+        let mut stream = UnixStream::connect(&self.socket).unwrap();
         stream.write_all(b"GET /f HTTP/1.0\r\n\r\n").unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();

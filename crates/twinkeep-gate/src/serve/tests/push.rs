@@ -98,7 +98,8 @@ async fn an_upload_that_drips_is_cut_off_and_goes_on_where_it_was() {
     let keep = TestKeep::empty();
     let sender = Sender::of(&keep);
     let (feed, path) = (sender.seal(&keep, 0..20), sender.path(1));
-    let request_time = Duration::from_secs(3);
+    // Long enough that some of it is on a slow disk by then.
+    let request_time = Duration::from_secs(10);
     let served = Served::open(&keep, GateSettings { request_time, ..settings() });
     let (mut reader, mut writer) = tokio::io::split(served.client.connect("http/1.1").await);
     writer.write_all(&head(&served, "PUT", &path, feed.len(), "")).await.unwrap();

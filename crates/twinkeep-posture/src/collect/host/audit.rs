@@ -179,8 +179,8 @@ fn event(line: &str) -> Option<(&str, &str)> {
 /// A busy machine writes less in the time that is waited.
 const LOG_BYTES_MAX: u64 = 64 << 20;
 
-/// Two seconds.
-const TRIES: usize = 40;
+/// Five seconds: a busy machine may not have written it sooner.
+const TRIES: usize = 100;
 const WAIT: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

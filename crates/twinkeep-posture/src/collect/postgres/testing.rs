@@ -6,8 +6,23 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// Returns a port of loopback on which nothing listens now, another one each time. It lies below
+/// those that the system hands out, so that nobody gets it by chance before it is used.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let begin = std::process::id() % 120 * 100;
+        let number = (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let port = 20_000 + number as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
 
 /// A running PostgreSQL.
 #[derive(Debug)]
@@ -48,7 +63,7 @@ impl Server {
         if settings.contains(&"ssl=on") {
             make_certificate(&data);
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let child = unprivileged(&postgres)
             .arg("-D")
             .arg(&data)

@@ -1,6 +1,6 @@
 //! A running moto for tests, which speaks S3, S3 Control, and STS; gone when dropped.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::client::{Call, Client};
 use super::credentials::{Asked, Settings};
+use crate::collect::postgres::testing::free_port;
 
 /// A running moto.
 pub(crate) struct Moto {
@@ -20,7 +21,7 @@ impl Moto {
     /// so, except in CI, where it fails.
     pub(crate) fn start() -> Option<Moto> {
         let program = find("moto_server")?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let child = Command::new(program)
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             .stdout(Stdio::null())

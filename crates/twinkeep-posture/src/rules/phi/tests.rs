@@ -63,11 +63,17 @@ fn the_mode_of_a_readable_file_counts() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn the_place_of_a_readable_file_counts() {
-    // The folder for temporary files is itself a shared place.
+    // The folder for temporary files is itself a shared place, and so may be that of the sources.
     let root = tempfile::Builder::new().tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     put(&root.path().join("people.csv"), PEOPLE.as_bytes());
-    assert_eq!(outcomes("phi-place", root.path()), ["pass"]);
+    let said = outcomes("phi-place", root.path());
+    if said.iter().any(|it| it.contains("which all accounts share")) {
+        println!("skipped: the sources lie where all accounts may put files");
+        return;
+    }
+    assert_eq!(said, ["pass"]);
     put(&root.path().join(".git/HEAD"), b"ref: refs/heads/main\n");
     assert_eq!(
         outcomes("phi-place", root.path()),
