@@ -36,7 +36,7 @@ mod concerned;
 mod turn;
 mod undo;
 
-pub(crate) use actions::require_identity;
+pub(crate) use actions::{is_quarantined, require_identity, require_route};
 pub(crate) use turn::Containing;
 use turn::{Patience, Turn};
 pub use undo::{RollBackRequest, request_rollback, roll_back_incident};
@@ -71,8 +71,24 @@ pub fn plan_containment(app: &App, detection: &Detection) -> Result<ContainmentP
     // No incident has this number: it holds nothing yet.
     let facts = facts(app, 0, &incident)?;
     let steps = plan(playbook, &incident.target, &facts, &PlanLimits::default());
-    let steps = steps.iter().map(|step| plan_step(app, step)).collect();
-    Ok(ContainmentPlan { playbook: playbook.name.clone(), steps })
+    Ok(ContainmentPlan { playbook: playbook.name.clone(), steps: plan_steps(app, steps) })
+}
+
+/// Says of each step what would come of it, and leaves out what a failure before it rules out.
+fn plan_steps(app: &App, steps: Vec<Step>) -> Vec<PlannedLine> {
+    let mut stopped = false;
+    let mut lines = Vec::with_capacity(steps.len());
+    for mut step in steps {
+        let tells = step.measure.action.phase() == Phase::Notify;
+        if stopped && step.state == StepState::Planned && !tells {
+            step.state = StepState::Skipped;
+            "stopped".clone_into(&mut step.code);
+        }
+        let line = plan_step(app, &step);
+        stopped |= line.step.state == REFUSED && step.on_failure != OnFailure::Continue;
+        lines.push(line);
+    }
+    lines
 }
 
 /// Says of a step what would be written down first, or why it cannot be done.
@@ -549,6 +565,12 @@ fn as_detection(incident: &Incident) -> Detection {
         evidence: incident.evidence.clone(),
         subjects: incident.subjects.clone(),
     }
+}
+
+/// Returns whether what is to be done about an incident was not chosen yet, and can be.
+pub(crate) fn awaits_plan(app: &App, incident: &Incident) -> bool {
+    let chosen = || Playbook::choose(&app.playbooks().known, &as_detection(incident)).is_some();
+    incident.playbook.is_none() && chosen()
 }
 
 fn no_playbook() -> AppError {

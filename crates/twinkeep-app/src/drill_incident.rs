@@ -5,7 +5,8 @@
 
 use twinkeep_watch::{Detection, Detector, Severity, Target};
 
-use crate::contain_incident::{plan_containment, require_identity};
+use crate::contain_incident::{is_quarantined, plan_containment, require_identity, require_route};
+use crate::feeds::parse_feed;
 use crate::incidents::report_as;
 use crate::{App, AppError, Caller, ContainmentPlan, IncidentReport};
 
@@ -41,8 +42,13 @@ fn detection(
     request: &DrillRequest<'_>,
     detector: Detector,
 ) -> Result<Detection, AppError> {
-    if let Target::Identity(name) = &request.target {
-        require_identity(name)?;
+    // What the ledger cannot have in an entry would be an incident that nobody can contain.
+    match &request.target {
+        Target::Identity(name) => require_identity(name)?,
+        Target::Route(route) => require_route(route)?,
+        Target::Feed(feed) => _ = parse_feed(app, feed)?,
+        Target::Model(model) => _ = is_quarantined(app, model)?,
+        Target::Address(_) | Target::File(_) | Target::Keep => {}
     }
     let now = app.now().micros();
     Ok(Detection {

@@ -18,7 +18,7 @@ use twinkeep_watch::incident::{
 };
 use twinkeep_watch::{Detection, Detector, Severity, Target};
 
-use crate::contain_incident::{contain, is_left, resume_others};
+use crate::contain_incident::{Containing, awaits_plan, contain, is_left, resume_others};
 use crate::reason::check_reason;
 use crate::time_text::rfc3339;
 use crate::{Alert, AlertStage, App, AppError, Caller, Queued, Scope, queue_alert};
@@ -343,8 +343,11 @@ pub fn close_incident(
     let text = format!("closed: {reason}");
     let note = Note { at_us: now, by, about: About::General, text };
     let number = find(id)?;
+    // Nobody who contains it now goes on with one that is closed beside them.
+    let _still = Containing::begin(app)?;
     let incident = load(app, number)?;
-    if incident.pending().is_some() {
+    let waits = incident.closed_us.is_none() && awaits_plan(app, &incident);
+    if waits || incident.pending().is_some() {
         let attempt = format!("{id} is not contained yet");
         return Err(AppError::refused("incident-pending", attempt)
             .hint(format!("`twinkeep incident resume {id}` goes on with it")));

@@ -136,7 +136,7 @@ pub(super) fn apply(
 ) -> Result<String, AppError> {
     let Measure { action, on } = measure;
     let id = incident_id(number);
-    let reason = format!("incident {id}");
+    let reason = reason_of(&id);
     match action {
         Action::PreserveEvidence => preserve(app, number),
         Action::Notify => notify(app, number),
@@ -169,6 +169,11 @@ pub(super) fn apply(
             Ok(action.expected().to_owned())
         }
     }
+}
+
+/// Why the registry is told that an incident changes something.
+pub(super) fn reason_of(incident: &str) -> String {
+    format!("incident {incident}")
 }
 
 /// Returns what holds already of all that could be done to a target, whoever did it, besides what
@@ -361,7 +366,7 @@ fn is_held(app: &App, feed: &str) -> Result<bool, AppError> {
     Ok(parse_feed(app, feed)?.state != FeedState::Admitted)
 }
 
-pub(super) fn is_quarantined(app: &App, model: &str) -> Result<bool, AppError> {
+pub(crate) fn is_quarantined(app: &App, model: &str) -> Result<bool, AppError> {
     match ModelId::parse(model) {
         // Others are in quarantine because nobody who is trusted signed them: that may change.
         Some(ModelId::Import(id)) => Ok(app.registry.show_import(&id)?.held),
@@ -426,7 +431,8 @@ pub(crate) fn require_identity(identity: &str) -> Result<(), AppError> {
         .hint("as the ledger has it: `key:...`, `token:...`, or `cert:...`"))
 }
 
-fn require_route(route: &str) -> Result<(), AppError> {
+/// Refuses what names no route.
+pub(crate) fn require_route(route: &str) -> Result<(), AppError> {
     let plain = route.bytes().all(|byte| byte.is_ascii_graphic());
     if plain && route.len() <= NAME_LEN_MAX && route.starts_with('/') {
         return Ok(());

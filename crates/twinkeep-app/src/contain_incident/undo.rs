@@ -8,15 +8,18 @@ use std::path::PathBuf;
 use std::thread;
 
 use twinkeep_ledger::{Activity, Class as EventClass};
-use twinkeep_registry::{Decision, ModelId, Status};
+use twinkeep_registry::{Decision, ModelId, Status, VersionId};
+use twinkeep_store::Incidents;
 use twinkeep_vault::digest::{sha256, to_hex};
 use twinkeep_watch::incident::{Action, Incident, Measure, Step, StepState, incident_id};
 
-use super::actions::host_order;
+use super::actions::{host_order, reason_of};
 use super::{Patience, Turn, is_left, record_step, set};
 use crate::act_on_host::undo_on_host;
 use crate::approve_model::{ApprovalRequest, Purpose, agreed_to};
-use crate::incidents::{HELPER_PAUSE, HELPER_TRIES, IncidentReport, change, find, load, report};
+use crate::incidents::{
+    HELPER_PAUSE, HELPER_TRIES, IncidentReport, change, find, load, read, report,
+};
 use crate::models::parse_version;
 use crate::reason::check_reason;
 use crate::{App, AppError, Caller, roll_back_model};
@@ -88,6 +91,10 @@ fn roll_back(
         return Err(AppError::refused("rollback-approval", attempt).hint(again(id)));
     }
     let by = By { caller: caller.clone(), reason, approved_by, waits: true };
+    // Whoever has the helper looks at what is open only.
+    if turn.is_on_host() {
+        change(app, number, &mut |incident| incident.closed_us = None)?;
+    }
     leave_out(app, number)?;
     undo_steps(app, &by, number, incident.steps.len(), &mut turn)?;
     let incident = load(app, number)?;
@@ -247,8 +254,8 @@ fn undo(app: &App, by: &By, id: &str, step: &Step) -> Result<String, AppError> {
                 Some(other) => format!("{other} holds it still"),
             })
         }
-        Action::QuarantineModel => give_back(app, by, on),
-        Action::ActivateBackup => put_back(app, by, step),
+        Action::QuarantineModel => give_back(app, by, id, on),
+        Action::ActivateBackup => put_back(app, by, id, step),
         Action::DropPort | Action::StopService | Action::FreezeService => {
             let mut others = app.holders(&step.measure)?;
             others.remove(id);
@@ -268,7 +275,7 @@ fn undo(app: &App, by: &By, id: &str, step: &Step) -> Result<String, AppError> {
 }
 
 /// Makes a version a candidate again, if it verifies and a second person agreed.
-fn give_back(app: &App, by: &By, version: &str) -> Result<String, AppError> {
+fn give_back(app: &App, by: &By, incident: &str, version: &str) -> Result<String, AppError> {
     if let Some(ModelId::Import(_)) = ModelId::parse(version) {
         let attempt = "an imported model that was taken away stays so";
         return Err(AppError::refused("model-import-held", attempt)
@@ -277,6 +284,11 @@ fn give_back(app: &App, by: &By, version: &str) -> Result<String, AppError> {
     let id = parse_version(version)?;
     if app.registry.show(&id)?.status != Status::Quarantined {
         return Ok("it is in quarantine no more".to_owned());
+    }
+    if let Some(other) = also_away_for(app, incident, version)? {
+        let attempt = format!("{other} is open, and {version} is away for that as well");
+        return Err(AppError::refused("held-by-another", attempt)
+            .hint(format!("close {other} first, if it is over as well")));
     }
     let decision = Decision {
         by: &by.caller.id,
@@ -288,13 +300,37 @@ fn give_back(app: &App, by: &By, version: &str) -> Result<String, AppError> {
     Ok("it verified, and is a candidate: releasing it is another decision".to_owned())
 }
 
-/// Puts the version into service that was there before.
-fn put_back(app: &App, by: &By, step: &Step) -> Result<String, AppError> {
+/// Returns another open incident for which a version is in quarantine: it found it there, or put it
+/// there first.
+fn also_away_for(app: &App, incident: &str, version: &str) -> Result<Option<String>, AppError> {
+    let measure = Measure::new(Action::QuarantineModel, version);
+    for record in app.store.incidents(Incidents::Open)? {
+        let holds = |step: &Step| {
+            let done = step.state == StepState::Done || step.code == "in-place";
+            step.measure == measure && done
+        };
+        let other = incident_id(record.number);
+        if other != incident && read(&record)?.steps.iter().any(holds) {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
+}
+
+/// Puts the version into service that was there before, unless people chose another one since.
+fn put_back(app: &App, by: &By, incident: &str, step: &Step) -> Result<String, AppError> {
     let was = step.before.get("in_service").map(String::as_str).unwrap_or_default();
     let Ok(id) = parse_version(was) else { return Ok("nothing was in service".to_owned()) };
     match app.registry.show(&id)?.status {
         Status::InService => Ok("it is in service".to_owned()),
         Status::Retired => {
+            if let Some(serving) = app.registry.in_service()?
+                && !is_put_there_by(app, &serving, incident)?
+            {
+                let attempt = format!("{serving} was put into service since, and serves on");
+                return Err(AppError::refused("release-again", attempt)
+                    .hint(format!("`twinkeep model rollback --to {was} --reason TEXT`")));
+            }
             roll_back_model(app, &by.caller, Some(was), &by.reason)?;
             Ok(format!("{was} is in service again"))
         }
@@ -304,6 +340,12 @@ fn put_back(app: &App, by: &By, step: &Step) -> Result<String, AppError> {
                 .hint(format!("`twinkeep model release {was} --reason TEXT`")))
         }
     }
+}
+
+/// Returns whether an incident put a version into service, and nobody else did since.
+fn is_put_there_by(app: &App, serving: &VersionId, incident: &str) -> Result<bool, AppError> {
+    let steps = app.registry.show(serving)?.steps;
+    Ok(steps.last().is_some_and(|last| last.reason == reason_of(incident)))
 }
 
 /// The code of a step that a person asked to undo, and that whoever has the helper undoes.

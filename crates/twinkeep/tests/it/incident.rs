@@ -95,6 +95,51 @@ fn a_drill_says_what_it_would_do_does_it_and_is_undone() {
     place.run(&["ledger", "verify"]).done();
 }
 
+/// Lets the shipped playbook for models do this besides keeping evidence and telling people.
+fn model_playbook(place: &Place, without: &str) {
+    let text = place.show(&["incident", "playbook", "show", "model"]).stdout;
+    let step = format!("[[step]]\naction = \"{without}\"\n\n");
+    assert_eq!(text.matches(&step).count(), 1, "{text}");
+    write(&place.path("model.toml"), text.replace(&step, "").as_bytes());
+    place.run(&["incident", "playbook", "import", "model.toml"]).done();
+}
+
+#[test]
+fn what_people_put_into_service_since_serves_on_when_an_incident_is_undone() {
+    let (place, [first, second]) = two_versions();
+    model_playbook(&place, "quarantine-model");
+    drill(&place, &["--as", "model-integrity", "--model", &second]);
+    assert_eq!(place.version("in-service"), first);
+    for version in [&second, &first] {
+        place.run(&["model", "rollback", "--to", version, "--reason", "a decision"]).done();
+    }
+    let undo = ["incident", "rollback", "inc-1", "--reason", "tidy"];
+    assert_eq!(place.run(&undo).refused(), "rollback-partial");
+    let shown = place.run(&["incident", "show", "inc-1"]).done();
+    assert_eq!(steps(&shown)[1], "kept activate-backup release-again");
+    assert_eq!(place.version("in-service"), first);
+}
+
+#[test]
+fn a_version_stays_away_while_another_incident_found_it_away() {
+    let (place, [_, second]) = two_versions();
+    for detector in ["model-integrity", "model-canary"] {
+        drill(&place, &["--as", detector, "--model", &second]);
+    }
+    approver(&place, "ada");
+    let undo = |file: &str| {
+        place.run(&["incident", "request", "inc-1", "--out", file]).done();
+        let agreed = approve(&place, "ada", file);
+        let args = ["incident", "rollback", "inc-1", "--reason", "x", "--approval", &agreed];
+        place.run(&args);
+        steps(&place.run(&["incident", "show", "inc-1"]).done())[2].clone()
+    };
+    assert_eq!(undo("one.json"), "kept quarantine-model held-by-another");
+    assert_eq!(place.version("quarantined"), second);
+    place.run(&["incident", "close", "inc-2", "--reason", "over as well"]).done();
+    assert_eq!(undo("two.json"), "undone quarantine-model");
+}
+
 #[test]
 fn a_report_says_what_is_known_and_what_nobody_said() {
     let place = Place::with_keep();
@@ -233,6 +278,22 @@ fn damage_that_the_gate_finds_is_an_incident_and_is_contained_without_a_word() {
 }
 
 #[test]
+fn a_drill_about_what_is_not_there_opens_nothing() {
+    let place = Place::with_keep();
+    for (detector, target, name, code) in [
+        ("model-integrity", "--model", "m-\u{1b}[2J", "model-unknown"),
+        ("model-integrity", "--model", "m-0123456789ab", "model-unknown"),
+        ("feed-poisoning", "--feed", "../../x", "feed-unknown"),
+        ("drift", "--route", "/x\ny", "route-name"),
+    ] {
+        let drill = ["incident", "drill", "--as", detector, target, name];
+        assert_eq!(place.run(&drill).refused(), code, "{name:?}");
+        assert_eq!(place.run(&[&drill[..], &["--dry-run"]].concat()).refused(), code, "{name:?}");
+    }
+    assert!(place.run(&["incident", "list", "--all"]).lines().is_empty());
+}
+
+#[test]
 fn killed_anywhere_the_next_goes_on_and_does_nothing_twice() {
     let (place, [first, second]) = two_versions();
     let pristine = place.path("pristine");
@@ -287,6 +348,20 @@ fn killed_anywhere_the_next_goes_on_and_does_nothing_twice() {
     }
     println!("{POINTS} kills, {begun} of them after the incident was opened");
     assert_eq!(begun, finished);
+}
+
+#[test]
+fn what_nobody_contained_yet_is_not_closed() {
+    let (place, [_, second]) = two_versions();
+    damage(&place, &second);
+    let list = place.run(&["twin", "list", "--limit", "1"]).done();
+    let subject = list["twins"][0]["subject"].as_str().unwrap();
+    // Without a server, what is found beside an answer waits for whoever resumes.
+    place.run(&["twin", "forecast", subject]);
+    let close = ["incident", "close", "inc-1", "--reason", "seen"];
+    assert_eq!(place.run(&close).refused(), "incident-pending");
+    place.run(&["incident", "resume"]).done();
+    assert_eq!(place.run(&close).done()["state"], "closed");
 }
 
 #[test]
