@@ -236,6 +236,14 @@ fn whole(step: &Value, number: usize) -> Result<(), CacaoError> {
             return Err(CacaoError::Branch { number });
         }
     }
+    // What other programs would do, and to what.
+    let commands = step["commands"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !matches!(commands, [one] if one["type"] == "manual") {
+        return Err(CacaoError::Unknown { part: "commands", number });
+    }
+    if !step["targets"].is_null() {
+        return Err(CacaoError::Unknown { part: "targets", number });
+    }
     let ours = step["step_extensions"][EXTENSION].as_object();
     match ours.is_some_and(|it| it.keys().any(|key| !EXTENDED.contains(&key.as_str()))) {
         true => Err(CacaoError::Unknown { part: "step_extensions", number }),

@@ -220,10 +220,19 @@ pub(super) fn is_uuid(text: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && version && variant && digits
 }
 
-/// CACAO's form of a time: UTC, with a fraction.
+/// CACAO's form of a time: UTC, with a fraction. Its schema takes no other months, days, and hours.
 fn is_time(text: &str) -> bool {
     let shape: String = text.chars().map(|it| if it.is_ascii_digit() { '0' } else { it }).collect();
+    let within = |from: usize, low: u8, high: u8| {
+        let digits = text.get(from..from + 2).and_then(|it| it.parse().ok());
+        digits.is_some_and(|number: u8| (low..=high).contains(&number))
+    };
     shape == "0000-00-00T00:00:00.000Z"
+        && within(5, 1, 12)
+        && within(8, 1, 31)
+        && within(11, 0, 23)
+        && within(14, 0, 59)
+        && within(17, 0, 60)
 }
 
 /// What people still read.

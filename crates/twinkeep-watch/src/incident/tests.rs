@@ -314,6 +314,17 @@ fn what_cacao_says_and_this_program_does_not_do_is_refused() {
         assert_eq!(in_step(part, "5".into()), Err("cacao-unknown"), "{part}");
         assert!(in_step(part, 0.into()).is_ok(), "{part}");
     }
+    let bash = serde_json::json!({ "type": "bash", "command": "rm -r /srv" });
+    let manual = serde_json::json!({ "type": "manual", "command": "look" });
+    for commands in [vec![], vec![bash.clone()], vec![manual.clone(), bash]] {
+        assert_eq!(in_step("commands", commands.into()), Err("cacao-unknown"));
+    }
+    assert!(in_step("commands", vec![manual].into()).is_ok());
+    assert_eq!(in_step("targets", vec!["target--x"].into()), Err("cacao-unknown"));
+    for time in ["2026-13-01T00:00:00.000Z", "2026-01-32T00:00:00.000Z", "2026-01-01T24:00:00.000Z"]
+    {
+        assert_eq!(of(&["created"], time.into()), Err("playbook-value"), "{time}");
+    }
     for wrong in ["retry", "Stop", ""] {
         assert_eq!(ours("on_failure", wrong.into()), Err("cacao-unknown"), "{wrong}");
     }
