@@ -10,6 +10,7 @@ use twinkeep_app::{
     export_ledger, ledger_vkey, prove_entry, search_ledger, show_ledger, subject_reference,
     verify_ledger, write_proof,
 };
+use twinkeep_posture::report::plain;
 use twinkeep_vault::files::{PRIVATE_FILE, PendingFile};
 
 use crate::cli::{ExportAs, Global, LedgerCommand, QueryArgs};
@@ -180,10 +181,10 @@ pub(super) fn text(lines: &[LedgerLine]) -> String {
         vec![
             line.index.to_string(),
             line.time.clone(),
-            line.actor.clone(),
+            plain(&line.actor).into_owned(),
             line.action.clone(),
             line.outcome.clone(),
-            subject.chain(details).collect::<Vec<_>>().join(" "),
+            plain(&subject.chain(details).collect::<Vec<_>>().join(" ")).into_owned(),
         ]
     });
     table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())

@@ -4,6 +4,7 @@ use twinkeep_app::{
     App, AppError, Caller, Playbook, PlaybookList, check_playbook, export_playbook,
     import_playbook, list_playbooks, show_playbook,
 };
+use twinkeep_posture::report::plain;
 use twinkeep_vault::files::{PUBLIC_FILE, write_atomic};
 
 use crate::cli::PlaybookCommand;
@@ -47,12 +48,13 @@ fn list(list: &PlaybookList) -> String {
             playbook.name.clone(),
             playbook.from.to_owned(),
             playbook.severity.clone(),
-            playbook.steps.join(", "),
+            plain(&playbook.steps.join(", ")).into_owned(),
             playbook.detectors.join(" "),
         ]
     });
     let mut text = table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
     for (file, code) in &list.refused {
+        let file = plain(file);
         text.push_str(&format!("\n`{file}` cannot be used ({code}); the shipped one holds"));
     }
     text
@@ -60,5 +62,5 @@ fn list(list: &PlaybookList) -> String {
 
 fn described(playbook: &Playbook) -> String {
     let steps: Vec<String> = playbook.measures().map(|it| it.to_string()).collect();
-    format!("{}: {}", playbook.name, steps.join(", "))
+    format!("{}: {}", playbook.name, plain(&steps.join(", ")))
 }
