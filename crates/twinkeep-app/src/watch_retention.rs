@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use twinkeep_domain::Timestamp;
+use twinkeep_ledger::JOURNAL_FILES;
 use twinkeep_watch::access::audit::Record;
 
 use crate::search_audit::logs;
@@ -81,7 +82,10 @@ fn ledger(root: &Path, now: Timestamp) -> Result<Lasting, AppError> {
     {
         hours = now.hours_since(first).max(1.0 / 3600.0);
     }
-    let per_entry = bytes as f64 / entries.max(1) as f64;
+    // Journals are as large on the first day as ever: entries add the rest.
+    let journals = JOURNAL_FILES.iter().filter_map(|name| fs::metadata(dir.join(name)).ok());
+    let fixed: u64 = journals.map(|it| it.len()).sum();
+    let per_entry = bytes.saturating_sub(fixed) as f64 / entries.max(1) as f64;
     let per_day = newest.len() as f64 * per_entry * 24.0 / hours;
     Ok(lasting(bytes, per_day, bytes.saturating_add(free_bytes(&dir)?)))
 }
