@@ -12,13 +12,13 @@
 //!   gives a commit (grafts, a graph of commits), and history that is not in the copy do not count.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
-use super::CollectError;
+use super::{CollectError, regular};
 use crate::facts::git::{Commit, Git, List, Signature, Since, Tag};
 use crate::parse::git_object as object;
 use crate::parse::signers::{self, SignerList};
@@ -64,7 +64,14 @@ pub fn collect(repository: &Path, options: Options<'_>) -> Result<Git, CollectEr
             reader.line(&["symbolic-ref", "--short", "-q", "HEAD"]).unwrap_or("HEAD".to_owned())
         }
     };
-    let tip = reader.commit(&branch)?;
+    let tip = match options.branch {
+        // Where a tag is called as the branch is, git would take the tag.
+        Some(branch) => {
+            let whole = reader.commit(&format!("refs/heads/{branch}"));
+            whole.or_else(|_| reader.commit(branch))?
+        }
+        None => reader.commit(&branch)?,
+    };
     let since = options.since.map(|since| reader.since(since, &tip)).transpose()?;
     let (keys, list) = match list {
         Some((path, list)) => {
@@ -93,9 +100,8 @@ pub fn collect(repository: &Path, options: Options<'_>) -> Result<Git, CollectEr
 
 fn read_list(path: &Path) -> Result<(String, SignerList), CollectError> {
     let read = |source| CollectError::Read { path: path.display().to_string(), source };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(read)?;
-    file.take(LIST_SIZE_MAX).read_to_string(&mut text).map_err(read)?;
+    let bytes = regular::read(path, LIST_SIZE_MAX).map_err(read)?;
+    let text = String::from_utf8(bytes).map_err(|error| read(io::Error::other(error)))?;
     Ok((path.display().to_string(), signers::parse(&text)))
 }
 
@@ -243,25 +249,33 @@ impl Reader<'_> {
         let mut names = self.start(named.stdin(Stdio::piped()))?;
         self.tell(&mut names, &range.join("\n"))?;
         let names_out = names.stdout.take().ok_or_else(|| self.unreachable())?;
-        let tree =
-            ["diff-tree", "--stdin", "-r", "-c", "--root", "--no-renames", "--name-only", "-z"];
+        let tree = ["diff-tree", "--stdin", "-r", "-c", "--root", "--no-renames", "--raw", "-z"];
         let mut changes = self.start(self.git(&tree).stdin(Stdio::from(names_out)))?;
         let mut out = self.out(&mut changes)?;
         let mut at: Option<usize> = None;
+        let mut is_path = false;
         let mut word = Vec::new();
         loop {
             word.clear();
             out.read_until(0, &mut word).map_err(|_| self.unreachable())?;
             let Some((0, name)) = word.split_last() else { break };
+            // What was done stands before each path, so that a file may be called as a commit is.
+            if !is_path && name.starts_with(b":") {
+                is_path = true;
+                continue;
+            }
             let name = String::from_utf8_lossy(name).into_owned();
+            if std::mem::take(&mut is_path) {
+                if let Some(commit) = at.and_then(|at| git.commits.get_mut(at)) {
+                    commit.paths.push(name);
+                }
+                continue;
+            }
             // Commits come in the order in which they were named, some of them without a change.
             let from = at.map_or(0, |at| at + 1);
             let later = git.commits.get(from..).unwrap_or_default();
-            if let Some(next) = later.iter().position(|commit| commit.id == name) {
-                at = Some(from + next);
-            } else if let Some(commit) = at.and_then(|at| git.commits.get_mut(at)) {
-                commit.paths.push(name);
-            }
+            let next = later.iter().position(|commit| commit.id == name);
+            at = Some(from + next.ok_or_else(|| self.broken(&name))?);
         }
         self.end(names)?;
         self.end(changes)
@@ -369,11 +383,11 @@ impl Reader<'_> {
 }
 
 /// A file without a name, that has a text and is read from its start.
-fn one_file(text: &str) -> std::io::Result<std::fs::File> {
+fn one_file(text: &str) -> io::Result<std::fs::File> {
     use rustix::fs::{MemfdFlags, memfd_create};
     let mut file = std::fs::File::from(memfd_create("names", MemfdFlags::CLOEXEC)?);
     file.write_all(text.as_bytes())?;
-    std::io::Seek::rewind(&mut file)?;
+    io::Seek::rewind(&mut file)?;
     Ok(file)
 }
 

@@ -1,6 +1,7 @@
 //! Each rule over facts that were collected from a real repository.
 
 use crate::collect::git::tests::repository::{Key, Repository};
+use crate::collect::git::{Options, collect};
 use crate::facts::Facts;
 use crate::facts::git::Git;
 use crate::rules::find;
@@ -40,6 +41,39 @@ fn commits_are_held_against_the_list() {
         "fail changes files that line 2 of the list does not name",
     ];
     assert_eq!(says("git-commits", &repository.facts()), wanted);
+}
+
+/// A file that is called as the commit before does not hide the files after it.
+#[test]
+fn a_file_may_be_called_as_a_commit() {
+    let mut repository = Repository::new();
+    for name in ["ada", "bo"] {
+        repository.ssh_key(name, &["-t", "ed25519"]);
+    }
+    repository.list_ssh("ada", "");
+    repository.list_ssh("bo", "paths=\"docs/**\"");
+    let before = repository.commit(Key::Ssh("ada"), "src/main.rs");
+    std::fs::File::create(repository.work().join(before)).unwrap();
+    repository.commit(Key::Ssh("bo"), "src/main.rs");
+    assert_eq!(
+        says("git-commits", &repository.facts()),
+        ["fail changes files that line 2 of the list does not name"]
+    );
+}
+
+/// A tag that is called as a branch is not what is looked at.
+#[test]
+fn a_branch_is_meant_where_a_tag_is_called_so_too() {
+    let mut repository = Repository::new();
+    repository.ssh_key("ada", &["-t", "ed25519"]);
+    repository.list_ssh("ada", "");
+    let good = repository.commit(Key::Ssh("ada"), "file");
+    repository.commit(Key::None, "file");
+    repository.git(&["tag", "main", &good]);
+    let list = repository.path("list");
+    let options = Options { branch: Some("main"), signers: Some(&list), since: None };
+    let facts = collect(&repository.work(), options).unwrap();
+    assert_eq!(says("git-commits", &facts), ["fail is not signed"]);
 }
 
 #[test]
