@@ -100,12 +100,15 @@ impl Policy {
     /// Returns the accounts, and other names, that are let in and are not this account.
     pub fn others(&self, account: &str) -> Vec<String> {
         let allowed = self.statements.iter().filter(|statement| statement.effect == Effect::Allow);
-        let named = allowed.filter_map(|statement| match &statement.principals {
-            Principals::These(names) => Some(names),
-            Principals::Anybody => None,
+        let named = allowed.flat_map(|statement| match &statement.principals {
+            Principals::These(names) => names.iter().collect::<Vec<_>>(),
+            // Whoever fulfils the conditions is let in, and those may name an account.
+            Principals::Anybody => {
+                let conditions = statement.conditions.iter().filter(|it| it.is_fixed());
+                conditions.flat_map(|condition| &condition.values).collect()
+            }
         });
         let mut others: Vec<String> = named
-            .flatten()
             .filter_map(|name| account_of(name))
             .filter(|number| *number != account)
             .map(str::to_owned)
@@ -113,6 +116,18 @@ impl Policy {
         others.sort();
         others.dedup();
         others
+    }
+
+    /// Returns whether it lets in somebody by a canonical name, which does not tell the account.
+    pub fn names_canonical(&self) -> bool {
+        let canonical =
+            |name: &String| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        self.statements.iter().any(|statement| match &statement.principals {
+            Principals::These(names) => {
+                statement.effect == Effect::Allow && names.iter().any(canonical)
+            }
+            Principals::Anybody => false,
+        })
     }
 }
 
@@ -126,8 +141,9 @@ impl Statement {
         };
         let principals = match (map.get("Principal"), map.get("NotPrincipal")) {
             (Some(principal), None) => Principals::parse(principal)?,
-            // All but some is nearly everybody.
-            (None, Some(_)) => Principals::Anybody,
+            // All but some is nearly everybody; but who is not denied may come.
+            (None, Some(_)) if effect == Effect::Allow => Principals::Anybody,
+            (None, Some(_)) => Principals::These(Vec::new()),
             _ => return Err(PolicyError),
         };
         let conditions = match map.get("Condition") {

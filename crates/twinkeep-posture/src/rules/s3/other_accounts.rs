@@ -74,7 +74,7 @@ fn named(bucket: &Bucket, account: &Answer<String>) -> Outcome {
         (Ok(policy), Answer::Is(account)) => {
             let others = policy.others(account);
             if others.is_empty() {
-                return Outcome::Pass;
+                return nobody_else(&policy);
             }
             let list = others.join(", ");
             Outcome::fail(
@@ -83,8 +83,17 @@ fn named(bucket: &Bucket, account: &Answer<String>) -> Outcome {
             )
         }
         // Without the own number, every account looks like another.
-        (Ok(policy), _) if policy.others("").is_empty() => Outcome::Pass,
+        (Ok(policy), _) if policy.others("").is_empty() => nobody_else(&policy),
         (Ok(_), _) => Outcome::not_checked("the number of the own account is not known"),
+    }
+}
+
+/// A policy that names no number of another account.
+fn nobody_else(policy: &Policy) -> Outcome {
+    if policy.names_canonical() {
+        Outcome::not_checked("its policy names a canonical user, and not of which account")
+    } else {
+        Outcome::Pass
     }
 }
 
@@ -109,6 +118,22 @@ mod tests {
         assert_eq!(said.says(), "its policy lets in the accounts 210987654321");
         all.account = Answer::Unknown("AccessDenied".into());
         assert_eq!(word(judge, all), "not-checked");
+    }
+
+    #[test]
+    fn conditions_name_other_accounts_and_canonical_names_tell_none() {
+        let canonical = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be";
+        let only = json!({"StringEquals": {"aws:PrincipalAccount": "210987654321"}});
+        for (principal, condition, wanted) in [
+            (json!("*"), only, "fail"),
+            (json!({"CanonicalUser": canonical}), json!({}), "not-checked"),
+        ] {
+            let mut shared = closed("ward");
+            shared.policy = Answer::Is(json!({"Statement": [{"Effect": "Allow",
+                "Action": "s3:GetObject", "Principal": principal, "Condition": condition,
+                "Resource": "arn:aws:s3:::ward/*"}]}));
+            assert_eq!(word(judge, facts(shared)), wanted);
+        }
     }
 
     #[test]

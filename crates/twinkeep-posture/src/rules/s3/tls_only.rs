@@ -76,6 +76,12 @@ mod tests {
         let mut other = closed("ward");
         other.policy = closed("elsewhere").policy;
         assert_eq!(word(judge, facts(other.clone())), "fail");
+        // Who is not denied may come without TLS.
+        other.policy = Answer::Is(json!({"Statement": [{"Effect": "Deny",
+            "NotPrincipal": {"AWS": "*"}, "Action": "s3:*",
+            "Resource": ["arn:aws:s3:::ward", "arn:aws:s3:::ward/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}));
+        assert_eq!(word(judge, facts(other.clone())), "fail");
         other.policy = Answer::Absent;
         assert_eq!(word(judge, facts(other.clone())), "fail");
         other.policy = Answer::Is(json!({"Statement": 1}));
