@@ -18,6 +18,10 @@ pub(super) struct JsonScan {
     open: Vec<(u64, String)>,
     /// How many more are open than are remembered.
     deeper: u64,
+    /// The lists that are open: in how many objects each is, and which item comes next.
+    lists: Vec<(usize, u8)>,
+    /// How many more lists are open than are remembered.
+    deeper_lists: u64,
     /// The key whose value comes next.
     key: (u64, String),
     text: TextScan,
@@ -65,6 +69,13 @@ impl JsonScan {
                         Some(deeper) => self.deeper = deeper,
                         None => self.key = self.open.pop().unwrap_or_default(),
                     }
+                    while self.lists.last().is_some_and(|list| self.open.len() < list.0) {
+                        self.lists.pop();
+                    }
+                    at += 1;
+                }
+                b'[' | b',' | b']' => {
+                    self.list(byte);
                     at += 1;
                 }
                 b'0'..=b'9' | b'-' => {
@@ -81,6 +92,43 @@ impl JsonScan {
             }
         }
         buffer.len()
+    }
+
+    /// A list begins, goes on, or ends; a comma between the keys of an object is none of it.
+    fn list(&mut self, byte: u8) {
+        let here = self.open.len();
+        let is_here = self.lists.last().is_some_and(|list| list.0 == here);
+        match byte {
+            b'[' if self.lists.len() < DEPTH_MAX => self.lists.push((here, 0)),
+            b'[' => self.deeper_lists += 1,
+            _ if 0 < self.deeper_lists => self.deeper_lists -= u64::from(byte == b']'),
+            b']' if is_here => {
+                self.lists.pop();
+            }
+            _ if is_here => {
+                if let Some((_, item)) = self.lists.last_mut() {
+                    *item = item.saturating_add(1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The column of a value: its key, and in a list of lists also which item of its row it is.
+    fn column(&mut self) -> u64 {
+        let id = match self.lists[..] {
+            [.., (above, _), (here, item)] if above == here && here == self.open.len() => {
+                hash(self.key.0, &[b'[', item])
+            }
+            _ => self.key.0,
+        };
+        if !self.columns.contains_key(&id) {
+            if KEY_COUNT_MAX <= self.columns.len() {
+                return self.key.0;
+            }
+            self.columns.insert(id, (None, Column::new(None)));
+        }
+        id
     }
 
     /// Returns what each key holds.
@@ -106,6 +154,8 @@ impl JsonScan {
         let length = key.len().min(KEY_LEN_MAX);
         let name = String::from_utf8_lossy(&key[..length]).into_owned();
         if !self.columns.contains_key(&id) {
+            // Records may stand under the number of whom they are of.
+            self.text.scan(key);
             if KEY_COUNT_MAX <= self.columns.len() {
                 // Keys that differ in every record are values. They share one column.
                 self.key = (0, String::new());
@@ -124,10 +174,12 @@ impl JsonScan {
             return;
         }
         let mask = mask(value);
-        if let Some((_, column)) = self.columns.get_mut(&self.key.0) {
+        let id = self.column();
+        if let Some((_, column)) = self.columns.get_mut(&id) {
             column.observe(value, mask);
         }
-        if TEXT_LEN_MIN <= value.len() {
+        // What has no key may be of any kind, one beside the other.
+        if TEXT_LEN_MIN <= value.len() || self.key.0 == 0 {
             self.text.scan(value);
         }
     }

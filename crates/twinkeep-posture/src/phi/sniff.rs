@@ -190,8 +190,10 @@ enum Claim {
     Checked,
     /// A head of another kind, or text, follows.
     Plain,
-    /// A head that may say that nothing is encrypted.
+    /// A head that may say that nothing is encrypted, and ciphertext of keys behind it.
     Luks,
+    /// Lines of digits of sixteen follow.
+    Hex,
 }
 
 impl Claim {
@@ -200,7 +202,13 @@ impl Claim {
         match self {
             Claim::Checked => is_random(tail(head)),
             Claim::Plain => true,
-            Claim::Luks => !luks::parse(head).is_ok_and(|header| !header.encrypts()),
+            Claim::Luks => {
+                luks::parse(head).is_ok_and(|header| header.encrypts()) && is_random(tail(head))
+            }
+            Claim::Hex => {
+                let mut body = head.iter().skip_while(|byte| **byte != b'\n');
+                body.all(|byte| byte.is_ascii_hexdigit() || byte.is_ascii_whitespace())
+            }
         }
     }
 }
@@ -214,7 +222,7 @@ const ENCRYPTED: &[(&[u8], &str, Claim)] = &[
     (b"twinkeep keyring", "the keyring of a keep", Claim::Plain),
     (b"PARE", "Parquet encryption", Claim::Checked),
     (b"Salted__", "openssl enc", Claim::Checked),
-    (b"$ANSIBLE_VAULT;", "Ansible Vault", Claim::Plain),
+    (b"$ANSIBLE_VAULT;", "Ansible Vault", Claim::Hex),
     (b"\0GITCRYPT\0", "git-crypt", Claim::Checked),
     (b"\x03\xd9\xa2\x9a\x67\xfb\x4b\xb5", "KeePass", Claim::Plain),
 ];

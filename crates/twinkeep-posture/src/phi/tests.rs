@@ -213,7 +213,13 @@ fn compressed_archived_and_other_encodings_are_looked_into() {
     header.set_size(gzip.len() as u64);
     tape.append_data(&mut header, "export/people.csv.gz", &gzip[..]).unwrap();
     let tape = tape.into_inner().unwrap().finish().unwrap();
-    for bytes in [gzip, wide, tape, archive(&[("export/people.csv", table.as_bytes())])] {
+    let unmarked: Vec<u8> = table.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let wider = |order: fn(u32) -> [u8; 4]| -> Vec<u8> {
+        [0xfeff].into_iter().chain(table.chars().map(u32::from)).flat_map(order).collect()
+    };
+    let (little, big) = (wider(u32::to_le_bytes), wider(u32::to_be_bytes));
+    let zip = archive(&[("export/people.csv", table.as_bytes())]);
+    for bytes in [gzip, wide, unmarked, little, big, tape, zip] {
         let inspection = look(&bytes);
         assert_eq!(verdict(&inspection.places), Verdict::Personal, "{}", inspection.format);
         assert_eq!(inspection.state, State::Readable);
@@ -259,8 +265,43 @@ fn encrypted_formats_are_told_and_false_claims_are_not_believed() {
     }
     // Random bytes without a name are neither clean nor encrypted.
     assert!(matches!(look(&noise).state, State::NotChecked(_)));
-    let luks = [b"LUKS\xba\xbe\0\x02", &[0; 4096][..]].concat();
+    let mut luks = [b"LUKS\xba\xbe\0\x01", &[0; 4096][..], &noise].concat();
+    luks[8..11].copy_from_slice(b"aes");
+    luks[40..51].copy_from_slice(b"xts-plain64");
     assert_eq!(look(&luks).state, State::Encrypted("LUKS"));
+    let vault = "$ANSIBLE_VAULT;1.1;AES256\n3130a9\n66ff\n";
+    assert_eq!(look(vault.as_bytes()).state, State::Encrypted("Ansible Vault"));
+    let heads = [&b"LUKS\xba\xbe\0\x01"[..], b"LUKS\xba\xbe\0\x02", b"$ANSIBLE_VAULT;1.1\n"];
+    for head in heads {
+        let false_claim = [head, people(200, HEADER, ',').as_bytes()].concat();
+        assert_eq!(verdict(&look(&false_claim).places), Verdict::Personal, "{head:?}");
+    }
+}
+
+/// A table as some programs write it: rows without keys, or under the number of whom they are of.
+#[test]
+fn json_without_keys_is_looked_into() {
+    let rows: Vec<[String; 3]> = (0..200)
+        .map(|at| {
+            let born = format!("19{:02}-{:02}-{:02}", 20 + at % 70, at % 12 + 1, at % 28 + 1);
+            [at.to_string(), born, format!("212-{:02}-{:04}", at % 98 + 1, 1000 + at)]
+        })
+        .collect();
+    let quoted = |row: &[String; 3]| format!("[\"{}\"]", row.join("\",\""));
+    let joined = |between: &str| rows.iter().map(quoted).collect::<Vec<_>>().join(between);
+    let flat: Vec<String> = rows.iter().map(|row| format!("\"{}\"", row[2])).collect();
+    let keyed: Vec<String> = rows.iter().map(|row| format!("\"{}\":1", row[2])).collect();
+    for text in [
+        format!("[{}]", joined(",")),
+        format!("{{\"columns\":[\"a\",\"b\"],\"data\":[{}]}}", joined(", ")),
+        joined("\n"),
+        format!("[{}]", flat.join(",")),
+        format!("{{{}}}", keyed.join(",")),
+    ] {
+        let inspection = look(text.as_bytes());
+        let start = &text[..40];
+        assert_eq!(verdict(&inspection.places), Verdict::Personal, "{start}: {inspection:?}");
+    }
 }
 
 /// `gpg --armor` writes the same lines around what it encrypts and what it only signs or packs.

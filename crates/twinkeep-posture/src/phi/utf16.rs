@@ -12,12 +12,29 @@ pub(super) enum Order {
     Big,
 }
 
-/// Tells by its mark whether text is UTF-16.
+/// Tells by its mark whether text is UTF-16, or UTF-32, which is the same with zeros between.
 pub(super) fn order(head: &[u8]) -> Option<Order> {
     match head {
         [0xff, 0xfe, ..] => Some(Order::Little),
-        [0xfe, 0xff, ..] => Some(Order::Big),
-        _ => None,
+        [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..] => Some(Order::Big),
+        _ => unmarked(head),
+    }
+}
+
+/// Without a mark: nine of ten letters have a zero, all of them on the same side.
+fn unmarked(head: &[u8]) -> Option<Order> {
+    let half = head.len() / 2;
+    if half < UNMARKED_UNITS_MIN {
+        return None;
+    }
+    let zeros = |side| head.iter().skip(side).step_by(2).filter(|byte| **byte == 0).count() * 10;
+    let (first, second) = (zeros(0), zeros(1));
+    if first < half && half * 9 <= second {
+        Some(Order::Little)
+    } else if second < half && half * 9 <= first {
+        Some(Order::Big)
+    } else {
+        None
     }
 }
 
@@ -57,7 +74,7 @@ impl Read for Utf16<'_> {
                     Order::Big => u16::from_be_bytes([first, byte]),
                 };
                 let char = char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER);
-                if unit != BYTE_ORDER_MARK {
+                if unit != BYTE_ORDER_MARK && unit != 0 {
                     self.ready.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
                 }
             }
@@ -70,3 +87,6 @@ impl Read for Utf16<'_> {
 }
 
 const BYTE_ORDER_MARK: u16 = 0xfeff;
+
+/// Fewer letters tell nothing.
+const UNMARKED_UNITS_MIN: usize = 16;
