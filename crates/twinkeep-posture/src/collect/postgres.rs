@@ -4,7 +4,7 @@
 //! that it gives. No query can fail for want of a right, because a server ends a transaction in
 //! which one did: what the role may read is asked for first. No row of a table is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -71,6 +71,7 @@ pub fn collect(
         version: general.version,
         settings: general.settings,
         origins: general.origins,
+        overridden: general.overridden,
         altered,
         offers_tls,
         hba,
@@ -124,6 +125,7 @@ struct General {
     version: u32,
     settings: BTreeMap<String, String>,
     origins: BTreeMap<String, Origin>,
+    overridden: BTreeSet<String>,
     is_superuser: bool,
     over_tls: bool,
     may_read_hba: bool,
@@ -186,7 +188,8 @@ impl TableRow {
     }
 }
 
-/// Settings, roles, and what the role may read. A setting that only some may see is left out.
+/// Settings, roles, and what the role may read. A setting that only some may see is left out. A role
+/// may do what the roles may that it can become, and as much as a superuser with the server's files.
 const GENERAL: &str = "SELECT json_build_object(
     'version', current_setting('server_version_num')::int,
     'settings', (SELECT coalesce(json_object_agg(name, setting), '{}') FROM pg_settings
@@ -197,6 +200,8 @@ const GENERAL: &str = "SELECT json_build_object(
             json_build_object('context', context, 'source', source)), '{}') FROM pg_settings
         WHERE name IN ('ssl', 'ssl_min_protocol_version', 'password_encryption',
             'log_connections', 'log_disconnections', 'pgaudit.log')),
+    'overridden', (SELECT coalesce(json_agg(DISTINCT lower(split_part(said, '=', 1))), '[]')
+        FROM pg_db_role_setting, unnest(setconfig) said),
     'is_superuser', current_setting('is_superuser') = 'on',
     'over_tls', coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
     'may_read_hba', has_table_privilege('pg_catalog.pg_hba_file_rules', 'SELECT')
@@ -206,10 +211,15 @@ const GENERAL: &str = "SELECT json_build_object(
     'may_read_control', has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE'),
     'may_read_passwords', has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
     'roles', (SELECT coalesce(json_agg(json_build_object(
-            'name', rolname, 'first', oid = 10, 'superuser', rolsuper,
-            'create_role', rolcreaterole, 'bypass_rls', rolbypassrls,
-            'expires', coalesce(rolvaliduntil < 'infinity', false)) ORDER BY rolname), '[]')
-        FROM pg_roles WHERE rolcanlogin))::text";
+            'name', r.rolname, 'first', r.oid = 10, 'superuser', may.superuser,
+            'create_role', may.create_role, 'bypass_rls', may.bypass_rls,
+            'expires', coalesce(r.rolvaliduntil < 'infinity', false)) ORDER BY r.rolname), '[]')
+        FROM pg_roles r, LATERAL (SELECT bool_or(o.rolcreaterole) AS create_role,
+                bool_or(o.rolbypassrls) AS bypass_rls,
+                bool_or(o.rolsuper OR o.rolname IN ('pg_execute_server_program',
+                    'pg_read_server_files', 'pg_write_server_files')) AS superuser
+            FROM pg_roles o WHERE pg_has_role(r.oid, o.oid, 'MEMBER')) may
+        WHERE r.rolcanlogin))::text";
 
 const HBA: &str = "SELECT coalesce(json_agg(to_json(rule) ORDER BY line_number), '[]')::text
     FROM pg_hba_file_rules rule";
@@ -240,18 +250,20 @@ const PASSWORDS: &str = "SELECT coalesce(json_object_agg(rolname, CASE
         WHEN rolpassword LIKE 'md5%' THEN 'md5'
         ELSE 'other' END), '{}')::text FROM pg_authid WHERE rolcanlogin";
 
-/// Tables with the names of their columns.
+/// Tables with the names of their columns; views show the rows of others, and those of their owner
+/// unless they ask as whoever reads them. One column that everybody may read is enough.
 const TABLES: &str = "SELECT coalesce(json_agg(json_build_object(
         'name', n.nspname || '.' || c.relname,
         'columns', (SELECT coalesce(json_agg(a.attname ORDER BY a.attnum), '[]')
             FROM pg_attribute a
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-        'row_security', c.relrowsecurity,
-        'public', has_table_privilege('public', c.oid, 'SELECT')
+        'row_security', c.relrowsecurity OR coalesce((SELECT bool_or(option_value::boolean)
+            FROM pg_options_to_table(c.reloptions) WHERE option_name = 'security_invoker'), false),
+        'public', has_any_column_privilege('public', c.oid, 'SELECT')
             AND has_schema_privilege('public', n.oid, 'USAGE'))
         ORDER BY n.nspname, c.relname), '[]')::text
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
 
 #[cfg(test)]
 pub(crate) mod testing;

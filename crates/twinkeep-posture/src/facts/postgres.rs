@@ -1,6 +1,6 @@
 //! Facts about a server of PostgreSQL, and the database of it that was asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,10 @@ pub struct Postgres {
     /// Where those settings come from, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub origins: BTreeMap<String, Origin>,
+    /// Settings that a role or a database has of its own: what whoever asked sees of them does not
+    /// hold for everybody.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub overridden: BTreeSet<String>,
     /// What `ALTER SYSTEM` set them to, by name.
     #[serde(default)]
     pub altered: Known<BTreeMap<String, String>>,

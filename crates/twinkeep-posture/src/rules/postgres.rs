@@ -37,6 +37,10 @@ fn resource(facts: &Postgres, kind: &str, name: &str) -> String {
 /// Returns a setting, or that nobody knows it.
 fn setting<'a>(facts: &'a Postgres, name: &str) -> Result<&'a str, Outcome> {
     let hidden = || Outcome::not_checked(format!("the role may not see the setting `{name}`"));
+    if facts.overridden.contains(name) {
+        let why = format!("a role or a database has a `{name}` of its own (`pg_db_role_setting`)");
+        return Err(Outcome::not_checked(why));
+    }
     facts.settings.get(name).map(String::as_str).ok_or_else(hidden)
 }
 

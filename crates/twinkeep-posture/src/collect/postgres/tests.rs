@@ -103,6 +103,32 @@ fn a_careful_server_passes_what_it_should() {
     assert_eq!(serde_json::from_str::<Postgres>(&text).unwrap(), found);
 }
 
+/// A view shows rows that row security hides, one column may be open, and a role is what it may
+/// become.
+#[test]
+fn what_views_columns_and_memberships_open_is_seen() {
+    let scram = ["password_encryption=scram-sha-256"];
+    let Some(server) = Server::start(&scram, "local all other trust") else { return };
+    server.sql(
+        "CREATE TABLE visits (id int, patient_name text, ssn text); \
+         ALTER TABLE visits ENABLE ROW LEVEL SECURITY; CREATE ROLE bo LOGIN",
+    );
+    let words = || {
+        let found = facts(&server, "admin");
+        ["pg-public-tables", "pg-row-security", "pg-powerful-roles"].map(|it| word(&found, it))
+    };
+    assert_eq!(words(), ["pass", "pass", "pass"]);
+    server.sql("GRANT admin TO bo; GRANT SELECT (ssn) ON visits TO PUBLIC");
+    assert_eq!(words(), ["fail", "pass", "fail"]);
+    server.sql("REVOKE SELECT (ssn) ON visits FROM PUBLIC; REVOKE admin FROM bo");
+    server.sql("CREATE VIEW seen AS SELECT * FROM visits; GRANT SELECT ON seen TO PUBLIC");
+    assert_eq!(words(), ["fail", "fail", "pass"]);
+    // What holds for whoever asks does not hold for everybody.
+    assert_eq!(word(&facts(&server, "admin"), "pg-passwords"), "pass");
+    server.sql("ALTER ROLE bo SET password_encryption = 'md5'");
+    assert_eq!(word(&facts(&server, "admin"), "pg-passwords"), "not-checked");
+}
+
 /// A server that was told to use TLS without a certificate says that it does, and offers none; with
 /// one it is what it says.
 #[test]
