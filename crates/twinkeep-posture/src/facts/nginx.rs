@@ -81,6 +81,10 @@ pub struct Zone {
     pub name: String,
     /// Where it is defined.
     pub at: Place,
+    /// Whether clients say themselves by what they are counted: nginx counts nothing by what is
+    /// empty.
+    #[serde(default)]
+    pub evaded: bool,
 }
 
 /// A key that stands in a file; never its value.

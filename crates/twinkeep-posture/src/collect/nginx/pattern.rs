@@ -16,6 +16,10 @@ pub(super) fn expand(pattern: &Path) -> io::Result<Vec<PathBuf>> {
             }
             continue;
         }
+        // A class of characters, or an escape, is said to be not followed rather than to fit nothing.
+        if name.contains("[:") || name.contains('\\') {
+            return Err(io::Error::other("its pattern has a class or an escape"));
+        }
         let mut matched = Vec::new();
         for path in &paths {
             let folder = if path.as_os_str().is_empty() { Path::new(".") } else { path };

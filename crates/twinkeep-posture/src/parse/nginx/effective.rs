@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::facts::nginx::{Header, Listen, Location, Nginx, Server, Setting, StaticKey, Zone};
+use crate::outcome::Place;
 use crate::parse::nginx::tree::{Configuration, Node};
 use crate::secret::of_name;
 
@@ -121,7 +122,29 @@ fn setting(node: &Node) -> Setting {
 fn zone(node: &Node) -> Option<Zone> {
     let name = node.arguments.iter().find_map(|word| word.text.strip_prefix("zone="))?;
     let name = name.split(':').next().unwrap_or(name);
-    Some(Zone { name: name.to_owned(), at: node.at() })
+    let key = node.argument(0).unwrap_or_default();
+    let sent = ["$http_", "${http_", "$arg_", "${arg_", "$cookie_", "${cookie_"];
+    let evaded = key.is_empty() || sent.iter().any(|prefix| key.contains(prefix));
+    Some(Zone { name: name.to_owned(), at: node.at(), evaded })
+}
+
+/// `ssl_protocols`: of several at one level all count together.
+fn protocols(levels: &Levels<'_>) -> Option<Setting> {
+    let all = levels.nearest_all("ssl_protocols");
+    let old = |node: &&Node| {
+        node.arguments.iter().any(|word| !matches!(word.text.as_str(), "TLSv1.2" | "TLSv1.3"))
+    };
+    let shown = all.iter().copied().find(old).or(all.first().copied())?;
+    Some(Setting { words: all.iter().flat_map(|node| node.words()).collect(), at: shown.at() })
+}
+
+/// Where it says that nothing is logged: `off` counts before and after other logs.
+fn log_off(levels: &Levels<'_>) -> Option<Place> {
+    let all = levels.nearest_all("access_log");
+    let off = all.iter().find(|node| node.argument(0) == Some("off"));
+    let is_nowhere = all.iter().all(|node| node.argument(0) == Some("/dev/null"));
+    let nowhere = all.first().filter(|_| is_nowhere);
+    off.or(nowhere).map(|node| node.at())
 }
 
 fn server(
@@ -145,7 +168,7 @@ fn server(
         at: Some(node.at()),
         stream,
         redirects: redirects(here),
-        protocols: levels.setting("ssl_protocols"),
+        protocols: protocols(levels),
         ciphers: levels.setting("ssl_ciphers"),
         client_verification: levels.setting("ssl_verify_client"),
         unverified_refused: here.iter().any(refuses_unverified),
@@ -225,7 +248,10 @@ fn redirects(here: &[Node]) -> bool {
     locations.peek().is_some()
         && all
         && locations.all(|node| {
-            challenge(node) || node.children().iter().any(|node| to_https(node) || refuses(node))
+            let inside = node.children();
+            // What a location within it answers comes before its own `return`.
+            !inside.iter().any(|node| node.is("location"))
+                && (challenge(node) || inside.iter().any(|node| to_https(node) || refuses(node)))
         })
 }
 
@@ -325,7 +351,7 @@ fn location(name: String, node: &Node, levels: &Levels<'_>) -> Location {
         limits: levels.nearest_all("limit_req").into_iter().filter_map(limit).collect(),
         limits_dry: levels.says("limit_req_dry_run", "on").map(Node::at),
         hidden: hidden.map(|name| name.to_ascii_lowercase()).collect(),
-        log_off: levels.says("access_log", "off").map(Node::at),
+        log_off: log_off(levels),
         listing: levels.says("autoindex", "on").map(Node::at),
     }
 }

@@ -10,6 +10,7 @@ use crate::fix::Fix;
 use crate::outcome::{Judged, Outcome, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
 use crate::rules::iis::repairs;
+use crate::rules::{denies_frames, limits_frames};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "iis-framing",
@@ -32,15 +33,8 @@ pub(crate) const FIX: Fix = Fix {
 
 fn judge(facts: &Iis) -> Vec<Judged> {
     scopes(facts, |scope| {
-        let policy = adds_header(scope, "content-security-policy", |value| {
-            let value = value.to_ascii_lowercase();
-            let ancestors =
-                value.split(';').find_map(|part| part.trim().strip_prefix("frame-ancestors"));
-            ancestors.is_some_and(|list| !list.split_whitespace().any(|word| word == "*"))
-        });
-        let old = adds_header(scope, "x-frame-options", |value| {
-            ["deny", "sameorigin"].contains(&value.to_ascii_lowercase().as_str())
-        });
+        let policy = adds_header(scope, "content-security-policy", limits_frames);
+        let old = adds_header(scope, "x-frame-options", denies_frames);
         Some(if policy == Outcome::Pass { policy } else { old })
     })
 }

@@ -10,6 +10,7 @@ use crate::fix::Fix;
 use crate::outcome::{Judged, Outcome, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
 use crate::rules::nginx::repairs;
+use crate::rules::{denies_frames, limits_frames};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "nginx-framing",
@@ -33,15 +34,8 @@ pub(crate) const FIX: Fix = Fix {
 fn judge(facts: &Nginx) -> Vec<Judged> {
     locations(facts, |server, location| {
         speaks_tls(server).then(|| {
-            let policy = adds_header(location, "content-security-policy", |value| {
-                let value = value.to_ascii_lowercase();
-                let ancestors =
-                    value.split(';').find_map(|part| part.trim().strip_prefix("frame-ancestors"));
-                ancestors.is_some_and(|list| !list.split_whitespace().any(|word| word == "*"))
-            });
-            let old = adds_header(location, "x-frame-options", |value| {
-                ["deny", "sameorigin"].contains(&value.to_ascii_lowercase().as_str())
-            });
+            let policy = adds_header(location, "content-security-policy", limits_frames);
+            let old = adds_header(location, "x-frame-options", denies_frames);
             if policy == Outcome::Pass { policy } else { old }
         })
     })

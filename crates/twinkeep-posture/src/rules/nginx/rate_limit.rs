@@ -4,7 +4,7 @@
 //! as a dry run.
 
 use super::locations;
-use crate::facts::nginx::Nginx;
+use crate::facts::nginx::{Nginx, Setting};
 use crate::facts::{Check, FixOf};
 use crate::fix::Fix;
 use crate::outcome::{Judged, Outcome, Severity};
@@ -48,11 +48,20 @@ fn judge(facts: &Nginx) -> Vec<Judged> {
         Some(if let Some(dry) = &location.limits_dry {
             Outcome::fail(dry.clone(), "counts requests and lets all of them pass")
         } else if let Some(limit) = location.limits.first() {
-            let zone = limit.words.first().map(String::as_str).unwrap_or_default();
-            if facts.zones.iter().any(|known| known.name == zone) {
+            let zone = |limit: &Setting| {
+                facts.zones.iter().find(|known| limit.words.first() == Some(&known.name))
+            };
+            let counts = |limit: &Setting| zone(limit).is_some_and(|known| !known.evaded);
+            if location.limits.iter().any(counts) {
                 Outcome::Pass
+            } else if zone(limit).is_some() {
+                Outcome::fail(
+                    limit.at.clone(),
+                    "counts by what clients send, and whoever sends nothing is not limited",
+                )
             } else {
-                Outcome::fail(limit.at.clone(), format!("no zone `{zone}` is defined"))
+                let name = limit.words.first().map(String::as_str).unwrap_or_default();
+                Outcome::fail(limit.at.clone(), format!("no zone `{name}` is defined"))
             }
         } else if facts.zones.is_empty() {
             Outcome::fail(

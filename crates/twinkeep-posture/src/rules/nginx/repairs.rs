@@ -140,6 +140,7 @@ impl<'a> Finder<'a> {
             let mut places: Vec<&Place> =
                 location.headers.iter().map(|header| &header.at).collect();
             places.extend(location.upstream.as_ref().map(|upstream| &upstream.at));
+            places.extend(location.limits.iter().map(|limit| &limit.at));
             let others = [&location.at, &location.limits_dry, &location.log_off, &location.listing];
             places.extend(others.into_iter().flatten());
             if fails(&resource, &places) {
@@ -195,7 +196,7 @@ impl<'a> Finder<'a> {
             return;
         }
         let Some(outer) = chain.first().copied() else { return };
-        let zone = match facts.zones.first() {
+        let zone = match facts.zones.iter().find(|zone| !zone.evaded) {
             Some(zone) => zone.name.clone(),
             None => {
                 self.insert(
@@ -205,7 +206,10 @@ impl<'a> Finder<'a> {
                 "twinkeep_clients".to_owned()
             }
         };
-        self.insert(Some(outer), &format!("limit_req zone={zone} burst=20 nodelay;"));
+        // Limits of its own are all that a level has.
+        let has = |node: &&&Node| node.children().iter().any(|inner| inner.is("limit_req"));
+        let level = chain.iter().rev().find(has).copied().unwrap_or(outer);
+        self.insert(Some(level), &format!("limit_req zone={zone} burst=20 nodelay;"));
     }
 
     /// Replaces the setting where it is made, and else makes it in the outermost block.

@@ -112,6 +112,12 @@ fn a_plain_listener_fails_and_one_that_redirects_or_is_local_does_not() {
         "server { listen [::]:8080; location /a { return 301 https://$host/; } }",
         &["[::]:8080"],
     );
+    fails(
+        rule,
+        "server { listen 8080; location / { return 301 https://$host/;\n\
+         location /api/ { return 200 ok; } } }",
+        &["listens beyond this machine without TLS"],
+    );
     passes(rule, "server { listen 8080; return 301 https://$host$request_uri; }");
     passes(
         rule,
@@ -128,6 +134,8 @@ fn old_versions_of_tls_fail_and_so_does_saying_nothing() {
     let with = |line: &str| format!("server {{ listen 8443 ssl; {TLS} {line} }}");
     fails(rule, &with(""), &["says no `ssl_protocols`"]);
     fails(rule, &with("ssl_protocols TLSv1.1 TLSv1.2;"), &["speaks `TLSv1.1`"]);
+    // What two lines say counts together.
+    fails(rule, &with("ssl_protocols TLSv1.1; ssl_protocols TLSv1.2;"), &["speaks `TLSv1.1`"]);
     passes(rule, &with("ssl_protocols TLSv1.2 TLSv1.3;"));
     passes(rule, &format!("ssl_protocols TLSv1.3; {}", with("")));
 }
@@ -173,11 +181,11 @@ fn guessing_and_framing_are_forbidden_by_headers() {
             "add_header Content-Security-Policy \"default-src 'self'; frame-ancestors 'none'\" always;",
         ),
     );
-    fails(
-        "nginx-framing",
-        &with("add_header Content-Security-Policy \"frame-ancestors *\" always;"),
-        &["adds no `x-frame-options`"],
-    );
+    for anybody in ["*", "http: https:"] {
+        let policy =
+            format!("add_header Content-Security-Policy \"frame-ancestors {anybody}\" always;");
+        fails("nginx-framing", &with(&policy), &["adds no `x-frame-options`"]);
+    }
 }
 
 #[test]
@@ -192,6 +200,8 @@ fn a_zone_has_to_be_applied_where_requests_go_on() {
     };
     fails(rule, &with("", ""), &["no zone is defined"]);
     fails(rule, &with(zone, ""), &["not applied here"]);
+    let sent = zone.replace("$binary_remote_addr", "$http_x_api_key");
+    fails(rule, &with(&sent, "limit_req zone=clients;"), &["whoever sends nothing"]);
     passes(rule, &with(zone, "limit_req zone=clients burst=20 nodelay;"));
     passes(rule, &with(&format!("{zone} limit_req zone=clients;"), ""));
     fails(
@@ -219,6 +229,10 @@ fn keys_in_the_file_are_found_and_their_values_are_not_told() {
         &["$http_authorization", "$http_authorization"],
     );
     fails(rule, &with("", "proxy_set_header X-API-Key 0123456789abc;"), &["`X-API-Key`"]);
+    let kept = "set $wanted s3cr3t; if ($http_x_api_key != $wanted) { return 403; }";
+    fails(rule, &with("", kept), &["$wanted"]);
+    let mapped = "map $host $upstream_key { default s3cr3t-value-1; }";
+    fails(rule, &with(mapped, ""), &["$upstream_key"]);
     for inside in [
         "proxy_pass http://127.0.0.1:9/a?v=1&api_key=s3cr3t-value-1;",
         "rewrite ^ /a?token=s3cr3t-value-1 break;",
@@ -288,7 +302,11 @@ fn versions_logs_and_lists() {
     passes("nginx-server-tokens", &with("server_tokens off;"));
     fails("nginx-powered-by", &with("proxy_hide_header Server;"), &["is passed on"]);
     passes("nginx-powered-by", &with("proxy_hide_header X-Powered-By;"));
-    fails("nginx-access-log", &with("access_log off;"), &["not logged"]);
+    for off in
+        ["access_log off;", "access_log off; access_log /dev/stderr;", "access_log /dev/null;"]
+    {
+        fails("nginx-access-log", &with(off), &["not logged"]);
+    }
     passes("nginx-access-log", &with(""));
     fails("nginx-listing", &with("autoindex on;"), &["lists the files"]);
     passes("nginx-listing", &with(""));
@@ -296,7 +314,9 @@ fn versions_logs_and_lists() {
 
 #[test]
 fn an_include_that_cannot_be_read_is_not_checked() {
-    let (folder, main) = fixture("include sites/*.conf;\ninclude /nowhere/at/all.conf;");
+    let (folder, main) = fixture(
+        "include sites/[a-z].conf;\ninclude /nowhere/at/all.conf;\ninclude sites/[[:upper:]];",
+    );
     put(&folder.path().join("sites/b.conf"), "server { listen 127.0.0.1:81; }\n");
     put(&folder.path().join("sites/a.conf"), "server { listen 127.0.0.1:80; }\n");
     let facts = collect(&main).unwrap();
@@ -304,7 +324,7 @@ fn an_include_that_cannot_be_read_is_not_checked() {
         facts.servers.iter().map(|server| server.listens[0].address.as_str()).collect();
     assert_eq!(addresses, ["127.0.0.1:80", "127.0.0.1:81"]);
     assert_eq!(facts.servers[1].at.as_ref().unwrap().line, Some(1));
-    assert_eq!(facts.unread.len(), 1);
+    assert_eq!(facts.unread.len(), 2);
     let judged = find("nginx-includes").unwrap().check.judge(&Facts::from(facts)).unwrap();
     assert_eq!(judged[0].outcome, Outcome::not_checked("no such file"));
 }

@@ -53,13 +53,14 @@ fn judge(facts: &Nginx) -> Vec<Judged> {
 fn wrong(list: &str) -> Option<String> {
     let mut refused: Vec<String> = Vec::new();
     let mut broad = false;
-    for word in list.split([':', ',', ' ']).filter(|word| !word.is_empty()) {
+    // What begins with `@` ends the word before it, too.
+    for word in list.split([':', ',', ' ', ';', '@']).filter(|word| !word.is_empty()) {
         if let Some(word) = word.strip_prefix('!') {
             refused.push(word.to_ascii_uppercase());
             continue;
         }
         // `-` takes away for now, and `+` reorders: neither adds anything.
-        if word.starts_with(['-', '+', '@']) {
+        if word.starts_with(['-', '+']) {
             continue;
         }
         let upper = word.to_ascii_uppercase();
@@ -67,7 +68,7 @@ fn wrong(list: &str) -> Option<String> {
         if let Some(weak) = WEAK.iter().find(|weak| parts.contains(weak)) {
             return Some(format!("allows `{word}`, which is weak ({weak})"));
         }
-        broad |= BROAD.contains(&upper.as_str());
+        broad |= upper.split('+').all(|part| BROAD.contains(&part));
     }
     let misses = |name: &str| !refused.iter().any(|word| word == name);
     if broad && misses("ANULL") {
@@ -103,7 +104,31 @@ const WEAK: &[&str] = &[
 
 /// Words for many ciphers, anonymous ones among them.
 const BROAD: &[&str] = &[
-    "ALL", "HIGH", "AES", "AESGCM", "KECDHE", "ECDH", "KDHE", "DH", "AES128", "AES256", "CHACHA20",
+    "ALL",
+    "HIGH",
+    "AES",
+    "AESGCM",
+    "AESCCM",
+    "AES128",
+    "AES256",
+    "ARIA",
+    "CAMELLIA",
+    "CAMELLIA128",
+    "CAMELLIA256",
+    "CHACHA20",
+    "KECDHE",
+    "KEECDH",
+    "ECDH",
+    "KDHE",
+    "KEDH",
+    "DH",
+    "SHA",
+    "SHA1",
+    "SHA256",
+    "SHA384",
+    "SSLV3",
+    "TLSV1",
+    "TLSV1.0",
     "TLSV1.2",
 ];
 
@@ -117,6 +142,7 @@ mod tests {
             "HIGH:!aNULL:!MD5",
             "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305",
             "HIGH:-MEDIUM:!aNULL",
+            "EECDH+AESGCM:EDH+AESGCM",
         ] {
             assert_eq!(wrong(good), None, "{good}");
         }
@@ -127,6 +153,9 @@ mod tests {
             "DES-CBC3-SHA",
             "aNULL",
             "ADH-AES128-SHA",
+            "AES128-SHA:eNULL@SECLEVEL=0",
+            "kRSA:SSLv3",
+            "kDHE+AES",
         ] {
             assert!(wrong(bad).is_some(), "{bad}");
         }

@@ -4,6 +4,7 @@ use crate::facts::Check;
 use crate::facts::tls::{Answer, Tls};
 use crate::outcome::{Judged, Outcome, Place, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
+use crate::rules::{denies_frames, limits_frames};
 
 pub(in crate::rules) const RULE: Rule = Rule {
     id: "tls-headers",
@@ -91,8 +92,8 @@ fn cache(answer: &Answer) -> Option<&'static str> {
 
 fn frames(answer: &Answer) -> Option<&'static str> {
     let is_page = value(answer, "content-type").is_some_and(|kind| kind.starts_with("text/html"));
-    let policy = value(answer, "content-security-policy").unwrap_or("");
-    let fits = policy.contains("frame-ancestors") || value(answer, "x-frame-options").is_some();
+    let fits = value(answer, "content-security-policy").is_some_and(limits_frames)
+        || value(answer, "x-frame-options").is_some_and(denies_frames);
     (is_page && !fits).then_some("sends a page that others may show in a frame")
 }
 

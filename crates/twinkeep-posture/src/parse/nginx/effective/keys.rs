@@ -1,17 +1,49 @@
 //! Keys that stand in the configuration: compared with what clients send, or sent to upstreams.
 
+use std::collections::BTreeSet;
+
 use super::proves_who;
 use crate::facts::nginx::StaticKey;
 use crate::parse::nginx::tree::Node;
 
 /// Finds them in these directives and in all that is inside.
 pub(super) fn collect(nodes: &[Node], found: &mut Vec<StaticKey>) {
+    let mut wanted = BTreeSet::new();
+    compared_with(nodes, &mut wanted);
+    within(nodes, &wanted, found);
+}
+
+/// The variables that have to be what a client sends: what they are set to is a key.
+fn compared_with(nodes: &[Node], wanted: &mut BTreeSet<String>) {
+    for node in nodes.iter().filter(|node| node.is("if")) {
+        let condition = node.words().join(" ");
+        let words = condition.split(['(', ')', ' ', '"']).filter(|word| !word.is_empty());
+        if let [one, "=" | "!=", other] = words.collect::<Vec<_>>()[..] {
+            for (sent, kept) in [(one, other), (other, one)] {
+                if sent_by_client(sent) && kept.starts_with('$') {
+                    wanted.insert(kept.to_owned());
+                }
+            }
+        }
+    }
+    for node in nodes {
+        compared_with(node.children(), wanted);
+    }
+}
+
+fn within(nodes: &[Node], wanted: &BTreeSet<String>, found: &mut Vec<StaticKey>) {
     for node in nodes {
         match node.name.text.as_str() {
             "if" => compared(node, found),
-            "map" => mapped(node, found),
+            "map" => {
+                mapped(node, found);
+                for entry in node.children().iter().filter(|entry| !entry.is("include")) {
+                    let (name, value) = (node.argument(1), entry.argument(0));
+                    set(name.zip(value), wanted, entry, found);
+                }
+            }
             "set" => {
-                set(node, found);
+                set(node.argument(0).zip(node.argument(1)), wanted, node, found);
                 asked(node, found);
             }
             "proxy_pass" | "grpc_pass" | "rewrite" | "return" | "error_page" | "try_files" => {
@@ -23,7 +55,7 @@ pub(super) fn collect(nodes: &[Node], found: &mut Vec<StaticKey>) {
             }
             _ => {}
         }
-        collect(node.children(), found);
+        within(node.children(), wanted, found);
     }
 }
 
@@ -67,14 +99,18 @@ fn mapped(node: &Node, found: &mut Vec<StaticKey>) {
     }
 }
 
-/// `set $api_key "literal";`
-fn set(node: &Node, found: &mut Vec<StaticKey>) {
-    if let (Some(variable), Some(value)) = (node.argument(0), node.argument(1))
-        && proves_who(variable)
+/// `set $api_key "literal";`, or what a `map` sets a variable to.
+fn set(
+    pair: Option<(&str, &str)>,
+    wanted: &BTreeSet<String>,
+    at: &Node,
+    found: &mut Vec<StaticKey>,
+) {
+    if let Some((variable, value)) = pair
         && is_literal(value)
-        && has_long_run(value)
+        && (wanted.contains(variable) || proves_who(variable) && has_long_run(value))
     {
-        found.push(StaticKey::new(variable, node));
+        found.push(StaticKey::new(variable, at));
     }
 }
 
