@@ -58,7 +58,30 @@ fn macros(root: &Node, resources: &Node) -> Vec<Macro> {
     for (key, _) in resources.entries().iter().filter(|(key, _)| key.text.starts_with("Fn::")) {
         found.push(Macro { name: key.text.clone(), at: key.at });
     }
+    for (_, resource) in resources.entries() {
+        included(resource, &mut found);
+    }
     found
+}
+
+/// What is put into a part of a resource when it is deployed: `Fn::Transform` stands beside the
+/// properties that can be read, and `Transform` of the template does not tell of it.
+fn included(node: &Node, found: &mut Vec<Macro>) {
+    let the_macro = |at| Macro { name: TRANSFORM.to_owned(), at };
+    match &node.kind {
+        Kind::Null | Kind::Scalar(_) => {}
+        Kind::List(items) => items.iter().for_each(|item| included(item, found)),
+        Kind::Map(entries) => {
+            for (key, inner) in entries {
+                found.extend((key.text == TRANSFORM).then(|| the_macro(key.at)));
+                included(inner, found);
+            }
+        }
+        Kind::Call(name, argument) => {
+            found.extend((name == TRANSFORM).then(|| the_macro(node.at)));
+            included(argument, found);
+        }
+    }
 }
 
 /// What parameters may be.
@@ -393,6 +416,9 @@ fn concatenated(parts: &[Says], between: &str, at: At) -> Says {
     }
     one_of(all.into_iter().map(|text| Value { at, says: Says::Text(text) }).collect())
 }
+
+/// The function that calls a macro where it stands.
+const TRANSFORM: &str = "Fn::Transform";
 
 /// Mappings by region have some thirty rows.
 const VARIANTS_MAX: usize = 256;

@@ -4,8 +4,7 @@
 
 use super::{Verdict, all, resources};
 use crate::facts::Check;
-use crate::facts::cfn::Cfn;
-use crate::facts::cfn::Says;
+use crate::facts::cfn::{Cfn, Says, Value};
 use crate::outcome::{Judged, Severity};
 use crate::rule::{Evidence, Judge, Rule, Strength};
 
@@ -37,6 +36,13 @@ fn judge(facts: &Cfn) -> Vec<Judged> {
         for list in bucket.properties.under(&path) {
             if matches!(list.says, Says::Nothing | Says::Unknown(_)) {
                 values.push(list.clone());
+            }
+            // A list of which each item may be missing may be empty.
+            let may_miss = |item: &Value| item.branches().iter().any(|it| it.says == Says::Nothing);
+            if let Says::List(items) = &list.says
+                && items.iter().all(may_miss)
+            {
+                values.push(Value { at: list.at, says: Says::Nothing });
             }
             for item in list.items() {
                 values.extend(item.under(&["ServerSideEncryptionByDefault", "SSEAlgorithm"]));

@@ -167,7 +167,13 @@ fn sources(rule: &Value) -> Vec<Source> {
                 Says::Nothing => {}
                 Says::Text(text) => found.push(addresses(text)),
                 // A network of the template is inside; which addresses it has is not known.
-                Says::Resource { name, .. } => found.push(Source::Addresses(name)),
+                Says::Resource { name, attribute } if attribute.as_deref() == Some("CidrBlock") => {
+                    found.push(Source::Addresses(name));
+                }
+                // A parameter of SSM, or a resource of one's own, may say anything.
+                Says::Resource { name, .. } => {
+                    found.push(Source::Unknown(format!("`{name}` says it when it is deployed")));
+                }
                 Says::Unknown(why) => found.push(Source::Unknown(why)),
                 _ => found.push(Source::Unknown(format!("`{name}` is no range of addresses"))),
             }

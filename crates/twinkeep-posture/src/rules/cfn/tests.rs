@@ -340,6 +340,11 @@ fn stores_have_to_be_encrypted() {
         passes(rule, &one(kind, good));
         fails(rule, &one(kind, bad), "R ");
     }
+    let by_kms = "{ServerSideEncryptionByDefault: {SSEAlgorithm: 'aws:kms'}}";
+    for list in ["[]".to_owned(), format!("[!If [c, {by_kms}, !Ref 'AWS::NoValue']]")] {
+        let said = format!("BucketEncryption: {{ServerSideEncryptionConfiguration: {list}}}");
+        fails("cfn-bucket-encryption", &one("AWS::S3::Bucket", &said), "R ");
+    }
 }
 
 /// What nothing means differs: no address for Redshift, one for replication, and for RDS what the
@@ -367,6 +372,12 @@ fn macros_and_nested_stacks_are_not_checked() {
     unknown("cfn-template", &one("AWS::CloudFormation::Stack", "TemplateURL: a"));
     unknown("cfn-template", "Transform: Own\nResources: {A: {Type: B}}\n");
     unknown("cfn-template", "Resources:\n  Fn::ForEach::A: [B, [C], {}]\n");
+    let included = "Fn::Transform: {Name: 'AWS::Include'}";
+    unknown("cfn-template", &one("AWS::S3::Bucket", &format!("BucketName: b, {included}")));
+    unknown("cfn-template", &format!("Resources:\n  A: {{{included}}}\n"));
+    let ingress = "SecurityGroupIngress: [{IpProtocol: tcp, FromPort: 22, ToPort: 22, CidrIp: \
+                   !GetAtt P.Value}]";
+    unknown("cfn-ingress-world", &one("AWS::EC2::SecurityGroup", ingress));
 }
 
 #[test]
