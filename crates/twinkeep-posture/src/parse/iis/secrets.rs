@@ -4,7 +4,7 @@ use crate::facts::iis::{Iis, StaticKey, Unread, Upstream};
 
 use super::Element;
 use super::tree::Document;
-use crate::secret::{is_literal, proves_who};
+use crate::secret::{is_literal, proves_who, redacted};
 
 /// Finds them in a document, wherever they stand in it.
 pub(super) fn collect(document: &Document, iis: &mut Iis) {
@@ -93,7 +93,14 @@ impl Finder<'_, '_> {
 
     fn app_setting(&mut self, element: &Element) {
         let name = element.attribute("key").unwrap_or_default();
-        self.key_if(element, name, element.attribute("value"));
+        let value = element.attribute("value");
+        // An address may have a password before its host.
+        let has_login = |value: &str| value.contains("://") && redacted(value) != value;
+        if value.is_some_and(|value| value.contains('@') && has_login(value)) {
+            self.key(element, name);
+        } else {
+            self.key_if(element, name, value);
+        }
     }
 
     /// `Password=…` in a connection string.

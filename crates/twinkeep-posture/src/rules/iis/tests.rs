@@ -315,6 +315,7 @@ fn keys_in_the_files_are_found_and_their_values_are_not_told() {
     for (key, value, fails) in [
         ("ApiKey", "s3cr3t-value-1", true),
         ("Twin:Auth-Token", "s3cr3t-value-1", true),
+        ("Upstream", "https://ada:s3cr3t-value-1@twin.test/", true),
         ("TokenEndpoint", "https://login.test/token", false),
         ("TokenLifetime", "PT3600S", false),
         ("PasswordMaxAge", "7776000", false),
