@@ -1,16 +1,19 @@
 //! What has become of the newest snapshot, as far as the entry about it says where it was written.
 //!
-//! Only its manifest is looked at, which is written last: `restore_keep` verifies all of it.
+//! Its manifest is written last, and names all of its files: each has to be there as it was written,
+//! or `restore_keep` would refuse it.
 
 use std::io::ErrorKind;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use twinkeep_posture::facts::Known;
 use twinkeep_posture::facts::keep::Snapshot;
 
 use crate::posture_evidence::digest;
-use crate::snapshot_keep::MANIFEST;
+use crate::snapshot_keep::{MANIFEST, Manifest};
 use crate::{App, AppError, LedgerQuery, SearchWith, search_ledger};
 
 /// Looks for the newest snapshot where it was written.
@@ -26,7 +29,36 @@ pub(crate) fn newest_snapshot(app: &App) -> Result<Known<Snapshot>, AppError> {
         let why = "its entry does not say where it was written";
         return Ok(Known::Unknown(why.to_owned()));
     };
-    Ok(look(Path::new(folder), sha256))
+    let folder = Path::new(folder);
+    Ok(match look(folder, sha256) {
+        Known::Seen(Snapshot::There) => whole(folder),
+        other => other,
+    })
+}
+
+/// Whether all files are there that the manifest names, which is the one that the ledger knows.
+fn whole(folder: &Path) -> Known<Snapshot> {
+    let Some(manifest) = manifest(folder) else {
+        return Known::Unknown("its manifest is none that this program reads".to_owned());
+    };
+    let is_there = |name: &str, sha256: &str| {
+        let path = folder.join(name);
+        // A pipe in its place would be waited for.
+        let is_file = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        is_file && digest(&path).is_ok_and(|found| found == sha256)
+    };
+    if manifest.files.iter().all(|(name, sha256)| is_there(name, sha256)) {
+        Known::Seen(Snapshot::There)
+    } else {
+        Known::Seen(Snapshot::Other { folder: folder.display().to_string() })
+    }
+}
+
+fn manifest(folder: &Path) -> Option<Manifest> {
+    let signed = std::fs::read(folder.join(MANIFEST)).ok()?;
+    let signed: Value = serde_json::from_slice(&signed).ok()?;
+    let payload = STANDARD.decode(signed.get("payload")?.as_str()?).ok()?;
+    serde_json::from_slice(&payload).ok()
 }
 
 fn look(folder: &Path, sha256: &str) -> Known<Snapshot> {
@@ -58,9 +90,34 @@ mod tests {
     use std::fs;
     use std::io::Write as _;
 
-    use super::{MANIFEST, Snapshot, look};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::json;
+
+    use super::{MANIFEST, Snapshot, look, whole};
     use crate::posture_evidence::digest;
     use twinkeep_posture::facts::Known;
+
+    #[test]
+    fn a_snapshot_without_one_of_its_files_is_not_whole() {
+        let place = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            fs::File::create(place.path().join(name)).unwrap().write_all(bytes).unwrap();
+        };
+        write("a", b"events");
+        let files = json!({ "a": digest(&place.path().join("a")).unwrap() });
+        let manifest = json!({"keep": "k", "taken": "", "catalog": 1, "keyring": 1,
+            "ledger_size": 1, "files": files});
+        let signed = json!({ "payload": STANDARD.encode(manifest.to_string()) });
+        write(MANIFEST, signed.to_string().as_bytes());
+        assert_eq!(whole(place.path()), Known::Seen(Snapshot::There));
+        write("a", b"other");
+        assert!(matches!(whole(place.path()), Known::Seen(Snapshot::Other { .. })));
+        fs::remove_file(place.path().join("a")).unwrap();
+        assert!(matches!(whole(place.path()), Known::Seen(Snapshot::Other { .. })));
+        write(MANIFEST, b"{}");
+        assert!(matches!(whole(place.path()), Known::Unknown(_)));
+    }
 
     #[test]
     fn a_snapshot_is_there_changed_gone_or_away() {
