@@ -180,6 +180,20 @@ pub const RULES: &[Rule] = &[
     tls::version::RULE,
 ];
 
+/// Whether a content security policy says who may show a page in a frame, and not that anybody may.
+pub(crate) fn limits_frames(policy: &str) -> bool {
+    let policy = policy.to_ascii_lowercase();
+    let list = policy.split(';').find_map(|part| part.trim().strip_prefix("frame-ancestors"));
+    // A scheme alone is everybody who speaks it.
+    let is_anybody = |word: &str| ["*", "http:", "https:", "http://*", "https://*"].contains(&word);
+    list.is_some_and(|list| !list.split_whitespace().any(is_anybody))
+}
+
+/// Whether `X-Frame-Options` keeps others from showing a page in a frame.
+pub(crate) fn denies_frames(value: &str) -> bool {
+    ["deny", "sameorigin"].contains(&value.to_ascii_lowercase().as_str())
+}
+
 /// A rule by its name.
 pub fn find(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id == id)

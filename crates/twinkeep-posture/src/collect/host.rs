@@ -255,7 +255,15 @@ fn core_dumps(places: &Places) -> io::Result<CoreDumps> {
     let limits = read(&places.proc.join("1/limits"))?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
     let limit = line.and_then(|line| line.split_whitespace().nth(1)).unwrap_or("unlimited");
-    let settings = read(&places.etc.join("systemd/coredump.conf")).unwrap_or_default();
+    // What stands in parts of the file comes after it, by name, and the last word holds.
+    let parts = fs::read_dir(places.etc.join("systemd/coredump.conf.d"));
+    let mut files: Vec<PathBuf> =
+        parts.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+    files.sort();
+    files.insert(0, places.etc.join("systemd/coredump.conf"));
+    let texts: Vec<String> = files.iter().filter_map(|path| read(path).ok()).collect();
+    let settings = texts.join("\n");
     let mut storage = settings.lines().filter_map(|line| line.trim().strip_prefix("Storage="));
     Ok(CoreDumps {
         pattern,
@@ -304,9 +312,42 @@ fn ssh(places: &Places) -> Known<Option<BTreeMap<String, Vec<String>>>> {
     };
     // It works out what its settings, those that they include, and its own defaults come to.
     match ask("/usr/sbin/sshd", &["-T", "-f", config]) {
-        Ok(text) => Known::Seen(Some(settings(&text, ' '))),
+        Ok(text) => {
+            let mut found = settings(&text, ' ');
+            let blocks = ssh_blocks(places);
+            if !blocks.is_empty() {
+                found.insert("match".to_owned(), blocks);
+            }
+            Known::Seen(Some(found))
+        }
         Err(why) => Known::Unknown(why),
     }
+}
+
+/// The names of settings in blocks for some people or addresses (`Match`), which `sshd -T` leaves
+/// out; `include` if there are files elsewhere that nobody looked into.
+fn ssh_blocks(places: &Places) -> Vec<String> {
+    let usual = places.etc.join("ssh/sshd_config.d");
+    let mut files = vec![places.etc.join("ssh/sshd_config")];
+    files.extend(fs::read_dir(&usual).into_iter().flatten().flatten().map(|entry| entry.path()));
+    let mut found = Vec::new();
+    for text in files.iter().filter_map(|path| read(path).ok()) {
+        let mut inside = false;
+        for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+            let name = line.split([' ', '\t', '=']).next().unwrap_or_default();
+            let name = name.to_ascii_lowercase();
+            if name == "match" {
+                inside = true;
+            } else if name == "include" && !line.contains("/etc/ssh/sshd_config.d/")
+                || inside && !name.is_empty()
+            {
+                found.push(name);
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// Settings, a line each, by name in small letters; one that occurs twice has two values.

@@ -22,14 +22,24 @@ pub(crate) mod ssh_root;
 pub(crate) mod storage;
 pub(crate) mod swap;
 
-/// Asks the settings of `sshd`; where one is missing, nobody knows.
+/// Asks these settings of `sshd`; where one is missing, or is there for some people or addresses
+/// besides, nobody knows.
 fn ssh(
     host: &Host,
+    names: &[&str],
     ask: impl Fn(&BTreeMap<String, Vec<String>>) -> Option<Outcome>,
 ) -> Vec<Judged> {
     let outcome = match host.ssh.seen() {
         Ok(Some(settings)) => {
-            ask(settings).unwrap_or_else(|| Outcome::not_checked("`sshd -T` says nothing of it"))
+            let blocks = settings.get("match").map(Vec::as_slice).unwrap_or_default();
+            let is_asked = |name: &String| name == "include" || names.contains(&name.as_str());
+            match ask(settings) {
+                Some(Outcome::Pass) if blocks.iter().any(is_asked) => Outcome::not_checked(
+                    "a `Match` block or an included file may say otherwise: `sshd -T -C` tells",
+                ),
+                Some(outcome) => outcome,
+                None => Outcome::not_checked("`sshd -T` says nothing of it"),
+            }
         }
         Ok(None) => Outcome::not_applicable("there is no `sshd`"),
         Err(why) => Outcome::not_checked(why),

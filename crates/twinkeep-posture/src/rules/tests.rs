@@ -49,6 +49,14 @@ fn every_rule_is_evidence_for_one_to_three_requirements_that_exist() {
 }
 
 #[test]
+fn a_policy_for_everybody_limits_no_frames() {
+    for open in ["frame-ancestors *", "frame-ancestors http: https:", "default-src 'self'"] {
+        assert!(!super::limits_frames(open), "{open}");
+    }
+    assert!(super::limits_frames("default-src 'self'; Frame-Ancestors 'none'"));
+}
+
+#[test]
 fn no_facts_are_not_clean() {
     let report = judge(&FactFile::new(0, Vec::new()), None, &Baseline::default());
     assert_eq!(report.findings, []);

@@ -118,6 +118,37 @@ fn a_socket_that_takes_datagrams_from_anybody_is_seen() {
     assert_eq!(seen(), [""; 0]);
 }
 
+/// What the kernel and the files of a computer show, judged in both ways.
+#[test]
+fn dumps_clocks_and_the_line_of_the_kernel_are_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = computer(folder.path());
+    let word = |rule: &str| {
+        let host = collect(&places, &[], Canary::Leave, 0);
+        find(rule).unwrap().check.judge(&Facts::from(host)).unwrap()[0].outcome.word()
+    };
+    put(&places.proc.join("cmdline"), "ro audit=1 quiet\n");
+    assert_eq!(word("host-audit-boot"), "pass");
+    put(&places.proc.join("cmdline"), "ro audit=1 audit=0\n");
+    assert_eq!(word("host-audit-boot"), "fail");
+
+    put(&places.proc.join("7/comm"), "bash\n");
+    assert_eq!(word("host-clock"), "fail");
+    put(&places.proc.join("8/comm"), "chronyd\n");
+    assert_eq!(word("host-clock"), "pass");
+
+    let dumps = places.proc.join("sys/kernel/core_pattern");
+    put(&dumps, "core\n");
+    put(&places.proc.join("1/limits"), "Max core file size        0      0      bytes\n");
+    assert_eq!(word("host-core-dumps"), "pass");
+    put(&dumps, "|/lib/systemd/systemd-coredump %P\n");
+    assert_eq!(word("host-core-dumps"), "fail");
+    put(&places.etc.join("systemd/coredump.conf"), "[Coredump]\nStorage=none\n");
+    assert_eq!(word("host-core-dumps"), "pass");
+    put(&places.etc.join("systemd/coredump.conf.d/9.conf"), "[Coredump]\nStorage=external\n");
+    assert_eq!(word("host-core-dumps"), "fail");
+}
+
 #[test]
 fn a_computer_that_shows_nothing_is_unknown_and_not_an_error() {
     let folder = tempfile::tempdir().unwrap();
@@ -168,6 +199,10 @@ fn what_sshd_makes_of_its_files_is_judged() {
     };
     // What is not said is as `sshd` has it: passwords, none for root, and sessions without an end.
     assert_eq!(words(""), ["fail", "pass", "fail"]);
+    // `sshd -T` leaves out what is for some only.
+    let block = "PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+                 Match User *\n  PasswordAuthentication yes\n  PermitRootLogin yes\n";
+    assert_eq!(words(block), ["not-checked", "not-checked", "fail"]);
     let good = "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\n\
                 ClientAliveInterval 300\nClientAliveCountMax 2\n";
     assert_eq!(words(good), ["pass"; 3]);

@@ -24,7 +24,7 @@ pub(in crate::rules) const RULE: Rule = Rule {
 const SECONDS_MAX: u64 = 900;
 
 fn judge(host: &Host) -> Vec<Judged> {
-    ssh(host, |settings| {
+    ssh(host, &["clientaliveinterval", "clientalivecountmax"], |settings| {
         let number = |name: &str| settings.get(name)?.first()?.parse::<u64>().ok();
         let interval = number("clientaliveinterval")?;
         let seconds = interval.saturating_mul(number("clientalivecountmax")?);

@@ -33,9 +33,10 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(host: &Host) -> Vec<Judged> {
-    ssh(host, |settings| {
+    const NAMES: &[&str] = &["passwordauthentication", "kbdinteractiveauthentication"];
+    ssh(host, NAMES, |settings| {
         let mut found = None;
-        for name in ["passwordauthentication", "kbdinteractiveauthentication"] {
+        for &name in NAMES {
             match settings.get(name)?.first()?.as_str() {
                 "no" => {}
                 _ => found = found.or(Some(name)),

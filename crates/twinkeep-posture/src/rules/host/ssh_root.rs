@@ -28,7 +28,7 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(host: &Host) -> Vec<Judged> {
-    ssh(host, |settings| {
+    ssh(host, &["permitrootlogin"], |settings| {
         let value = settings.get("permitrootlogin").and_then(|values| values.first())?;
         Some(match value.as_str() {
             "yes" => Outcome::fail(Place::of("PermitRootLogin"), "root may log in with a password"),
