@@ -167,7 +167,6 @@ pub(crate) async fn serve(
     let (ready, mut confined) = mpsc::unbounded_channel::<Ready>();
     let mut found = Found { outwards, with_admin: admin.is_some(), ..Found::default() };
     let (words, _) = watch::channel(Orders { identity, stop: false });
-    let drain = gate.settings.drain_time;
     let lanes = lanes(&gate).map_err(cannot)?;
     let desk = Arc::new(WorkerDesk {
         gate,
@@ -216,16 +215,19 @@ pub(crate) async fn serve(
     };
     desk.words.send_modify(|orders| orders.stop = true);
     _ = channel::send(house.line.as_fd(), STOP, &[]);
-    finish(edges, lanes, drain).await;
+    finish(edges, lanes, &desk.gate).await;
     close(house).await;
     result
 }
 
 /// Waits for what is under way, within bounds. A use case that is still at work holds the keep's
 /// files.
-async fn finish(mut edges: JoinSet<()>, lanes: Lanes, drain: Duration) {
+async fn finish(mut edges: JoinSet<()>, lanes: Lanes, gate: &Gate) {
+    let drain = gate.settings.drain_time;
     let all = async { while edges.join_next().await.is_some() {} };
     _ = tokio::time::timeout(drain + DRAIN_MARGIN, all).await;
+    // A loop that ends forgets what it has not begun to record.
+    gate.streams.close(drain).await;
     _ = tokio::task::spawn_blocking(move || lanes.stop(drain)).await;
 }
 
