@@ -217,6 +217,7 @@ fn without_the_privilege_it_is_said_what_is_not_seen_and_the_rest_is() {
     }
     // It may have been the keep. Whoever opens a file to others was not, and nobody knows who it was.
     assert!(place.run(&["incident", "list"]).lines().is_empty());
+    let key = place.path("keep/keys/pack.key");
     fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
     let opened =
         until("it is an incident", || place.run(&["incident", "list"]).lines().into_iter().next());
