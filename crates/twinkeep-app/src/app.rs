@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use twinkeep_domain::{Pack, Subject, Timestamp};
 use twinkeep_ledger::{
-    Activity, Appended, Checkpoint, Class, Entry, Ledger, LedgerError, Severity, View,
+    Activity, Appended, Checkpoint, Class, Entry, EntryError, Ledger, LedgerError, Severity, View,
 };
 use twinkeep_registry::{Registry, RegistryKeys};
 use twinkeep_store::Store;
@@ -257,15 +257,15 @@ impl App {
             Some(entry.encode().map(|bytes| later.push(bytes)))
         });
         match collected {
-            Some(encoded) => encoded.map_err(|error| unwritten().because(error)),
+            Some(encoded) => encoded.map_err(unrecordable),
             None => self.record_at(entry).map(drop),
         }
     }
 
     /// Writes an audit entry; when this returns, the entry is durable, and is at this index.
     pub(crate) fn record_at(&self, entry: &Entry) -> Result<u64, AppError> {
-        let bytes = entry.encode().map_err(|error| unwritten().because(error))?;
-        let appended = self.ledger.append(&[bytes]).map_err(|error| unwritten().because(error))?;
+        let bytes = entry.encode().map_err(unrecordable)?;
+        let appended = self.ledger.append(&[bytes]).map_err(unwritten)?;
         self.anchor.remember(&appended.checkpoint);
         self.remember_catalog()?;
         Ok(appended.first_index)
@@ -292,7 +292,7 @@ impl App {
         let app = Arc::clone(self);
         let reply = move |appended: Result<Appended, LedgerError>| {
             let written = appended.map(|appended| _ = app.anchor.note(&appended.checkpoint));
-            let written = written.map_err(|error| unwritten().because(error));
+            let written = written.map_err(unwritten);
             then(result, written.and(remembered));
         };
         self.ledger.append_then(entries, Box::new(reply));
@@ -368,9 +368,30 @@ impl App {
     }
 }
 
-fn unwritten() -> AppError {
+/// Says that an entry has not the form of one: no disk is to blame, and no other try helps.
+fn unrecordable(error: EntryError) -> AppError {
+    AppError::environment("ledger-write", "cannot record this in the ledger").because(error).hint(
+        "if what you gave is in this field, give it shorter and without control characters; \
+         otherwise this is a fault of the program: report it",
+    )
+}
+
+/// Says why the ledger took no entry, and what to do about that.
+fn unwritten(error: LedgerError) -> AppError {
+    let hint = match &error {
+        LedgerError::Io { .. } => {
+            "see that the disk has space and that the keep's owner may write to `ledger/` of the \
+             keep, then run the same command again"
+        }
+        LedgerError::Stopped => "start the program again; what it said before tells why",
+        LedgerError::EntrySize { .. } => {
+            "this is a fault of the program, and not of the disk: report it"
+        }
+        _ => "`twinkeep ledger verify` says what is wrong with the ledger",
+    };
     AppError::environment("ledger-write", "cannot record this in the ledger")
-        .hint("free space under `ledger/` of the keep, then run the same command again")
+        .because(error)
+        .hint(hint)
 }
 
 thread_local! {
@@ -445,4 +466,24 @@ pub(crate) fn anchor_paths(keep: &Keep, state_dir: Option<&Path>) -> Vec<PathBuf
 /// Returns the largest: the ledger keeps its own history consistent with it, and so with the rest.
 pub(crate) fn newest(remembered: &[Checkpoint]) -> Option<Checkpoint> {
     remembered.iter().copied().max_by_key(|checkpoint| checkpoint.size)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn the_hint_of_what_is_not_recorded_fits_the_cause() {
+        let hint = |error: AppError| error.next_step().unwrap().to_owned();
+        let field = unrecordable(EntryError::Field { field: "actor" });
+        assert_eq!(field.code(), "ledger-write");
+        assert!(!hint(field).contains("disk"));
+        let full = io::Error::from(io::ErrorKind::StorageFull).into();
+        let full = LedgerError::Io { action: "write `ledger/checkpoint`".to_owned(), source: full };
+        assert!(hint(unwritten(full)).contains("disk has space"));
+        assert!(!hint(unwritten(LedgerError::Stopped)).contains("disk"));
+        assert!(hint(unwritten(LedgerError::RootChanged { size: 7 })).contains("ledger verify"));
+    }
 }

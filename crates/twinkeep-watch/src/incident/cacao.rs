@@ -166,6 +166,7 @@ pub fn from_cacao(text: &str) -> Result<Playbook, CacaoError> {
         text.ok_or(CacaoError::Form { part, expected: "a text" })
     };
     let ours = &read["playbook_extensions"][EXTENSION];
+    known(ours)?;
     let form = |part, expected| move |_| CacaoError::Form { part, expected };
     let playbook = Playbook {
         name: text("name")?,
@@ -182,6 +183,19 @@ pub fn from_cacao(text: &str) -> Result<Playbook, CacaoError> {
     };
     playbook.check()?;
     Ok(playbook)
+}
+
+/// Refuses what our extension says of the whole playbook and is not known here, as in a step.
+fn known(ours: &Value) -> Result<(), CacaoError> {
+    let form = |expected| Err(CacaoError::Form { part: "playbook_extensions", expected });
+    let every = |it: &Map<String, Value>| it.keys().all(|key| SAID.contains(&key.as_str()));
+    if !ours.as_object().is_none_or(every) {
+        return form("without a word that this program does not know in its own extension");
+    }
+    match ours["irreversible"].is_null() || ours["irreversible"].is_boolean() {
+        true => Ok(()),
+        false => form("with `irreversible` as true or false in the extension of this program"),
+    }
 }
 
 /// Follows the workflow from its start to its end: one step after the other, each once.
@@ -364,6 +378,9 @@ const NOT_HONORED: [(&str, &str); 3] = [
     ),
     ("workflow_exception", "absent: what follows a failure is said at each step"),
 ];
+
+/// What our extension says of a playbook.
+const SAID: [&str; 3] = ["detectors", "severity", "irreversible"];
 
 /// What our extension says of a step.
 const EXTENDED: [&str; 4] = ["action", "on", "on_failure", "reversible"];

@@ -330,6 +330,10 @@ fn what_cacao_says_and_this_program_does_not_do_is_refused() {
     }
     assert_eq!(ours("on_failure", 7.into()), Err("cacao-unknown"));
     assert_eq!(ours("on_failed", "stop".into()), Err("cacao-unknown"));
+    let said = |part, value| of(&["playbook_extensions", extension, part], value);
+    assert_eq!(said("severities", "high".into()), Err("cacao-form"));
+    assert_eq!(said("irreversible", "true".into()), Err("cacao-form"));
+    assert!(said("irreversible", true.into()).is_ok());
     // The workflow goes on after a failure, and the extension says that it does not.
     assert_eq!(ours("on_failure", "undo".into()), Err("cacao-unknown"));
     assert_eq!(in_step("on_failure", 7.into()), Err("cacao-branch"));
