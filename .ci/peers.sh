@@ -70,6 +70,11 @@ python hypercorn fastapi uvicorn websockets hypercorn # model servers that stand
     mkdir -p "$venv/nginx"
     (cd "$venv/nginx" && { apt-get download -qq nginx || { again apt-get update -qq && apt-get download -qq nginx; } } 2>/dev/null && dpkg -x nginx_*.deb .)
 }
+# What passes on connections: a module of the same version, which tests load.
+[ -e "$venv/nginx/usr/lib/nginx/modules/ngx_stream_module.so" ] || {
+    echo "unpacking libnginx-mod-stream"
+    (cd "$venv/nginx" && { apt-get download -qq libnginx-mod-stream || { again apt-get update -qq && apt-get download -qq libnginx-mod-stream; } } 2>/dev/null && dpkg -x libnginx-mod-stream_*.deb .) || echo "libnginx-mod-stream cannot be unpacked"
+}
 mkdir -p "$venv/bin"
 ln -sf ../nginx/usr/sbin/nginx "$venv/bin/nginx"
 # Searches audit logs; unpacked for the same reason.
@@ -91,6 +96,16 @@ unpack() {
 [ -x "$venv/cryptsetup/sbin/cryptsetup" ] || unpack cryptsetup cryptsetup-bin libcryptsetup12 libdevmapper1.02.1 libjson-c5 libpopt0
 version=$(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | sort -n | tail -n 1)
 [ -z "$version" ] || [ -e "$venv/pgaudit/usr/lib/postgresql/$version/lib/pgaudit.so" ] || unpack pgaudit "postgresql-$version-pgaudit"
+# The first PostgreSQL whose pg_hba.conf includes files; Debian has an older one.
+newer=
+for initdb in /usr/lib/postgresql/1[6-9]/bin/initdb "$venv"/lib/python3*/site-packages/pgserver/pginstall/bin/initdb; do
+    [ ! -x "$initdb" ] || newer=$initdb
+done
+[ -n "$newer" ] || {
+    echo "installing pgserver"
+    [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
+    again "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps pgserver==0.1.4 || echo "pgserver cannot be installed"
+}
 # The public schemas of MEDS.
 "$venv/bin/python3" -c 'import meds' 2>/dev/null || {
     echo "installing meds"

@@ -93,13 +93,19 @@ fn hba_that_holds(
     if !(general.may_read_hba && general.is_superuser) {
         return unknown("the role may not read pg_hba_file_rules; ask as a superuser");
     }
-    if ask(HBA_CHANGED)?.trim() != "false" {
+    let rules = hba_rules(place, ask, general.settings.get("hba_file"))?;
+    // Older servers include nothing. A file that the server cannot open is a broken line, of which
+    // nothing holds anyway, and to read it would be an error.
+    let is_whole = rules.iter().all(|rule| !rule.broken);
+    let query =
+        if INCLUDES_VERSION <= general.version && is_whole { ALL_HBA_CHANGED } else { HBA_CHANGED };
+    if ask(query)?.trim() != "false" {
         return unknown(
-            "pg_hba.conf was changed since the server read it: run `SELECT pg_reload_conf()`, and \
-             scan again",
+            "pg_hba.conf, or a file that it includes, was changed since the server read it: run \
+             `SELECT pg_reload_conf()`, and scan again",
         );
     }
-    Ok(Known::Seen(hba_rules(place, ask, general.settings.get("hba_file"))?))
+    Ok(Known::Seen(rules))
 }
 
 /// The rules about who may connect how, as the server reads them from the file now.
@@ -230,6 +236,34 @@ const HBA: &str = "SELECT coalesce(json_agg(to_json(rule) ORDER BY line_number),
 const HBA_CHANGED: &str = "SELECT coalesce(
         greatest(file.modification, file.change) > pg_conf_load_time(), true)::text
     FROM pg_stat_file(current_setting('hba_file'), true) file";
+
+/// The same of all files that are included, also of those that have no lines any more and of which
+/// the server therefore shows nothing. Of one that may be missing and is, the folder tells whether
+/// it went. Only names leave the files, and none of them leaves the server.
+const ALL_HBA_CHANGED: &str = r##"WITH RECURSIVE named(name, optional) AS (
+        SELECT current_setting('hba_file'), false
+    UNION
+        SELECT CASE WHEN found.name ~ '^/' THEN found.name
+            ELSE regexp_replace(named.name, '[^/]*$', '') || found.name END, found.optional
+        FROM named, LATERAL pg_stat_file(named.name, true) here, LATERAL (
+            SELECT named.name || '/' || entry AS name, false AS optional
+            FROM pg_ls_dir(CASE WHEN here.isdir THEN named.name END, true, false) entry
+            WHERE entry ~ '^[^.].*[.]conf$'
+        UNION ALL
+            SELECT replace(said[2], '"', ''), said[1] = 'include_if_exists'
+            FROM regexp_matches(replace(replace(encode(pg_read_binary_file(
+                    CASE WHEN NOT here.isdir THEN named.name END, 0, here.size, true), 'escape'),
+                    chr(13), ''), repeat(chr(92), 2) || chr(10), ''),
+                '^[[:blank:]]*"?(include|include_dir|include_if_exists)"?[[:blank:]]+' ||
+                '(("[^"]*"|[^[:space:],"#])+)', 'gn') said) found)
+    SELECT coalesce(bool_or(coalesce(greatest(last.modification, last.change)
+        > pg_conf_load_time(), true)), true)::text
+    FROM named, LATERAL pg_stat_file(named.name, true) here, LATERAL pg_stat_file(
+        CASE WHEN optional AND here.size IS NULL THEN regexp_replace(named.name, '[^/]*$', '.')
+            ELSE named.name END, true) last"##;
+
+/// The first version whose `pg_hba.conf` may include other files.
+const INCLUDES_VERSION: u32 = 160_000;
 
 /// What `ALTER SYSTEM` set; of a setting that is there twice, the last holds.
 pub(crate) const ALTERED: &str =

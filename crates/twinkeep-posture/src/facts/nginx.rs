@@ -123,6 +123,9 @@ pub struct Server {
     pub tokens: Option<Setting>,
     /// Where it answers: its locations, and itself where no location catches all.
     pub locations: Vec<Location>,
+    /// Where its connections go, if it passes them on as they come (`stream`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Upstream>,
 }
 
 /// A setting, and where it is made.
@@ -196,7 +199,8 @@ pub struct Header {
 pub struct Upstream {
     /// Where it is said.
     pub at: Place,
-    /// The scheme: `http`, `https`, `grpc`, `grpcs`, `fastcgi`, `uwsgi`, `scgi`.
+    /// The scheme: `http`, `https`, `grpc`, `grpcs`, `fastcgi`, `uwsgi`, `scgi`. Of connections,
+    /// `tls` or `tcp`, or `preread` if nginx looks at the TLS of clients and lets it through.
     pub scheme: String,
     /// The hosts that it stands for, `upstream` blocks resolved; empty if a variable says it.
     pub hosts: Vec<Host>,
@@ -204,6 +208,13 @@ pub struct Upstream {
     pub verified: bool,
     /// Whether nginx shows a certificate of its own.
     pub certificate: bool,
+}
+
+impl Upstream {
+    /// Whether nginx speaks TLS to it.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.scheme.as_str(), "https" | "grpcs" | "suwsgi" | "tls")
+    }
 }
 
 /// A host that requests go to.

@@ -1,6 +1,6 @@
 //! Rules over the configuration of an nginx.
 
-use crate::facts::nginx::{Location, Nginx, Server};
+use crate::facts::nginx::{Location, Nginx, Server, Upstream};
 use crate::outcome::{Judged, Outcome, Place};
 use crate::rule::Rule;
 
@@ -70,6 +70,17 @@ fn locations(facts: &Nginx, judge: impl Fn(&Server, &Location) -> Option<Outcome
                 let resource = format!("{}, {}", name(server), location.name);
                 judged.push(Judged::new(resource, outcome));
             }
+        }
+    }
+    judged
+}
+
+/// Asks about each upstream that a rule is for: of locations, and of connections.
+fn upstreams(facts: &Nginx, judge: impl Fn(&Upstream) -> Option<Outcome>) -> Vec<Judged> {
+    let mut judged = locations(facts, |_, location| judge(location.upstream.as_ref()?));
+    for server in &facts.servers {
+        if let Some(outcome) = server.upstream.as_ref().and_then(&judge) {
+            judged.push(Judged::new(name(server), outcome));
         }
     }
     judged

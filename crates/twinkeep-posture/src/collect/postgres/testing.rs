@@ -42,13 +42,30 @@ impl Server {
     /// Starts one whose files lie in this folder.
     pub(crate) fn start_in(folder: &Path, settings: &[&str], hba: &str) -> Option<Server> {
         let (initdb, postgres) = (find("initdb")?, find("postgres")?);
+        Server::of((&initdb, &postgres), folder, settings, hba)
+    }
+
+    /// Starts one whose `pg_hba.conf` may include files: version 16, which `.ci/peers.sh` installs.
+    /// Without it a test is skipped and says so.
+    pub(crate) fn start_with_includes(hba: &str) -> Option<Server> {
+        let programs = with_includes()?;
+        let (initdb, postgres) = (programs.join("initdb"), programs.join("postgres"));
+        Server::of((&initdb, &postgres), Path::new("/tmp"), &[], hba)
+    }
+
+    fn of(
+        (initdb, postgres): (&Path, &Path),
+        folder: &Path,
+        settings: &[&str],
+        hba: &str,
+    ) -> Option<Server> {
         find("psql")?;
         let dir = tempfile::Builder::new().prefix("pg").tempdir_in(folder).unwrap();
         let data = dir.path().join("data");
         fs::create_dir(&data).unwrap();
         give_away(dir.path(), 0o700);
         give_away(&data, 0o700);
-        let made = unprivileged(&initdb)
+        let made = unprivileged(initdb)
             .args(["-U", "admin", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"])
             .arg(&data)
             .stdout(Stdio::null())
@@ -64,7 +81,7 @@ impl Server {
             make_certificate(&data);
         }
         let port = free_port();
-        let child = unprivileged(&postgres)
+        let child = unprivileged(postgres)
             .arg("-D")
             .arg(&data)
             .args(["-p", &port.to_string(), "-k"])
@@ -210,6 +227,28 @@ fn find(program: &str) -> Option<PathBuf> {
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none(), "{program} is not installed");
         println!("skipped: {program} is not installed");
+    }
+    found
+}
+
+/// The programs of a version whose `pg_hba.conf` may include files, if whoever runs them can.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+fn with_includes() -> Option<PathBuf> {
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers/lib");
+    let unpacked = fs::read_dir(peers)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|python| python.path().join("site-packages/pgserver/pginstall/bin"));
+    let system = (16..20).map(|version| format!("/usr/lib/postgresql/{version}/bin").into());
+    let runs = |programs: &PathBuf| {
+        let mut postgres = unprivileged(&programs.join("postgres"));
+        let ran = postgres.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        ran.is_ok_and(|ran| ran.success())
+    };
+    let found = unpacked.chain(system).find(runs);
+    if found.is_none() {
+        println!("skipped: PostgreSQL 16 is not installed (.ci/peers.sh)");
     }
     found
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, chown};
+use std::thread;
+use std::time::Duration;
 
 use super::testing::Server;
 use super::{Machine, collect};
@@ -181,6 +183,54 @@ fn lines_that_the_server_did_not_take_over_do_not_pass() {
     let judged = rule.check.judge(&crate::facts::Facts::Postgres(Box::new(found))).unwrap();
     let words: Vec<&str> = judged.iter().map(|judged| judged.outcome.word()).collect();
     assert_eq!(words, ["not-checked", "not-checked"]);
+}
+
+/// From version 16 on, what is included counts as the main file does, also when nothing is left of
+/// it to show.
+#[test]
+fn lines_of_included_files_that_the_server_did_not_take_over_do_not_pass() {
+    let Some(server) = Server::start_with_includes("") else { return };
+    let data = server.data();
+    let put = |name: &str, text: &str| {
+        let mut file = fs::File::create(data.join(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    };
+    let says = || word(&facts(&server, "admin"), "pg-anywhere");
+    let loaded = || server.ask("admin", "SELECT pg_conf_load_time()::text").unwrap();
+    let reload = || {
+        let before = loaded();
+        server.sql("SELECT pg_reload_conf()");
+        let is_new = (0..1_200).any(|_| {
+            thread::sleep(Duration::from_millis(50));
+            loaded() != before
+        });
+        assert!(is_new, "the server reads its files again");
+        // It tells times of files in whole seconds.
+        server.sql("SELECT pg_sleep(1.1)");
+    };
+    fs::create_dir(data.join("more.d")).unwrap();
+    put("more.d/a.conf", "host all all 10.0.0.0/8 scram-sha-256\n");
+    let lines = ["local all admin trust", "include_dir more.d", "include_if_exists \"not yet\"\n"];
+    put("pg_hba.conf", &lines.join("\n"));
+    reload();
+    assert_eq!(says(), "pass");
+    // Each change once before the server takes it over, and once after.
+    put("more.d/a.conf", "host all all 0.0.0.0/0 scram-sha-256\n");
+    assert_eq!(says(), "not-checked");
+    reload();
+    assert_eq!(says(), "fail");
+    put("more.d/a.conf", "# nobody\n");
+    assert_eq!(says(), "not-checked", "the server still goes by what is gone");
+    reload();
+    assert_eq!(says(), "pass");
+    put("not yet", "include more.d/b\n");
+    put("more.d/b", "host all all 0.0.0.0/0 scram-sha-256\n");
+    reload();
+    assert_eq!(says(), "fail");
+    fs::remove_file(data.join("not yet")).unwrap();
+    assert_eq!(says(), "not-checked", "what may be missing is gone");
+    reload();
+    assert_eq!(says(), "pass");
 }
 
 /// A server whose files lie in a folder that the kernel encrypts, on a disk that is mounted; then

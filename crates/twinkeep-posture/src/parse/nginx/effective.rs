@@ -173,6 +173,7 @@ fn server(
         client_verification: levels.setting("ssl_verify_client"),
         unverified_refused: here.iter().any(refuses_unverified),
         tokens: levels.setting("server_tokens"),
+        upstream: if stream { upstream::of_connections(levels, &listens) } else { None },
         locations: if stream { Vec::new() } else { locations(node, levels, left)? },
         listens,
     })

@@ -32,7 +32,8 @@ pub(in crate::rules) const RULE: Rule = Rule {
 
 fn judge(facts: &Nginx) -> Vec<Judged> {
     let servers = facts.servers.iter().filter(|server| {
-        speaks_tls(server) && server.locations.iter().any(|location| location.upstream.is_some())
+        let passes_on = server.locations.iter().any(|location| location.upstream.is_some());
+        speaks_tls(server) && (passes_on || server.upstream.is_some())
     });
     servers
         .map(|server| {

@@ -271,6 +271,79 @@ fn upstreams_on_other_machines_need_tls_and_it_has_to_be_verified() {
     passes(rule, &with(verified, "proxy_pass https://192.0.2.1;"));
 }
 
+/// What a rule says of connections that are passed on. The module for them is one that nginx loads.
+#[track_caller]
+fn of_connections(rule: &str, stream: &str) -> String {
+    let (folder, main) = fixture("");
+    let nginx = real_nginx();
+    let module = nginx
+        .as_ref()
+        .and_then(|nginx| nginx.ancestors().nth(3))
+        .map(|root| root.join("usr/lib/nginx/modules/ngx_stream_module.so"));
+    let load = module.filter(|path| path.exists()).map(|path| {
+        let path = path.canonicalize().unwrap();
+        format!("load_module {};", path.display())
+    });
+    let here = folder.path().display();
+    let begin = load.clone().unwrap_or_default();
+    let head = format!("{begin} pid {here}/nginx.pid; error_log stderr; events {{}}");
+    put(&main, &format!("{head}\nstream {{ {stream} }}\n"));
+    if let (Some(nginx), Some(_)) = (nginx, load) {
+        let said = Command::new(nginx).arg("-t").arg("-c").arg(&main).output().unwrap();
+        let error = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.success(), "the fixture is one that nginx takes: {error}");
+    }
+    let facts = collect(&main).unwrap();
+    let judged = find(rule).unwrap().check.judge(&Facts::from(facts)).unwrap();
+    let said = judged.iter().map(|judged| {
+        format!("{} {} {}", judged.outcome.word(), judged.resource, judged.outcome.says())
+    });
+    said.collect::<Vec<_>>().join("\n").trim_end().to_owned()
+}
+
+#[test]
+fn connections_that_are_passed_on_are_judged_as_requests_are() {
+    let rule = "nginx-upstream-plain";
+    let with = |inside: &str| {
+        format!("server {{ listen 127.0.0.1:5432; {inside} proxy_pass 192.0.2.1:5432; }}")
+    };
+    let plain = of_connections(rule, &with(""));
+    assert!(plain.starts_with("fail server 127.0.0.1:5432"), "{plain}");
+    assert!(plain.contains("`192.0.2.1:5432` without TLS"), "{plain}");
+    let group = "upstream twins { server 127.0.0.1:9; server 192.0.2.7:9; }\n\
+        server { listen 127.0.0.1:8081; proxy_pass twins; }";
+    assert!(of_connections(rule, group).contains("`192.0.2.7:9` without TLS"));
+    // TLS that ends here does not go on; TLS that goes through is what clients make of it.
+    let ended = format!("server {{ listen 8443 ssl; {TLS} proxy_pass 192.0.2.1:80; }}");
+    assert!(of_connections(rule, &ended).starts_with("fail "));
+    let through = of_connections(rule, &with("ssl_preread on;"));
+    assert!(through.starts_with("not-checked "), "{through}");
+    let named = "map $ssl_preread_server_name $to { default 192.0.2.1:80; }\n\
+        server { listen 127.0.0.1:8081; ssl_preread on; proxy_pass $to; }";
+    assert!(of_connections(rule, named).starts_with("not-checked "));
+    for near in ["127.0.0.1:9", "unix:/tmp/a.sock"] {
+        let here = format!("server {{ listen 127.0.0.1:8081; proxy_pass {near}; }}");
+        assert_eq!(of_connections(rule, &here), "pass server 127.0.0.1:8081");
+    }
+    // `proxy_ssl` comes down from `stream`, and may be taken back.
+    assert_eq!(of_connections(rule, &with("proxy_ssl on;")), "pass server 127.0.0.1:5432");
+    let above = |inside: &str| format!("proxy_ssl on; {}", with(inside));
+    assert!(of_connections(rule, &above("")).starts_with("pass "));
+    assert!(of_connections(rule, &above("proxy_ssl off;")).starts_with("fail "));
+
+    let rule = "nginx-upstream-verify";
+    assert_eq!(of_connections(rule, &with("")), "", "there is no certificate");
+    assert!(of_connections(rule, &above("")).contains("not verified"));
+    let verified = "proxy_ssl_verify on; proxy_ssl_trusted_certificate cert.pem;";
+    assert!(of_connections(rule, &above(verified)).starts_with("pass "));
+
+    let rule = "nginx-client-certificate";
+    assert!(of_connections(rule, &ended).contains("asks clients for no certificate"));
+    let verify = "ssl_client_certificate cert.pem; ssl_verify_client on;";
+    let asked = ended.replace(TLS, &format!("{TLS} {verify}"));
+    assert!(of_connections(rule, &asked).starts_with("pass "));
+}
+
 #[test]
 fn certificates_of_clients_have_to_be_required() {
     let rule = "nginx-client-certificate";

@@ -1,8 +1,9 @@
 //! Rule `nginx-upstream-plain`: what goes to another machine goes encrypted.
 //!
 //! An upstream on this machine may be plain. Where a variable says the upstream, nobody can tell.
+//! Nor can anybody where clients bring their own TLS, which nothing asks them for.
 
-use super::locations;
+use super::upstreams;
 use crate::facts::Check;
 use crate::facts::nginx::Nginx;
 use crate::outcome::{Judged, Outcome, Severity};
@@ -13,7 +14,7 @@ pub(in crate::rules) const RULE: Rule = Rule {
     title: "Every upstream on another machine is reached by TLS",
     severity: Severity::High,
     protects: "Requests that arrived by TLS go on in the clear, for anybody inside the network to read.",
-    remedy: "say `proxy_pass https://…;` with `proxy_ssl_verify on;`, or run the upstream on this machine",
+    remedy: "say `proxy_pass https://…;` (in `stream`: `proxy_ssl on;`) with `proxy_ssl_verify on;`, or run the upstream on this machine",
     controls: &[
         Evidence {
             control: "hipaa-164.312(e)(1)",
@@ -30,9 +31,8 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(facts: &Nginx) -> Vec<Judged> {
-    locations(facts, |_, location| {
-        let upstream = location.upstream.as_ref()?;
-        if matches!(upstream.scheme.as_str(), "https" | "grpcs" | "suwsgi") {
+    upstreams(facts, |upstream| {
+        if upstream.is_tls() {
             return Some(Outcome::Pass);
         }
         if upstream.hosts.is_empty() {
@@ -40,6 +40,10 @@ fn judge(facts: &Nginx) -> Vec<Judged> {
         }
         let far = upstream.hosts.iter().find(|host| !host.local);
         Some(match far {
+            Some(host) if upstream.scheme == "preread" => Outcome::not_checked(format!(
+                "what clients send goes to `{}` as it comes; look whether it takes nothing but TLS",
+                host.name
+            )),
             Some(host) => Outcome::fail(
                 upstream.at.clone(),
                 format!("requests go to `{}` without TLS", host.name),

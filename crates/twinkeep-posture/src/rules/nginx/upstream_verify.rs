@@ -2,7 +2,7 @@
 //!
 //! `proxy_ssl_verify` is off unless it is said.
 
-use super::locations;
+use super::upstreams;
 use crate::facts::Check;
 use crate::facts::nginx::Nginx;
 use crate::outcome::{Judged, Outcome, Severity};
@@ -30,9 +30,8 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(facts: &Nginx) -> Vec<Judged> {
-    locations(facts, |_, location| {
-        let upstream = location.upstream.as_ref()?;
-        if !matches!(upstream.scheme.as_str(), "https" | "grpcs" | "suwsgi") {
+    upstreams(facts, |upstream| {
+        if !upstream.is_tls() {
             return None;
         }
         Some(if upstream.verified {

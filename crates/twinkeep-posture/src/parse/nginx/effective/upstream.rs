@@ -1,7 +1,7 @@
 //! Where requests go on to: `proxy_pass` and its likes, with `upstream` blocks resolved.
 
 use super::{Levels, local_address};
-use crate::facts::nginx::{Host, Upstream};
+use crate::facts::nginx::{Host, Listen, Upstream};
 use crate::parse::nginx::tree::Node;
 
 /// Whether a directive passes requests on.
@@ -26,6 +26,29 @@ pub(super) fn find(levels: &Levels<'_>) -> Option<Upstream> {
     let verified = levels.says(&format!("{prefix}_ssl_verify"), "on").is_some();
     let certificate = levels.nearest(&format!("{prefix}_ssl_certificate")).is_some();
     Some(Upstream { at: node.at(), scheme, hosts: hosts(levels, address), verified, certificate })
+}
+
+/// Where connections go on to from a server of `stream`, which knows `proxy_pass` only.
+///
+/// It speaks TLS if `proxy_ssl` says so. Where it ends no TLS itself and reads the beginning of that
+/// of clients, to choose by the name that they want, that goes through to the upstream.
+pub(super) fn of_connections(levels: &Levels<'_>, listens: &[Listen]) -> Option<Upstream> {
+    let node = levels.here.all("proxy_pass").last()?;
+    let ends_tls = listens.iter().any(|listen| listen.tls);
+    let scheme = if levels.says("proxy_ssl", "on").is_some() {
+        "tls"
+    } else if !ends_tls && levels.says("ssl_preread", "on").is_some() {
+        "preread"
+    } else {
+        "tcp"
+    };
+    Some(Upstream {
+        at: node.at(),
+        scheme: scheme.to_owned(),
+        hosts: hosts(levels, node.argument(0)?),
+        verified: levels.says("proxy_ssl_verify", "on").is_some(),
+        certificate: levels.nearest("proxy_ssl_certificate").is_some(),
+    })
 }
 
 fn scheme_of(directive: &str) -> Option<&'static str> {
