@@ -2,14 +2,14 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, Read, Seek as _};
+use std::io::{self, Read, Seek as _, SeekFrom};
 
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
 use super::json::JsonScan;
-use super::sniff::{Format, sniff};
+use super::sniff::{Format, is_ciphertext_to_its_end, is_random, sniff};
 use super::table::TableScan;
 use super::text::TextScan;
 use super::{Place, Verdict, medical, parquet, utf16, verdict};
@@ -80,8 +80,31 @@ pub fn inspect(file: &File, size: u64, limits: Limits) -> io::Result<Inspection>
             }
         },
         Format::Zip => archive(file, size, bounds),
+        Format::Encrypted(_) if is_ciphertext_to_its_end(&head) && has_gaps(file, size)? => {
+            reader.seek(SeekFrom::Start(head.len() as u64))?;
+            let mut all = stream(Format::Binary, head, &mut reader, bounds, 0)?;
+            leave(&mut all, "it begins as encrypted files do, and does not go on like one");
+            Ok(all)
+        }
         _ => stream(format, head, &mut reader, bounds, 0),
     }
+}
+
+/// Whether a file that begins with ciphertext has something else further on. A few places of it are
+/// looked at: to read all of an encrypted file would take as long as to read one in the clear.
+fn has_gaps(mut file: &File, size: u64) -> io::Result<bool> {
+    let begin = HEAD_LEN as u64;
+    let Some(last) = size.checked_sub(PLACE_LEN).filter(|_| begin < size) else { return Ok(false) };
+    let first = last.min(begin);
+    for number in 0..PLACE_COUNT {
+        file.seek(SeekFrom::Start(first + (last - first) / (PLACE_COUNT - 1) * number))?;
+        let mut place = Vec::new();
+        file.take(PLACE_LEN).read_to_end(&mut place)?;
+        if !is_random(&place) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// How far to look, and how much may still be unpacked.
@@ -470,6 +493,12 @@ const XZ_MEMORY_KIB_MAX: u32 = 128 << 10;
 
 /// What formats are told by; the first table of an export fits.
 const HEAD_LEN: usize = 64 << 10;
+
+/// Places behind the head of an encrypted file that are looked at.
+const PLACE_COUNT: u64 = 8;
+
+/// As many bytes as ciphertext is told by.
+const PLACE_LEN: u64 = 4096;
 
 /// The longest field or line that is looked at as one; memory stays at this.
 const BUFFER_LEN: usize = 512 << 10;

@@ -60,7 +60,9 @@ pub(super) fn sniff(head: &[u8]) -> Format {
     if is_dicom(head) {
         return Format::Dicom;
     }
-    if let Some((_, format)) = PLAIN.iter().find(|(magic, _)| head.starts_with(magic)) {
+    if let Some((_, format)) = PLAIN.iter().find(|(magic, _)| head.starts_with(magic))
+        && (*format != Format::Program || !is_text(behind_head_of_program(head)))
+    {
         return *format;
     }
     if head.get(257..262) == Some(b"ustar") {
@@ -79,6 +81,13 @@ pub(super) fn sniff(head: &[u8]) -> Format {
         return Format::Random;
     }
     Format::Binary
+}
+
+/// Whether nothing but ciphertext follows the head of the format, up to the end of the file.
+pub(super) fn is_ciphertext_to_its_end(head: &[u8]) -> bool {
+    ENCRYPTED
+        .iter()
+        .any(|(magic, _, claim)| matches!(claim, Claim::ToEnd) && head.starts_with(magic))
 }
 
 /// JSON begins with a bracket, and messages of HL7 with their head.
@@ -162,6 +171,11 @@ fn tail(head: &[u8]) -> &[u8] {
     &head[head.len().saturating_sub(TAIL_LEN)..]
 }
 
+/// What lies after the fixed head of a program: instructions, or tables of numbers, and no text.
+fn behind_head_of_program(head: &[u8]) -> &[u8] {
+    tail(head.get(PROGRAM_HEAD_LEN..).unwrap_or_default())
+}
+
 /// Whether bytes are as random as ciphertext; too few to tell are believed.
 pub(super) fn is_random(bytes: &[u8]) -> bool {
     if bytes.len() < ENTROPY_LEN_MIN {
@@ -188,6 +202,8 @@ pub(super) fn is_random(bytes: &[u8]) -> bool {
 enum Claim {
     /// Ciphertext follows without a gap.
     Checked,
+    /// The same, and nothing else up to the end of the file.
+    ToEnd,
     /// A head of another kind, or text, follows.
     Plain,
     /// A head that may say that nothing is encrypted, and ciphertext of keys behind it.
@@ -200,7 +216,7 @@ impl Claim {
     /// Whether it is believed.
     fn holds(self, head: &[u8]) -> bool {
         match self {
-            Claim::Checked => is_random(tail(head)),
+            Claim::Checked | Claim::ToEnd => is_random(tail(head)),
             Claim::Plain => true,
             Claim::Luks => {
                 luks::parse(head).is_ok_and(|header| header.encrypts()) && is_random(tail(head))
@@ -215,15 +231,15 @@ impl Claim {
 
 /// Formats that are encrypted, by how they begin.
 const ENCRYPTED: &[(&[u8], &str, Claim)] = &[
-    (b"age-encryption.org/v1\n", "age", Claim::Checked),
+    (b"age-encryption.org/v1\n", "age", Claim::ToEnd),
     (b"-----BEGIN AGE ENCRYPTED FILE-----", "age", Claim::Plain),
     (b"LUKS\xba\xbe", "LUKS", Claim::Luks),
-    (b"twinkeep-sealed-feed/v1\n", "a sealed feed", Claim::Checked),
+    (b"twinkeep-sealed-feed/v1\n", "a sealed feed", Claim::ToEnd),
     (b"twinkeep keyring", "the keyring of a keep", Claim::Plain),
     (b"PARE", "Parquet encryption", Claim::Checked),
-    (b"Salted__", "openssl enc", Claim::Checked),
+    (b"Salted__", "openssl enc", Claim::ToEnd),
     (b"$ANSIBLE_VAULT;", "Ansible Vault", Claim::Hex),
-    (b"\0GITCRYPT\0", "git-crypt", Claim::Checked),
+    (b"\0GITCRYPT\0", "git-crypt", Claim::ToEnd),
     (b"\x03\xd9\xa2\x9a\x67\xfb\x4b\xb5", "KeePass", Claim::Plain),
 ];
 
@@ -257,6 +273,9 @@ const ENC: &[u8] = b"ENC[AES256_GCM,";
 
 /// Fewer bytes have no entropy worth the name.
 const ENTROPY_LEN_MIN: usize = 2048;
+
+/// The head of an ELF, the longest one that is always there.
+const PROGRAM_HEAD_LEN: usize = 64;
 
 /// What is looked at behind the head of a format.
 const TAIL_LEN: usize = 4096;

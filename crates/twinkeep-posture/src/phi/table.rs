@@ -1,7 +1,12 @@
 //! Delimited text: fields out of bytes at the speed of memory, each handed to its column.
 //!
+//! A table may be turned, with a person in each column: each line then begins with the name of what
+//! is in it, and is handed as a whole to one column.
+//!
 //! The walk keeps nothing of a row. Where a buffer ends inside a field, the field is looked at again
 //! with the next buffer; where a quote is never closed, it is a character like any other.
+
+use std::collections::BTreeSet;
 
 use super::column::{Column, DIGIT, Mask, mask, mask_of};
 use super::text::TextScan;
@@ -15,8 +20,14 @@ pub(super) struct TableScan {
     headers: Vec<Option<String>>,
     columns: Vec<Column>,
     text: TextScan,
-    /// The field that comes next, counted from the left.
+    /// The column of the field that comes next.
     at: usize,
+    /// The column of the first field of the line.
+    begin: usize,
+    /// How many columns further the next field of a line is: none if the table is turned.
+    field_step: usize,
+    /// How many columns further the next line begins: none unless the table is turned.
+    line_step: usize,
     /// Whether the first line was a header and is still to be passed over.
     skips_line: bool,
 }
@@ -27,11 +38,14 @@ impl TableScan {
         let delimiter = delimiter(head)?;
         let first = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
         let fields = fields(first, delimiter);
-        let is_header = reads_as_header(&fields);
+        let labels = labels(head, delimiter, &fields);
+        let is_turned = labels.is_some();
+        let is_header = !is_turned && reads_as_header(&fields);
         let mut headers = Vec::new();
         let mut columns = Vec::new();
-        for field in fields.iter().take(COLUMN_COUNT_MAX) {
-            let text = if is_header { String::from_utf8_lossy(field) } else { "".into() };
+        for field in labels.as_ref().unwrap_or(&fields).iter().take(COLUMN_COUNT_MAX) {
+            let has_name = is_header || is_turned;
+            let text = if has_name { String::from_utf8_lossy(field) } else { "".into() };
             let meaning: Option<Meaning> = meaning(text.trim());
             // What is in our own list is no value of a person.
             headers.push(meaning.map(|_| shown(&text)));
@@ -50,6 +64,9 @@ impl TableScan {
             columns,
             text: TextScan::default(),
             at: 0,
+            begin: 0,
+            field_step: usize::from(!is_turned),
+            line_step: usize::from(is_turned),
             skips_line: is_header,
         })
     }
@@ -128,8 +145,11 @@ impl TableScan {
     #[inline]
     fn stop(&mut self, buffer: &[u8], at: usize) -> usize {
         match buffer.get(at) {
-            Some(b'\n') => self.at = 0,
-            Some(_) => self.at += 1,
+            Some(b'\n') => {
+                self.begin += self.line_step;
+                self.at = self.begin;
+            }
+            Some(_) => self.at += self.field_step,
             None => {}
         }
         at + 1
@@ -221,6 +241,33 @@ fn fields(line: &[u8], delimiter: u8) -> Vec<&[u8]> {
     }
 }
 
+/// The first fields of the lines, if they are what names columns and the first line does not: then
+/// the table is turned. Lines that are longer than the head are told by their text.
+fn labels<'a>(head: &'a [u8], delimiter: u8, first_line: &[&[u8]]) -> Option<Vec<&'a [u8]>> {
+    if first_line.len() < TURNED_FIELDS_MIN {
+        return None;
+    }
+    let end = head.iter().rposition(|&byte| byte == b'\n')?;
+    let lines = head[..end].trim_ascii_end().split(|&byte| byte == b'\n').take(TURNED_LINES_MAX);
+    let label = |line: &'a [u8]| {
+        let field = line.split(|&byte| byte == delimiter).next().unwrap_or_default().trim_ascii();
+        let field = field.strip_prefix(b"\"").unwrap_or(field);
+        field.strip_suffix(b"\"").unwrap_or(field)
+    };
+    let labels: Vec<&[u8]> = lines.map(label).collect();
+    let is_known = |field: &&[u8]| str::from_utf8(field).is_ok_and(|text| meaning(text).is_some());
+    // Most tables are not turned, and are to pay little for this.
+    if !labels.iter().skip(1).take(3).any(is_known) {
+        return None;
+    }
+    let known = labels.iter().filter(|field| is_known(field)).count();
+    let across = first_line.iter().skip(1).take(known).filter(|field| is_known(field)).count();
+    // Kinds of entries in a column, one a line, come again; names of columns do not.
+    let distinct: BTreeSet<&&[u8]> = labels.iter().collect();
+    let names = 2 <= known && labels.len() < known * 2 && across * 2 < known;
+    (names && distinct.len() == labels.len()).then_some(labels)
+}
+
 /// Whether a first line names columns: words, none of them twice, and no value among them.
 fn reads_as_header(fields: &[&[u8]]) -> bool {
     let is_value = |field: &&[u8]| {
@@ -262,6 +309,12 @@ const LINES_LOOKED_AT: usize = 40;
 
 /// Columns to the right of these are not looked at; no table of people has as many.
 const COLUMN_COUNT_MAX: usize = 4096;
+
+/// Fewer people tell nothing, and lists of columns with what they are have few fields.
+const TURNED_FIELDS_MIN: usize = 6;
+
+/// Lines of a turned table that are looked at.
+const TURNED_LINES_MAX: usize = 256;
 
 /// Shorter fields cannot hold a label and its value.
 const TEXT_LEN_MIN: usize = 24;

@@ -1,7 +1,7 @@
 //! Real files of each format, and what is found in them.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -82,6 +82,29 @@ fn a_table_of_people_is_told_column_by_column() {
     check(people(40, HEADER, ',').as_bytes(), &wanted, Verdict::Personal);
     let tabs = HEADER.replace(',', "\t");
     check(people(40, &tabs, '\t').as_bytes(), &wanted, Verdict::Personal);
+}
+
+/// A person in each column instead of in each line, with and without an index above; and a list of
+/// columns, which has the same names at the left and nobody in it.
+#[test]
+fn a_turned_table_is_told_line_by_line() {
+    let table = people(40, HEADER, ',');
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    let turned: Vec<String> = (0..rows[0].len())
+        .map(|column| rows.iter().map(|row| row[column]).collect::<Vec<_>>().join(","))
+        .collect();
+    let index = ",0".repeat(40);
+    for text in [turned.join("\n"), format!("{index}\n{}\n\n", turned.join("\n"))] {
+        let inspection = look(format!("{text}\n").as_bytes());
+        let fields: Vec<&str> = kinds(&inspection).iter().map(|(field, _)| *field).collect();
+        let wanted: Vec<&str> = HEADER.trim_end().split(',').collect();
+        assert_eq!(fields, wanted, "{inspection:?}");
+        assert_eq!(verdict(&inspection.places), Verdict::Personal);
+    }
+    let list = "variable,label,type,least,most,unit\nmrn,Record number,text,,,\n\
+        first_name,Given name,text,1,60,letters\ndob,Date of birth,date,1900-01-01,,day\n\
+        ssn,Social security number,text,,,\nphone,Telephone,text,,,\n";
+    assert_eq!(verdict(&look(list.as_bytes()).places), Verdict::Nothing);
 }
 
 /// The forms of values are enough where nobody wrote a header, or a misleading one.
@@ -276,6 +299,30 @@ fn encrypted_formats_are_told_and_false_claims_are_not_believed() {
         let false_claim = [head, people(200, HEADER, ',').as_bytes()].concat();
         assert_eq!(verdict(&look(&false_claim).places), Verdict::Personal, "{head:?}");
     }
+}
+
+/// What begins as a program or as ciphertext, and goes on as something else.
+#[test]
+fn tables_behind_the_heads_of_others_are_looked_into() {
+    let table = people(200, HEADER, ',');
+    let mut program = Vec::new();
+    let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+    file.take(1 << 20).read_to_end(&mut program).unwrap();
+    assert_eq!(look(&program).format, "program");
+    let heads =
+        [&b"\x7fELF"[..], b"MZ\x90", b"\0asm\x01\0\0\0", b"\xca\xfe\xba\xbe", &program[..64]];
+    for head in heads {
+        let inspection = look(&[head, table.as_bytes()].concat());
+        assert_eq!(verdict(&inspection.places), Verdict::Personal, "{head:?}: {inspection:?}");
+    }
+    let age = &b"age-encryption.org/v1\n-> X25519 abc\n"[..];
+    let noise = noise(200_000);
+    assert_eq!(look(&[age, &noise].concat()).state, State::Encrypted("age"));
+    let inspection = look(&[age, &noise, table.as_bytes()].concat());
+    assert_eq!(verdict(&inspection.places), Verdict::Personal, "{inspection:?}");
+    // What nobody can tell is neither clean nor encrypted.
+    let zeros = look(&[age, &noise, &[0; 8192][..]].concat());
+    assert!(matches!(zeros.state, State::NotChecked(_)), "{zeros:?}");
 }
 
 /// A table as some programs write it: rows without keys, or under the number of whom they are of.
