@@ -80,7 +80,9 @@ fn is_token(word: &str) -> bool {
 /// Whether a name is of something that proves who asks.
 pub(crate) fn proves_who(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace(['-', '_', '.', ':'], "");
-    WORDS.iter().any(|word| name.contains(word))
+    // `pass` alone is a part of many words, and the end of few.
+    let is_pass = name.ends_with("pass") && !OTHER_PASSES.iter().any(|word| name.ends_with(word));
+    (is_pass || WORDS.iter().any(|word| name.contains(word)))
         && !name.contains("publickeytoken")
         // Not the key, but something said about it, or where it lies.
         && !ABOUT.iter().any(|word| name.ends_with(word))
@@ -114,8 +116,22 @@ fn hides(value: &str) -> bool {
 const SCHEMES: &[&str] = &["bearer", "basic", "token"];
 
 /// Words in names of secrets.
-const WORDS: &[&str] =
-    &["apikey", "accesskey", "privatekey", "token", "authorization", "secret", "password", "pwd"];
+const WORDS: &[&str] = &[
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "token",
+    "authorization",
+    "secret",
+    "password",
+    "passphrase",
+    "passwd",
+    "pwd",
+];
+
+/// Words that end like a short name of a password.
+const OTHER_PASSES: &[&str] =
+    &["bypass", "compass", "overpass", "surpass", "trespass", "underpass"];
 
 /// Ends of names that say something about a secret.
 const ABOUT: &[&str] = &[
@@ -179,6 +195,10 @@ mod tests {
         let elsewhere = "{{resolve:secretsmanager:a}}";
         assert_eq!(of_name("MasterUserPassword", elsewhere), elsewhere);
         assert_eq!(of_name("SecretArn", "some-value"), "some-value");
+        assert_eq!(of_name("DB_PASS", "s3cr3t-1"), "[redacted]");
+        for other in ["NO_PROXY_BYPASS", "PassThrough", "passive-mode"] {
+            assert_eq!(of_name(other, "some-value"), "some-value", "{other}");
+        }
         assert_eq!(of_name("REQUIRE_MTLS", "true"), "true");
         assert_eq!(of_name("strict-transport-security", "max-age=1"), "max-age=1");
     }

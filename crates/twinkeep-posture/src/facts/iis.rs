@@ -135,6 +135,9 @@ pub struct Scope {
     pub tls: Option<bool>,
     /// The headers that it adds to answers.
     pub headers: Vec<Header>,
+    /// What outbound rules make of headers that it adds, if only of some answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rewritten: Vec<Header>,
     /// Names of headers, lower case, that it takes away from what it inherits.
     pub removed: Vec<String>,
     /// Whether it takes away all headers that it inherits.

@@ -56,7 +56,16 @@ fn unsaid() -> Outcome {
 /// Asks whether a place adds a header with a value that will do.
 fn adds_header(scope: &Scope, header: &str, good: impl Fn(&str) -> bool) -> Outcome {
     match scope.headers.iter().find(|added| added.name == header) {
-        Some(added) if good(&added.value) => Outcome::Pass,
+        Some(added) if good(&added.value) => {
+            let mut rewritten = scope.rewritten.iter().filter(|it| it.name == header);
+            match rewritten.find(|it| !good(&it.value)) {
+                Some(bad) => Outcome::fail(
+                    bad.at.clone(),
+                    format!("an outbound rule makes `{header}` one that does not protect"),
+                ),
+                None => Outcome::Pass,
+            }
+        }
         Some(added) => {
             Outcome::fail(added.at.clone(), format!("`{header}` has a value that does not protect"))
         }

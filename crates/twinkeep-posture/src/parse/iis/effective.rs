@@ -3,6 +3,8 @@
 //! An attribute is taken from the nearest level that has it. Collections are merged from the
 //! outermost level inwards, where `clear` takes away all that was there and `remove` one of it.
 
+use std::collections::BTreeMap;
+
 use crate::facts::iis::{Binding, Header, Iis, Said, Scope};
 
 use super::Element;
@@ -107,7 +109,8 @@ pub fn facts(root: &str, documents: &[Document]) -> Result<(Iis, Vec<Innermost>)
         let texts = one.headers.iter().map(|it| it.value.len()).chain([one.name.len()]);
         let said = one.settings.values().map(|it| it.value.len());
         let long: usize = texts.chain(said).map(|length| length / 64).sum();
-        let holds = 1 + one.headers.len() + one.removed.len() + one.settings.len() + long;
+        let headers = one.headers.len() + one.rewritten.len() + one.removed.len();
+        let holds = 1 + headers + one.settings.len() + long;
         left = left.checked_sub(holds).ok_or(TooMany)?;
         let last = chain.levels.last();
         innermost.push(last.map_or((usize::MAX, 0), |it| (it.document, it.element.start)));
@@ -135,6 +138,7 @@ fn scope(chain: &Chain<'_>, complete: bool) -> Scope {
     };
     let mut headers: Vec<Header> = collected.items.iter().map(header).collect();
     headers.extend(site_hsts(chain));
+    let rewritten = rewritten(chain, &headers);
     Scope {
         name: chain.name.clone(),
         at: chain.levels.last().map(|level| level.element.place(level.path)),
@@ -145,10 +149,43 @@ fn scope(chain: &Chain<'_>, complete: bool) -> Scope {
                 .any(|it| it.attribute("protocol") == Some("https"))
         }),
         headers,
+        rewritten,
         removed: collected.removed,
         cleared: collected.cleared,
         settings: SETTINGS.iter().filter_map(said).collect(),
     }
+}
+
+/// What outbound rules make of these headers. Conditions only say of which answers, and whatever
+/// protects has to protect all of them.
+fn rewritten(chain: &Chain<'_>, headers: &[Header]) -> Vec<Header> {
+    let added: BTreeMap<&str, &str> =
+        headers.iter().map(|it| (it.name.as_str(), it.value.as_str())).collect();
+    let rules = chain.collection(&[WEB, "rewrite", "outboundRules"], "name");
+    let found = rules.items.values().filter_map(|(level, rule)| {
+        let matches = rule.all("match").next()?;
+        let variable = matches.attribute("serverVariable")?.to_ascii_lowercase();
+        // The URL Rewrite module writes a variable with `_` for each `-` of the header, or as it is.
+        let name = variable.strip_prefix("response_")?.replace('_', "-");
+        let action = rule.all("action").find(|it| it.attribute("type") == Some("Rewrite"))?;
+        let to = action.attribute("value").unwrap_or_default();
+        let acts = rule.attribute("enabled") != Some("false")
+            && to != "{R:0}"
+            && added.get(name.as_str()).is_some_and(|value| may_match(matches, value));
+        let value = of_name(&name, to).into_owned();
+        acts.then(|| Header { name, value, at: rule.place(level.path) })
+    });
+    found.collect()
+}
+
+/// Whether what a rule looks for may be in a value: plain words are compared, all else may be.
+fn may_match(matches: &Element, value: &str) -> bool {
+    let pattern = matches.attribute("pattern").unwrap_or_default().to_ascii_lowercase();
+    let plain = pattern.trim_start_matches('^').trim_end_matches('$');
+    let is_plain =
+        plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" -_=;".contains(&byte));
+    let negated = matches.attribute("negate") == Some("true");
+    negated || !is_plain || value.to_ascii_lowercase().contains(plain)
 }
 
 /// Since Windows Server 2019 a site has a setting of its own for `Strict-Transport-Security`.

@@ -109,8 +109,7 @@ impl Finder<'_, '_> {
         let secret =
             text.split(';').filter_map(|part| part.split_once('=')).any(|(name, value)| {
                 let name = name.trim().to_ascii_lowercase();
-                ["password", "pwd", "accountkey", "sharedaccesskey"].contains(&name.as_str())
-                    && is_literal(value.trim())
+                (name == "accountkey" || proves_who(&name)) && is_literal(value.trim())
             });
         if secret {
             self.key(element, element.attribute("name").unwrap_or("connectionString"));

@@ -128,6 +128,10 @@ impl Editor<'_> {
         name: &str,
         value: &str,
     ) -> Option<(usize, String)> {
+        // What a rule does to the header afterwards is left to people.
+        if scope.rewritten.iter().any(|it| it.name.eq_ignore_ascii_case(name)) {
+            return None;
+        }
         let (document, text) = (self.documents.get(target.0)?, self.texts.get(target.0)?);
         let outer = starting_at(&document.root, target.1)?;
         let there = scope.headers.iter().find(|it| it.name.eq_ignore_ascii_case(name));

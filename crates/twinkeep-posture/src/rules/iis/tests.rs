@@ -143,6 +143,43 @@ fn headers_are_those_that_are_sent() {
     );
 }
 
+/// What a server adds, an outbound rule can take from its answers again.
+#[test]
+fn headers_that_outbound_rules_take_away_are_not_sent() {
+    let rule = "iis-nosniff";
+    let good = headers("<add name=\"X-Content-Type-Options\" value=\"nosniff\" />");
+    let outbound = |variable: &str, pattern: &str, value: &str| {
+        web(&format!(
+            "<rewrite><outboundRules><rule name=\"o\"><match serverVariable=\"{variable}\" \
+             pattern=\"{pattern}\" /><action type=\"Rewrite\" value=\"{value}\" /></rule>\
+             </outboundRules></rewrite>"
+        ))
+    };
+    let both = |web: &str, wanted: &str| {
+        check(rule, Some(&server(&good, HTTPS, "")), Some(web), &[wanted]);
+    };
+    for variable in ["RESPONSE_X-Content-Type-Options", "RESPONSE_X_CONTENT_TYPE_OPTIONS"] {
+        let emptied = outbound(variable, ".+", "");
+        both(&emptied, "fail site Twin…one that does not protect");
+        let other = outbound(variable, "nosniff", "sniff");
+        both(&other, "fail site Twin…one that does not protect");
+        both(&emptied.replace("name=\"o\"", "name=\"o\" enabled=\"false\""), "pass site Twin");
+        both(&outbound(variable, ".*", "nosniff"), "pass site Twin");
+        both(&outbound(variable, ".*", "{R:0}"), "pass site Twin");
+        both(&outbound(variable, "^sniff-it$", ""), "pass site Twin");
+    }
+    both(&outbound("RESPONSE_Server", ".+", ""), "pass site Twin");
+    // A rule is no header: where none is added, the rule fails as before.
+    let only = outbound("RESPONSE_X-Content-Type-Options", ".*", "nosniff");
+    let bare = server("", HTTPS, "");
+    check(rule, Some(&bare), Some(&only), &["fail site Twin…adds no `x-content-type-options`"]);
+    // No edit of a header would help.
+    let emptied = outbound("RESPONSE_X-Content-Type-Options", ".+", "");
+    let folder = fixture(Some(&server(&good, HTTPS, "")), Some(&emptied));
+    let facts = collect(folder.path()).unwrap();
+    assert!(facts.repairs.steps.iter().all(|step| step.rule != rule), "{facts:?}");
+}
+
 #[test]
 fn other_headers_are_judged_by_what_they_say() {
     let framing =
@@ -306,7 +343,6 @@ fn bindings_speak_tls_or_lead_to_it() {
 
 #[test]
 fn keys_in_the_files_are_found_and_their_values_are_not_told() {
-    let rule = "iis-static-key";
     let app = |key: &str, value: &str| {
         format!(
             "<configuration><appSettings><add key=\"{key}\" value=\"{value}\" /></appSettings></configuration>"
@@ -316,6 +352,11 @@ fn keys_in_the_files_are_found_and_their_values_are_not_told() {
         ("ApiKey", "s3cr3t-value-1", true),
         ("Twin:Auth-Token", "s3cr3t-value-1", true),
         ("Upstream", "https://ada:s3cr3t-value-1@twin.test/", true),
+        ("SmtpPass", "s3cr3t-value-1", true),
+        ("Db.Pass", "s3cr3t-value-1", true),
+        ("SigningPassphrase", "s3cr3t-value-1", true),
+        ("ProxyBypass", "s3cr3t-value-1", false),
+        ("PassengerList", "s3cr3t-value-1", false),
         ("TokenEndpoint", "https://login.test/token", false),
         ("TokenLifetime", "PT3600S", false),
         ("PasswordMaxAge", "7776000", false),
@@ -325,14 +366,18 @@ fn keys_in_the_files_are_found_and_their_values_are_not_told() {
     ] {
         let folder = fixture(None, Some(&app(key, value)));
         let facts = collect(folder.path()).unwrap();
-        let lines = said(rule, &facts);
+        let lines = said("iis-static-key", &facts);
         assert_eq!(lines[0].starts_with("fail "), fails, "{key}: {lines:?}");
         assert!(!serde_json::to_string(&facts).unwrap().contains("s3cr3t"));
         assert!(!format!("{facts:?}").contains("s3cr3t"));
     }
+}
+
+#[test]
+fn keys_in_rules_connections_and_machine_keys_are_found() {
     let found = |text: &str, wanted: usize| {
         let folder = fixture(None, Some(text));
-        let lines = said(rule, &collect(folder.path()).unwrap());
+        let lines = said("iis-static-key", &collect(folder.path()).unwrap());
         let failed = lines.iter().filter(|line| line.starts_with("fail ")).count();
         assert_eq!(failed, wanted, "{lines:?}");
         assert!(!lines.concat().contains("s3cr3t"));
@@ -354,6 +399,7 @@ fn keys_in_the_files_are_found_and_their_values_are_not_told() {
         )
     };
     found(&connection("Server=db;User Id=twin;Password=s3cr3t-value-1"), 1);
+    found(&connection("Server=db;User=twin;Pass=s3cr3t-value-1"), 1);
     found(&connection("Server=db;Integrated Security=true"), 0);
     let machine = |key: &str| {
         format!(
