@@ -19,7 +19,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
 use super::{CollectError, regular};
-use crate::facts::git::{Commit, Git, List, Signature, Since, Tag};
+use crate::facts::git::{Commit, Git, List, Signature, Signer, Since, Tag};
 use crate::parse::git_object as object;
 use crate::parse::signers::{self, SignerList};
 use crate::signature::{self, Keys, Verified};
@@ -184,11 +184,13 @@ impl Reader<'_> {
         while let Some((id, kind, bytes)) = self.object(&mut out)? {
             let commit = object::parse(&bytes).filter(|_| kind == "commit");
             let commit = commit.ok_or_else(|| self.broken(&id))?;
+            let lines = lines_for(git.list.as_ref(), commit.email.as_deref());
             git.commits.push(Commit {
                 is_merge: 1 < commit.parents.len(),
                 time_s: commit.time_s,
                 signature: verified(&commit, keys),
                 paths: Vec::new(),
+                lines,
                 id: id.clone(),
             });
             parents.extend(commit.parents.iter().map(|parent| (parent.clone(), id.clone())));
@@ -305,13 +307,15 @@ impl Reader<'_> {
         for (kind, id, name) in lines {
             let name = name.to_owned();
             if kind != "tag" {
-                git.tags.push(Tag { name, time_s: None, signature: Signature::Missing });
+                let signature = Signature::Missing;
+                git.tags.push(Tag { name, time_s: None, signature, lines: Vec::new() });
                 continue;
             }
             let (_, _, bytes) = self.object(&mut out)?.ok_or_else(|| self.broken(id))?;
             let tag = object::parse_tag(&bytes).ok_or_else(|| self.broken(id))?;
             let signature = verified_tag(&tag, &name, keys);
-            git.tags.push(Tag { name, time_s: Some(tag.time_s), signature });
+            let lines = lines_for(git.list.as_ref(), tag.email.as_deref());
+            git.tags.push(Tag { name, time_s: Some(tag.time_s), signature, lines });
         }
         self.end(objects)
     }
@@ -389,6 +393,13 @@ fn one_file(text: &str) -> io::Result<std::fs::File> {
     file.write_all(text.as_bytes())?;
     io::Seek::rewind(&mut file)?;
     Ok(file)
+}
+
+/// The lines of a list that ask for their principals, and of which this address is one.
+fn lines_for(list: Option<&List>, email: Option<&str>) -> Vec<u32> {
+    let (Some(list), Some(email)) = (list, email) else { return Vec::new() };
+    let fits = |it: &&Signer| it.by_principal && signers::is_principal(email, &it.principals);
+    list.signers.iter().filter(fits).map(|it| it.line).collect()
 }
 
 /// The signature of a tag is over its name, too: an old one under a new name is not signed as that.

@@ -92,6 +92,12 @@ pub struct Signer {
     pub paths: Vec<String>,
     /// What it may sign.
     pub roles: Vec<Role>,
+    /// Whether it is for commits of its principals only, and tags that they made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_principal: bool,
+    /// Its principals, if it asks for them. They are names of people, and never written down.
+    #[serde(skip)]
+    pub principals: String,
 }
 
 /// What somebody signs.
@@ -135,6 +141,9 @@ pub struct Commit {
     /// The files that it changed; known only where the list has scopes of paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
+    /// Lines of the list that ask for their principals, and of which the committer is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<u32>,
 }
 
 /// A tag.
@@ -147,6 +156,9 @@ pub struct Tag {
     pub time_s: Option<i64>,
     /// Its signature.
     pub signature: Signature,
+    /// Lines of the list that ask for their principals, and of which the tagger is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<u32>,
 }
 
 /// What became of a signature.

@@ -14,6 +14,8 @@ pub struct Signed {
     pub parents: Vec<String>,
     /// When it was committed or tagged, in seconds since 1970.
     pub time_s: i64,
+    /// The address of whoever committed or tagged, as git takes it apart.
+    pub email: Option<String>,
     /// What a signature is over.
     pub payload: Vec<u8>,
     /// All that there are; more than one is a trick.
@@ -51,6 +53,7 @@ pub fn parse(bytes: &[u8]) -> Option<Signed> {
                 // The first one counts, as git has it.
                 if let (false, Some(committer)) = (committed, line.strip_prefix(b"committer ")) {
                     commit.time_s = time(committer)?;
+                    commit.email = email(committer);
                     committed = true;
                 }
             }
@@ -70,6 +73,7 @@ pub fn parse_tag(bytes: &[u8]) -> Option<Signed> {
         // The first one counts, as git has it.
         if let (false, Some(tagger)) = (tagged, line.strip_prefix(b"tagger ")) {
             tag.time_s = time(tagger)?;
+            tag.email = email(tagger);
             tagged = true;
         }
         if let (None, Some(name)) = (&tag.name, line.strip_prefix(b"tag ")) {
@@ -97,6 +101,13 @@ pub fn parse_tag(bytes: &[u8]) -> Option<Signed> {
 fn time(line: &[u8]) -> Option<i64> {
     let line = str::from_utf8(line.trim_ascii_end().rsplit(|&byte| byte == b'>').next()?).ok()?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// The address in `Name <address> seconds zone`.
+fn email(line: &[u8]) -> Option<String> {
+    let after = line.splitn(2, |&byte| byte == b'<').nth(1)?;
+    let length = after.iter().position(|&byte| byte == b'>')?;
+    String::from_utf8(after.get(..length)?.to_vec()).ok()
 }
 
 const BEGINNINGS: &[&[u8]] = &[
@@ -134,7 +145,8 @@ mod tests {
     #[test]
     fn who_committed_is_said_once() {
         let commit = format!("{HEAD}committer B <b@example.org> 99 +0000\n\nmessage\n");
-        assert_eq!(parse(commit.as_bytes()).unwrap().time_s, 7);
+        let commit = parse(commit.as_bytes()).unwrap();
+        assert_eq!((commit.time_s, commit.email.as_deref()), (7, Some("a@example.org")));
         let tag = b"object x\ntag v1\ntagger A <a@b> 7 +0000\ntagger B <a@b> 99 +0000\n\ntag v2\n";
         let tag = parse_tag(tag).unwrap();
         assert_eq!((tag.time_s, tag.name.as_deref()), (7, Some("v1")));

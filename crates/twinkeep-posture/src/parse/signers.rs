@@ -5,7 +5,11 @@
 //! # who          what holds for it                                     the key
 //! ada@example.org valid-before="20270101",roles="commit,merge,tag"      ssh-ed25519 AAAA…
 //! bo@example.org  valid-after="20260101",paths="docs/**"                openpgp mDMEaQ…
+//! *@example.org   by-principal                                          ssh-ed25519 AAAA…
 //! ```
+//!
+//! Who is meant counts with `by-principal` only: then the address of whoever committed or tagged has
+//! to be among them, by the patterns of OpenSSH.
 //!
 //! A list that OpenSSH reads means the same here, but for certificate authorities, which are refused.
 //! The key of OpenPGP is the certificate in base64: `gpg --export KEY | base64 -w0`. A line that
@@ -47,9 +51,11 @@ pub fn parse(text: &str) -> SignerList {
 
 fn add(list: &mut SignerList, line: &str, number: u32) -> Result<(), &'static str> {
     let words = words(line)?;
-    let (options, kind, key) = match &words[..] {
-        [_, kind, key, ..] if is_kind(kind) => ("", kind.as_str(), key),
-        [_, options, kind, key, ..] if is_kind(kind) => (options.as_str(), kind.as_str(), key),
+    let (who, options, kind, key) = match &words[..] {
+        [who, kind, key, ..] if is_kind(kind) => (who, "", kind.as_str(), key),
+        [who, options, kind, key, ..] if is_kind(kind) => {
+            (who, options.as_str(), kind.as_str(), key)
+        }
         [_, _, ..] => return Err("its kind of key is not known"),
         _ => return Err("it has no key"),
     };
@@ -78,9 +84,14 @@ fn add(list: &mut SignerList, line: &str, number: u32) -> Result<(), &'static st
         branches: Vec::new(),
         paths: Vec::new(),
         roles: Role::ALL.to_vec(),
+        by_principal: false,
+        principals: String::new(),
     };
     for option in split(options) {
         apply(&mut signer, &option)?;
+    }
+    if signer.by_principal {
+        signer.principals = who.trim_matches('"').to_owned();
     }
     list.signers.push(signer);
     Ok(())
@@ -105,10 +116,20 @@ fn apply(signer: &mut Signer, option: &str) -> Result<(), &'static str> {
             let roles: Option<Vec<Role>> = list().map(role).collect();
             signer.roles = roles.ok_or("its role is none of commit, merge, and tag")?;
         }
+        "by-principal" => signer.by_principal = true,
         "cert-authority" => return Err("authorities of certificates are not supported"),
         _ => return Err("it has an option that is not known"),
     }
     Ok(())
+}
+
+/// Whether an address is among principals, as OpenSSH has it: patterns between commas, of which one
+/// has to fit and none that begins with `!` may.
+pub fn is_principal(address: &str, principals: &str) -> bool {
+    let fits = |pattern: &str| glob(address, &pattern.replace('*', "**"));
+    let mut patterns = principals.split(',');
+    let denied = patterns.clone().filter_map(|it| it.strip_prefix('!')).any(fits);
+    !denied && !address.is_empty() && patterns.any(|it| !it.starts_with('!') && fits(it))
 }
 
 /// Whether a name fits a pattern: `*` is anything but `/`, `**` is anything, `?` one character.

@@ -15,6 +15,8 @@ struct Signed<'a> {
     role: Role,
     time_s: i64,
     paths: &'a [String],
+    /// Lines of the list that ask for their principals, and get one.
+    lines: &'a [u32],
 }
 
 /// Why a signature does not count; none if it does.
@@ -46,6 +48,9 @@ fn objection(git: &Git, signature: &Signature, signed: &Signed<'_>) -> Option<St
         } else if !signer.roles.contains(&signed.role) {
             let role = signed.role.word();
             why = format!("is a {role}, which line {line} of the list does not let its key sign");
+        } else if signer.by_principal && !signed.lines.contains(&line) {
+            let who = if signed.role == Role::Tag { "tagger" } else { "committer" };
+            why = format!("has a {who} who is no principal of line {line} of the list");
         } else if signed.role != Role::Tag
             && !signer.branches.is_empty()
             && !signer.branches.iter().any(|it| glob(branch, it))

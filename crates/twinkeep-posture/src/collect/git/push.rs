@@ -9,7 +9,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use super::{BATCH, CollectError, Reader, object, one_file, read_list, verified_tag};
+use super::{BATCH, CollectError, Reader, lines_for, object, one_file, read_list, verified_tag};
 use crate::facts::git::{Git, List, Signature, Tag};
 use crate::parse::signers::SignerList;
 use crate::signature::Keys;
@@ -139,11 +139,13 @@ impl Push<'_> {
         reader.end(objects)?;
         let name = name.strip_prefix(TAGS).unwrap_or(name).to_owned();
         if kind != "tag" {
-            return Ok(Tag { name, time_s: None, signature: Signature::Missing });
+            let signature = Signature::Missing;
+            return Ok(Tag { name, time_s: None, signature, lines: Vec::new() });
         }
         let tag = object::parse_tag(&bytes).ok_or_else(|| reader.broken(id))?;
         let signature = verified_tag(&tag, &name, &self.keys);
-        Ok(Tag { name, time_s: Some(tag.time_s), signature })
+        let lines = lines_for(self.list.as_ref(), tag.email.as_deref());
+        Ok(Tag { name, time_s: Some(tag.time_s), signature, lines })
     }
 }
 

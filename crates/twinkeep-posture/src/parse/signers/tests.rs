@@ -1,6 +1,6 @@
 //! Lists as people write them, and as they should not.
 
-use super::{glob, parse, time};
+use super::{glob, is_principal, parse, time};
 use crate::facts::git::Role;
 
 const KEY: &str =
@@ -47,6 +47,30 @@ fn a_line_that_is_wrong_makes_nobody_a_signer() {
     for line in lines {
         let list = parse(line);
         assert_eq!((list.signers.len(), list.wrong.len()), (0, 1), "{line}");
+    }
+}
+
+#[test]
+fn principals_are_kept_only_where_they_count() {
+    let list = parse(&format!("ada@example.org {KEY}\n\"ada@x,*@ward.org\" by-principal {KEY}"));
+    assert_eq!(list.wrong, []);
+    assert_eq!((list.signers[0].by_principal, &list.signers[0].principals[..]), (false, ""));
+    assert_eq!(
+        (list.signers[1].by_principal, &list.signers[1].principals[..]),
+        (true, "ada@x,*@ward.org")
+    );
+    for (address, principals, fit) in [
+        ("ada@ward.org", "ada@ward.org", true),
+        ("ada@ward.org", "bo@ward.org,ada@ward.org", true),
+        ("ada@ward.org", "*@ward.org", true),
+        ("a/da@ward.org", "*@ward.org", true),
+        ("ada@ward.org", "*@ward.org,!ada@*", false),
+        ("ada@ward.org", "!bo@ward.org", false),
+        ("ada@ward.org.test", "*@ward.org", false),
+        ("ada@ward.org", "", false),
+        ("", "*", false),
+    ] {
+        assert_eq!(is_principal(address, principals), fit, "{address} {principals}");
     }
 }
 

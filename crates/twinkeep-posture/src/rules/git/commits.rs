@@ -48,7 +48,8 @@ fn judge(git: &Git) -> Vec<Judged> {
     let mut passed = 0;
     for commit in &git.commits {
         let role = if commit.is_merge { Role::Merge } else { Role::Commit };
-        let signed = Signed { role, time_s: commit.time_s, paths: &commit.paths };
+        let (paths, lines) = (&commit.paths[..], &commit.lines[..]);
+        let signed = Signed { role, time_s: commit.time_s, paths, lines };
         match objection(git, &commit.signature, &signed) {
             None => passed += 1,
             Some(why) if is_unknown(&commit.signature) => {

@@ -34,7 +34,7 @@ fn judge(git: &Git) -> Vec<Judged> {
                 let what = "is a mere name of a commit, which cannot be signed";
                 return Judged::new(&tag.name, Outcome::fail(Place::of(&tag.name), what));
             };
-            let signed = Signed { role: Role::Tag, time_s, paths: &[] };
+            let signed = Signed { role: Role::Tag, time_s, paths: &[], lines: &tag.lines };
             let outcome = match objection(git, &tag.signature, &signed) {
                 None => Outcome::Pass,
                 Some(why) if is_unknown(&tag.signature) => Outcome::not_checked(why),

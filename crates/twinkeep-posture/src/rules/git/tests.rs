@@ -114,6 +114,46 @@ fn tags_are_held_against_the_list() {
     );
 }
 
+/// A line may be for its principals only: then nobody signs what is said to be of somebody else.
+#[test]
+fn a_line_may_ask_for_its_principals() {
+    let repository = Repository::new();
+    for (name, who) in [("ada", "\"*@example.org,!bo@example.org\""), ("bo", "bo@example.org")] {
+        repository.ssh_key(name, &["-t", "ed25519"]);
+        let key = std::fs::read_to_string(repository.path(&format!("{name}.pub"))).unwrap();
+        repository.list_line(&format!("{who} by-principal {}", key.trim()));
+    }
+    let make = |name: &str, email: &str, what: &[&str]| {
+        let email = format!("user.email={email}");
+        repository.signed(Key::Ssh(name), &[&["-c", email.as_str()][..], what].concat());
+    };
+    let commit = ["commit", "--quiet", "--allow-empty", "-S", "-m", "A change"];
+    make("ada", "a@example.org", &commit);
+    make("bo", "bo@example.org", &commit);
+    make("bo", "bo@example.org", &["tag", "-s", "-m", "Release", "v1"]);
+    assert_eq!(says("git-commits", &repository.facts()), ["pass"]);
+    make("ada", "bo@example.org", &commit);
+    make("bo", "a@example.org", &commit);
+    make("bo", "a@example.org", &["tag", "-s", "-m", "Release", "v2"]);
+    let facts = repository.facts();
+    assert_eq!(
+        says("git-commits", &facts),
+        [
+            "fail has a committer who is no principal of line 2 of the list",
+            "fail has a committer who is no principal of line 1 of the list"
+        ]
+    );
+    assert_eq!(
+        says("git-tags", &facts),
+        ["pass", "fail has a tagger who is no principal of line 2 of the list"]
+    );
+    // People are told by their lines, also by facts that were taken elsewhere.
+    let text = serde_json::to_string(&facts).unwrap();
+    assert!(!text.contains("@example.org"));
+    let taken: Git = serde_json::from_str(&text).unwrap();
+    assert_eq!(says("git-commits", &taken), says("git-commits", &facts));
+}
+
 #[test]
 fn a_list_is_read_with_a_critical_eye() {
     let mut repository = Repository::new();
