@@ -35,7 +35,19 @@ pub(super) const CONTROLS: &[Control] = &[
         "Transparent information, communication and modalities for the exercise of the rights of the data subject",
     ),
     required(
+        "gdpr-13(1)",
+        "Information to be provided where personal data are collected from the data subject",
+    ),
+    required(
+        "gdpr-13(2)",
+        "Information to be provided where personal data are collected from the data subject",
+    ),
+    required(
         "gdpr-13(2)(f)",
+        "Information to be provided where personal data are collected from the data subject",
+    ),
+    required(
+        "gdpr-13(3)",
         "Information to be provided where personal data are collected from the data subject",
     ),
     required(

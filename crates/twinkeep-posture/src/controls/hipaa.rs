@@ -1,4 +1,6 @@
 //! HIPAA: 45 CFR 164.308 to 316 (security), 402 to 414 (breach), and what of 502 to 530 counts.
+//!
+//! A paragraph without a title has that of its standard.
 
 use super::{Control, addressable, required};
 
@@ -32,6 +34,7 @@ pub(super) const CONTROLS: &[Control] = &[
     addressable("hipaa-164.308(a)(7)(ii)(E)", "Applications and data criticality analysis"),
     required("hipaa-164.308(a)(8)", "Evaluation"),
     required("hipaa-164.308(b)(1)", "Business associate contracts and other arrangements"),
+    required("hipaa-164.308(b)(2)", "Business associate contracts and other arrangements"),
     required("hipaa-164.308(b)(3)", "Written contract or other arrangement"),
     required("hipaa-164.310(a)(1)", "Facility access controls"),
     addressable("hipaa-164.310(a)(2)(i)", "Contingency operations"),
@@ -62,7 +65,10 @@ pub(super) const CONTROLS: &[Control] = &[
     addressable("hipaa-164.312(e)(2)(ii)", "Encryption"),
     required("hipaa-164.314(a)(1)", "Business associate contracts or other arrangements"),
     required("hipaa-164.314(a)(2)(i)", "Business associate contracts"),
+    required("hipaa-164.314(a)(2)(ii)", "Other arrangements"),
+    required("hipaa-164.314(a)(2)(iii)", "Business associate contracts with subcontractors"),
     required("hipaa-164.314(b)(1)", "Requirements for group health plans"),
+    required("hipaa-164.314(b)(2)", "Requirements for group health plans"),
     required("hipaa-164.316(a)", "Policies and procedures"),
     required("hipaa-164.316(b)(1)", "Documentation"),
     required("hipaa-164.316(b)(2)(i)", "Time limit"),

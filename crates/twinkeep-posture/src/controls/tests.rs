@@ -29,6 +29,8 @@ fn titles_are_those_of_the_source() {
         ("hipaa-164.308(a)(4)(ii)(B)", "Access authorization"),
         ("hipaa-164.308(a)(4)(ii)(C)", "Access establishment and modification"),
         ("hipaa-164.312(d)", "Person or entity authentication"),
+        ("hipaa-164.314(a)(2)(ii)", "Other arrangements"),
+        ("hipaa-164.314(a)(2)(iii)", "Business associate contracts with subcontractors"),
         ("hipaa-164.316(b)(2)(i)", "Time limit"),
         ("gdpr-32(1)(a)", "Security of processing"),
         ("gdpr-35(7)", "Data protection impact assessment"),
@@ -58,6 +60,23 @@ fn what_is_proposed_replaces_requirements_that_exist() {
         for id in *old {
             assert!(find(id).is_some(), "{id}");
         }
+    }
+}
+
+/// What only contracts and notices show has no rule, and is never green: a person has to look.
+#[test]
+fn contracts_and_notices_are_listed_and_left_to_people() {
+    for id in [
+        "hipaa-164.308(b)(2)",
+        "hipaa-164.314(a)(2)(ii)",
+        "hipaa-164.314(a)(2)(iii)",
+        "hipaa-164.314(b)(2)",
+        "gdpr-13(1)",
+        "gdpr-13(2)",
+        "gdpr-13(3)",
+    ] {
+        assert!(find(id).is_some_and(|control| control.need == Need::Required), "{id}");
+        assert!(!RULES.iter().flat_map(|rule| rule.controls).any(|it| it.control == id), "{id}");
     }
 }
 
