@@ -17,13 +17,11 @@ pub(super) fn collect(places: &Places, canary: Canary, taken_us: i64) -> Audit {
         Err(why) => Known::Unknown(why),
     };
     let status = match asked(&["-s"]) {
-        Known::Seen(text) => Known::Seen(first_values(settings(&text, ' '))),
+        Known::Seen(text) => Known::Seen(status_of(&text)),
         Known::Unknown(why) => Known::Unknown(why),
     };
     let rules = match asked(&["-l"]) {
-        Known::Seen(text) => Known::Seen(
-            text.lines().filter(|line| line.starts_with('-')).map(str::to_owned).collect(),
-        ),
+        Known::Seen(text) => Known::Seen(rules_of(&text)),
         Known::Unknown(why) => Known::Unknown(why),
     };
     let conf = read(&places.etc.join("audit/auditd.conf"));
@@ -38,6 +36,16 @@ pub(super) fn collect(places: &Places, canary: Canary, taken_us: i64) -> Audit {
             Canary::Leave => not_asked_for(),
         },
     }
+}
+
+/// What `auditctl -s` says.
+pub(super) fn status_of(text: &str) -> BTreeMap<String, String> {
+    first_values(settings(text, ' '))
+}
+
+/// The rules that `auditctl -l` lists; it also says that there are none.
+pub(super) fn rules_of(text: &str) -> Vec<String> {
+    text.lines().filter(|line| line.starts_with('-')).map(str::to_owned).collect()
 }
 
 fn first_values(settings: BTreeMap<String, Vec<String>>) -> BTreeMap<String, String> {

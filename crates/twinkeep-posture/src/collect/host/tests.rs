@@ -3,11 +3,11 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::{FileExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
 
-use super::testing::{Auditd, Disk, auditctl, cryptsetup};
-use super::{Canary, Places, collect, listeners, ssh, storage};
+use super::testing::{Auditd, Disk, auditctl, cryptsetup, is_root};
+use super::{Canary, Places, audit, collect, listeners, ssh, storage};
 use crate::facts::host::{Encryption, Host, Listener, Protocol, Storage};
 use crate::facts::{Facts, Known};
 use crate::rules::find;
@@ -149,6 +149,89 @@ fn dumps_clocks_and_the_line_of_the_kernel_are_judged() {
     assert_eq!(word("host-core-dumps"), "fail");
 }
 
+/// Folders of this machine: what is above one may be changed by nobody else.
+#[test]
+fn folders_above_are_judged_by_their_modes_and_owners() {
+    let folder = tempfile::tempdir().unwrap();
+    let above = folder.path().join("srv");
+    let keep = above.join("keep");
+    fs::create_dir_all(&keep).unwrap();
+    let word = || {
+        let host = collect(&Places::default(), &[&keep], Canary::Leave, 0);
+        find("host-parents").unwrap().check.judge(&Facts::from(host)).unwrap()[0].outcome.word()
+    };
+    for (mode, wanted) in [(0o755, "pass"), (0o1777, "pass"), (0o777, "fail"), (0o775, "fail")] {
+        fs::set_permissions(&above, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(word(), wanted, "{mode:o}");
+    }
+    fs::set_permissions(&above, fs::Permissions::from_mode(0o755)).unwrap();
+    if is_root() {
+        chown(&above, Some(65534), None).unwrap();
+        assert_eq!(word(), "fail", "it belongs to somebody else");
+    }
+}
+
+/// `/proc/swaps` as the kernel prints it: files of swap, on a volume of LUKS and beside it.
+#[test]
+fn swap_is_judged_by_what_it_lies_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = computer(folder.path());
+    let words = |lines: &str| -> Vec<&str> {
+        let head = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+        put(&places.proc.join("swaps"), &format!("{head}{lines}"));
+        let host = collect(&places, &[], Canary::Leave, 0);
+        let judged = find("host-swap").unwrap().check.judge(&Facts::from(host)).unwrap();
+        judged.iter().map(|judged| judged.outcome.word()).collect()
+    };
+    let secret = "/srv/with\\040space/swapfile          file\t\t2097148\t\t0\t\t-2\n";
+    let clear = "/swapfile                               file\t\t2097148\t\t4096\t\t-3\n";
+    assert_eq!(words(""), ["pass"]);
+    assert_eq!(words(secret), ["pass"]);
+    assert_eq!(words(&format!("{secret}{clear}")), ["pass", "fail"]);
+}
+
+/// The settings that Debian's `auditd` comes with, and a log that grows by a mebibyte a day; then
+/// settings that keep all of it.
+#[test]
+fn settings_and_logs_of_auditd_are_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = computer(folder.path());
+    let older = folder.path().join("audit.log.1");
+    put(
+        &older,
+        "type=DAEMON_START msg=audit(1700000000.101:8124): op=start ver=3.0.9 format=enriched \
+         kernel=6.1.0-13-amd64 auid=4294967295 pid=412 uid=0 ses=4294967295 res=success\n",
+    );
+    fs::OpenOptions::new().write(true).open(&older).unwrap().set_len(10 << 20).unwrap();
+    put(
+        &places.audit_log,
+        "type=USER_LOGIN msg=audit(1700864000.250:9120): pid=811 uid=0 auid=1000 ses=3 \
+         msg='op=login id=1000 exe=\"/usr/sbin/sshd\" res=success'\n",
+    );
+    let words = |settings: &str| {
+        put(&places.etc.join("audit/auditd.conf"), settings);
+        let host = collect(&places, &[], Canary::Leave, 0);
+        let facts = Facts::from(host);
+        ["host-audit-retention", "host-audit-loss"].map(|rule| {
+            let judged = find(rule).unwrap().check.judge(&facts).unwrap();
+            judged.last().unwrap().outcome.word()
+        })
+    };
+    let usual = "#\n# This file controls the configuration of the audit daemon\n#\n\n\
+        local_events = yes\nwrite_logs = yes\nlog_file = /var/log/audit/audit.log\n\
+        log_group = adm\nlog_format = ENRICHED\nflush = INCREMENTAL_ASYNC\nfreq = 50\n\
+        max_log_file = 8\nnum_logs = 5\npriority_boost = 4\nname_format = NONE\n\
+        ##name = mydomain\nmax_log_file_action = ROTATE\nspace_left = 75\n\
+        space_left_action = SYSLOG\nadmin_space_left = 50\nadmin_space_left_action = SUSPEND\n\
+        disk_full_action = SUSPEND\ndisk_error_action = SUSPEND\n";
+    assert_eq!(words(usual), ["fail", "fail"]);
+    let kept = usual
+        .replace("= ROTATE", "= keep_logs")
+        .replace("full_action = SUSPEND", "full_action = HALT");
+    assert_eq!(words(&kept), ["pass", "pass"]);
+    assert_eq!(words(&usual.replace("max_log_file = 8", "max_log_file = 1000")), ["pass", "fail"]);
+}
+
 #[test]
 fn a_computer_that_shows_nothing_is_unknown_and_not_an_error() {
     let folder = tempfile::tempdir().unwrap();
@@ -281,13 +364,36 @@ fn a_folder_that_is_opened_passes_only_if_the_record_came() {
         judged.iter().skip(1).map(|judged| judged.outcome.word()).collect()
     };
     assert_eq!(words(), ["fail", "fail"], "no rule is loaded");
+    // What the real `auditctl` says, judged.
+    let said = || {
+        let mut host = collect(&places, &[&watched], Canary::Leave, 0);
+        host.audit.status = Known::Seen(audit::status_of(&auditctl(&["-s"]).unwrap()));
+        host.audit.rules = Known::Seen(audit::rules_of(&auditctl(&["-l"]).unwrap()));
+        let facts = Facts::from(host);
+        let judged = |rule: &str| find(rule).unwrap().check.judge(&facts).unwrap();
+        let waiting =
+            judged("host-audit-loss").into_iter().find(|it| it.resource == "backlog_limit");
+        let [running, rules] =
+            ["host-audit-running", "host-audit-rules"].map(|it| judged(it).remove(0));
+        [running, rules, waiting.unwrap()].map(|judged| judged.outcome.word())
+    };
+    let usual = audit::status_of(&auditctl(&["-s"]).unwrap())["backlog_limit"].clone();
+    let limited = ["64", "8192"].map(|limit| {
+        auditctl(&["-b", limit]).unwrap();
+        said()
+    });
+    auditctl(&["-b", &usual]);
+    assert_eq!(limited, [["pass", "fail", "fail"], ["pass", "fail", "pass"]]);
     let rule = ["-w", watched.to_str().unwrap(), "-p", "rwa", "-k", "canary"];
     if auditctl(&rule).is_none() {
         super::testing::skipped("this system does not permit to load audit rules");
         return;
     }
     let with = words();
+    let covered = said()[..2].to_vec();
     auditctl(&["-W", rule[1], "-p", "rwa", "-k", "canary"]);
-    assert_eq!(with, ["pass", "fail"]);
+    assert_eq!((with, covered), (vec!["pass", "fail"], vec!["pass"; 2]));
     assert_eq!(words(), ["fail", "fail"], "the rule is gone");
+    auditctl(&["-e", "0"]);
+    assert_eq!(said()[0], "fail", "auditing is off");
 }

@@ -77,18 +77,25 @@ fn covers(rule: &str) -> Option<Covers<'_>> {
         words.get(at + 1).copied()
     };
     let field = |name: &str| words.iter().find_map(|word| word.strip_prefix(name));
-    let (path, rights) = match after("-w") {
+    let path = |before: &str| rule.split_once(before).map(|(_, rest)| up_to_option(rest));
+    let (path, rights) = match rule.strip_prefix("-w ").map(up_to_option) {
         Some(path) => (path, after("-p").unwrap_or("rwxa")),
         None => {
             let list = after("-a").or_else(|| after("-A"))?;
             if !list.split(',').any(|word| word == "always") {
                 return None;
             }
-            (field("dir=").or_else(|| field("path="))?, field("perm=").unwrap_or("rwxa"))
+            (path("-F dir=").or_else(|| path("-F path="))?, field("perm=").unwrap_or("rwxa"))
         }
     };
     let whole = rights.contains('r') && rights.contains('w');
     whole.then(|| Covers { path: Path::new(path), arch: field("arch=") })
+}
+
+/// A path, which may have spaces in it; `auditctl` puts no quotes around it.
+fn up_to_option(text: &str) -> &str {
+    let ends = [" -p ", " -k ", " -F ", " -S "].iter().filter_map(|option| text.find(option));
+    text.get(..ends.min().unwrap_or(text.len())).unwrap_or(text).trim()
 }
 
 #[cfg(test)]
@@ -120,6 +127,11 @@ mod tests {
             ],
             "pass",
         );
+        let spaced = |rule: &str| covered(&[rule.to_owned()], Path::new("/srv/my keep")).word();
+        assert_eq!(spaced("-w /srv/my keep -p rwa -k k"), "pass");
+        assert_eq!(spaced("-a always,exit -S all -F dir=/srv/my keep -F perm=rwa"), "pass");
+        assert_eq!(spaced("-w /srv/my keepsake -p rwa"), "fail");
+        assert_eq!(spaced("-w /srv/my -p rwa"), "fail");
         check(&["-w"], "fail");
         check(&[], "fail");
     }
