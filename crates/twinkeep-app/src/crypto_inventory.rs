@@ -15,6 +15,7 @@ use twinkeep_vault::identity::PublicIdentity;
 use twinkeep_vault::sign::VerifyingKey;
 
 use crate::keep::{AUTHORITY_PUBLIC, SERVER_PUBLIC};
+use crate::posture_facts::last;
 use crate::time_text::rfc3339;
 use crate::{App, AppError, Caller, Keep};
 
@@ -103,6 +104,16 @@ fn take(app: &App) -> Result<CryptoInventory, AppError> {
 pub(crate) fn keys(app: &App, keep: &Keep, now: Timestamp) -> Result<Vec<KeyLine>, AppError> {
     let made = crate::parse_rfc3339(&keep.descriptor.created).unwrap_or(now);
     let kek = &keep.descriptor.kek.method;
+    // What is put in place of another is as old as the ledger says; all else is as old as the keep.
+    let renewed = |actions: &[&str]| -> Result<Timestamp, AppError> {
+        let mut newest = made;
+        for action in actions {
+            newest = last(app, action)?.map_or(newest, |at| at.max(newest));
+        }
+        Ok(newest)
+    };
+    let kek_since = renewed(&["kek.rotated", "kek.recovered"])?;
+    let data_since = renewed(&["data-keys.rotated"])?;
     let days = |since: Timestamp| (now.hours_since(since) / 24.0).floor() as i64;
     let line = |name: &str, key_id, algorithm, since, kind, secured_by: &str| KeyLine {
         name: name.to_owned(),
@@ -116,8 +127,9 @@ pub(crate) fn keys(app: &App, keep: &Keep, now: Timestamp) -> Result<Vec<KeyLine
     let wrapped = format!("the key-encryption key ({kek})");
     let ledger = keep.ledger_key()?.key_id();
     let mut found = vec![
-        line("key-encryption key", None, "AES-256-GCM", made, "secret", kek),
+        line("key-encryption key", None, "AES-256-GCM", kek_since, "secret", kek),
         line("root", None, "HKDF-SHA-256", made, "secret", &wrapped),
+        line("data keys", None, "AES-256-GCM", data_since, "secret", "the root"),
         line("ledger", Some(ledger), "Ed25519", made, "private", &wrapped),
         line("models", None, "ECDSA P-256", made, "private", &wrapped),
         line("identity, signing", None, "Ed25519", made, "private", &wrapped),

@@ -57,7 +57,9 @@ fn inspect(app: &App, request: PostureRequest<'_>) -> Result<KeepFacts, AppError
     let now = app.now();
     let mut facts = files(app.layout(), now)?;
     facts.keys = keys(app, &keep, now)?.into_iter().filter_map(own_key).collect();
-    facts.certificates = certificates(app, now)?.into_iter().map(certificate).collect();
+    // A certificate that cannot be read keeps nobody from seeing what else is wrong.
+    let shown = certificates(app, now).unwrap_or_default();
+    facts.certificates = shown.into_iter().map(certificate).collect();
     add_models(app, &mut facts)?;
     add_evidence(app, &mut facts);
     facts.settings = settings(app)?;
@@ -96,7 +98,8 @@ const RECURRING: &[&str] =
     &["drift.checked", "feed.influence", "keep.snapshotted", "keyring.backed-up"];
 
 fn files(layout: &Layout, now: Timestamp) -> Result<KeepFacts, AppError> {
-    let root = layout.root();
+    // The same names wherever it is asked from: a trend and an alert go by them.
+    let root = &std::path::absolute(layout.root()).unwrap_or_else(|_| layout.root().to_owned());
     let mut facts = KeepFacts {
         root: root.display().to_string(),
         taken_us: now.micros(),
@@ -187,7 +190,8 @@ fn settings(app: &App) -> Result<Settings, AppError> {
     })
 }
 
-fn last(app: &App, action: &str) -> Result<Option<Timestamp>, AppError> {
+/// When something was done last, as the ledger has it.
+pub(crate) fn last(app: &App, action: &str) -> Result<Option<Timestamp>, AppError> {
     let query = LedgerQuery {
         action: Some(action.to_owned()),
         outcome: Some("success".to_owned()),

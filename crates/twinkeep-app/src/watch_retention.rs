@@ -46,7 +46,7 @@ pub struct Lasting {
     pub bytes_per_day: u64,
     /// How much there is room for, with what there is.
     pub bytes_max: u64,
-    /// For how many days that is enough; none if nothing is added.
+    /// For how many days there is room: of the ledger, from now on; none if nothing is added.
     pub days: Option<u64>,
     /// Whether that is long enough.
     pub enough: bool,
@@ -87,7 +87,12 @@ fn ledger(root: &Path, now: Timestamp) -> Result<Lasting, AppError> {
     let fixed: u64 = journals.map(|it| it.len()).sum();
     let per_entry = bytes.saturating_sub(fixed) as f64 / entries.max(1) as f64;
     let per_day = newest.len() as f64 * per_entry * 24.0 / hours;
-    Ok(lasting(bytes, per_day, bytes.saturating_add(free_bytes(&dir)?)))
+    Ok(growing(bytes, per_day, free_bytes(&dir)?))
+}
+
+/// For how long a record lasts of which nothing is ever removed: the days to come have what is free.
+fn growing(bytes: u64, per_day: f64, free: u64) -> Lasting {
+    Lasting { bytes_max: bytes.saturating_add(free), ..lasting(bytes, per_day, free) }
 }
 
 fn audit_logs(request: RetentionRequest<'_>, now: Timestamp) -> Result<Lasting, AppError> {
@@ -164,7 +169,7 @@ const SAMPLE_COUNT_MAX: usize = 20_000;
 
 #[cfg(test)]
 mod tests {
-    use super::{NEEDED_DAYS, lasting, rotation};
+    use super::{NEEDED_DAYS, growing, lasting, rotation};
 
     #[test]
     fn what_auditd_keeps_by_default_is_not_six_years() {
@@ -174,6 +179,14 @@ mod tests {
         // 850 bytes each time a model is opened, a thousand times a day.
         let kept = lasting(0, 850_000.0, 40 << 20);
         assert_eq!((kept.days, kept.enough), (Some(49), false));
+    }
+
+    /// What fills a disk is no room for what comes.
+    #[test]
+    fn a_full_disk_has_room_for_no_day_however_much_lies_on_it() {
+        let full = growing(10 << 30, 1000.0, 0);
+        assert_eq!((full.days, full.enough, full.bytes_max), (Some(0), false, 10 << 30));
+        assert!(growing(10 << 30, 1000.0, 1000 * NEEDED_DAYS).enough);
     }
 
     #[test]

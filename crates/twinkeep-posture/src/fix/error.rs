@@ -25,7 +25,7 @@ pub enum FixError {
         path: String,
     },
     /// The changed file would not have worked.
-    #[error("changing `{path}`: {says}; the file is as it was before")]
+    #[error("changing `{path}`: {says}; it is as it was before")]
     Refused {
         /// What was to be changed.
         path: String,

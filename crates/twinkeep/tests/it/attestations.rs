@@ -106,3 +106,27 @@ fn the_cryptography_of_a_keep_is_listed_without_a_key() {
     let digits = fs::read_to_string(place.path("keep.kek")).unwrap();
     assert!(!found.to_string().contains(&digits[..16]));
 }
+
+/// A keep is as old as `keep.json` says that it is; what was rotated since is not.
+#[test]
+fn a_key_that_was_rotated_is_young_again() {
+    let place = Place::with_patients(60);
+    let descriptor = place.path("keep/keep.json");
+    let text = fs::read_to_string(&descriptor).unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let old = text.replace(json["created"].as_str().unwrap(), "2021-01-01T00:00:00Z");
+    write(&descriptor, old.as_bytes());
+    let young = |key_file: &str| {
+        let found = place.run(&["crypto", "inventory", "--key-file", key_file]).done();
+        let keys = found["keys"].as_array().unwrap();
+        ["data keys", "key-encryption key", "root"].map(|name| {
+            let key = keys.iter().find(|key| key["name"] == name).unwrap();
+            key["age_days"].as_i64().unwrap() < 2
+        })
+    };
+    assert_eq!(young("keep.kek"), [false, false, false]);
+    place.run(&["key", "rotate", "--data"]).done();
+    assert_eq!(young("keep.kek"), [true, false, false]);
+    place.run(&["key", "rotate", "--kek", "--new-key-file", "new.kek"]).done();
+    assert_eq!(young("new.kek"), [true, true, false]);
+}

@@ -54,6 +54,7 @@ mod receipt;
 mod refusals;
 mod release;
 mod scan;
+mod scan_keep;
 mod scan_push;
 mod scan_stores;
 mod scan_windows;

@@ -108,6 +108,24 @@ fn a_file_of_events_that_was_exchanged_is_found() {
     assert_eq!(requirement["standing"], "failed");
 }
 
+/// A ledger whose end was changed does not open, and is no less wrong for that.
+#[test]
+fn a_ledger_that_was_changed_is_found() {
+    let place = Place::with_keep();
+    let said = || {
+        let ran = place.run(&["scan", "keep"]);
+        let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let found = findings(&report, "keep-ledger");
+        found[0]["outcome"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(said(), "pass");
+    let tiles = place.files("keep/ledger/tile/entries");
+    place.flip(&tiles[0], 320);
+    assert_eq!(said(), "fail");
+    place.flip(&tiles[0], 320);
+    assert_eq!(said(), "pass");
+}
+
 #[test]
 fn a_keep_that_refuses_to_open_is_repaired_by_a_plan() {
     let place = Place::with_patients(60);
@@ -129,6 +147,17 @@ fn a_keep_that_refuses_to_open_is_repaired_by_a_plan() {
     place.run(&["scan", "rollback", "plan.journal"]).done();
     assert_eq!(place.run(&["scan", "verify", "plan", "keep"]).code, 1);
     assert_eq!(fs::metadata(&store).unwrap().permissions().mode() & 0o777, 0o644);
+}
+
+#[test]
+fn a_certificate_that_is_none_hides_nothing_else() {
+    let place = Place::with_keep();
+    write(&place.path("keep/public/server.pem"), b"nothing of the kind");
+    let ran = place.run(&["scan", "keep"]);
+    assert_eq!(ran.refused(), "scan-findings");
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(findings(&report, "keep-certificate-dates")[0]["outcome"], "not-checked");
+    assert_eq!(findings(&report, "keep-ledger")[0]["outcome"], "pass");
 }
 
 #[test]

@@ -39,6 +39,11 @@ fn judge(keep: &Keep) -> Vec<Judged> {
     if let Some(judged) = closed(keep) {
         return judged;
     }
+    // Every keep has two.
+    if keep.certificates.is_empty() {
+        let why = "a certificate in `public/` is missing, or is none";
+        return vec![Judged::new(&keep.root, Outcome::not_checked(why))];
+    }
     let judged = keep.certificates.iter().map(|certificate| {
         let (name, days) = (&certificate.name, certificate.days_left);
         let outcome = match days {
@@ -63,5 +68,6 @@ mod tests {
             judge(&Keep { certificates, ..Keep::default() })[0].outcome.word()
         });
         assert_eq!(words, ["pass", "fail", "fail", "fail"]);
+        assert_eq!(judge(&Keep::default())[0].outcome.word(), "not-checked");
     }
 }

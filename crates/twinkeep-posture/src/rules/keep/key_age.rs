@@ -11,7 +11,7 @@ pub(in crate::rules) const RULE: Rule = Rule {
     title: "Keys of a keep are no older than two years",
     severity: Severity::Medium,
     protects: "The longer a key is used, the more there is that falls with it, and the more copies of it lie somewhere.",
-    remedy: "run `twinkeep key rotate --kek`, and `twinkeep key rotate --data`",
+    remedy: "run `twinkeep key rotate --kek`, and `twinkeep key rotate --data`; all others are a keep's for its life: make a new keep, and ingest its feeds there",
     controls: &[
         Evidence {
             control: "hipaa-164.312(a)(2)(iv)",

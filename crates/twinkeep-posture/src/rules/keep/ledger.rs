@@ -33,17 +33,22 @@ pub(in crate::rules) const RULE: Rule = Rule {
 };
 
 fn judge(keep: &Keep) -> Vec<Judged> {
+    let fail = |code: &str| {
+        let what = format!("it does not hold ({code})");
+        vec![Judged::new("ledger", Outcome::fail(Place::of("ledger"), what))]
+    };
+    // A keep does not open on a ledger whose end was changed: that is what is asked here.
+    if let Some(code) = keep.closed.as_deref().filter(|code| code.starts_with("ledger-")) {
+        return fail(code);
+    }
     if let Some(judged) = closed(keep) {
         return judged;
     }
-    let outcome = match keep.ledger.seen() {
-        Ok(Holds::Yes) => Outcome::Pass,
-        Ok(Holds::No(code)) => {
-            Outcome::fail(Place::of("ledger"), format!("it does not hold ({code})"))
-        }
-        Err(why) => Outcome::not_checked(why),
-    };
-    vec![Judged::new("ledger", outcome)]
+    match keep.ledger.seen() {
+        Ok(Holds::Yes) => vec![Judged::new("ledger", Outcome::Pass)],
+        Ok(Holds::No(code)) => fail(code),
+        Err(why) => vec![Judged::new("ledger", Outcome::not_checked(why))],
+    }
 }
 
 #[cfg(test)]
@@ -58,5 +63,15 @@ mod tests {
         assert_eq!(word(Known::Seen(Holds::Yes)), "pass");
         assert_eq!(word(Known::Seen(Holds::No("ledger-damaged".into()))), "fail");
         assert_eq!(word(Known::default()), "not-checked");
+    }
+
+    #[test]
+    fn a_keep_that_does_not_open_for_its_ledger_fails() {
+        let word = |why: &str| {
+            let keep = Keep { closed: Some(why.to_owned()), ..Keep::default() };
+            judge(&keep)[0].outcome.word()
+        };
+        assert_eq!(word("ledger-rolled-back"), "fail");
+        assert_eq!(word("secret-wrong"), "not-checked");
     }
 }
