@@ -202,10 +202,27 @@ pub(crate) fn live_options<'a>(
 
 /// Returns what the site calls a person: as it was given, or the name behind a pseudonym.
 fn identifier(app: &App, site: &str, event: &LiveEvent) -> Result<String, AppError> {
-    let Some(subject) = Subject::parse(&event.subject) else { return Ok(event.subject.clone()) };
+    let Some(subject) = Subject::parse(&event.subject) else {
+        return own_identifier(app, site, &event.subject);
+    };
     let source = app.store.source_of(subject)?.ok_or_else(unknown_subject)?;
     let own = source.reveal().split_once('/').filter(|(of, _)| *of == site);
     own.map(|(_, identifier)| identifier.to_owned()).ok_or_else(unknown_subject)
+}
+
+/// Takes the site off `SITE/IDENTIFIER`, by which all else names people: as an identifier, all of it
+/// would be somebody new.
+fn own_identifier(app: &App, site: &str, given: &str) -> Result<String, AppError> {
+    let Some((of, identifier)) = given.split_once('/') else { return Ok(given.to_owned()) };
+    if of == site {
+        return Ok(identifier.to_owned());
+    }
+    if app.sites()?.iter().any(|known| known == of) {
+        let attempt = "the event is about somebody of another site than the one it is for";
+        return Err(AppError::refused("site-foreign", attempt)
+            .hint("name the site apart: `twinkeep event add IDENTIFIER ... --site SITE`"));
+    }
+    Ok(given.to_owned())
 }
 
 /// Writes an event as the API takes it, so that it can be looked at and sent again.

@@ -84,6 +84,11 @@ fn an_event_of_somebody_new_makes_a_twin() {
     place.run(&["event", "add", "4711", "HR", "80"]).done();
     assert_eq!(place.run(&["twin", "show", "4711"]).done()["event_count"], 1);
     assert_eq!(place.run(&["event", "add", "4711", "HR", "x"]).code, 2);
+    // The same person, as other commands name them; of another site, nobody is made.
+    place.run(&["event", "add", "local/4711", "HR", "81", "--time", "2"]).done();
+    assert_eq!(place.run(&["twin", "show", "4711"]).done()["event_count"], 2);
+    let foreign = place.run(&["event", "add", "local/4711", "HR", "80", "--site", "hospital"]);
+    assert_eq!(foreign.refused(), "site-foreign");
     let wrong = place.run(&["event", "add", "4711", "HR", "80", "--time", "noon"]);
     assert_eq!(wrong.refused(), "event-time");
     let unit = place.run(&["event", "add", "4711", "HR", "80", "--unit", "parsec"]);
