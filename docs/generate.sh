@@ -17,7 +17,10 @@ render() {
     help_of ""
     for command in $(subcommands ""); do
         help_of " $command"
-        for inner in $(subcommands "$command"); do help_of " $command $inner"; done
+        for inner in $(subcommands "$command"); do
+            help_of " $command $inner"
+            for last in $(subcommands "$command $inner"); do help_of " $command $inner $last"; done
+        done
     done
 }
 

@@ -120,7 +120,9 @@ fn new_id() -> String {
 fn create(app: &App, request: NewApiKeyRequest<'_>, id: &str) -> Result<ApiKeyReport, AppError> {
     let NewApiKeyRequest { name, scopes, roles, days, site } = request;
     if name.is_empty() || NAME_LEN_MAX < name.len() || name.chars().any(char::is_control) {
-        let attempt = format!("a key's name has 1 to {NAME_LEN_MAX} characters");
+        let attempt = format!(
+            "a key's name has 1 to {NAME_LEN_MAX} bytes of UTF-8, and no control characters"
+        );
         return Err(AppError::usage("key-name", attempt));
     }
     if scopes.contains(&Scope::Administer) {

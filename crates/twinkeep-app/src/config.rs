@@ -509,8 +509,13 @@ impl Config {
                 .map(|before| format!("line {}: ", before.matches('\n').count() + 1))
                 .unwrap_or_default();
             let message = error.message().lines().next().unwrap_or_default();
+            // The parser names a type of ours where people write a table.
+            let (said, table) = match message.split_once("expected struct ") {
+                Some((said, _)) => (said, "expected a table"),
+                None => (message, ""),
+            };
             ConfigError::Syntax {
-                reason: format!("{place}{message}"),
+                reason: format!("{place}{said}{table}"),
                 nearest: unknown_key(message).and_then(nearest_key),
             }
         })

@@ -10,9 +10,18 @@ impl From<LedgerError> for AppError {
     fn from(error: LedgerError) -> Self {
         let code = error.code();
         if error.is_tampering() {
-            return Self::refused(code, "the ledger does not hold").because(error).hint(
-                "stop using this keep, keep a copy of it, and find out who could write to `ledger/`",
-            );
+            let hint = match &error {
+                LedgerError::RolledBack { .. } => {
+                    "if a snapshot of this keep was restored on this machine, use the restored \
+                     one; otherwise stop using this keep, keep a copy of it, and find out who \
+                     could write to `ledger/`"
+                }
+                _ => {
+                    "stop using this keep, keep a copy of it, and find out who could write to \
+                     `ledger/`"
+                }
+            };
+            return Self::refused(code, "the ledger does not hold").because(error).hint(hint);
         }
         Self::environment(code, "the ledger cannot be used").because(error)
     }

@@ -397,7 +397,8 @@ fn check_note(text: &str) -> Result<&str, AppError> {
     let length = text.chars().count();
     let control = |it: char| it.is_control() && it != '\n';
     if !(1..=NOTE_LEN_MAX).contains(&length) || text.contains(control) {
-        let attempt = format!("a note has 1 to {NOTE_LEN_MAX} characters");
+        let attempt =
+            format!("a note has 1 to {NOTE_LEN_MAX} characters, and no controls but new lines");
         return Err(AppError::usage("incident-note", attempt));
     }
     Ok(text)

@@ -207,8 +207,15 @@ fn read_settings(layout: &Layout) -> Result<Settings, AppError> {
     Config::parse(&text).and_then(|config| config.check(layout.root())).map_err(|error| {
         let refusal = AppError::usage(error.code(), attempt);
         let refusal = match &error {
-            crate::ConfigError::Syntax { nearest: Some(key), .. } => {
-                refusal.hint(format!("did you mean `{key}`?"))
+            crate::ConfigError::Syntax { nearest: Some(key), reason } => {
+                // What is known elsewhere is not misspelt: it stands under a table too many.
+                let misplaced = reason.contains(&format!("unknown field `{key}`"));
+                refusal.hint(match misplaced {
+                    true => {
+                        format!("`{key}` belongs elsewhere: docs/reference/config.md says where")
+                    }
+                    false => format!("did you mean `{key}`?"),
+                })
             }
             _ => refusal,
         };

@@ -204,9 +204,13 @@ pub(crate) fn subjects(cohorts: &[Cohort; 3]) -> impl Iterator<Item = Subject> {
 }
 
 fn require_subjects(train: &Cohort, tuning: &Cohort, held_out: &Cohort) -> Result<(), AppError> {
-    let fewest = [train, tuning, held_out].map(|cohort| cohort.timelines.len()).into_iter().min();
-    if fewest.unwrap_or(0) < SUBJECTS_MIN {
-        let attempt = format!("each split needs at least {SUBJECTS_MIN} subjects to train");
+    let counts = [train, tuning, held_out].map(|cohort| cohort.timelines.len());
+    if counts.iter().any(|count| *count < SUBJECTS_MIN) {
+        let [train, tuning, held_out] = counts;
+        let attempt = format!(
+            "each split needs at least {SUBJECTS_MIN} subjects to train: `train` has {train}, \
+             `tuning` {tuning}, and `held_out` {held_out}"
+        );
         return Err(AppError::refused("train-too-few", attempt)
             .hint("ingest more feeds, or try with `twinkeep synth`"));
     }

@@ -48,7 +48,8 @@ pub enum IntakeError {
 
     /// It is in none of the formats that are read here.
     #[error(
-        "{place} is in no format that is read here: FHIR R4 JSON, MEDS Parquet, or PhysioNet 2012 text"
+        "{place} is in no format that is read here: sealed feeds, FHIR R4 JSON, MEDS Parquet, \
+         PhysioNet 2012 text, and tables that a mapping explains"
     )]
     Unrecognized {
         /// Where.

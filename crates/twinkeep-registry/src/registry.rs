@@ -411,10 +411,11 @@ fn remove_leftovers(dir: &Path) -> io::Result<()> {
 
 fn step(status: Status, by: &str, reason: &str, at: Timestamp) -> Result<Step, RegistryError> {
     let valid = |text: &str| {
-        (1..=TEXT_LEN_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+        (1..=TEXT_LEN_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
     };
     if !valid(by) || !valid(reason) {
-        return Err(RegistryError::Submission { problem: "a reason and a name are needed" });
+        let problem = "a reason and a name of up to 512 characters are needed";
+        return Err(RegistryError::Submission { problem });
     }
     let (by, reason) = (by.to_owned(), reason.to_owned());
     Ok(Step { status, at, by, reason, approved_by: Vec::new() })
@@ -452,7 +453,7 @@ const ALL_MODES: u32 = 0o7777;
 /// Where the files of versions go that were taken away.
 const QUARANTINE_DIR: &str = "quarantine";
 
-/// Longest reason and name, in bytes: a sentence.
+/// Longest reason and name, in characters: a few sentences, in any script.
 const TEXT_LEN_MAX: usize = 512;
 
 /// Largest state, in bytes: ten thousand versions with five steps each.

@@ -20,6 +20,13 @@ fn an_unknown_key_gets_the_nearest_known_one() {
 }
 
 #[test]
+fn what_must_be_a_table_is_said_in_words_of_the_file() {
+    let error = Config::parse("[source]\nward = 3\n").unwrap_err();
+    let ConfigError::Syntax { reason, .. } = error else { panic!("wrong kind") };
+    assert_eq!(reason, "line 2: invalid type: integer `3`, expected a table");
+}
+
+#[test]
 fn half_a_login_to_a_stream_is_refused() {
     let stream = "[intake.nats]\nurl = \"tls://h:4222\"\nstream = \"S\"\nconsumer = \"k\"\n";
     let check =

@@ -38,6 +38,10 @@ fn what_is_wrong_is_named_with_its_line() {
             "mapping-syntax: line 10: unknown field `colour`, expected one of `code`, `columns`, `time`, `value`, `unit`, `text`, `text_with_value`, `optional`, `only`, `sum_over`"
         ],
     );
+    refused(
+        &format!("{TABLE}{event}time = [\"t\"]\n"),
+        expect!["mapping-syntax: line 10: invalid type: string \"t\", expected a table"],
+    );
 }
 
 #[test]

@@ -344,7 +344,12 @@ fn patterns(names: &[String]) -> Vec<Pattern> {
 fn syntax(text: &str, error: &toml::de::Error) -> MappingError {
     let line = error.span().map_or(1, |span| line_of(text, span.start));
     // A message of the parser may have several lines; ours have one.
-    let reason = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    // The parser names a type of ours where people write a table.
+    let reason = match said.split_once("expected struct ") {
+        Some((said, _)) => format!("{said}expected a table"),
+        None => said,
+    };
     MappingError::Syntax { line, reason }
 }
 

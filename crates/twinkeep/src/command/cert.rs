@@ -34,9 +34,20 @@ pub(crate) fn run(global: &Global, args: &CertCommand, out: &Output) -> Result<(
         }
         CertCommand::Check { file } => {
             let chain = read_chain(file)?;
-            out.result(&check_certificate(&open_keep(global)?, &chain)?, checked)
+            let checking = check_certificate(&open_keep(global)?, &chain).map_err(with_reason);
+            out.result(&checking?, checked)
         }
     }
+}
+
+/// Names the reason to whoever has the keep: the gate keeps it for the ledger, and a check at the
+/// command line has no entry there.
+pub(super) fn with_reason(error: AppError) -> AppError {
+    let code = error.code();
+    if !["token-", "certificate-"].iter().any(|about| code.starts_with(about)) {
+        return error;
+    }
+    error.hint(format!("the reason is `{code}`; docs/reference/api.md says what that means"))
 }
 
 fn issue(global: &Global, args: &IssueArgs, out: &Output) -> Result<(), AppError> {

@@ -36,7 +36,8 @@ pub(crate) fn run(global: &Global, args: &TokenCommand, out: &Output) -> Result<
         TokenCommand::Check { file, cert } => {
             let chain = cert.as_deref().map(super::cert::read_chain).transpose()?;
             let leaf = chain.as_ref().and_then(|chain| chain.first()).map(Vec::as_slice);
-            out.result(&check_token(&app, &read(file)?, leaf)?, checked)
+            let checking = check_token(&app, &read(file)?, leaf).map_err(super::cert::with_reason);
+            out.result(&checking?, checked)
         }
         TokenCommand::Revoke(args) => {
             let line = revoke_token(&app, &operator, &args.issuer, which(args))?;

@@ -57,6 +57,8 @@ fn a_client_certificate_opens_the_gate_until_it_is_revoked() {
     place.run(&["cert", "revoke", &id]).done();
     assert_eq!(status(&server, &place, "ward", &[]), 401);
     assert_eq!(server.stop(), Some(0));
+    let checked = place.run(&["cert", "check", "certs/ward.pem"]);
+    assert!(checked.stderr.contains("the reason is `certificate-revoked`"), "{}", checked.stderr);
     let lines = place.run(&["ledger", "show", "--limit", "100"]).lines();
     let about = |what: &str| lines.iter().any(|line| line.to_string().contains(what));
     for what in ["certificate.issued", "certificate.revoked", "certificate-revoked", "gate.renewed"]

@@ -156,6 +156,9 @@ fn wrong_usage_says_what_to_do() {
     let unknown = place.show(&["twin", "list", "--key-file", "keep.kek"]);
     assert_eq!(unknown.code, 2);
     assert!(unknown.stderr.contains("hint: did you mean `listen`?"), "{}", unknown.stderr);
+    write(&place.path("keep/twinkeep.toml"), b"[host]\nlisten = \"127.0.0.1:1\"\n");
+    let misplaced = place.show(&["twin", "list", "--key-file", "keep.kek"]);
+    assert!(misplaced.stderr.contains("hint: `listen` belongs elsewhere"), "{}", misplaced.stderr);
 }
 
 #[test]
