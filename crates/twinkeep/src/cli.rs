@@ -268,6 +268,7 @@ pub(crate) enum Command {
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: twinkeep init keep --pack icu --key-file keep.kek")]
 pub(crate) struct InitArgs {
     /// Folder to create
     #[arg(value_name = "DIR")]
@@ -284,6 +285,7 @@ pub(crate) struct InitArgs {
 
 /// `identity ...`
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep identity new general-hospital")]
 pub(crate) enum IdentityCommand {
     /// Make an identity: NAME.identity (private, wrapped) and NAME.identity.pub
     New {
@@ -411,6 +413,7 @@ pub(crate) struct DatabaseArgs {
 
 /// `manifest ...`
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep manifest verify m.manifest m/ --from ada.identity.pub")]
 pub(crate) enum ManifestCommand {
     /// Announce files: their names, sizes, and digests, signed
     Sign {
@@ -469,6 +472,7 @@ pub(crate) enum MappingCommand {
 
 /// `feed ...`
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep feed quarantine feed-1")]
 pub(crate) enum FeedCommand {
     /// List the feeds that were ingested
     List,
@@ -535,6 +539,7 @@ pub(crate) enum FeedCommand {
 
 /// `event ...`
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep event add 4711 HR 88 --site general-hospital")]
 pub(crate) enum EventCommand {
     /// Record one event: screened, durable at once, and known to the twin
     Add {
@@ -571,6 +576,7 @@ pub(crate) enum EventCommand {
 
 /// `subject ...`
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep subject export general-hospital/4711 --out for-4711")]
 pub(crate) enum SubjectCommand {
     /// Write everything that is kept about a person to a folder: plaintext, mode 0600
     Export {
@@ -647,6 +653,7 @@ pub(crate) enum ExportCommand {
 
 /// `key ...`
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep key new ward --scope twins:read --out ward.key")]
 pub(crate) enum KeyCommand {
     /// Create an API key; it is shown once and stored as a digest
     New {
@@ -698,6 +705,7 @@ pub(crate) enum CryptoCommand {
 
 /// Subcommands of `key escrow`.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep key escrow split --shares 5 --threshold 3")]
 pub(crate) enum EscrowCommand {
     /// Show recovery shares, each once: any so many of them open the keep
     ///
@@ -778,6 +786,7 @@ pub(crate) struct NewSecretArgs {
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: twinkeep serve --listen 127.0.0.1:8443")]
 pub(crate) struct ServeArgs {
     /// Address and port [default: from the configuration]
     #[arg(long, value_name = "ADDRESS:PORT")]

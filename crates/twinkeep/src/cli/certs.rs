@@ -6,6 +6,9 @@ use clap::{Args, Subcommand};
 
 /// Subcommands of `cert`.
 #[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Example: twinkeep cert issue ward --csr ward.csr --scope twins:read --out certs"
+)]
 pub(crate) enum CertCommand {
     /// Issue a certificate to a client
     ///

@@ -10,6 +10,7 @@ use super::twins::parse_time;
 
 /// `ledger ...`
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep ledger verify --trusted checkpoint.2026-11")]
 pub(crate) enum LedgerCommand {
     /// Recompute the whole ledger and check it; needs no secret
     Verify {

@@ -9,6 +9,7 @@ use super::DeidentifyRule;
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: twinkeep train --seed 7 --threads 4")]
 pub(crate) struct TrainArgs {
     /// Threads; the result does not depend on it [default: from the configuration]
     #[arg(long)]
@@ -223,6 +224,7 @@ pub(crate) struct ImportModelArgs {
 
 /// `model ...`
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep model release m-0123456789ab --reason \"first release\"")]
 pub(crate) enum ModelCommand {
     /// List the versions and imported models, and their states
     List,
@@ -448,6 +450,7 @@ pub(crate) enum PurposeName {
 
 /// Subcommands of `model approver`.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep model approver add ada.identity.pub")]
 pub(crate) enum ApproverCommand {
     /// List the approvers, and how many must agree
     List,

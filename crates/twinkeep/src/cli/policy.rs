@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 /// Subcommands of `policy`.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep policy test forecast --role nurse --purpose TREAT")]
 pub(crate) enum PolicyCommand {
     /// Show the policy in force
     Show,
@@ -29,6 +30,7 @@ pub(crate) enum PolicyCommand {
 
 /// Subcommands of `budget`.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep budget reset key:7cc1ba1e")]
 pub(crate) enum BudgetCommand {
     /// List what callers have used up of their budgets in this period
     List,

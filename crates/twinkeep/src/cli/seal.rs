@@ -6,6 +6,9 @@ use clap::Args;
 
 /// Arguments of `seal`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example: twinkeep seal monday/ --identity general-hospital.identity --to keep.identity.pub"
+)]
 pub(crate) struct SealArgs {
     /// File or folder to seal
     #[arg(value_name = "PATH")]

@@ -6,6 +6,7 @@ use clap::{Subcommand, ValueEnum};
 
 /// `sender ...`
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep sender add general-hospital.identity.pub")]
 pub(crate) enum SenderCommand {
     /// Accept feeds from a sender from now on
     Add {

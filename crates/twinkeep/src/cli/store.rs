@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 /// `store ...`
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep store snapshot /backup/monday")]
 pub(crate) enum StoreCommand {
     /// Show what the store holds, and what a compaction would gain
     Status,
@@ -48,6 +49,7 @@ pub(crate) enum StoreCommand {
 
 /// `keyring ...`
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep keyring backup /safe/keyring")]
 pub(crate) enum KeyringCommand {
     /// Copy the keyring to a file, with what restoring an older snapshot needs
     ///

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 /// Arguments of `synth`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: twinkeep synth monday.tar.gz --stays 600 --poisoned 40")]
 pub(crate) struct SynthArgs {
     /// File to write: a tar.gz of one text file a stay, as in PhysioNet 2012
     #[arg(value_name = "FILE")]

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 /// Subcommands of `issuer`.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep issuer refresh clinic")]
 pub(crate) enum IssuerCommand {
     /// List the issuers of twinkeep.toml, and what is known of their keys
     List,
@@ -18,6 +19,7 @@ pub(crate) enum IssuerCommand {
 
 /// Subcommands of `token`.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep token check token.txt")]
 pub(crate) enum TokenCommand {
     /// Say what the gate would take a token for
     Check {

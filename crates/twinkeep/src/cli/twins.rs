@@ -8,6 +8,7 @@ use twinkeep_domain::Timestamp;
 
 /// `twin ...`
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep twin forecast sub-0123456789abcdef --target HR")]
 pub(crate) enum TwinCommand {
     /// List the twins
     List {
@@ -119,6 +120,7 @@ pub(crate) enum TwinCommand {
 
 /// Arguments of `twin whatif`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: twinkeep twin whatif sub-0123456789abcdef --set FiO2=0.6")]
 pub(crate) struct WhatIfArgs {
     /// `sub-...` from `twin list`, or the source's own identifier, as ID or SITE/ID
     pub(crate) subject: String,
@@ -151,6 +153,7 @@ pub(crate) struct SimilarArgs {
 
 /// Arguments of `twin simulate`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: twinkeep twin simulate sub-0123456789abcdef --when 'MAP<65'")]
 pub(crate) struct SimulateArgs {
     /// `sub-...` from `twin list`, or the source's own identifier, as ID or SITE/ID
     pub(crate) subject: String,

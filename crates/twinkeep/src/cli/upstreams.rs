@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 /// Subcommands of `upstream`.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: twinkeep upstream check")]
 pub(crate) enum UpstreamCommand {
     /// List the model servers of twinkeep.toml, and how the gate that serves finds them
     List,
