@@ -8,7 +8,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
     /// A file or folder could not be read.
-    #[error("collecting facts from `{path}`: {source}; run the scan as a user who may read it")]
+    #[error("collecting facts from `{path}`: {source}{}", remedy(.source))]
     Read {
         /// What could not be read.
         path: String,
@@ -33,6 +33,15 @@ pub enum CollectError {
     },
 }
 
+/// What helps against what the system said, where that is known.
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound => "; is the name right?",
+        io::ErrorKind::PermissionDenied => "; run the scan as a user who may read it",
+        _ => "",
+    }
+}
+
 impl CollectError {
     /// Its permanent code.
     pub fn code(&self) -> &'static str {
@@ -41,5 +50,21 @@ impl CollectError {
             CollectError::Unexpected { .. } => "collect-unexpected",
             CollectError::Unreachable { .. } => "collect-unreachable",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CollectError, io};
+
+    #[test]
+    fn another_user_is_asked_for_only_where_that_helps() {
+        let error = |kind: io::ErrorKind| {
+            let path = "facts.json".to_owned();
+            CollectError::Read { path, source: kind.into() }.to_string()
+        };
+        assert!(error(io::ErrorKind::NotFound).ends_with("; is the name right?"));
+        assert!(error(io::ErrorKind::PermissionDenied).ends_with("a user who may read it"));
+        assert!(!error(io::ErrorKind::InvalidData).contains("user"));
     }
 }
