@@ -30,6 +30,7 @@ mod keyed;
 mod parameters;
 mod population;
 mod stream;
+mod trail;
 
 #[cfg(test)]
 mod tests;

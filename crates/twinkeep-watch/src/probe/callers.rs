@@ -7,6 +7,7 @@ use super::cusum::Risen;
 use super::keyed::{History, MemberIndex, Members};
 use super::population::{Cells, Judge, Population};
 use super::stream::{Plan, Rung, Seen, Stream};
+use super::trail::Trails;
 
 /// How somebody probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,6 +103,7 @@ pub struct Callers {
     members: MemberIndex,
     callers: BTreeMap<String, Caller>,
     groups: BTreeMap<Group, Together>,
+    trails: Trails,
     clock: u64,
 }
 
@@ -130,6 +132,7 @@ impl Callers {
             members: known.map(|(_, members)| members.index()).unwrap_or_default(),
             callers: BTreeMap::new(),
             groups: BTreeMap::new(),
+            trails: Trails::default(),
             clock: 0,
         }
     }
@@ -156,7 +159,8 @@ impl Callers {
     fn history(&mut self, question: &Question, cells: &Cells, history: &History) -> Vec<Alarm> {
         let Some(judge) = &self.judge else { return Vec::new() };
         let about = (question.caller.as_str(), question.at_us);
-        let seen = Seen::new(judge, &self.members, about, (cells, history));
+        let trail = self.trails.keep(history.trail());
+        let seen = Seen::new(judge, &self.members, about, (cells, history), trail);
         let own = plan(&self.parameters, self.inputs_a_day, None);
         let caller = caller(&mut self.callers, &self.parameters, own, &question.caller, self.clock);
         let rung = caller.stream.take(judge, &seen);

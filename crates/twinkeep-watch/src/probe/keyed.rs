@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::trail::Trail;
+
 /// A secret that digests depend on.
 #[derive(Clone, Copy)]
 pub struct MixKey([u64; 2]);
@@ -21,6 +23,8 @@ pub struct History {
     sums: Vec<u64>,
     /// Digests of stretches, increasing, each once.
     stretches: Vec<u32>,
+    /// Of each event its digest.
+    trail: Trail,
 }
 
 /// Digests of stretches of people whom a model learned from.
@@ -98,10 +102,16 @@ impl History {
         let mut sums = Vec::with_capacity(marks.len());
         let mut sum = 0_u64;
         let mut rows: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        let mut trail = Trail::default();
         for mark in &marks {
             let words = [mark.time_us as u64, u64::from(mark.code) << 32 | u64::from(mark.value)];
-            sum = sum.wrapping_add(key.digest(&words));
+            let digest = key.digest(&words);
+            sum = sum.wrapping_add(digest);
             sums.push(sum);
+            match mark.time_us {
+                i64::MIN => trail.always.push(digest as u32),
+                time_us => trail.timed.push((time_us, digest as u32)),
+            }
             if let Some(part) = mark.part {
                 rows.entry(mark.code).or_default().push(part);
             }
@@ -117,7 +127,12 @@ impl History {
             .collect();
         stretches.sort_unstable();
         stretches.dedup();
-        Self { sums, stretches }
+        Self { sums, stretches, trail }
+    }
+
+    /// Returns its events, as they are compared one by one.
+    pub(crate) fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     /// Returns how many events there are.

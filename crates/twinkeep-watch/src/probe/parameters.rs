@@ -12,6 +12,8 @@ pub struct ProbeParameters {
     pub distance_allowance: f64,
     pub repeats_usual: f64,
     pub repeats_high: f64,
+    #[serde(default = "late")]
+    pub late_hours: f64,
     pub members_usual: f64,
     pub members_high: f64,
     pub moments_max: u32,
@@ -29,6 +31,11 @@ pub struct ProbeParameters {
 /// A keep's own parameters may be older than the mark.
 fn marked() -> bool {
     true
+}
+
+/// A keep's own parameters may be older than this one.
+fn late() -> f64 {
+    6.0
 }
 
 /// Why parameters cannot be used.
@@ -90,6 +97,7 @@ impl ProbeParameters {
         }
         within("copy_fidelity", read.copy_fidelity, 0.01, 1.0, "0.01 to 1")?;
         within("copy_share", read.copy_share, 0.01, 10.0, "0.01 to 10")?;
+        within("late_hours", read.late_hours, 0.0, 8760.0, "0 to 8760")?;
         within("tier_hours", read.tier_hours, 0.0, 8760.0, "0 to 8760")?;
         within("access_chance", read.access_chance, 0.0001, 0.5, "0.0001 to 0.5")?;
         if read.moments_max == 0 {

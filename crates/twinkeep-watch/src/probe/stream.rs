@@ -1,10 +1,12 @@
 //! What is kept of the questions of one caller, or of several together, and its tests.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Weak;
 
 use super::cusum::{NormalCusum, Risen, ShareCusum};
 use super::keyed::{History, MemberIndex};
 use super::population::{Cells, Judge, Places};
+use super::trail::Trail;
 use super::{ProbeParameters, Probing};
 
 /// How a stream of questions is followed.
@@ -25,6 +27,7 @@ pub(crate) struct Stream {
     members: ShareCusum,
     recent: VecDeque<Recent>,
     plan: Plan,
+    late_us: i64,
     day: i64,
     inputs: u64,
     told: bool,
@@ -38,6 +41,8 @@ struct Recent {
     sum: u64,
     places: Places,
     member: Option<u32>,
+    /// Its events, while they are kept.
+    trail: Weak<Trail>,
 }
 
 /// An alarm of one test.
@@ -55,6 +60,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) history: &'a History,
     pub(crate) score: f64,
     pub(crate) member: Option<u32>,
+    trail: Weak<Trail>,
 }
 
 impl<'a> Seen<'a> {
@@ -63,9 +69,10 @@ impl<'a> Seen<'a> {
         members: &MemberIndex,
         (caller, at_us): (&'a str, i64),
         (cells, history): (&'a Cells, &'a History),
+        trail: Weak<Trail>,
     ) -> Self {
         let (score, places) = (judge.distance(cells), judge.places(cells));
-        Self { caller, at_us, places, history, score, member: members.find(history) }
+        Self { caller, at_us, places, history, score, member: members.find(history), trail }
     }
 }
 
@@ -78,6 +85,7 @@ impl Stream {
             members: share(parameters.members_usual, parameters.members_high),
             recent: VecDeque::new(),
             plan,
+            late_us: (parameters.late_hours * HOUR_US) as i64,
             day: 0,
             inputs: 0,
             told: false,
@@ -93,19 +101,22 @@ impl Stream {
             return Vec::new();
         }
         let volume = self.count(seen);
-        let now = Recent { len, sum, places: seen.places.clone(), member: seen.member };
+        let trail = Weak::clone(&seen.trail);
+        let now = Recent { len, sum, places: seen.places.clone(), member: seen.member, trail };
         let goes_on =
             self.recent.iter().position(|known| seen.history.continues(known.len, known.sum));
-        if let Some(at) = goes_on {
+        let near: Vec<usize> = (0..self.recent.len())
+            .filter(|&at| judge.alike(&self.recent[at].places, &seen.places))
+            .collect();
+        let later = |&at: &usize| self.is_later(&self.recent[at], seen);
+        if let Some(at) = goes_on.or_else(|| near.iter().copied().find(later)) {
             // The same person, of whom more is known: what was said of them is said already.
             self.recent.remove(at);
             self.keep(now);
             return volume.into_iter().collect();
         }
-        let near = self.recent.iter().filter(|known| judge.alike(&known.places, &seen.places));
-        let near: Vec<Option<u32>> = near.map(|known| known.member).collect();
         // A small step from what nearly was somebody's history is about them, however many follow.
-        let known = near.iter().copied().find_map(|member| member);
+        let known = near.iter().find_map(|&at| self.recent[at].member);
         let (repeats, again) = (!near.is_empty(), known.is_some());
         self.keep(Recent { member: now.member.or(known), ..now });
         let step = if repeats { self.repeats.step(true) } else { self.distance.step(seen.score) };
@@ -127,6 +138,12 @@ impl Stream {
         }
         let named = |(probing, risen)| Rung { probing, risen, suspects: suspects.clone() };
         rung.into_iter().map(named).chain(volume).collect()
+    }
+
+    /// Returns whether a question is about the history of another one, some time later.
+    fn is_later(&self, known: &Recent, seen: &Seen<'_>) -> bool {
+        let before = known.trail.upgrade();
+        before.is_some_and(|before| seen.history.trail().is_later_than(&before, self.late_us))
     }
 
     /// Returns what is kept of the newest questions: what proves an alarm.
@@ -186,6 +203,8 @@ impl Stream {
 }
 
 const DAY_US: i64 = 86_400_000_000;
+
+const HOUR_US: f64 = 3_600_000_000.0;
 
 /// Callers who may have divided a run among them; the incident names no more either.
 const SUSPECT_COUNT_MAX: usize = 64;

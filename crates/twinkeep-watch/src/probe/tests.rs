@@ -309,6 +309,30 @@ fn a_longer_history_continues_a_shorter_one_whatever_the_order_within_a_moment()
 }
 
 #[test]
+fn who_sends_only_the_last_day_is_left_alone() {
+    let mut world = World::new(12);
+    let mut callers = world.callers(&Members::default());
+    for _ in 0..20 {
+        let row = world.draw.person();
+        for hour in 24..48 {
+            let mut question = world.question("key:ward", &row, hour);
+            let cells = world.population.cells(&row);
+            let marks = (hour - 24..hour).flat_map(|at| {
+                row.iter().zip(0..).map(move |(value, code)| Mark {
+                    time_us: at * 3_600_000_000,
+                    code,
+                    value: (value + at as f32).to_bits(),
+                    part: None,
+                })
+            });
+            let history = History::new(&key(), marks.collect());
+            question.asked = Asked::History { cells, history };
+            assert_eq!(callers.take(&question), []);
+        }
+    }
+}
+
+#[test]
 fn digests_are_those_of_siphash() {
     // The first vector of the reference implementation with 8 and 16 bytes of input.
     let key = MixKey::new([7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8]);
