@@ -39,14 +39,17 @@ const SHORT: EdgeLimits = EdgeLimits {
     },
 };
 
+/// Shorter than whoever reads until a connection is closed has patience.
+const LONG: Duration = Duration::from_secs(60);
+
 /// So long that what ends a connection is something else, however busy the machine is.
 const PATIENT: EdgeLimits = EdgeLimits {
-    handshake: PATIENCE,
+    handshake: LONG,
     stall: StallLimits {
-        head: PATIENCE,
-        idle: Duration::from_secs(600),
-        request: PATIENCE,
-        write: PATIENCE,
+        head: LONG,
+        idle: Duration::from_secs(90),
+        request: LONG,
+        write: LONG,
         ..SHORT.stall
     },
 };

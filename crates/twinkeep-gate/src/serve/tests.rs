@@ -46,10 +46,11 @@ fn settings() -> GateSettings {
         identity_rate: Rate { per_second: 1000, burst: 1000 },
         address_rate: Rate { per_second: 1000, burst: 1000 },
         report_interval: Duration::from_secs(3600),
-        // Handshakes, too, have the time of a request's arrival.
-        request_arrival_time: PATIENCE,
-        request_time: PATIENCE,
-        idle_time: PATIENCE,
+        // Handshakes, too, have the time of a request's arrival. All of it is over before the
+        // patience of whoever waits for a connection to be closed.
+        request_arrival_time: PATIENCE / 2,
+        request_time: PATIENCE / 2,
+        idle_time: PATIENCE / 4,
         ..GateSettings::new(listen, &twinkeep_app::GateConfig::default())
     }
 }
