@@ -6,15 +6,16 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use twinkeep_posture::facts::Known;
 use twinkeep_posture::facts::keep::Snapshot;
+use twinkeep_vault::files::read_bounded;
+use twinkeep_vault::sign::VerifyingKey;
 
 use crate::posture_evidence::digest;
-use crate::snapshot_keep::{MANIFEST, Manifest};
-use crate::{App, AppError, LedgerQuery, SearchWith, search_ledger};
+use crate::restore_keep::MANIFEST_SIZE_MAX;
+use crate::snapshot_keep::{MANIFEST, MANIFEST_TYPE, Manifest};
+use crate::{App, AppError, LedgerQuery, SearchWith, envelope, search_ledger};
 
 /// Looks for the newest snapshot where it was written.
 pub(crate) fn newest_snapshot(app: &App) -> Result<Known<Snapshot>, AppError> {
@@ -31,14 +32,14 @@ pub(crate) fn newest_snapshot(app: &App) -> Result<Known<Snapshot>, AppError> {
     };
     let folder = Path::new(folder);
     Ok(match look(folder, sha256) {
-        Known::Seen(Snapshot::There) => whole(folder),
+        Known::Seen(Snapshot::There) => whole(folder, &app.prover.verifying_key()),
         other => other,
     })
 }
 
 /// Whether all files are there that the manifest names, which is the one that the ledger knows.
-fn whole(folder: &Path) -> Known<Snapshot> {
-    let Some(manifest) = manifest(folder) else {
+fn whole(folder: &Path, key: &VerifyingKey) -> Known<Snapshot> {
+    let Some(manifest) = manifest(folder, key) else {
         return Known::Unknown("its manifest is none that this program reads".to_owned());
     };
     let is_there = |name: &str, sha256: &str| {
@@ -54,11 +55,9 @@ fn whole(folder: &Path) -> Known<Snapshot> {
     }
 }
 
-fn manifest(folder: &Path) -> Option<Manifest> {
-    let signed = std::fs::read(folder.join(MANIFEST)).ok()?;
-    let signed: Value = serde_json::from_slice(&signed).ok()?;
-    let payload = STANDARD.decode(signed.get("payload")?.as_str()?).ok()?;
-    serde_json::from_slice(&payload).ok()
+fn manifest(folder: &Path, key: &VerifyingKey) -> Option<Manifest> {
+    let signed = read_bounded(&folder.join(MANIFEST), MANIFEST_SIZE_MAX).ok()?;
+    serde_json::from_slice(&envelope::verify(key, MANIFEST_TYPE, &signed)?).ok()
 }
 
 fn look(folder: &Path, sha256: &str) -> Known<Snapshot> {
@@ -90,11 +89,10 @@ mod tests {
     use std::fs;
     use std::io::Write as _;
 
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
     use serde_json::json;
+    use twinkeep_vault::sign::SigningKey;
 
-    use super::{MANIFEST, Snapshot, look, whole};
+    use super::{MANIFEST, MANIFEST_TYPE, Snapshot, envelope, look, whole};
     use crate::posture_evidence::digest;
     use twinkeep_posture::facts::Known;
 
@@ -108,15 +106,19 @@ mod tests {
         let files = json!({ "a": digest(&place.path().join("a")).unwrap() });
         let manifest = json!({"keep": "k", "taken": "", "catalog": 1, "keyring": 1,
             "ledger_size": 1, "files": files});
-        let signed = json!({ "payload": STANDARD.encode(manifest.to_string()) });
-        write(MANIFEST, signed.to_string().as_bytes());
-        assert_eq!(whole(place.path()), Known::Seen(Snapshot::There));
+        let sign = |key| envelope::sign(key, MANIFEST_TYPE, manifest.to_string().as_bytes());
+        let key = SigningKey::generate();
+        let whole = || whole(place.path(), &key.verifying_key());
+        write(MANIFEST, &sign(&key));
+        assert_eq!(whole(), Known::Seen(Snapshot::There));
         write("a", b"other");
-        assert!(matches!(whole(place.path()), Known::Seen(Snapshot::Other { .. })));
+        assert!(matches!(whole(), Known::Seen(Snapshot::Other { .. })));
         fs::remove_file(place.path().join("a")).unwrap();
-        assert!(matches!(whole(place.path()), Known::Seen(Snapshot::Other { .. })));
-        write(MANIFEST, b"{}");
-        assert!(matches!(whole(place.path()), Known::Unknown(_)));
+        assert!(matches!(whole(), Known::Seen(Snapshot::Other { .. })));
+        for other in [b"{}".to_vec(), sign(&SigningKey::generate())] {
+            write(MANIFEST, &other);
+            assert!(matches!(whole(), Known::Unknown(_)));
+        }
     }
 
     #[test]

@@ -312,4 +312,4 @@ fn keep_at(keep: &Keep, root: &Path) -> Keep {
 const KEYRING: &str = "keyring";
 
 /// A hundred thousand files.
-const MANIFEST_SIZE_MAX: u64 = 64 << 20;
+pub(crate) const MANIFEST_SIZE_MAX: u64 = 64 << 20;
