@@ -18,8 +18,8 @@
 //!
 //! - Everything here is a pure function of what it is given, in order: it reads no clock, no file,
 //!   and no random source.
-//! - What is kept of a query is in which part of a variable's distribution its values lie, and keyed
-//!   digests.
+//! - What is kept of a query is in which part of a variable's distribution its values lie, keyed
+//!   digests, and, of the newest ones, when their events were: in memory, and nowhere else.
 //! - Memory is bounded: who was not heard of for longest is forgotten first.
 
 mod access;
